@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/cost/composition.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "harness/cost/roofline.h"
+#include "harness/result/labels.h"
+
+namespace layercost {
+namespace {
+
+// What a reader must hear first when parts of one model fared differently.
+constexpr std::array kGravity = {Outcome::wrong,       Outcome::failed,  Outcome::out_of_memory,
+                                 Outcome::unsupported, Outcome::skipped, Outcome::measured};
+
+const PartRecord* gravest(const PointRecord& point) {
+  for (const Outcome outcome : kGravity) {
+    for (const PartRecord& part : point.parts) {
+      if (part.outcome == outcome && !is_timed(part)) return &part;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool is_timed(const PartRecord& part) {
+  if (part.outcome != Outcome::measured) return false;
+  return std::any_of(part.rounds.begin(), part.rounds.end(), [](const Round& round) { return !round.samples.empty(); });
+}
+
+double tokens_per_step(const PointRecord& point) {
+  return static_cast<double>(point.phase == "decode" ? point.batch : point.tokens);
+}
+
+std::vector<RoundMedian> composed_rounds(const PointRecord& point) {
+  std::vector<RoundMedian> sums;
+  for (std::size_t p = 0; p < point.parts.size(); ++p) {
+    const PartRecord& part = point.parts[p];
+    if (!is_timed(part)) return {};
+    const std::vector<RoundMedian> medians = round_medians(part.rounds);
+    const double count = static_cast<double>(part.count);
+    if (p == 0) {
+      for (const RoundMedian& m : medians) sums.push_back({m.index, count * m.time_s});
+      continue;
+    }
+    std::vector<RoundMedian> shared;
+    for (const RoundMedian& sum : sums) {
+      const auto same = std::find_if(medians.begin(), medians.end(), [&](const RoundMedian& m) { return m.index == sum.index; });
+      if (same != medians.end()) shared.push_back({sum.index, sum.time_s + count * same->time_s});
+    }
+    sums = std::move(shared);
+  }
+  std::sort(sums.begin(), sums.end(), [](const RoundMedian& a, const RoundMedian& b) { return a.index < b.index; });
+  return sums;
+}
+
+Composition compose(const PointRecord& point) {
+  Composition result;
+  if (point.parts.empty()) {
+    result.why = "nothing was planned";
+    return result;
+  }
+  if (const PartRecord* part = gravest(point)) {
+    result.outcome = part->outcome == Outcome::measured ? Outcome::failed : part->outcome;
+    result.why = fmt::format("{}: {}", part->kind,
+                             part->outcome == Outcome::measured ? "holds no samples"
+                             : part->why.empty()                ? std::string(text_of(part->outcome).meaning)
+                                                                : part->why);
+    return result;
+  }
+  result.outcome = Outcome::measured;
+  double time_s = 0, possible = 0;
+  bool has_possible = true;
+  for (const PartRecord& part : point.parts) {
+    const double part_s = static_cast<double>(part.count) * summarise_times(part.rounds)->median;
+    time_s += part_s;
+    const auto bounds = bounds_of(part);
+    if (bounds) possible += bounds->possible_fraction * part_s;
+    has_possible = has_possible && bounds.has_value();
+  }
+  result.time_s = time_s;
+  std::vector<double> rounds;
+  for (const RoundMedian& round : composed_rounds(point)) rounds.push_back(round.time_s);
+  if (!rounds.empty()) result.time_interval = mean_interval(rounds);
+  if (has_possible) {
+    result.possible_s = possible;
+    result.possible_fraction = possible / time_s;
+  }
+  result.tokens_per_s = tokens_per_step(point) / time_s;
+  return result;
+}
+
+std::optional<DepthFit> fit_depth(const DepthRecord& record) {
+  const std::size_t n = record.depths.size();
+  if (n < 2 || record.time_s.size() != n) return std::nullopt;
+  std::vector<double> depths;
+  for (const std::int64_t depth : record.depths) depths.push_back(static_cast<double>(depth));
+  const double mean_depth = moments(depths).mean, mean_s = moments(record.time_s).mean;
+  double covariance = 0, variance = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    covariance += (depths[i] - mean_depth) * (record.time_s[i] - mean_s);
+    variance += (depths[i] - mean_depth) * (depths[i] - mean_depth);
+  }
+  if (!(variance > 0)) return std::nullopt;
+  DepthFit fit;
+  fit.layer_s = covariance / variance;
+  fit.overhead_s = mean_s - fit.layer_s * mean_depth;
+  double residual = 0;
+  double slowest = 0, fastest = record.time_s[0] / depths[0];
+  for (std::size_t i = 0; i < n; ++i) {
+    residual = std::max(residual, std::abs(record.time_s[i] - (fit.overhead_s + fit.layer_s * depths[i])) / record.time_s[i]);
+    slowest = std::max(slowest, record.time_s[i] / depths[i]);
+    fastest = std::min(fastest, record.time_s[i] / depths[i]);
+  }
+  std::sort(depths.begin(), depths.end());
+  const auto different = std::unique(depths.begin(), depths.end()) - depths.begin();
+  if (different >= 3) fit.residual = residual;
+  fit.spread = slowest / fastest - 1;
+  return fit;
+}
+
+}  // namespace layercost

@@ -1,0 +1,44 @@
+// What:    how fast a layer could be on the machine as it was at that moment, and how close the measurement came.
+// Formula: bytes of an op  = bytes + bytes_per_distinct_expert * distinct experts of the sample
+//          possible_s      = sum over ops of max(flops / flops_per_s, bytes / read_bytes_per_s)
+//          hard_bound_s    = max(sum flops / flops_per_s, sum bytes / read_bytes_per_s)
+//          possible share  = median over samples of possible_s / time_s, each sample against its own probes: on a shared
+//                            machine the bandwidth can double within minutes, and one roof for all would call half of
+//                            the samples too good
+//          IMPOSSIBLE      if the median over samples of hard_bound_s / time_s is above 1.02
+//          possible_s is what one op after the other can reach; ops that overlap may beat it. Nothing beats hard_bound_s.
+// Which:   the roofs are measured by fixed probes right before and after each sample, and a sample's roof is the mean of
+//          the two; flops_per_s is of the type of the weights.
+// Ignores: launch cost, cache hits (bytes are compulsory ones, so none are counted), writes of intermediate results.
+// Units:   seconds, flops, bytes.
+// Errors:  std::nullopt where a roof or a count of distinct experts is missing: a bound that leaves bytes out is none.
+// Source:  Williams, Waterman, Patterson, "Roofline", CACM 2009; TRUST T12 for the 2 %.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "harness/result/record.h"
+
+namespace layercost {
+
+inline constexpr double kRoofExcess = 0.02;
+
+// Mean of the probes before and after. nullopt if a probe is missing.
+std::optional<Roofs> roofs_of(const Sample& sample);
+// The mean distinct experts of the sample, else of the part; 0 for ops that touch none. nullopt if needed and unknown.
+std::optional<double> distinct_experts_of(const PartRecord& part, const Sample& sample);
+
+double possible_s(std::span<const OpRecord> ops, const Roofs& roofs, double distinct_experts);
+double hard_bound_s(std::span<const OpRecord> ops, const Roofs& roofs, double distinct_experts);
+
+struct Bounds {
+  double possible_fraction = 0;   // 1: one op after the other cannot go faster
+  double hard_fraction = 0;
+  bool impossible = false;
+};
+// nullopt: no samples, no ops, or no roofs.
+std::optional<Bounds> bounds_of(const PartRecord& part);
+
+}  // namespace layercost

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/measure/verify.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
+
+namespace layercost {
+namespace {
+
+constexpr std::size_t kGuardBytes = std::size_t{64} << 10;
+constexpr std::uint32_t kPoison32 = 0x7fd3c0deu;
+constexpr std::uint16_t kPoison16 = 0x7fd3u;
+
+std::byte guard_byte(std::size_t i) { return static_cast<std::byte>((i * 167 + 41) & 255); }
+
+std::uint64_t hash_bytes(const Tensor& t) {
+  const auto* p = static_cast<const unsigned char*>(t.data);
+  std::uint64_t h = 0x5bd1e995;
+  for (std::size_t i = 0, n = t.bytes(); i < n; ++i) h = (h ^ p[i]) * 0x100000001b3u;
+  return h;
+}
+
+void default_fill(const TensorSpec& s, const Tensor& t, std::uint64_t seed) {
+  if (s.fill) return s.fill(t, seed);
+  if (t.dtype == DType::i32) throw BadCase("integer tensor '" + s.name + "' needs a fill of its own");
+  fill_normal(t, seed, s.mean, s.sigma);
+}
+
+}  // namespace
+
+void poison(const Tensor& t) {
+  const std::int64_t n = t.elements();
+  switch (t.dtype) {
+    case DType::f32:
+    case DType::i32:
+      for (std::int64_t i = 0; i < n; ++i) std::memcpy(t.as<std::byte>() + 4 * i, &kPoison32, 4);
+      break;
+    case DType::bf16:
+      for (std::int64_t i = 0; i < n; ++i) std::memcpy(t.as<std::byte>() + 2 * i, &kPoison16, 2);
+      break;
+    case DType::f64:
+      for (std::int64_t i = 0; i < n; ++i) t.as<double>()[i] = std::nan("");
+      break;
+  }
+}
+
+bool is_poison(const Tensor& t, std::int64_t i) {
+  if (t.dtype == DType::bf16) return std::memcmp(t.as<std::byte>() + 2 * i, &kPoison16, 2) == 0;
+  if (t.dtype == DType::f64) return std::isnan(t.as<double>()[i]);
+  return std::memcmp(t.as<std::byte>() + 4 * i, &kPoison32, 4) == 0;
+}
+
+OutputError measure_error(const std::string& name, const Tensor& y, const Tensor& ref, const Tolerance& limit) {
+  OutputError e;
+  e.tensor = name;
+  e.limit = limit;
+  const std::int64_t n = y.elements(), width = y.shape.empty() ? 1 : y.shape.back();
+  if (n == 0) return e;
+  const std::int64_t rows = n / width;
+  double total_error = 0, total = 0, cross = 0;
+  std::vector<double> row_error(static_cast<std::size_t>(rows)), row_norm(static_cast<std::size_t>(rows));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    double err = 0, norm = 0;
+    for (std::int64_t i = r * width; i < (r + 1) * width; ++i) {
+      const double a = ref.load(i), d = y.load(i) - a;
+      err += d * d;
+      norm += a * a;
+      cross += d * a;
+    }
+    row_error[static_cast<std::size_t>(r)] = err;
+    row_norm[static_cast<std::size_t>(r)] = norm;
+    total_error += err;
+    total += norm;
+  }
+  const auto ratio = [](double a, double b) { return a == 0 ? 0.0 : b == 0 ? INFINITY : a / b; };
+  e.rel_l2 = ratio(std::sqrt(total_error), std::sqrt(total));
+  e.gain = ratio(std::abs(cross), total);
+  const double floor = total / static_cast<double>(rows) / 256;  // (rms row norm / 16)^2
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const auto at = static_cast<std::size_t>(r);
+    const double w = ratio(std::sqrt(row_error[at]), std::sqrt(std::max(row_norm[at], floor)));
+    if (w > e.worst_row || std::isnan(w)) {
+      e.worst_row = w;
+      e.worst_row_index = r;
+      if (std::isnan(w)) break;
+    }
+  }
+  return e;
+}
+
+std::string judge(const OutputError& e, std::int64_t elements) {
+  // Written as !(x <= limit): a NaN is refused too.
+  if (!(e.worst_row <= e.limit.worst_row))
+    return fmt::format("{}: row {} has relative error {:.3g}, over the limit {:.3g}", e.tensor, e.worst_row_index,
+                       e.worst_row, e.limit.worst_row);
+  if (!(e.rel_l2 <= e.limit.rel_l2))
+    return fmt::format("{}: relative L2 error {:.3g} is over the limit {:.3g}", e.tensor, e.rel_l2, e.limit.rel_l2);
+  const double gain_limit =
+      std::max(e.limit.gain, 5 * e.limit.rel_l2 / std::sqrt(static_cast<double>(std::max<std::int64_t>(elements, 1))));
+  if (!(e.gain <= gain_limit))
+    return fmt::format("{}: a common factor of 1 +- {:.3g}, over the limit {:.3g}", e.tensor, e.gain, gain_limit);
+  return {};
+}
+
+GuardedCase::GuardedCase(const OpDef& op, const OpCase& c, std::uint64_t weight_seed) : specs_(op.tensors(c)) {
+  for (const TensorSpec& s : specs_) {
+    if (s.role == Role::weight) {
+      auto raw = std::make_shared<OwnedTensor>(s.dtype, s.shape);
+      default_fill(s, raw->view(), seed_for(weight_seed, s.name));
+      bound_.bind(s.name, std::make_shared<const Weight>(s.dtype, s.shape, [raw](std::int64_t first, std::int64_t n, void* out) {
+        const std::size_t unit = size_of(raw->view().dtype);
+        std::memcpy(out, raw->view().as<std::byte>() + static_cast<std::size_t>(first) * unit,
+                    static_cast<std::size_t>(n) * unit);
+      }));
+      continue;
+    }
+    Slot slot;
+    const std::size_t bytes = static_cast<std::size_t>(elements_of(s.shape)) * size_of(s.dtype);
+    slot.memory = Buffer(bytes + 2 * kGuardBytes);
+    slot.view = Tensor{slot.memory.data() + kGuardBytes, s.dtype, s.shape};
+    for (std::size_t i = 0; i < kGuardBytes; ++i) {
+      slot.memory.data()[i] = guard_byte(i);
+      slot.memory.data()[kGuardBytes + bytes + i] = guard_byte(i);
+    }
+    bound_.bind(s.name, slot.view);
+    slots_.emplace(s.name, std::move(slot));
+  }
+}
+
+void GuardedCase::fill(std::uint64_t seed) {
+  for (const TensorSpec& s : specs_) {
+    if (s.role == Role::weight) continue;
+    Slot& slot = slots_.at(s.name);
+    if (s.role == Role::output) {
+      poison(slot.view);
+    } else {
+      default_fill(s, slot.view, seed_for(seed, s.name));
+      slot.hash = hash_bytes(slot.view);
+    }
+  }
+}
+
+OpTensors GuardedCase::with_reference_outputs() {
+  OpTensors out = bound_;
+  for (const TensorSpec& s : specs_) {
+    if (s.role != Role::output && s.role != Role::updated) continue;
+    OwnedTensor copy(s.dtype == DType::i32 ? DType::i32 : DType::f64, s.shape);
+    const Tensor& from = slots_.at(s.name).view;
+    if (s.role == Role::updated)
+      for (std::int64_t i = 0, n = from.elements(); i < n; ++i) copy.view().store(i, from.load(i));
+    out.bind(s.name, copy.view());
+    reference_[s.name] = std::move(copy);
+  }
+  return out;
+}
+
+const Tensor& GuardedCase::reference(const std::string& name) const { return reference_.at(name).view(); }
+
+std::vector<std::string> GuardedCase::problems() const {
+  std::vector<std::string> out;
+  for (const TensorSpec& s : specs_) {
+    if (s.role == Role::weight) continue;
+    const Slot& slot = slots_.at(s.name);
+    const std::size_t bytes = slot.view.bytes();
+    for (std::size_t i = 0; i < kGuardBytes; ++i) {
+      // Nearest to the tensor first: that is where overruns begin.
+      if (slot.memory.data()[kGuardBytes + bytes + i] != guard_byte(i)) {
+        out.push_back(fmt::format("{}: wrote {} bytes past its end", s.name, i + 1));
+        break;
+      }
+      const std::size_t before = kGuardBytes - 1 - i;
+      if (slot.memory.data()[before] != guard_byte(before)) {
+        out.push_back(fmt::format("{}: wrote {} bytes before its start", s.name, i + 1));
+        break;
+      }
+    }
+    if (s.role == Role::input && hash_bytes(slot.view) != slot.hash) out.push_back(s.name + ": an input was changed");
+  }
+  return out;
+}
+
+CheckResult check_variant(const OpDef& op, const Variant& variant, const OpCase& c, Runtime& runtime, int seeds) {
+  CheckResult result;
+  GuardedCase data(op, c, 7001);
+  const std::unique_ptr<Invocation> call = variant.prepare(c, data.tensors(), runtime);
+  for (int seed = 1; seed <= seeds; ++seed) {
+    const auto report = [&](const std::string& what) {
+      result.ok = false;
+      result.problems.push_back(fmt::format("{} [{}] seed {}: {}", c.text(), variant.name, seed, what));
+    };
+    data.fill(static_cast<std::uint64_t>(seed));
+    const OpTensors reference = data.with_reference_outputs();
+    call->run();
+    for (const std::string& p : data.problems()) report(p);
+    op.reference(c, reference);
+    for (const TensorSpec& s : data.specs()) {
+      if (s.role != Role::output && s.role != Role::updated) continue;
+      const Tensor& y = data.tensors().tensor(s.name);
+      const Tensor& expected = data.reference(s.name);
+      const std::int64_t n = y.elements();
+      std::int64_t bad = -1;
+      for (std::int64_t i = 0; i < n && bad < 0; ++i)
+        if (is_poison(y, i)) bad = i;
+      if (bad >= 0) {
+        report(fmt::format("{}: element {} of {} was never written", s.name, bad, n));
+        continue;
+      }
+      if (s.dtype == DType::i32) {
+        for (std::int64_t i = 0; i < n; ++i)
+          if (y.load(i) != expected.load(i)) {
+            report(fmt::format("{}: element {} is {}, expected {}", s.name, i, y.load(i), expected.load(i)));
+            break;
+          }
+        continue;
+      }
+      for (std::int64_t i = 0; i < n && bad < 0; ++i)
+        if (std::isnan(y.load(i)) && !std::isnan(expected.load(i))) bad = i;
+      if (bad >= 0) {
+        report(fmt::format("{}: element {} is NaN", s.name, bad));
+        continue;
+      }
+      const OutputError e = measure_error(s.name, y, expected, op.tolerance(c, s.name));
+      if (const std::string why = judge(e, n); !why.empty()) report(why);
+      bool known = false;
+      for (OutputError& old : result.errors)
+        if (old.tensor == e.tensor) {
+          known = true;
+          if (e.rel_l2 > old.rel_l2) old = e;
+        }
+      if (!known) result.errors.push_back(e);
+    }
+  }
+  return result;
+}
+
+}  // namespace layercost

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/result/labels.h"
+
+#include <array>
+#include <stdexcept>
+
+namespace layercost {
+namespace {
+
+constexpr std::array kOutcomes = {
+    OutcomeText{Outcome::measured, "measured", "measured", "Timed, and its output was checked.", ""},
+    OutcomeText{Outcome::wrong, "wrong", "WRONG", "The output failed its check, so there is no time.",
+                "Please report it with the result file; `layercost check` shows the op at fault."},
+    OutcomeText{Outcome::unsupported, "unsupported", "unsupported", "No variant on this device can compute it.",
+                "`layercost list variants` says what each one needs."},
+    OutcomeText{Outcome::out_of_memory, "out_of_memory", "out of memory", "It needs more memory than there is.",
+                "Try a smaller batch or context, or a device with more memory."},
+    OutcomeText{Outcome::failed, "failed", "FAILED", "Something broke that should not.",
+                "Please report it with the result file and the output of `layercost doctor`."},
+    OutcomeText{Outcome::skipped, "skipped", "skipped", "Not reached or not asked for.",
+                "`layercost run --resume FILE` measures what is missing."},
+};
+
+constexpr std::array kLabels = {
+    LabelText{Label::preliminary, "preliminary", "PRELIMINARY", "Fewer than 10 rounds or 30 samples a round.",
+              "Run again with --rounds 10 before you quote it."},
+    LabelText{Label::roof_moved, "roof_moved", "ROOF MOVED",
+              "The machine's own limit changed by more than 10 % around a sample.",
+              "Something else used the machine; run again when it is quiet."},
+    LabelText{Label::cache_partial, "cache_partial", "CACHE PARTIAL",
+              "Too little memory to keep weights out of the cache: real models can be slower.",
+              "Free memory or use a machine with more of it."},
+    LabelText{Label::drifting, "drifting", "DRIFTING", "Later samples of a round differ from earlier ones by more than 1 %.",
+              "The machine was still warming up or slowing down; run longer rounds."},
+    LabelText{Label::overhead_bound, "overhead_bound", "OVERHEAD BOUND", "A sample stayed shorter than 500 us.",
+              "The time includes the cost of starting work; use a larger batch."},
+    LabelText{Label::impossible, "impossible", "IMPOSSIBLE", "Faster than the hard bound by more than 2 %.",
+              "Do not use it. The measurement or its roofs are wrong; please report it."},
+    LabelText{Label::best_load_case, "best_load_case", "BEST LOAD CASE", "Experts were loaded evenly, as real text never does.",
+              "Measure with --routing uniform or a trace as well."},
+    LabelText{Label::shared, "shared", "SHARED", "Other processes used more than a tenth of a CPU.",
+              "Stop them and run again."},
+};
+
+template <typename Table, typename Value>
+const auto& find(const Table& table, Value value) {
+  // Row i holds value i; a test walks both tables.
+  const auto index = static_cast<std::size_t>(value);
+  if (index >= table.size()) throw std::invalid_argument("no such outcome or label");
+  return table[index];
+}
+
+}  // namespace
+
+std::span<const OutcomeText> outcome_texts() { return kOutcomes; }
+std::span<const LabelText> label_texts() { return kLabels; }
+const OutcomeText& text_of(Outcome outcome) { return find(kOutcomes, outcome); }
+const LabelText& text_of(Label label) { return find(kLabels, label); }
+
+std::optional<Outcome> outcome_from_string(std::string_view name) {
+  for (const OutcomeText& row : kOutcomes) {
+    if (row.name == name) return row.outcome;
+  }
+  return std::nullopt;
+}
+
+std::optional<Label> label_from_string(std::string_view name) {
+  for (const LabelText& row : kLabels) {
+    if (row.name == name) return row.label;
+  }
+  return std::nullopt;
+}
+
+}  // namespace layercost

@@ -1,0 +1,192 @@
+// What:    everything that a run writes down, as plain structs: what was planned, on what, what was seen. Raw facts only;
+//          derived numbers (summaries, bounds, money) are computed from these by cost/ and may be stored beside them.
+// Units:   in every name: _s, _bytes, _flops, _bytes_per_s, _flops_per_s. Missing is std::nullopt, never 0.
+// Rules:   every planned point appears exactly once, whatever became of it. Samples are never dropped. Measured, modelled
+//          and published numbers never share a field.
+// Outcome: measured        timed, and its output was checked first and on the last timed pass
+//          wrong           the output failed its check; no time is kept
+//          unsupported     no variant can do it here
+//          out_of_memory   the plan needs more memory than this process may use
+//          failed          something broke unforeseen
+//          skipped         not reached (Ctrl-C, time budget) or not asked for
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace layercost {
+
+enum class Outcome { measured, wrong, unsupported, out_of_memory, failed, skipped };
+
+// Closed list of labels a part may carry besides its outcome (TRUST R1's finer states); texts are in result/labels.h.
+enum class Label {
+  preliminary,      // fewer than 10 rounds or 30 samples a round
+  roof_moved,       // the machine's measured limit differed by more than 10 % between the probes around a sample
+  cache_partial,    // memory did not allow a reuse distance of 2 x last-level cache
+  drifting,         // the rounds' halves differ by more than the settle band
+  overhead_bound,   // a sample could not be made 500 us long
+  impossible,       // faster than the hard bound by more than 2 %: something is wrong with the measurement
+  best_load_case,   // balanced routing alone
+  shared,           // other processes used more than a tenth of a CPU while measuring
+};
+
+// The machine's limits as measured by the fixed probes (cost/roofline.h says how they are used).
+struct Roofs {
+  double read_bytes_per_s = 0;
+  double flops_per_s = 0;          // of the type of the weights being measured
+};
+
+struct Sample {
+  double time_s = 0;               // of one layer: section / (passes x layers)
+  double section_s = 0;            // the timed section itself
+  std::int64_t passes = 0;
+  Roofs roofs_before, roofs_after;
+  std::optional<double> distinct_experts;  // mean per layer over the passes of this sample
+};
+
+struct Round {
+  std::int64_t index = 0;          // fresh allocation, fresh weights, fresh order
+  std::vector<Sample> samples;
+};
+
+struct OpRecord {
+  std::string component;           // "attention norm", "qkv", "rope", "attention", "o", "mlp norm", "router", "experts", ...
+  std::string case_text;
+  std::string variant;
+  std::string provider;
+  std::string chosen;              // "" if the variant had no choice
+  double flops = 0;
+  double bytes = 0;                // compulsory: weights and cache; the first and last op also carry the layer's input and output
+  double bytes_per_distinct_expert = 0;  // comes on top, times the sample's distinct experts
+  std::optional<double> time_s;    // median of the instrumented pass; explains, is never the headline
+};
+
+struct Verdict {
+  bool ok = false;
+  std::string why;                 // when not ok: what was expected and seen
+  double rel_l2 = 0, worst_row = 0, gain = 0;               // of what the layer adds; the largest seen over layers and checks
+  double rel_l2_limit = 0, worst_row_limit = 0, gain_limit = 0;
+  std::int64_t rows_checked = 0, rows = 0;
+  std::optional<std::int64_t> experts_checked;
+  std::int64_t checks = 0;         // before timing, and on the last timed pass
+};
+
+struct RoutingRecord {
+  std::string name;                // "router", "balanced", "uniform", "zipf:1"
+  std::uint64_t seed = 0;
+  std::int64_t experts = 0, top_k = 0;
+  std::int64_t draws = 0;          // layer passes that the histogram sums over
+  std::vector<std::int64_t> histogram;      // tokens per expert
+  double distinct_experts = 0;     // mean per layer pass
+  double imbalance = 0;            // mean over draws of max load / (tokens * top_k / experts)
+  std::string hash;                // of all ids drawn, in hexadecimal
+};
+
+struct StackRecord {
+  std::int64_t layers = 0;         // R
+  double reuse_distance_bytes = 0;
+  double last_level_cache_bytes = 0;
+  double weight_bytes = 0;         // held
+};
+
+// One kind of layer, or the head, of one point.
+struct PartRecord {
+  std::string kind;                // "dense", "moe", "dense window=4096", ..., "head" (final norm and LM head)
+  std::int64_t count = 0;          // how often it occurs in the model
+  Outcome outcome = Outcome::skipped;
+  std::string why;                 // for everything but measured
+  std::optional<std::uint64_t> need_bytes, have_bytes;  // out_of_memory
+  std::optional<Verdict> verdict;
+  std::optional<StackRecord> stack;
+  std::optional<RoutingRecord> routing;
+  std::vector<OpRecord> ops;
+  std::vector<Round> rounds;
+  std::vector<Label> labels;
+};
+
+struct MemoryRecord {              // of the whole model at this point, not of the stack
+  double weight_bytes = 0, kv_bytes = 0, activation_bytes = 0;
+  double device_bytes = 0;         // what this device offers
+  std::optional<std::int64_t> largest_batch;  // absent: not even one sequence fits
+  double required_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
+  bool fits() const { return required_bytes() <= device_bytes; }
+};
+
+struct PointRecord {
+  std::string model;
+  std::string phase;               // "prefill" or "decode"
+  std::int64_t batch = 0;
+  std::int64_t context = 0;        // decode: keys cached before the step; prefill: prompt length
+  std::int64_t tokens = 0;         // rows that one step processes
+  std::string weight_type, activation_type, kv_type;
+  std::string device;
+  std::string routing;             // "" for a model without experts
+  MemoryRecord memory;
+  std::vector<PartRecord> parts;
+};
+
+// --depth: growing stacks of one kind, to see how far the time per layer is from constant (C10).
+struct DepthRecord {
+  std::string model, kind, phase;
+  std::int64_t batch = 0, context = 0;
+  std::vector<std::int64_t> depths;
+  std::vector<double> time_s;      // of the whole stack, median
+};
+
+struct ModelRecord {
+  std::string name, id, model_type;
+  std::int64_t parameters_total = 0, parameters_active = 0;
+  std::int64_t layers = 0, hidden = 0, vocab = 0;
+  std::optional<std::int64_t> experts, top_k;
+};
+
+struct PairRecord {
+  std::string dense, moe;
+};
+
+struct PriceRecord {               // as read; money is computed by cost/
+  std::string id, label;           // label says whose assumption it is
+  double usd_per_h = 0;
+  std::string source, retrieved_at, model;  // model: "rented", "owned", "command line"
+  bool stale = false;
+};
+
+struct EnvironmentRecord {
+  std::string device_id, device_name, target;
+  int threads = 0;
+  double memory_bytes = 0, available_bytes = 0, last_level_cache_bytes = 0;
+  std::string last_level_cache_source;
+  std::vector<std::string> features;           // "avx512_bf16", ...
+  std::string kernel, operating_system, compiler, build_type;
+  std::string huge_pages;                      // /sys/kernel/mm/transparent_hugepage/enabled, the chosen word
+  std::optional<std::string> governor;
+  std::optional<double> load_average;          // one minute, at the start
+  std::map<std::string, std::string> libraries;  // "oneDNN" -> "2.6.3"
+};
+
+struct Warning {
+  std::string code, text;
+};
+
+struct ResultFile {
+  std::string schema_version = "1.0.0";
+  std::string program_version, commit;
+  bool commit_dirty = false;
+  std::vector<std::string> command;
+  std::string started_at, finished_at;         // UTC, ISO 8601
+  bool complete = false;
+  std::string suite;                           // "" if the points came from the command line
+  EnvironmentRecord environment;
+  std::optional<PriceRecord> price;
+  std::vector<ModelRecord> models;
+  std::vector<PairRecord> pairs;
+  std::vector<PointRecord> points;
+  std::vector<DepthRecord> depths;
+  std::vector<Warning> warnings;
+};
+
+}  // namespace layercost

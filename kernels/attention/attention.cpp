@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/attention/attention.h"
+
+#include <cmath>
+#include <limits>
+
+#include "attention_variants.h"
+#include "kernels/contract/reference.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
+
+namespace layercost {
+
+AttentionAxes attention_axes(const OpCase& c) {
+  const AttentionAxes a{c.axis("batch"),    c.axis("q_len"),  c.axis("kv_len"), c.axis("capacity"),     c.axis("heads"),
+                        c.axis("kv_heads"), c.axis("qk_dim"), c.axis("v_dim"),  c.integer("window", 0), c.real("scale")};
+  if (a.q_len > a.kv_len || a.kv_len > a.capacity) throw BadCase("'" + c.text() + "': expected q_len <= kv_len <= capacity");
+  if (a.heads % a.kv_heads != 0) throw BadCase("'" + c.text() + "': expected kv_heads to divide heads");
+  if (a.window < 0) throw BadCase("'" + c.text() + "': expected window >= 0");
+  return a;
+}
+
+namespace {
+
+// Normal values, and NaN in the slots that hold no key yet.
+void fill_cache(const Tensor& t, std::uint64_t seed, std::int64_t kv_len) {
+  fill_normal(t, seed);
+  const std::int64_t capacity = t.dim(2), dim = t.dim(3);
+  for (std::int64_t head = 0; head < t.dim(0) * t.dim(1); ++head)
+    for (std::int64_t i = kv_len * dim; i < capacity * dim; ++i)
+      t.store(head * capacity * dim + i, std::numeric_limits<double>::quiet_NaN());
+}
+
+std::vector<TensorSpec> tensors(const OpCase& c) {
+  const AttentionAxes a = attention_axes(c);
+  const DType kv = c.type("kv_type");
+  const auto fill = [n = a.kv_len](const Tensor& t, std::uint64_t seed) { fill_cache(t, seed, n); };
+  return {
+      {"q", Role::input, c.type("x_type"), {a.batch * a.q_len, a.heads, a.qk_dim}},
+      {"k_cache", Role::input, kv, {a.batch, a.kv_heads, a.capacity, a.qk_dim}, 1, 0, fill},
+      {"v_cache", Role::input, kv, {a.batch, a.kv_heads, a.capacity, a.v_dim}, 1, 0, fill},
+      {"y", Role::output, c.type("y_type"), {a.batch * a.q_len, a.heads * a.v_dim}},
+  };
+}
+
+Work work(const OpCase& c, const WorkFacts&) {
+  const AttentionAxes a = attention_axes(c);
+  double pairs = 0;
+  for (std::int64_t i = 0; i < a.q_len; ++i) pairs += static_cast<double>(a.end_key(i) - a.first_key(i));
+  const auto batch = static_cast<double>(a.batch), heads = static_cast<double>(a.heads);
+  const auto dims = static_cast<double>(a.qk_dim + a.v_dim), queries = batch * static_cast<double>(a.q_len);
+  Work w;
+  w.flops = 2 * dims * pairs * batch * heads;
+  w.kv_read_bytes = dims * static_cast<double>(a.kv_len - a.first_key(0)) * batch * static_cast<double>(a.kv_heads) *
+                    static_cast<double>(size_of(c.type("kv_type")));
+  w.activation_bytes = queries * heads * (static_cast<double>(a.qk_dim) * static_cast<double>(size_of(c.type("x_type"))) +
+                                          static_cast<double>(a.v_dim) * static_cast<double>(size_of(c.type("y_type"))));
+  return w;
+}
+
+Tolerance tolerance(const OpCase& c, const std::string&) { return usual_tolerance(c.type("y_type"), c.axis("kv_len")); }
+
+void reference(const OpCase& c, const OpTensors& t) {
+  const AttentionAxes a = attention_axes(c);
+  const std::vector<double> q = as_double(t.tensor("q")), k = as_double(t.tensor("k_cache"));
+  const Tensor &v = t.tensor("v_cache"), &y = t.tensor("y");
+#pragma omp parallel for collapse(3) schedule(dynamic)
+  for (std::int64_t b = 0; b < a.batch; ++b)
+    for (std::int64_t h = 0; h < a.heads; ++h)
+      for (std::int64_t i = 0; i < a.q_len; ++i) {
+        const std::int64_t first = a.first_key(i), end = a.end_key(i), row = (b * a.q_len + i) * a.heads + h;
+        const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
+        std::vector<double> s, out(static_cast<std::size_t>(a.v_dim));
+        for (std::int64_t j = first; j < end; ++j)
+          s.push_back(a.scale * dot(q.data() + row * a.qk_dim, k.data() + (slots + j) * a.qk_dim, a.qk_dim));
+        const double max = *std::max_element(s.begin(), s.end());
+        double sum = 0;
+        for (std::int64_t j = first; j < end; ++j) {
+          const double p = std::exp(s[static_cast<std::size_t>(j - first)] - max);
+          sum += p;
+          for (std::int64_t d = 0; d < a.v_dim; ++d) out[static_cast<std::size_t>(d)] += p * v.load((slots + j) * a.v_dim + d);
+        }
+        for (std::int64_t d = 0; d < a.v_dim; ++d) y.store(row * a.v_dim + d, out[static_cast<std::size_t>(d)] / sum);
+      }
+}
+
+std::vector<OpCase> test_cases() {
+  std::vector<OpCase> out;
+  for (const char* text : {
+           "attention batch=1 q_len=1 kv_len=1 capacity=1 heads=1 kv_heads=1 qk_dim=1 v_dim=1 scale=1 x_type=f32 "
+           "kv_type=f32 y_type=f32",
+           "attention batch=2 q_len=3 kv_len=7 capacity=9 heads=6 kv_heads=2 qk_dim=12 v_dim=12 scale=0.3 x_type=f32 "
+           "kv_type=f32 y_type=f32",
+           // decode: batch 1 and more, kv_heads 1, in between, all; long enough to be split over threads
+           "attention batch=1 q_len=1 kv_len=1025 capacity=1088 heads=8 kv_heads=1 qk_dim=128 v_dim=128 scale=0.088 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=3 q_len=1 kv_len=301 capacity=301 heads=14 kv_heads=2 qk_dim=64 v_dim=64 scale=0.125 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=1 kv_len=90 capacity=100 heads=5 kv_heads=5 qk_dim=90 v_dim=37 scale=0.1 x_type=f32 "
+           "kv_type=bf16 y_type=f32",
+           "attention batch=1 q_len=4 kv_len=700 capacity=701 heads=12 kv_heads=4 qk_dim=128 v_dim=128 scale=0.088 "
+           "x_type=bf16 kv_type=bf16 y_type=f32",
+           // window shorter than kv_len, one query and several
+           "attention batch=2 q_len=1 kv_len=777 capacity=800 heads=6 kv_heads=3 qk_dim=128 v_dim=128 window=130 "
+           "scale=0.088 x_type=bf16 kv_type=bf16 y_type=f32",
+           "attention batch=1 q_len=150 kv_len=333 capacity=400 heads=6 kv_heads=2 qk_dim=64 v_dim=64 window=50 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=5 kv_len=40 capacity=40 heads=2 kv_heads=1 qk_dim=16 v_dim=16 window=1 scale=0.25 "
+           "x_type=f32 kv_type=f32 y_type=f32",
+           // prefill, from an empty and from a filled cache
+           "attention batch=1 q_len=257 kv_len=257 capacity=260 heads=4 kv_heads=4 qk_dim=128 v_dim=128 scale=0.088 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=70 kv_len=201 capacity=222 heads=8 kv_heads=1 qk_dim=96 v_dim=64 scale=0.1 x_type=f32 "
+           "kv_type=f32 y_type=f32",
+           "attention batch=1 q_len=200 kv_len=200 capacity=200 heads=15 kv_heads=5 qk_dim=12 v_dim=20 scale=0.29 "
+           "x_type=f32 kv_type=bf16 y_type=f32",
+           // scores far apart: a softmax that forgets the maximum overflows
+           "attention batch=1 q_len=33 kv_len=65 capacity=65 heads=2 kv_heads=1 qk_dim=64 v_dim=64 scale=8 x_type=f32 "
+           "kv_type=f32 y_type=f32",
+       })
+    out.push_back(OpCase::parse(text));
+  return out;
+}
+
+}  // namespace
+
+const OpDef attention_op{"attention", "causal grouped-query attention over the KV cache", tensors, work,
+                         tolerance,   reference, test_cases, attention_variants};
+
+}  // namespace layercost

@@ -1,0 +1,40 @@
+// What:    causal grouped-query attention over the KV cache; prefill (q_len > 1) and decode (q_len = 1) alike.
+// Formula: query i of sequence b sits at position p = kv_len - q_len + i and sees key j when j <= p and
+//          (window = 0 or p - j < window). Head h reads kv head g = h / (heads / kv_heads).
+//            s[j] = scale * sum_d q[b,i,h,d] k_cache[b,g,j,d]        over visible j
+//            y[b,i,h,:] = sum_j softmax(s)[j] v_cache[b,g,j,:]
+// Shapes:  q [batch * q_len, heads, qk_dim]; k_cache [batch, kv_heads, capacity, qk_dim];
+//          v_cache [batch, kv_heads, capacity, v_dim]; y [batch * q_len, heads * v_dim]. Slots from kv_len on hold anything,
+//          also NaN: the tests put NaN there.
+// Types:   x_type (q), kv_type (caches), y_type (y): f32 or bf16. Products, softmax and sums in f32.
+// Cost:    2 (qk_dim + v_dim) flops per visible pair and head (the exponentials are not counted); reads each visible cache
+//          entry once.
+// Axes:    batch q_len kv_len capacity heads kv_heads qk_dim v_dim [window=0] scale x_type kv_type y_type
+//          kv_len counts the keys of this call's queries too: rope has appended them.
+// Tolerance: usual, sums of kv_len terms.
+// Errors:  BadCase unless q_len <= kv_len <= capacity and kv_heads divides heads.
+// Source:  Vaswani et al., 2017; Ainslie et al., "GQA", 2023; sliding window as in transformers 5.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/contract/op.h"
+
+namespace layercost {
+extern const OpDef attention_op;
+
+struct AttentionAxes {
+  std::int64_t batch, q_len, kv_len, capacity, heads, kv_heads, qk_dim, v_dim;
+  std::int64_t window;  // 0: none
+  double scale;
+
+  std::int64_t group() const { return heads / kv_heads; }
+  // Query i sees keys first_key(i) .. end_key(i) - 1.
+  std::int64_t end_key(std::int64_t i) const { return kv_len - q_len + i + 1; }
+  std::int64_t first_key(std::int64_t i) const {
+    return window == 0 ? 0 : std::max<std::int64_t>(0, end_key(i) - window);
+  }
+};
+AttentionAxes attention_axes(const OpCase&);
+}  // namespace layercost

@@ -1,0 +1,78 @@
+// One query and head after the other: all scores, softmax, weighted sum. Any case. Every query reads its keys and values
+// anew, so long prompts and large groups are slow here.
+// SPDX-License-Identifier: Apache-2.0
+#include <omp.h>
+
+#include <cmath>
+#include <limits>
+
+#include "attention_variants.h"
+#include "kernels/attention/attention.h"
+#include "kernels/contract/dispatch.h"
+
+namespace layercost {
+namespace {
+
+// Sixteen partial sums: the compiler may vectorise them, and they keep the rounding error low.
+template <class X, class KV>
+float dot(const X* q, const KV* k, std::int64_t n) {
+  constexpr int kLanes = 16;
+  float sum[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int j = 0; j < kLanes; ++j) sum[j] += load_f32(q + i + j) * load_f32(k + i + j);
+  for (; i < n; ++i) sum[i % kLanes] += load_f32(q + i) * load_f32(k + i);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int j = 0; j < half; ++j) sum[j] += sum[j + half];
+  return sum[0];
+}
+
+template <class X, class KV, class Y>
+void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache, const KV* v_cache, float* scratch, Y* y) {
+  const float scale = static_cast<float>(a.scale);
+#pragma omp parallel for collapse(3) schedule(dynamic) num_threads(threads)
+  for (std::int64_t b = 0; b < a.batch; ++b)
+    for (std::int64_t h = 0; h < a.heads; ++h)
+      for (std::int64_t i = 0; i < a.q_len; ++i) {
+        float* s = scratch + omp_get_thread_num() * (a.kv_len + a.v_dim);
+        float* out = s + a.kv_len;
+        const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity, row = (b * a.q_len + i) * a.heads + h;
+        float max = -std::numeric_limits<float>::infinity(), sum = 0;
+        for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
+          s[j] = scale * dot(q + row * a.qk_dim, k_cache + (slots + j) * a.qk_dim, a.qk_dim);
+          max = std::max(max, s[j]);
+        }
+        std::fill_n(out, a.v_dim, 0.0f);
+        for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
+          const float p = std::exp(s[j] - max);
+          const KV* v = v_cache + (slots + j) * a.v_dim;
+          sum += p;
+          for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * load_f32(v + d);
+        }
+        for (std::int64_t d = 0; d < a.v_dim; ++d) store_f32(y + row * a.v_dim + d, out[d] / sum);
+      }
+}
+
+Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  const AttentionAxes a = attention_axes(c);
+  const int threads = omp_get_max_threads();
+  const Tensor q = t.tensor("q"), k = t.tensor("k_cache"), v = t.tensor("v_cache"), y = t.tensor("y");
+  const auto scratch = std::make_shared<OwnedTensor>(DType::f32, Shape{threads, a.kv_len + a.v_dim});
+  return dispatch_float(q.dtype, [&]<class X>(X*) {
+    return dispatch_float(k.dtype, [&]<class KV>(KV*) {
+      return dispatch_float(y.dtype, [&]<class Y>(Y*) {
+        return invocation([=] {
+          queries(a, threads, q.as<X>(), k.as<KV>(), v.as<KV>(), scratch->view().as<float>(), y.as<Y>());
+        });
+      });
+    });
+  });
+}
+
+}  // namespace
+
+const Variant attention_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+
+}  // namespace layercost

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/contract/op.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/core/error.h"
+
+namespace layercost {
+
+const Tensor& OpTensors::tensor(const std::string& name) const {
+  const auto it = tensors_.find(name);
+  if (it == tensors_.end()) throw BadCase("tensor '" + name + "' is not bound");
+  return it->second;
+}
+
+const std::shared_ptr<const Weight>& OpTensors::weight(const std::string& name) const {
+  const auto it = weights_.find(name);
+  if (it == weights_.end()) throw BadCase("weight '" + name + "' is not bound");
+  return it->second;
+}
+
+Tolerance usual_tolerance(DType storage, std::int64_t terms) {
+  // f32: rounding errors of a sum of n terms in blocked order grow like sqrt(n) * 2^-24 (6e-8); 8 times that is far from
+  // what a correct kernel does and far below any mistake. bf16: 2^-9 = 2.0e-3 is the largest relative error of one
+  // rounding, 1.1e-3 its root mean square; two roundings (output, and a product held in bf16) stay below 4e-3.
+  const double f32 = 8 * 6e-8 * std::sqrt(static_cast<double>(std::max<std::int64_t>(terms, 16)));
+  if (storage == DType::bf16) return {4e-3 + f32, 8e-3 + f32, 5e-4};
+  return {f32, 4 * f32, std::min(f32, 5e-4)};
+}
+
+const Variant& default_variant(const OpDef& op, const OpCase& c, const DeviceInfo& device) {
+  std::string refusals;
+  for (const Variant* v : op.variants()) {
+    if (v->target != device.target) continue;
+    const Support s = v->supports(c, device);
+    if (s) return *v;
+    refusals += fmt::format("\n  {}: {}", v->name, s.why);
+  }
+  throw BadCase(fmt::format("no variant of {} does '{}' on {}:{}", op.name, c.text(), device.name, refusals));
+}
+
+}  // namespace layercost

@@ -1,0 +1,148 @@
+// What:    the contract between an op (what is computed) and its variants (how).
+//
+//          An OpDef says formula, shapes, work, tolerance and a slow reference in double. A Variant says whether it can
+//          do a case on a device (supports: no side effects, works without the device, refuses with a reason) and makes
+//          an Invocation bound to tensors (prepare: allocates, packs weights, chooses; never timed). Invocation::run is
+//          what is timed.
+// Rules for run():
+//          allocates nothing, can be replayed any number of times, leaves inputs unchanged, writes every element of every
+//          output and nothing else (of an `updated` tensor: only what the formula changes). On a CPU it returns when
+//          the work is done; on a GPU it enqueues. It uses as many threads as the runtime has.
+// Who owns memory: the caller owns tensors, and keeps them alive while the Invocation lives. Weights are read in prepare
+//          only; what run() needs of them the Invocation holds, through Weight::packed.
+// Units:   flops counts a multiply-add as 2; bytes.
+// Errors:  BadCase from any function that is given an impossible case.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/contract/weight.h"
+#include "kernels/core/op_case.h"
+#include "kernels/core/tensor.h"
+#include "kernels/runtime/runtime.h"
+
+namespace layercost {
+
+enum class Role {
+  input,    // read only
+  weight,   // read only, constant over all calls: bound as a Weight
+  output,   // every element is written
+  updated,  // a cache: run() changes the part that the formula names and leaves the rest
+};
+
+struct TensorSpec {
+  std::string name;
+  Role role = Role::input;
+  DType dtype = DType::f32;
+  Shape shape;
+  // How the conformance tests fill an input, an updated tensor or a weight: normal values with this mean and sigma ...
+  float sigma = 1.0f;
+  float mean = 0.0f;
+  // ... or something special (positions, expert ids, offsets), from a seed.
+  std::function<void(const Tensor&, std::uint64_t seed)> fill = nullptr;
+};
+
+// Tensors and weights by the names of TensorSpec.
+class OpTensors {
+ public:
+  void bind(const std::string& name, const Tensor& t) { tensors_[name] = t; }
+  void bind(const std::string& name, std::shared_ptr<const Weight> w) { weights_[name] = std::move(w); }
+  bool has(const std::string& name) const { return tensors_.contains(name) || weights_.contains(name); }
+  const Tensor& tensor(const std::string& name) const;                        // BadCase if absent
+  const std::shared_ptr<const Weight>& weight(const std::string& name) const;  // BadCase if absent
+
+ private:
+  std::map<std::string, Tensor> tensors_;
+  std::map<std::string, std::shared_ptr<const Weight>> weights_;
+};
+
+// Compulsory work: what no implementation can avoid.
+struct Work {
+  double flops = 0;
+  double weight_bytes = 0;        // each weight element that is needed, once
+  double kv_read_bytes = 0;       // cache entries that are visible, once
+  double kv_write_bytes = 0;
+  double activation_bytes = 0;    // inputs and outputs of this op; inside a layer they may stay in cache, so the layer's
+                                  // bound counts only its own input and output
+};
+
+// What is known of a run beyond the sizes.
+struct WorkFacts {
+  std::optional<double> distinct_experts;  // realised, or expected; absent: min(experts, tokens * top_k)
+};
+
+// Limits on y - y* against the double reference y*:
+//   rel_l2     ||y - y*|| / ||y*|| over the whole output
+//   worst_row  the same over each row (last axis), largest; a row's denominator is at least the root mean square row norm / 16, so
+//              that a row that happens to be near zero is not judged by its own smallness
+//   gain       |<y - y*, y*>| / <y*, y*>: a common factor, which rounding noise averages out of
+struct Tolerance {
+  double rel_l2 = 0;
+  double worst_row = 0;
+  double gain = 0;
+};
+// The usual limits: f32 storage and f32 accumulation over `terms` terms, or bf16 storage (unit roundoff 2^-9).
+Tolerance usual_tolerance(DType storage, std::int64_t terms);
+
+struct Support {
+  bool ok = true;
+  std::string why;  // set when not ok
+  static Support yes() { return {}; }
+  static Support no(std::string reason) { return {false, std::move(reason)}; }
+  explicit operator bool() const { return ok; }
+};
+
+class Invocation {
+ public:
+  virtual ~Invocation() = default;
+  virtual void run() = 0;
+  // What prepare chose (library version, algorithm, layout), for the record. "" if there was no choice.
+  virtual std::string chosen() const { return {}; }
+};
+
+struct Variant {
+  const char* name;      // "plain_loops": identifier, file name and printed name are the same word
+  Target target;
+  const char* provider;  // "layercost", "oneDNN", ...
+  Support (*supports)(const OpCase&, const DeviceInfo&);
+  std::unique_ptr<Invocation> (*prepare)(const OpCase&, const OpTensors&, Runtime&);
+};
+
+struct OpDef {
+  const char* name;
+  const char* summary;
+  std::vector<TensorSpec> (*tensors)(const OpCase&);
+  Work (*work)(const OpCase&, const WorkFacts&);
+  // Tolerance of each output, by the tensor's name.
+  Tolerance (*tolerance)(const OpCase&, const std::string& output);
+  // Computes in double. Outputs may be bound as f64 tensors; inputs have their own types. Slow, but threaded where that
+  // is one line.
+  void (*reference)(const OpCase&, const OpTensors&);
+  std::vector<OpCase> (*test_cases)();
+  std::span<const Variant* const> (*variants)();  // fastest first; the first that supports a case is the default
+};
+
+// The first variant of `op` that supports the case on the device. BadCase with every refusal if there is none.
+const Variant& default_variant(const OpDef&, const OpCase&, const DeviceInfo&);
+
+// An Invocation from a function object; most variants need no class of their own.
+template <class F>
+std::unique_ptr<Invocation> invocation(F f, std::string chosen = {}) {
+  struct Call final : Invocation {
+    Call(F f, std::string c) : f_(std::move(f)), chosen_(std::move(c)) {}
+    void run() override { f_(); }
+    std::string chosen() const override { return chosen_; }
+    F f_;
+    std::string chosen_;
+  };
+  return std::make_unique<Call>(std::move(f), std::move(chosen));
+}
+
+}  // namespace layercost

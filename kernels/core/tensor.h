@@ -1,0 +1,106 @@
+// What:    Tensor, a view of dense row-major memory; Buffer, memory that is owned.
+// Shapes:  the last axis is contiguous; no strides. A Buffer is 64-byte aligned; from 2 MiB up it is aligned to 2 MiB and
+//          the system is asked for huge pages (advice, not a promise: what it gave is read back by the environment record).
+// Units:   bytes, elements.
+// Errors:  Buffer throws OutOfMemory when the system refuses.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <numeric>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels/core/dtype.h"
+
+namespace layercost {
+
+using Shape = std::vector<std::int64_t>;
+
+std::int64_t elements_of(const Shape&);  // BadCase on a negative axis or an overflow
+std::string to_string(const Shape&);     // "[8, 2048]"
+
+struct Tensor {
+  void* data = nullptr;
+  DType dtype = DType::f32;
+  Shape shape;
+
+  std::int64_t elements() const { return elements_of(shape); }
+  std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
+  std::int64_t dim(std::size_t axis) const { return shape[axis]; }
+
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data);
+  }
+  // Any float type as double; slow, for references and checks.
+  double load(std::int64_t i) const {
+    switch (dtype) {
+      case DType::f32: return as<float>()[i];
+      case DType::bf16: return to_f32(as<bf16>()[i]);
+      case DType::f64: return as<double>()[i];
+      case DType::i32: return as<std::int32_t>()[i];
+    }
+    return 0;
+  }
+  void store(std::int64_t i, double v) const {
+    switch (dtype) {
+      case DType::f32: as<float>()[i] = static_cast<float>(v); break;
+      case DType::bf16: as<bf16>()[i] = to_bf16(static_cast<float>(v)); break;
+      case DType::f64: as<double>()[i] = v; break;
+      case DType::i32: as<std::int32_t>()[i] = static_cast<std::int32_t>(v); break;
+    }
+  }
+};
+
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::size_t bytes);
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  std::byte* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  explicit operator bool() const { return data_ != nullptr; }
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(data_);
+  }
+
+ private:
+  void swap(Buffer& o) noexcept {
+    std::swap(data_, o.data_);
+    std::swap(bytes_, o.bytes_);
+    std::swap(mapped_bytes_, o.mapped_bytes_);
+  }
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  std::size_t mapped_bytes_ = 0;
+};
+
+// A Tensor with memory of its own.
+class OwnedTensor {
+ public:
+  OwnedTensor() = default;
+  OwnedTensor(DType dtype, Shape shape)
+      : buffer_(static_cast<std::size_t>(elements_of(shape)) * size_of(dtype)),
+        tensor_{buffer_.data(), dtype, std::move(shape)} {}
+  const Tensor& view() const { return tensor_; }
+  operator const Tensor&() const { return tensor_; }
+
+ private:
+  Buffer buffer_;
+  Tensor tensor_;
+};
+
+}  // namespace layercost

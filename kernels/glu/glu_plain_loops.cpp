@@ -1,0 +1,37 @@
+// One token after the other, plain C++ with the library's exp.
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "glu_variants.h"
+#include "kernels/contract/dispatch.h"
+
+namespace layercost {
+namespace {
+
+template <class X, class Y>
+void rows(std::int64_t tokens, std::int64_t n, const X* x, Y* y) {
+#pragma omp parallel for schedule(static) collapse(2)
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t i = 0; i < n; ++i) {
+      const float gate = load_f32(x + t * 2 * n + i), up = load_f32(x + t * 2 * n + n + i);
+      store_f32(y + t * n + i, gate / (1.0f + std::exp(-gate)) * up);
+    }
+}
+
+Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  const std::int64_t tokens = c.axis("tokens"), n = c.axis("ffn_hidden");
+  const Tensor x = t.tensor("x"), y = t.tensor("y");
+  return dispatch_float(x.dtype, [&]<class X>(X*) {
+    return dispatch_float(y.dtype, [&]<class Y>(Y*) {
+      return invocation([=] { rows(tokens, n, x.as<X>(), y.as<Y>()); });
+    });
+  });
+}
+
+}  // namespace
+
+const Variant glu_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+
+}  // namespace layercost

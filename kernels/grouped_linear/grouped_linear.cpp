@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/grouped_linear/grouped_linear.h"
+
+#include <cmath>
+
+#include "grouped_linear_variants.h"
+#include "kernels/contract/reference.h"
+#include "kernels/core/random.h"
+
+namespace layercost {
+namespace {
+
+// Every row draws an expert, but one expert of several stays without rows.
+void fill_offsets(const Tensor& offsets, std::uint64_t seed, std::int64_t rows) {
+  const std::int64_t experts = offsets.dim(0) - 1;
+  auto* out = offsets.as<std::int32_t>();
+  std::fill_n(out, experts + 1, 0);
+  const auto drawn = static_cast<std::uint64_t>(experts > 1 ? experts - 1 : 1);
+  const auto shift = static_cast<std::int64_t>(seed % static_cast<std::uint64_t>(experts));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const auto e = static_cast<std::int64_t>(uniform_below(hash64(seed, static_cast<std::uint64_t>(r)), drawn));
+    ++out[(e + shift) % experts + 1];
+  }
+  for (std::int64_t e = 0; e < experts; ++e) out[e + 1] += out[e];
+}
+
+std::vector<TensorSpec> tensors(const OpCase& c) {
+  const std::int64_t rows = c.axis("rows"), experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
+  return {
+      {"x", Role::input, c.type("x_type"), {rows, k}},
+      {.name = "offsets",
+       .role = Role::input,
+       .dtype = DType::i32,
+       .shape = {experts + 1},
+       .fill = [rows](const Tensor& t, std::uint64_t seed) { fill_offsets(t, seed, rows); }},
+      {"w", Role::weight, c.type("w_type"), {experts, n, k}, static_cast<float>(1.0 / std::sqrt(static_cast<double>(k)))},
+      {"y", Role::output, c.type("y_type"), {rows, n}},
+  };
+}
+
+Work work(const OpCase& c, const WorkFacts& facts) {
+  const auto rows = static_cast<double>(c.axis("rows")), experts = static_cast<double>(c.axis("experts"));
+  const auto n = static_cast<double>(c.axis("n")), k = static_cast<double>(c.axis("k"));
+  Work w;
+  w.flops = 2 * rows * n * k;
+  w.weight_bytes = facts.distinct_experts.value_or(std::min(experts, rows)) * n * k * static_cast<double>(size_of(c.type("w_type")));
+  w.activation_bytes = rows * (k * static_cast<double>(size_of(c.type("x_type"))) + n * static_cast<double>(size_of(c.type("y_type")))) +
+                       4 * (experts + 1);
+  return w;
+}
+
+Tolerance tolerance(const OpCase& c, const std::string&) { return usual_tolerance(c.type("y_type"), c.axis("k")); }
+
+void reference(const OpCase& c, const OpTensors& t) {
+  const std::int64_t experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
+  const std::vector<double> x = as_double(t.tensor("x"));
+  const auto* offsets = t.tensor("offsets").as<std::int32_t>();
+  const Tensor& y = t.tensor("y");
+  for (std::int64_t e = 0; e < experts; ++e) {
+    if (offsets[e] == offsets[e + 1]) continue;
+    for_rows_of(
+        *t.weight("w"), n, k,
+        [&](std::int64_t j, const double* row) {
+          for (std::int64_t r = offsets[e]; r < offsets[e + 1]; ++r) y.store(r * n + j, dot(x.data() + r * k, row, k));
+        },
+        e * n);
+  }
+}
+
+std::vector<OpCase> test_cases() {
+  std::vector<OpCase> out;
+  for (const char* text : {
+           "grouped_linear rows=1 experts=1 n=1 k=1 x_type=f32 w_type=f32 y_type=f32",
+           "grouped_linear rows=7 experts=5 n=37 k=90 x_type=f32 w_type=f32 y_type=f32",
+           "grouped_linear rows=8 experts=16 n=96 k=256 x_type=bf16 w_type=bf16 y_type=bf16",
+           "grouped_linear rows=40 experts=3 n=130 k=257 x_type=bf16 w_type=bf16 y_type=bf16",
+           "grouped_linear rows=300 experts=2 n=64 k=70 x_type=bf16 w_type=bf16 y_type=f32",
+       })
+    out.push_back(OpCase::parse(text));
+  return out;
+}
+
+}  // namespace
+
+const OpDef grouped_linear_op{"grouped_linear", "matrix products of groups of rows, one matrix per group", tensors, work,
+                              tolerance,        reference, test_cases, grouped_linear_variants};
+
+}  // namespace layercost

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/linear/linear.h"
+
+#include <cmath>
+
+#include "kernels/contract/reference.h"
+#include "linear_variants.h"
+
+namespace layercost {
+namespace {
+
+std::vector<TensorSpec> tensors(const OpCase& c) {
+  const std::int64_t m = c.axis("m"), n = c.axis("n"), k = c.axis("k");
+  const DType w = c.type("w_type"), y = c.type("y_type");
+  std::vector<TensorSpec> out = {
+      {"x", Role::input, c.type("x_type"), {m, k}},
+      {"w", Role::weight, w, {n, k}, static_cast<float>(1.0 / std::sqrt(static_cast<double>(k)))},
+      {"y", Role::output, y, {m, n}},
+  };
+  if (c.flag("bias")) out.push_back({"bias", Role::weight, w, {n}});
+  if (c.flag("residual")) out.push_back({"residual", Role::input, y, {m, n}});
+  return out;
+}
+
+Work work(const OpCase& c, const WorkFacts&) {
+  const auto m = static_cast<double>(c.axis("m")), n = static_cast<double>(c.axis("n")), k = static_cast<double>(c.axis("k"));
+  const auto wb = static_cast<double>(size_of(c.type("w_type"))), yb = static_cast<double>(size_of(c.type("y_type")));
+  Work w;
+  w.flops = 2 * m * n * k + (c.flag("bias") ? m * n : 0) + (c.flag("residual") ? m * n : 0);
+  w.weight_bytes = wb * (n * k + (c.flag("bias") ? n : 0));
+  w.activation_bytes = m * k * static_cast<double>(size_of(c.type("x_type"))) + m * n * yb * (c.flag("residual") ? 2 : 1);
+  return w;
+}
+
+Tolerance tolerance(const OpCase& c, const std::string&) { return usual_tolerance(c.type("y_type"), c.axis("k")); }
+
+void reference(const OpCase& c, const OpTensors& t) {
+  const std::int64_t m = c.axis("m"), n = c.axis("n"), k = c.axis("k");
+  const std::vector<double> x = as_double(t.tensor("x"));
+  const Tensor& y = t.tensor("y");
+  const Weight& w = *t.weight("w");
+  const std::vector<double> bias = c.flag("bias") ? as_double(t.weight("bias")->whole()) : std::vector<double>();
+  const bool residual = c.flag("residual");
+  for_rows_of(w, n, k, [&](std::int64_t j, const double* row) {
+    for (std::int64_t i = 0; i < m; ++i) {
+      double v = dot(x.data() + i * k, row, k);
+      if (!bias.empty()) v += bias[static_cast<std::size_t>(j)];
+      if (residual) v += t.tensor("residual").load(i * n + j);
+      y.store(i * n + j, v);
+    }
+  });
+}
+
+std::vector<OpCase> test_cases() {
+  std::vector<OpCase> out;
+  for (const char* text : {
+           "linear m=1 n=1 k=1 x_type=f32 w_type=f32 y_type=f32",
+           "linear m=3 n=37 k=90 x_type=f32 w_type=f32 y_type=f32 bias=1",
+           "linear m=1 n=300 k=512 x_type=bf16 w_type=bf16 y_type=bf16",
+           "linear m=8 n=513 k=770 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "linear m=2 n=128 k=84 x_type=bf16 w_type=bf16 y_type=f32",
+           "linear m=65 n=130 k=257 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 residual=1",
+           "linear m=33 n=64 k=128 x_type=f32 w_type=f32 y_type=f32 residual=1",
+       })
+    out.push_back(OpCase::parse(text));
+  return out;
+}
+
+}  // namespace
+
+const OpDef linear_op{"linear",  "matrix product with a constant matrix, optional bias and residual", tensors, work,
+                      tolerance, reference, test_cases, linear_variants};
+
+}  // namespace layercost

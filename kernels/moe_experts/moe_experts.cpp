@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/moe_experts/moe_experts.h"
+
+#include <cmath>
+
+#include "kernels/contract/reference.h"
+#include "kernels/core/error.h"
+#include "kernels/shared/expert_ids.h"
+#include "moe_experts_variants.h"
+
+namespace layercost {
+namespace {
+
+struct Sizes {
+  explicit Sizes(const OpCase& c)
+      : tokens(c.axis("tokens")), hidden(c.axis("hidden")), ffn(c.axis("ffn_hidden")), experts(c.axis("experts")), top_k(c.axis("top_k")) {
+    if (top_k > experts) throw BadCase("'" + c.text() + "': top_k is larger than experts");
+    if (c.word("act", "silu") != "silu") throw BadCase("'" + c.text() + "': act: expected silu");
+  }
+  std::int64_t tokens, hidden, ffn, experts, top_k;
+};
+
+std::vector<TensorSpec> tensors(const OpCase& c) {
+  const Sizes s(c);
+  const DType x = c.type("x_type"), w = c.type("w_type"), y = c.type("y_type");
+  // Sigmas for which gate and up have variance 1, and y about 0.1 before the residual.
+  const auto sigma = [](std::int64_t terms) { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(terms))); };
+  const float mean = 1.0f / static_cast<float>(s.top_k);
+  std::vector<TensorSpec> out = {
+      {"x", Role::input, x, {s.tokens, s.hidden}},
+      {.name = "ids", .role = Role::input, .dtype = DType::i32, .shape = {s.tokens, s.top_k}, .fill = fill_expert_ids(s.experts)},
+      {"weights", Role::input, DType::f32, {s.tokens, s.top_k}, mean / 4, mean},
+      {"w_gate_up", Role::weight, w, {s.experts, 2 * s.ffn, s.hidden}, sigma(s.hidden)},
+      {"w_down", Role::weight, w, {s.experts, s.hidden, s.ffn}, sigma(s.ffn)},
+      {"y", Role::output, y, {s.tokens, s.hidden}},
+  };
+  if (c.flag("residual")) out.push_back({"residual", Role::input, y, {s.tokens, s.hidden}});
+  return out;
+}
+
+Work work(const OpCase& c, const WorkFacts& facts) {
+  const Sizes s(c);
+  const auto tokens = static_cast<double>(s.tokens), hidden = static_cast<double>(s.hidden), ffn = static_cast<double>(s.ffn);
+  const auto pairs = static_cast<double>(s.tokens * s.top_k);
+  const double residual = c.flag("residual") ? 1 : 0;
+  const double distinct = facts.distinct_experts.value_or(std::min(static_cast<double>(s.experts), pairs));
+  Work w;
+  // silu(g) * u: negate, exp, add, divide, multiply.
+  w.flops = pairs * (6 * hidden * ffn + 5 * ffn + 2 * hidden) + residual * tokens * hidden;
+  w.weight_bytes = distinct * 3 * hidden * ffn * static_cast<double>(size_of(c.type("w_type")));
+  w.activation_bytes = tokens * hidden * (static_cast<double>(size_of(c.type("x_type"))) +
+                                          (1 + residual) * static_cast<double>(size_of(c.type("y_type")))) +
+                       8 * pairs;
+  return w;
+}
+
+Tolerance tolerance(const OpCase& c, const std::string&) {
+  const Tolerance f32 = usual_tolerance(DType::f32, std::max(c.axis("hidden"), c.axis("ffn_hidden")));
+  if (c.type("x_type") == DType::f32 && c.type("y_type") == DType::f32) return f32;
+  return {6e-3 + f32.rel_l2, 12e-3 + f32.rel_l2, 5e-4};
+}
+
+void reference(const OpCase& c, const OpTensors& t) {
+  const Sizes s(c);
+  const std::vector<double> x = as_double(t.tensor("x"));
+  const auto* ids = t.tensor("ids").as<std::int32_t>();
+  std::vector<double> y = c.flag("residual") ? as_double(t.tensor("residual"))
+                                             : std::vector<double>(static_cast<std::size_t>(s.tokens * s.hidden));
+  for (std::int64_t e = 0; e < s.experts; ++e) {
+    std::vector<std::int64_t> pairs;
+    for (std::int64_t p = 0; p < s.tokens * s.top_k; ++p)
+      if (ids[p] == e) pairs.push_back(p);
+    if (pairs.empty()) continue;
+    const auto rows = static_cast<std::int64_t>(pairs.size());
+    const auto token = [&](std::int64_t r) { return pairs[static_cast<std::size_t>(r)] / s.top_k; };
+    std::vector<double> gate_up(static_cast<std::size_t>(rows * 2 * s.ffn));
+    for_rows_of(
+        *t.weight("w_gate_up"), 2 * s.ffn, s.hidden,
+        [&](std::int64_t j, const double* row) {
+          for (std::int64_t r = 0; r < rows; ++r)
+            gate_up[static_cast<std::size_t>(r * 2 * s.ffn + j)] = dot(x.data() + token(r) * s.hidden, row, s.hidden);
+        },
+        e * 2 * s.ffn);
+    std::vector<double> h(static_cast<std::size_t>(rows * s.ffn));
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t f = 0; f < s.ffn; ++f) {
+        const double gate = gate_up[static_cast<std::size_t>(r * 2 * s.ffn + f)];
+        h[static_cast<std::size_t>(r * s.ffn + f)] =
+            gate / (1 + std::exp(-gate)) * gate_up[static_cast<std::size_t>(r * 2 * s.ffn + s.ffn + f)];
+      }
+    for_rows_of(
+        *t.weight("w_down"), s.hidden, s.ffn,
+        [&](std::int64_t j, const double* row) {
+          for (std::int64_t r = 0; r < rows; ++r)
+            y[static_cast<std::size_t>(token(r) * s.hidden + j)] +=
+                t.tensor("weights").load(pairs[static_cast<std::size_t>(r)]) * dot(h.data() + r * s.ffn, row, s.ffn);
+        },
+        e * s.hidden);
+  }
+  for (std::int64_t i = 0; i < s.tokens * s.hidden; ++i) t.tensor("y").store(i, y[static_cast<std::size_t>(i)]);
+}
+
+std::vector<OpCase> test_cases() {
+  std::vector<OpCase> out;
+  for (const char* text : {
+           "moe_experts tokens=1 hidden=1 ffn_hidden=1 experts=1 top_k=1 act=silu x_type=f32 w_type=f32 y_type=f32",
+           "moe_experts tokens=5 hidden=90 ffn_hidden=37 experts=7 top_k=3 act=silu x_type=f32 w_type=f32 y_type=f32 residual=1",
+           "moe_experts tokens=1 hidden=512 ffn_hidden=96 experts=32 top_k=8 act=silu x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "moe_experts tokens=17 hidden=258 ffn_hidden=70 experts=5 top_k=5 act=silu x_type=bf16 w_type=bf16 y_type=bf16",
+           "moe_experts tokens=70 hidden=130 ffn_hidden=64 experts=8 top_k=2 act=silu x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "moe_experts tokens=9 hidden=128 ffn_hidden=96 experts=4 top_k=1 act=silu x_type=bf16 w_type=bf16 y_type=f32",
+       })
+    out.push_back(OpCase::parse(text));
+  return out;
+}
+
+}  // namespace
+
+const OpDef moe_experts_op{"moe_experts", "the chosen experts of a mixture-of-experts layer", tensors, work,
+                           tolerance,     reference, test_cases, moe_experts_variants};
+
+}  // namespace layercost

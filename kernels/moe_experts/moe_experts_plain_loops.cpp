@@ -1,0 +1,63 @@
+// The formula as it stands, pair by pair, inner activations in f32: a second opinion that shares no code with the chain. An
+// expert's weights are read once per pair, not once per expert.
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "kernels/contract/dispatch.h"
+#include "kernels/shared/plain_dot.h"
+#include "moe_experts_variants.h"
+
+namespace layercost {
+namespace {
+
+template <class X, class W, class Y>
+void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std::int64_t top_k, const X* x,
+                const std::int32_t* ids, const float* weights, const W* w_gate_up, const W* w_down, const Y* residual, float* h,
+                Y* y) {
+#pragma omp parallel
+  {
+#pragma omp for collapse(2) schedule(static)
+    for (std::int64_t p = 0; p < tokens * top_k; ++p)
+      for (std::int64_t f = 0; f < ffn; ++f) {
+        const X* row = x + p / top_k * hidden;
+        const W* expert = w_gate_up + ids[p] * 2 * ffn * hidden;
+        const float gate = plain_dot(row, expert + f * hidden, hidden);
+        h[p * ffn + f] = gate / (1 + std::exp(-gate)) * plain_dot(row, expert + (ffn + f) * hidden, hidden);
+      }
+#pragma omp for collapse(2) schedule(static)
+    for (std::int64_t t = 0; t < tokens; ++t)
+      for (std::int64_t i = 0; i < hidden; ++i) {
+        float sum = 0;
+        for (std::int64_t p = t * top_k; p < (t + 1) * top_k; ++p)
+          sum += weights[p] * plain_dot(h + p * ffn, w_down + (ids[p] * hidden + i) * ffn, ffn);
+        if (residual != nullptr) sum += load_f32(residual + t * hidden + i);
+        store_f32(y + t * hidden + i, sum);
+      }
+  }
+}
+
+Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"), top_k = c.axis("top_k");
+  const Tensor x = t.tensor("x"), ids = t.tensor("ids"), weights = t.tensor("weights"), y = t.tensor("y");
+  const Tensor residual = c.flag("residual") ? t.tensor("residual") : Tensor{};
+  const auto gate_up = row_major(*t.weight("w_gate_up")), down = row_major(*t.weight("w_down"));
+  const auto h = std::make_shared<OwnedTensor>(DType::f32, Shape{tokens * top_k, ffn});
+  return dispatch_float(x.dtype, [&]<class X>(X*) {
+    return dispatch_float(down->view().dtype, [&]<class W>(W*) {
+      return dispatch_float(y.dtype, [&]<class Y>(Y*) {
+        return invocation([=] {
+          experts_of(tokens, hidden, ffn, top_k, x.as<X>(), ids.as<std::int32_t>(), weights.as<float>(),
+                     gate_up->view().as<W>(), down->view().as<W>(), residual.as<Y>(), h->view().as<float>(), y.as<Y>());
+        });
+      });
+    });
+  });
+}
+
+}  // namespace
+
+const Variant moe_experts_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+
+}  // namespace layercost

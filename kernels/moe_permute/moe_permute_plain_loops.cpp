@@ -1,0 +1,45 @@
+// A counting sort over the pairs on one thread, then copies of whole rows, which are all of the cost.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstring>
+
+#include "moe_permute_variants.h"
+
+namespace layercost {
+namespace {
+
+void permute(std::int64_t tokens, std::int64_t experts, std::int64_t top_k, std::size_t row_bytes, const std::byte* x,
+             const std::int32_t* ids, std::byte* y, std::int32_t* offsets, std::int32_t* slots, std::int32_t* next) {
+  std::fill_n(offsets, experts + 1, 0);
+  for (std::int64_t p = 0; p < tokens * top_k; ++p) ++offsets[ids[p] + 1];
+  for (std::int64_t e = 0; e < experts; ++e) offsets[e + 1] += offsets[e];
+  std::copy_n(offsets, experts, next);
+  for (std::int64_t p = 0; p < tokens * top_k; ++p) slots[p] = next[ids[p]]++;
+
+  const std::size_t total = static_cast<std::size_t>(tokens * top_k) * row_bytes;
+#pragma omp parallel for schedule(static) if (total > (1u << 17))  // below, the threads' start costs more than the copy
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t j = 0; j < top_k; ++j)
+      std::memcpy(y + static_cast<std::size_t>(slots[t * top_k + j]) * row_bytes, x + static_cast<std::size_t>(t) * row_bytes,
+                  row_bytes);
+}
+
+Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  const std::int64_t tokens = c.axis("tokens"), experts = c.axis("experts"), top_k = c.axis("top_k");
+  const std::size_t row_bytes = static_cast<std::size_t>(c.axis("hidden")) * size_of(c.type("x_type"));
+  const Tensor x = t.tensor("x"), ids = t.tensor("ids"), y = t.tensor("y"), offsets = t.tensor("offsets"),
+               slots = t.tensor("slots");
+  const auto next = std::make_shared<OwnedTensor>(DType::i32, Shape{experts});
+  return invocation([=] {
+    permute(tokens, experts, top_k, row_bytes, x.as<std::byte>(), ids.as<std::int32_t>(), y.as<std::byte>(),
+            offsets.as<std::int32_t>(), slots.as<std::int32_t>(), next->view().as<std::int32_t>());
+  });
+}
+
+}  // namespace
+
+const Variant moe_permute_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+
+}  // namespace layercost

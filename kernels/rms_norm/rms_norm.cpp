@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/rms_norm/rms_norm.h"
+
+#include <cmath>
+
+#include "rms_norm_variants.h"
+
+namespace layercost {
+namespace {
+
+std::vector<TensorSpec> tensors(const OpCase& c) {
+  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden");
+  const DType x = c.type("x_type");
+  std::vector<TensorSpec> out = {
+      {"x", Role::input, x, {tokens, hidden}},
+      {"w", Role::weight, c.type("w_type"), {hidden}, 0.2f, 1.0f},
+      {"y", Role::output, c.type("y_type"), {tokens, hidden}},
+  };
+  if (c.flag("residual")) {
+    out.push_back({"residual", Role::input, x, {tokens, hidden}});
+    out.push_back({"sum", Role::output, x, {tokens, hidden}});
+  }
+  return out;
+}
+
+Work work(const OpCase& c, const WorkFacts&) {
+  const double n = static_cast<double>(c.axis("tokens")) * static_cast<double>(c.axis("hidden"));
+  const double x = static_cast<double>(size_of(c.type("x_type"))), y = static_cast<double>(size_of(c.type("y_type")));
+  Work w;
+  w.flops = n * (c.flag("residual") ? 5 : 4);
+  w.weight_bytes = static_cast<double>(c.axis("hidden")) * static_cast<double>(size_of(c.type("w_type")));
+  w.activation_bytes = n * (c.flag("residual") ? 3 * x + y : x + y);
+  return w;
+}
+
+Tolerance tolerance(const OpCase& c, const std::string& output) {
+  // y is made from the sum as stored, so a bf16 sum limits an f32 y as well.
+  const bool through_sum = output == "sum" || c.flag("residual");
+  const DType storage = through_sum && c.type("x_type") == DType::bf16 ? DType::bf16 : c.type("y_type");
+  return usual_tolerance(storage, c.axis("hidden"));
+}
+
+void reference(const OpCase& c, const OpTensors& t) {
+  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden");
+  const double eps = c.real("eps");
+  const bool residual = c.flag("residual");
+  const Tensor &x = t.tensor("x"), &y = t.tensor("y");
+  const OwnedTensor w = t.weight("w")->whole();
+  std::vector<double> s(static_cast<std::size_t>(hidden));
+  for (std::int64_t row = 0; row < tokens; ++row) {
+    double squares = 0;
+    for (std::int64_t h = 0; h < hidden; ++h) {
+      const std::int64_t i = row * hidden + h;
+      double& v = s[static_cast<std::size_t>(h)];
+      v = x.load(i) + (residual ? t.tensor("residual").load(i) : 0.0);
+      if (residual) t.tensor("sum").store(i, v);
+      squares += v * v;
+    }
+    const double scale = 1.0 / std::sqrt(squares / static_cast<double>(hidden) + eps);
+    for (std::int64_t h = 0; h < hidden; ++h)
+      y.store(row * hidden + h, s[static_cast<std::size_t>(h)] * scale * w.view().load(h));
+  }
+}
+
+std::vector<OpCase> test_cases() {
+  std::vector<OpCase> out;
+  for (const char* text : {
+           "rms_norm tokens=1 hidden=1 eps=1e-06 x_type=f32 w_type=f32 y_type=f32",
+           "rms_norm tokens=3 hidden=90 eps=0.001 x_type=f32 w_type=f32 y_type=f32 residual=1",
+           "rms_norm tokens=8 hidden=2048 eps=1e-06 x_type=bf16 w_type=bf16 y_type=bf16",
+           "rms_norm tokens=5 hidden=1027 eps=1e-05 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "rms_norm tokens=2 hidden=512 eps=1e-06 x_type=bf16 w_type=f32 y_type=f32 residual=1",
+       })
+    out.push_back(OpCase::parse(text));
+  return out;
+}
+
+}  // namespace
+
+const OpDef rms_norm_op{"rms_norm", "root-mean-square normalisation, with an optional residual add", tensors, work,
+                        tolerance,  reference, test_cases, rms_norm_variants};
+
+}  // namespace layercost

@@ -1,0 +1,18 @@
+// What:    root-mean-square normalisation of each token, with an optional residual add in front.
+// Formula: s[t,h] = x[t,h] + residual[t,h]          (residual=1; then s is a second output, `sum`)
+//          y[t,h] = s[t,h] / sqrt(mean_h(s[t,:]^2) + eps) * w[h]
+// Shapes:  x, residual, sum, y [tokens, hidden]; w [hidden].
+// Types:   x_type (x, residual, sum), w_type, y_type: f32 or bf16. Arithmetic in f32.
+// Cost:    4 * tokens * hidden flops (+1 per element with residual).
+// Axes:    tokens hidden eps x_type w_type y_type [residual=0|1]
+// Tolerance: usual; the mean is a sum of `hidden` terms.
+// Source:  Zhang, Sennrich, "Root Mean Square Layer Normalization", 2019; the residual add sits here because every
+//          decoder layer normalises the sum of its input and the attention's output and needs both.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/contract/op.h"
+
+namespace layercost {
+extern const OpDef rms_norm_op;
+}

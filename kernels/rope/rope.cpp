@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/rope/rope.h"
+
+#include <cmath>
+
+#include "kernels/core/error.h"
+#include "rope_variants.h"
+
+namespace layercost {
+
+RopeAxes rope_axes(const OpCase& c) {
+  RopeAxes a{c.axis("batch"),    c.axis("q_len"),    c.axis("kv_len"),  c.axis("capacity"), c.axis("heads"),
+             c.axis("kv_heads"), c.axis("head_dim"), c.flag("qk_norm"), 0.0};
+  if (a.qk_norm) a.eps = c.real("eps");
+  if (a.q_len > a.kv_len || a.kv_len > a.capacity) throw BadCase("'" + c.text() + "': expected q_len <= kv_len <= capacity");
+  if (a.heads % a.kv_heads != 0) throw BadCase("'" + c.text() + "': expected kv_heads to divide heads");
+  if (a.head_dim % 2 != 0) throw BadCase("'" + c.text() + "': expected an even head_dim");
+  return a;
+}
+
+namespace {
+
+// cos or sin of position / 10000^(i / half), whatever the seed: the two tables belong together.
+void fill_table(const Tensor& t, double (*f)(double)) {
+  const std::int64_t half = t.dim(1);
+  for (std::int64_t p = 0; p < t.dim(0); ++p)
+    for (std::int64_t i = 0; i < half; ++i)
+      t.store(p * half + i, f(static_cast<double>(p) / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(half))));
+}
+
+std::vector<TensorSpec> tensors(const OpCase& c) {
+  const RopeAxes a = rope_axes(c);
+  const DType kv = c.type("kv_type"), w = c.type("w_type");
+  const Shape table = {a.capacity, a.head_dim / 2}, cache = {a.batch, a.kv_heads, a.capacity, a.head_dim};
+  std::vector<TensorSpec> out = {
+      {"qkv", Role::input, c.type("x_type"), {a.tokens(), (a.heads + 2 * a.kv_heads) * a.head_dim}},
+      {"cos", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::cos); }},
+      {"sin", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::sin); }},
+      {"q", Role::output, c.type("y_type"), {a.tokens(), a.heads, a.head_dim}},
+      {"k_cache", Role::updated, kv, cache},
+      {"v_cache", Role::updated, kv, cache},
+  };
+  if (a.qk_norm) {
+    out.push_back({"q_norm", Role::weight, w, {a.head_dim}, 0.2f, 1.0f});
+    out.push_back({"k_norm", Role::weight, w, {a.head_dim}, 0.2f, 1.0f});
+  }
+  return out;
+}
+
+Work work(const OpCase& c, const WorkFacts&) {
+  const RopeAxes a = rope_axes(c);
+  const auto bytes = [&](const char* type) { return static_cast<double>(size_of(c.type(type))); };
+  const auto d = static_cast<double>(a.head_dim), tokens = static_cast<double>(a.tokens());
+  const double q = tokens * static_cast<double>(a.heads) * d, k = tokens * static_cast<double>(a.kv_heads) * d;
+  Work w;
+  w.flops = (q + k) * (a.qk_norm ? 7 : 3);
+  w.weight_bytes = a.qk_norm ? 2 * d * bytes("w_type") : 0;
+  w.kv_write_bytes = 2 * k * bytes("kv_type");
+  w.activation_bytes = (q + 2 * k) * bytes("x_type") + q * bytes("y_type") +
+                       static_cast<double>(a.q_len) * d * static_cast<double>(sizeof(float));  // cos and sin
+  return w;
+}
+
+Tolerance tolerance(const OpCase& c, const std::string& output) {
+  return usual_tolerance(c.type(output == "q" ? "y_type" : "kv_type"), c.axis("head_dim"));
+}
+
+void reference(const OpCase& c, const OpTensors& t) {
+  const RopeAxes a = rope_axes(c);
+  const std::int64_t d = a.head_dim, half = d / 2, row = (a.heads + 2 * a.kv_heads) * d;
+  const Tensor &qkv = t.tensor("qkv"), &cos = t.tensor("cos"), &sin = t.tensor("sin");
+  const Tensor &q = t.tensor("q"), &k_cache = t.tensor("k_cache"), &v_cache = t.tensor("v_cache");
+  const OwnedTensor q_norm = a.qk_norm ? t.weight("q_norm")->whole() : OwnedTensor();
+  const OwnedTensor k_norm = a.qk_norm ? t.weight("k_norm")->whole() : OwnedTensor();
+
+  const auto rotate = [&](std::int64_t in, std::int64_t position, const OwnedTensor& norm, const Tensor& out, std::int64_t at) {
+    std::vector<double> x(static_cast<std::size_t>(d));
+    double squares = 0;
+    for (std::int64_t i = 0; i < d; ++i) {
+      x[i] = qkv.load(in + i);
+      squares += x[i] * x[i];
+    }
+    if (a.qk_norm)
+      for (std::int64_t i = 0; i < d; ++i)
+        x[i] = x[i] / std::sqrt(squares / static_cast<double>(d) + a.eps) * norm.view().load(i);
+    for (std::int64_t i = 0; i < half; ++i) {
+      const double co = cos.load(position * half + i), si = sin.load(position * half + i);
+      out.store(at + i, x[i] * co - x[i + half] * si);
+      out.store(at + i + half, x[i + half] * co + x[i] * si);
+    }
+  };
+
+  for (std::int64_t token = 0; token < a.tokens(); ++token) {
+    const std::int64_t first_k = token * row + a.heads * d, first_v = first_k + a.kv_heads * d;
+    for (std::int64_t h = 0; h < a.heads; ++h)
+      rotate(token * row + h * d, a.position(token), q_norm, q, (token * a.heads + h) * d);
+    for (std::int64_t h = 0; h < a.kv_heads; ++h) {
+      rotate(first_k + h * d, a.position(token), k_norm, k_cache, a.slot(token, h));
+      for (std::int64_t i = 0; i < d; ++i) v_cache.store(a.slot(token, h) + i, qkv.load(first_v + h * d + i));
+    }
+  }
+}
+
+std::vector<OpCase> test_cases() {
+  std::vector<OpCase> out;
+  for (const char* text : {
+           "rope batch=1 q_len=1 kv_len=1 capacity=1 heads=1 kv_heads=1 head_dim=2 x_type=f32 y_type=f32 kv_type=f32 "
+           "w_type=f32",
+           "rope batch=2 q_len=3 kv_len=7 capacity=9 heads=6 kv_heads=2 head_dim=12 qk_norm=1 eps=0.001 x_type=f32 "
+           "y_type=f32 kv_type=f32 w_type=f32",
+           "rope batch=3 q_len=1 kv_len=70 capacity=75 heads=8 kv_heads=1 head_dim=128 x_type=bf16 y_type=bf16 "
+           "kv_type=bf16 w_type=bf16",
+           "rope batch=1 q_len=37 kv_len=37 capacity=64 heads=5 kv_heads=5 head_dim=128 qk_norm=1 eps=1e-06 x_type=bf16 "
+           "y_type=bf16 kv_type=bf16 w_type=bf16",
+           "rope batch=2 q_len=5 kv_len=11 capacity=11 heads=14 kv_heads=7 head_dim=90 qk_norm=1 eps=1e-05 x_type=bf16 "
+           "y_type=f32 kv_type=bf16 w_type=f32",
+           "rope batch=1 q_len=2 kv_len=300 capacity=301 heads=4 kv_heads=2 head_dim=64 x_type=f32 y_type=bf16 "
+           "kv_type=bf16 w_type=bf16",
+       })
+    out.push_back(OpCase::parse(text));
+  return out;
+}
+
+}  // namespace
+
+const OpDef rope_op{"rope",    "rotary embedding of q and k, optional q/k norm, append to the KV cache", tensors, work,
+                    tolerance, reference, test_cases, rope_variants};
+
+}  // namespace layercost

@@ -1,0 +1,78 @@
+// One head after the other, tokens and heads shared out among the threads. Plain C++.
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "kernels/contract/dispatch.h"
+#include "kernels/rope/rope.h"
+#include "rope_variants.h"
+
+namespace layercost {
+namespace {
+
+template <class X, class W, class Y>
+void rotate(const X* x, const W* norm, float eps, const float* cos, const float* sin, std::int64_t d, Y* out) {
+  float scale = 1.0f;
+  if (norm != nullptr) {
+    float squares = 0;
+    for (std::int64_t i = 0; i < d; ++i) squares += load_f32(x + i) * load_f32(x + i);
+    scale = 1.0f / std::sqrt(squares / static_cast<float>(d) + eps);
+  }
+  const std::int64_t half = d / 2;
+  for (std::int64_t i = 0; i < half; ++i) {
+    float a = load_f32(x + i), b = load_f32(x + i + half);
+    if (norm != nullptr) {
+      a *= scale * load_f32(norm + i);
+      b *= scale * load_f32(norm + i + half);
+    }
+    store_f32(out + i, a * cos[i] - b * sin[i]);
+    store_f32(out + i + half, b * cos[i] + a * sin[i]);
+  }
+}
+
+template <class X, class W, class Y, class KV>
+void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin, const W* q_norm, const W* k_norm, Y* q,
+            KV* k_cache, KV* v_cache) {
+  const std::int64_t d = a.head_dim, heads = a.heads + 2 * a.kv_heads;
+  const float eps = static_cast<float>(a.eps);
+#pragma omp parallel for schedule(static) if (a.tokens() > 1)
+  for (std::int64_t i = 0; i < a.tokens() * heads; ++i) {
+    const std::int64_t t = i / heads, h = i % heads, kv_h = (h - a.heads) % a.kv_heads;
+    const float *co = cos + a.position(t) * d / 2, *si = sin + a.position(t) * d / 2;
+    const X* x = qkv + i * d;
+    if (h < a.heads) {
+      rotate(x, q_norm, eps, co, si, d, q + (t * a.heads + h) * d);
+    } else if (h < a.heads + a.kv_heads) {
+      rotate(x, k_norm, eps, co, si, d, k_cache + a.slot(t, kv_h));
+    } else {
+      for (std::int64_t j = 0; j < d; ++j) store_f32(v_cache + a.slot(t, kv_h) + j, load_f32(x + j));
+    }
+  }
+}
+
+Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  const RopeAxes a = rope_axes(c);
+  const Tensor qkv = t.tensor("qkv"), cos = t.tensor("cos"), sin = t.tensor("sin"), q = t.tensor("q");
+  const Tensor k_cache = t.tensor("k_cache"), v_cache = t.tensor("v_cache");
+  const auto q_norm = a.qk_norm ? row_major(*t.weight("q_norm")) : nullptr;
+  const auto k_norm = a.qk_norm ? row_major(*t.weight("k_norm")) : nullptr;
+  return dispatch_float(qkv.dtype, [&]<class X>(X*) {
+    return dispatch_float(c.type("w_type"), [&]<class W>(W*) {
+      return dispatch_float(q.dtype, [&]<class Y>(Y*) {
+        return dispatch_float(k_cache.dtype, [&]<class KV>(KV*) {
+          return invocation([=] {
+            tokens(a, qkv.as<X>(), cos.as<float>(), sin.as<float>(), q_norm ? q_norm->view().as<W>() : nullptr,
+                   k_norm ? k_norm->view().as<W>() : nullptr, q.as<Y>(), k_cache.as<KV>(), v_cache.as<KV>());
+          });
+        });
+      });
+    });
+  });
+}
+
+}  // namespace
+
+const Variant rope_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+
+}  // namespace layercost

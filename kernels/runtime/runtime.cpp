@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/runtime/runtime.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+#include "kernels/core/error.h"
+
+namespace layercost {
+namespace {
+
+std::string first_line(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+std::optional<std::uint64_t> to_number(const std::string& s) {
+  std::uint64_t v = 0;
+  const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
+  if (error != std::errc() || end == s.data()) return std::nullopt;
+  return v;
+}
+
+// This process's own cgroup and every one above it may set a limit; version 2 has one tree, version 1 one per controller.
+std::vector<std::string> cgroup_folders(const std::string& v1_controller) {
+  std::vector<std::string> out;
+  std::ifstream in("/proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    const auto a = line.find(':'), b = line.find(':', a + 1);
+    if (b == std::string::npos) continue;
+    const std::string controllers = line.substr(a + 1, b - a - 1);
+    std::string root;
+    if (controllers.empty()) root = "/sys/fs/cgroup";
+    else if (("," + controllers + ",").find("," + v1_controller + ",") != std::string::npos) root = "/sys/fs/cgroup/" + v1_controller;
+    else continue;
+    for (std::filesystem::path p = line.substr(b + 1);; p = p.parent_path()) {
+      out.push_back(root + (p == "/" ? std::string() : p.string()));
+      if (p == "/" || p.empty()) break;
+    }
+  }
+  return out;
+}
+
+std::uint64_t meminfo_bytes(const std::string& key) {
+  std::ifstream in("/proc/meminfo");
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(key + ":")) {
+      std::istringstream s(line.substr(key.size() + 1));
+      std::uint64_t kib = 0;
+      s >> kib;
+      return kib * 1024;
+    }
+  return 0;
+}
+
+void read_memory(DeviceInfo& d) {
+  d.memory_bytes = meminfo_bytes("MemTotal");
+  d.available_bytes = meminfo_bytes("MemAvailable");
+  for (const std::string& folder : cgroup_folders("memory")) {
+    auto limit = to_number(first_line(folder + "/memory.max"));
+    auto used = to_number(first_line(folder + "/memory.current"));
+    if (!limit) {
+      limit = to_number(first_line(folder + "/memory.limit_in_bytes"));
+      used = to_number(first_line(folder + "/memory.usage_in_bytes"));
+    }
+    if (!limit) continue;
+    d.memory_bytes = std::min(d.memory_bytes, *limit);
+    if (used) d.available_bytes = std::min(d.available_bytes, *limit - std::min(*limit, *used));
+  }
+}
+
+int allowed_threads() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  for (const std::string& folder : cgroup_folders("cpu")) {
+    double quota = 0, period = 0;
+    std::istringstream v2(first_line(folder + "/cpu.max"));
+    if (!(v2 >> quota >> period)) {  // "max 100000" fails here, as it should
+      std::istringstream q(first_line(folder + "/cpu.cfs_quota_us")), p(first_line(folder + "/cpu.cfs_period_us"));
+      if (!(q >> quota) || !(p >> period)) continue;
+    }
+    if (quota > 0 && period > 0) n = std::min(n, std::max(1, static_cast<int>(std::floor(quota / period))));
+  }
+  return std::max(1, n);
+}
+
+void read_cache(DeviceInfo& d) {
+  int best_level = 0;
+  for (int i = 0; i < 8; ++i) {
+    const std::string dir = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", i);
+    const auto level = to_number(first_line(dir + "level"));
+    const std::string size = first_line(dir + "size");
+    const auto amount = to_number(size);
+    if (!level || !amount || first_line(dir + "type") == "Instruction") continue;
+    if (static_cast<int>(*level) < best_level) continue;
+    best_level = static_cast<int>(*level);
+    const char unit = size.back();
+    d.last_level_cache_bytes = *amount << (unit == 'G' ? 30 : unit == 'M' ? 20 : unit == 'K' ? 10 : 0);
+    d.last_level_cache_source = fmt::format("sysfs L{}", best_level);
+  }
+  if (d.last_level_cache_bytes == 0) {
+    d.last_level_cache_bytes = std::uint64_t{64} << 20;
+    d.last_level_cache_source = "assumed";
+  }
+}
+
+void read_cpu_name_and_features(DeviceInfo& d) {
+  d.name = "unknown CPU";
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("model name")) {
+      const auto colon = line.find(':');
+      if (colon != std::string::npos && colon + 2 < line.size()) d.name = line.substr(colon + 2);
+      break;
+    }
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  d.cpu.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  d.cpu.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  unsigned a = 0, b = 0, c = 0, e = 0;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &e)) d.cpu.avx512_bf16 = d.cpu.avx512 && ((a >> 5) & 1u);
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &e)) d.cpu.amx_bf16 = (e >> 22) & 1u;
+#endif
+}
+
+}  // namespace
+
+std::string_view to_string(Target t) { return t == Target::cpu ? "cpu" : "cuda"; }
+
+DeviceInfo describe_cpu(int threads) {
+  DeviceInfo d;
+  d.target = Target::cpu;
+  d.id = "cpu";
+  d.threads = threads > 0 ? threads : allowed_threads();
+  read_cpu_name_and_features(d);
+  read_cache(d);
+  read_memory(d);
+  return d;
+}
+
+std::vector<DeviceListing> list_devices() {
+  DeviceInfo cuda;
+  cuda.target = Target::cuda;
+  cuda.id = "cuda:0";
+  cuda.name = "NVIDIA GPU";
+  return {{describe_cpu(), ""}, {cuda, "built without CUDA"}};
+}
+
+DeviceInfo find_device(const std::string& id, int threads) {
+  if (id == "cpu") return describe_cpu(threads);
+  if (id.starts_with("cuda"))
+    throw BadInput("--device: '" + printable(id) + "' cannot be used: this program was built without CUDA");
+  throw BadInput("--device: '" + printable(id) + "' is not a device; expected cpu or cuda:N");
+}
+
+Runtime::Runtime(DeviceInfo device) : device_(std::move(device)) { omp_set_num_threads(device_.threads); }
+
+void Runtime::evict_caches() {
+  const std::size_t bytes = 2 * device_.last_level_cache_bytes;
+  if (!eviction_) eviction_ = Buffer(bytes);
+  auto* p = eviction_.as<std::uint64_t>();
+  const std::int64_t n = static_cast<std::int64_t>(bytes / 64);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t i = 0; i < n; ++i) ++p[i * 8];
+}
+
+double now_s() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC_RAW, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+}  // namespace layercost

@@ -1,0 +1,494 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the golden layers: tiny random checkpoints and what transformers computes with them.
+
+    generate.py            write every case below this folder (torch, transformers, safetensors, numpy)
+    generate.py --verify   prove that the stored cases notice errors (numpy and safetensors only)
+
+Properties a golden needs to see errors, all asserted here: every parameter random and no bias zero,
+norm weights in [0.5, 1.5], each branch 0.2 to 0.5 of the output's norm, tokens of unequal size, and
+for experts a clear gap between the last chosen and the first refused one, so that a bfloat16 run
+chooses alike.
+"""
+
+import argparse
+import json
+import logging
+import math
+import os
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from numpy_layer import Layer, head_sizes, is_moe, rope_settings, window_of
+
+HERE = Path(__file__).resolve().parent
+SEED = 20250
+BRANCH_TARGET = 0.45  # of the input's norm; 0.38 of the output's once both branches are added
+BRANCH_RANGE = (0.2, 0.5)
+TOKEN_SIZES = (0.5, 2.0)  # root mean square; x 4 between tokens is enough to see a missing norm
+MIN_MARGIN = 0.04  # of the spread of a token's logits; bfloat16 moves them by less than 0.01
+DRAW_MARGIN = 0.05  # drawn with room, for the arithmetic of transformers differs in the last bits
+BF16_LIMITS = (2e-2, 5e-2)  # whole layer, worst token
+NUMPY_LIMIT = 2e-6
+NOTICED = 1e-4
+
+BASE = {
+    "llama": {"architectures": ["LlamaForCausalLM"], "model_type": "llama"},
+    "qwen2": {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"},
+    "qwen3": {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"},
+    "mixtral": {"architectures": ["MixtralForCausalLM"], "model_type": "mixtral"},
+    "qwen3_moe": {"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe"},
+}
+
+
+def case(name, family, shape, layers, batch, seq, says, idle=None, layer_count=4, **config):
+    """shape: hidden, heads, kv_heads, width of the dense MLP. idle: the expert no token may choose."""
+    hidden, heads, kv_heads, width = shape
+    full = dict(
+        BASE[family], hidden_act="silu", hidden_size=hidden, num_attention_heads=heads,
+        num_key_value_heads=kv_heads, intermediate_size=width, num_hidden_layers=layer_count,
+        max_position_embeddings=512, tie_word_embeddings=False, vocab_size=320, **config,
+    )
+    new_style = "rope_parameters" in full
+    full["dtype" if new_style else "torch_dtype"] = "float32"
+    if new_style:
+        full["transformers_version"] = "5.23.0"
+    return dict(name=name, family=family, config=dict(sorted(full.items())), layers=layers, batch=batch,
+                seq=seq, says=says, idle=idle)
+
+
+def rope(theta, rope_type="default", **more):
+    return dict(rope_theta=theta, rope_type=rope_type, **more)
+
+
+CASES = [
+    case("llama_gqa", "llama", (84, 7, 1, 98), [0], 2, 13,
+         "one key head for seven, head_dim absent, sliding_window present and without meaning",
+         rms_norm_eps=1e-5, rope_theta=500000.0, rope_scaling=None, sliding_window=5,
+         attention_bias=False, mlp_bias=False),
+    case("llama_bias", "llama", (90, 5, 5, 62), [1], 1, 23,
+         "biases on all seven linears, as many key heads as heads, linear rope (old style, key 'type'), eps 1e-3",
+         rms_norm_eps=1e-3, rope_theta=10000.0, rope_scaling={"type": "linear", "factor": 2.5},
+         attention_bias=True, mlp_bias=True),
+    case("llama_llama3", "llama", (72, 6, 3, 74), [2], 3, 17,
+         "llama3 rope with frequencies in all three bands, head_dim larger than hidden / heads, new style config",
+         rms_norm_eps=1e-5, head_dim=20, attention_bias=False, mlp_bias=False,
+         rope_parameters=rope(10000.0, "llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                              original_max_position_embeddings=64)),
+    case("qwen2_window", "qwen2", (60, 6, 2, 82), [1, 2], 2, 13,
+         "max_window_layers: layer 1 sees all, layer 2 a window of 5; biases on q, k, v; eps 1e-3",
+         rms_norm_eps=1e-3, rope_theta=1000000.0, use_sliding_window=True, sliding_window=5, max_window_layers=2),
+    case("qwen2_no_window", "qwen2", (84, 7, 7, 70), [3], 1, 17,
+         "sliding_window present but switched off by use_sliding_window, above max_window_layers",
+         rms_norm_eps=1e-6, use_sliding_window=False, sliding_window=7, max_window_layers=1,
+         rope_parameters=rope(1000000.0)),
+    case("qwen2_layer_types", "qwen2", (72, 6, 1, 66), [0], 1, 23,
+         "layer_types gives layer 0 a window against max_window_layers; head_dim given and not hidden / heads",
+         rms_norm_eps=1e-6, head_dim=20, use_sliding_window=True, sliding_window=6, max_window_layers=4,
+         layer_types=["sliding_attention", "full_attention"] * 2, rope_parameters=rope(10000.0)),
+    case("qwen3_gqa", "qwen3", (84, 6, 2, 78), [0], 3, 13,
+         "head_dim 20 against hidden / heads 14, three heads to a key head, norms on q and k, eps 1e-3",
+         rms_norm_eps=1e-3, head_dim=20, rope_theta=1000000, rope_scaling=None, attention_bias=False,
+         use_sliding_window=False, sliding_window=None, max_window_layers=4),
+    case("qwen3_layer_types", "qwen3", (66, 4, 4, 52), [1, 2], 2, 17,
+         "layer_types: layer 1 a window of 6, layer 2 sees all, though max_window_layers says none; attention_bias",
+         rms_norm_eps=1e-6, head_dim=12, attention_bias=True, use_sliding_window=True, sliding_window=6,
+         max_window_layers=4,
+         layer_types=["full_attention", "sliding_attention", "full_attention", "sliding_attention"],
+         rope_parameters=rope(1000000.0)),
+    case("qwen3_default_head_dim", "qwen3", (44, 2, 1, 50), [1], 1, 13,
+         "head_dim absent means 128 in this family, not hidden / heads; one key head",
+         rms_norm_eps=1e-6, rope_theta=1000000, rope_scaling=None, attention_bias=False,
+         use_sliding_window=False, sliding_window=4, max_window_layers=0),
+    case("mixtral_window", "mixtral", (60, 6, 2, 42), [1], 2, 13,
+         "a window of 5 in every layer, four experts, two chosen, head_dim absent, eps 1e-3",
+         rms_norm_eps=1e-3, rope_theta=10000.0, sliding_window=5, num_local_experts=4, num_experts_per_tok=2),
+    case("mixtral_full", "mixtral", (54, 3, 3, 32), [0], 1, 17,
+         "sliding_window null, head_dim 14 against hidden / heads 18, an expert without tokens, new style config",
+         idle=4, rms_norm_eps=1e-5, head_dim=14, sliding_window=None, num_local_experts=6,
+         num_experts_per_tok=2, rope_parameters=rope(1000000.0)),
+    case("qwen3_moe_norm", "qwen3_moe", (52, 4, 2, 64), [0], 3, 13,
+         "norm_topk_prob true, num_experts 8 of which 3 are chosen, an expert without tokens",
+         idle=5, rms_norm_eps=1e-6, head_dim=12, rope_theta=1000000.0, rope_scaling=None, attention_bias=False,
+         use_sliding_window=False, sliding_window=4, max_window_layers=0, num_experts=8, num_experts_per_tok=3,
+         moe_intermediate_size=22, norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[]),
+    case("qwen3_moe_sparse", "qwen3_moe", (42, 3, 1, 50), [1, 2, 3], 2, 13,
+         "decoder_sparse_step 2 and mlp_only_layers [3]: layer 1 has experts, layers 2 and 3 are dense; "
+         "norm_topk_prob false, num_local_experts, attention_bias, eps 1e-3",
+         rms_norm_eps=1e-3, head_dim=16, attention_bias=True, use_sliding_window=False, sliding_window=None,
+         num_local_experts=5, num_experts_per_tok=2, moe_intermediate_size=22, norm_topk_prob=False,
+         decoder_sparse_step=2, mlp_only_layers=[3], rope_parameters=rope(1000000.0)),
+    case("qwen3_moe_window", "qwen3_moe", (72, 6, 6, 90), [0], 1, 17,
+         "the window reaches every layer whatever max_window_layers says, head_dim absent, all experts chosen",
+         rms_norm_eps=1e-6, rope_theta=10000.0, rope_scaling=None, attention_bias=False, use_sliding_window=True,
+         sliding_window=5, max_window_layers=4, num_experts=4, num_experts_per_tok=4, moe_intermediate_size=26,
+         norm_topk_prob=False, decoder_sparse_step=1, mlp_only_layers=[]),
+]
+
+
+# --- making a case ---------------------------------------------------------------------------------
+
+def to_bf16_grid(x):
+    """Rounds to the nearest bfloat16, ties to even; the result is still float32."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def random_tensors(config, layer, rng):
+    """The tensors of one layer under their published names, float32."""
+    hidden, width = config["hidden_size"], config["intermediate_size"]
+    heads, kv_heads, dim = head_sizes(config)
+    prefix, made = f"model.layers.{layer}.", {}
+    reader = Layer(config, {}, layer)
+
+    def linear(name, out, inn, gain=1.0):
+        made[prefix + name + ".weight"] = rng.normal(size=(out, inn)) * gain / math.sqrt(inn)
+        if reader.biased(name):
+            made[prefix + name + ".bias"] = rng.uniform(0.1, 0.5, out) * rng.choice([-1.0, 1.0], out)
+
+    def norm(name, size):
+        made[prefix + name + ".weight"] = rng.uniform(0.5, 1.5, size)
+
+    norm("input_layernorm", hidden)
+    norm("post_attention_layernorm", hidden)
+    # Gain 1.25 gives attention scores a spread of about 1.5: neither a plain mean nor one single key.
+    linear("self_attn.q_proj", heads * dim, hidden, 1.25)
+    linear("self_attn.k_proj", kv_heads * dim, hidden, 1.25)
+    linear("self_attn.v_proj", kv_heads * dim, hidden)
+    linear("self_attn.o_proj", hidden, heads * dim)
+    if config["model_type"] in ("qwen3", "qwen3_moe"):
+        norm("self_attn.q_norm", dim)
+        norm("self_attn.k_norm", dim)
+    if is_moe(config, layer):
+        block, gate, up, down = reader.moe_names()
+        experts = config.get("num_experts") or config["num_local_experts"]
+        inner = config.get("moe_intermediate_size", width)
+        linear(block + ".gate", experts, hidden, 1.3)
+        for e in range(experts):
+            linear(f"{block}.experts.{e}.{gate}", inner, hidden, 1.25)
+            linear(f"{block}.experts.{e}.{up}", inner, hidden, 1.25)
+            linear(f"{block}.experts.{e}.{down}", hidden, inner)
+    else:
+        linear("mlp.gate_proj", width, hidden, 1.25)
+        linear("mlp.up_proj", width, hidden, 1.25)
+        linear("mlp.down_proj", hidden, width)
+    return {name: value.astype(np.float32) for name, value in made.items()}
+
+
+def scale_last_linear(tensors, ending, factor):
+    for name in tensors:
+        if name.rsplit(".", 1)[0].endswith(ending):
+            tensors[name] = (tensors[name] * factor).astype(np.float32)
+
+
+def margins(config, logits):
+    """Gap between the last chosen and the first refused expert over the spread, per token."""
+    ranked = -np.sort(-logits, axis=-1)
+    k = config["num_experts_per_tok"]
+    if k >= ranked.shape[-1]:
+        return None
+    return (ranked[:, k - 1] - ranked[:, k]) / (ranked[:, 0] - ranked[:, -1])
+
+
+def draw_token(rng, hidden):
+    size = math.exp(rng.uniform(*np.log(TOKEN_SIZES)))
+    return to_bf16_grid(rng.normal(size=hidden) * size)  # a bfloat16 run starts from the very same input
+
+
+def make_layer(spec, layer, rng):
+    """(tensors, input): o_proj set so that attention has its share, tokens drawn, then down_proj."""
+    config, hidden = spec["config"], spec["config"]["hidden_size"]
+    tensors = random_tensors(config, layer, rng)
+    x = np.stack([[draw_token(rng, hidden) for _ in range(spec["seq"])] for _ in range(spec["batch"])])
+    branch, _ = Layer(config, tensors, layer).after_attention(x)
+    scale_last_linear(tensors, "self_attn.o_proj", BRANCH_TARGET * np.linalg.norm(x) / np.linalg.norm(branch))
+    net = Layer(config, tensors, layer)
+    if is_moe(config, layer):
+        # One token after the other: later tokens see earlier ones, never the reverse.
+        for b in range(spec["batch"]):
+            for t in range(spec["seq"]):
+                for _ in range(1000):
+                    logits = net.router_logits(net.after_attention(x[b:b + 1, :t + 1])[1][:, -1])
+                    gap = margins(config, logits)
+                    top = np.argsort(-logits[0])[:config["num_experts_per_tok"]]
+                    if (gap is None or gap[0] >= DRAW_MARGIN) and spec["idle"] not in top:
+                        break
+                    x[b, t] = draw_token(rng, hidden)
+                else:
+                    raise RuntimeError(f"{spec['name']}: no token with a clear choice")
+    attended = x + net.after_attention(x)[0]
+    mlp = net(x) - attended
+    down = (".w2", ".down_proj")
+    scale_last_linear(tensors, down, BRANCH_TARGET * np.linalg.norm(x) / np.linalg.norm(mlp))
+    return tensors, x.astype(np.float32)
+
+
+def run_transformers(folder, layer, x, dtype):
+    """The whole model of the folder, with the layer's input replaced: masks, windows, rope and the
+    fusing of expert tensors are all transformers' own. Returns output, the two branches, logits."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, attn_implementation="eager", experts_implementation="eager", local_files_only=True).eval()
+    block = model.model.layers[layer]
+    assert block.input_layernorm.weight.dtype == dtype, block.input_layernorm.weight.dtype
+    stored = load_file(folder / "model.safetensors")
+    own = {name: stored[f"model.layers.{layer}.{name}"] for name, _ in block.named_parameters()
+           if f"model.layers.{layer}.{name}" in stored}
+    for name, value in own.items():  # a tensor that was not found would have been filled at random
+        assert torch.equal(dict(block.named_parameters())[name], torch.from_numpy(value).to(dtype)), name
+    fused = [name for name, _ in block.named_parameters() if name not in own]
+    assert all("experts" in name or name == "mlp.gate.weight" for name in fused), fused
+
+    seen, given = {}, torch.from_numpy(x).to(dtype)
+    block.register_forward_pre_hook(lambda _m, args, kwargs: ((given,) + args[1:], kwargs), with_kwargs=True)
+    block.register_forward_hook(lambda _m, _i, out: seen.update(output=out))
+    block.self_attn.register_forward_hook(lambda _m, _i, out: seen.update(attention=out[0]))
+    block.mlp.register_forward_hook(lambda _m, _i, out: seen.update(mlp=out))
+    if hasattr(block.mlp, "gate"):
+        block.mlp.gate.register_forward_hook(lambda _m, _i, out: seen.update(logits=out[0], chosen=out[2]))
+    with torch.no_grad():
+        model(inputs_embeds=torch.zeros(x.shape, dtype=dtype), use_cache=False)
+    return {k: v.double().numpy() for k, v in seen.items()}
+
+
+def added_error(y, golden, x):
+    """Relative L2 error of what the layer adds, over all tokens and for the worst token."""
+    y, golden, x = (np.asarray(a, np.float64).reshape(-1, a.shape[-1]) for a in (y, golden, x))
+    error, added = np.linalg.norm(y - golden, axis=1), np.linalg.norm(golden - x, axis=1)
+    return np.linalg.norm(error) / np.linalg.norm(added), (error / added).max()
+
+
+def check_rope_bands(config):
+    settings = rope_settings(config)
+    if settings["rope_type"] != "llama3":
+        return
+    turns = settings["original_max_position_embeddings"] / (
+        2 * math.pi * settings["rope_theta"] ** (np.arange(0, head_sizes(config)[2], 2) / head_sizes(config)[2]))
+    low, high = settings["low_freq_factor"], settings["high_freq_factor"]
+    bands = (turns > high).sum(), ((turns >= low) & (turns <= high)).sum(), (turns < low).sum()
+    assert min(bands) > 0, f"rope bands {bands}"
+
+
+def generate():
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    import torch
+    import transformers
+    transformers.logging.set_verbosity_error()
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+
+    entries, total = [], 0
+    print(f"{'case':<24}{'layer':>5} {'attn':>6} {'mlp':>6} {'margin':>7} {'numpy':>8} {'bf16':>8} {'worst':>8} {'KB':>5}")
+    for number, spec in enumerate(CASES):
+        config, folder = spec["config"], HERE / spec["name"]
+        folder.mkdir(exist_ok=True)
+        check_rope_bands(config)
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        made = {layer: make_layer(spec, layer, np.random.default_rng([SEED, number, layer])) for layer in spec["layers"]}
+        tensors = {name: value for own, _ in made.values() for name, value in own.items()}
+        for name, value in tensors.items():
+            assert np.abs(value).min() > 0 and np.unique(value).size > 0.9 * value.size, name
+            assert not name.endswith("norm.weight") or (0.5 <= value.min() and value.max() <= 1.5), name
+        save_file(dict(sorted(tensors.items())), folder / "model.safetensors", metadata={"format": "pt"})
+        rows = []
+        for layer, (_, x) in made.items():
+            size = np.sqrt((x.astype(np.float64) ** 2).mean(-1))
+            assert size.max() / size.min() > 2, "tokens of nearly equal size"
+            got = run_transformers(folder, layer, x, torch.float64)
+            golden = got["output"].astype(np.float32)
+            whole = np.linalg.norm(got["output"])
+            shares = [float(np.linalg.norm(got[b]) / whole) for b in ("attention", "mlp")]
+            assert all(BRANCH_RANGE[0] <= s <= BRANCH_RANGE[1] for s in shares), (spec["name"], layer, shares)
+            margin = None
+            assert is_moe(config, layer) == ("logits" in got)
+            if "logits" in got:
+                gap = margins(config, got["logits"])
+                margin = None if gap is None else float(gap.min())
+                assert margin is None or margin >= MIN_MARGIN, margin
+                used = set(got["chosen"].astype(int).ravel())
+                assert used == set(range(got["logits"].shape[1])) - {spec["idle"]}, (spec["name"], used)
+            by_numpy = added_error(Layer(config, tensors, layer)(x), golden, x)[0]
+            assert by_numpy < NUMPY_LIMIT, (spec["name"], layer, by_numpy)
+            bf16 = added_error(run_transformers(folder, layer, x, torch.bfloat16)["output"], golden, x)
+            assert bf16[0] < BF16_LIMITS[0] and bf16[1] < BF16_LIMITS[1], (spec["name"], layer, bf16)
+            save_file({"input": x, "output": golden}, folder / f"io_layer{layer}.safetensors")
+            entry = {
+                "case": spec["name"], "layer": layer, "family": spec["family"], "exercises": spec["says"],
+                "batch": spec["batch"], "seq": spec["seq"], "window": window_of(config, layer),
+                "experts": is_moe(config, layer),
+                "attention_share": round(shares[0], 4), "mlp_share": round(shares[1], 4),
+                "bf16_error": float(f"{bf16[0]:.3g}"), "bf16_worst_token": float(f"{bf16[1]:.3g}"),
+            }
+            if margin is not None:
+                entry["min_routing_margin"] = round(margin, 4)
+            if "logits" in got and spec["idle"] is not None:
+                entry["expert_without_tokens"] = spec["idle"]
+            entries.append(entry)
+            rows.append((layer, *shares, margin, by_numpy, *bf16))
+        size = sum(f.stat().st_size for f in folder.iterdir())
+        total += size
+        assert size < 250_000, (spec["name"], size)
+        for layer, attn, mlp, margin, by_numpy, bf16, worst in rows:
+            print(f"{spec['name']:<24}{layer:>5} {attn:>6.3f} {mlp:>6.3f} {'-' if margin is None else f'{margin:.3f}':>7} "
+                  f"{by_numpy:>8.1e} {bf16:>8.1e} {worst:>8.1e} {size // 1000:>5}")
+    assert total < 3_000_000, total
+    manifest = {
+        "made_with": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__,
+                      "python": platform.python_version(), "seed": SEED},
+        "arithmetic": "weights and products in float64, norms, softmax and rope in float32 as transformers does; "
+                      "stored as float32. Inputs are bfloat16 values.",
+        "cases": entries,
+    }
+    (HERE / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    print(f"{len(CASES)} cases, {len(entries)} layers, {total / 1e6:.2f} MB")
+
+
+# --- proving that the goldens notice errors ---------------------------------------------------------
+
+def tensor_changes(config, layer, name, value):
+    """(what was done, changed tensor) for one stored tensor."""
+    yield "rolled by one", np.roll(value, 1, axis=-1)
+    scaled = value.copy()
+    if config["model_type"] in ("qwen3", "qwen3_moe") and name.rsplit(".", 1)[0].endswith(("q_proj", "k_proj")):
+        scaled[::2] *= 1.01  # the norm of q and k hides a factor common to a whole head
+        yield "every other row x 1.01", scaled
+    else:
+        yield "x 1.01", scaled * 1.01
+
+
+def head_order(config, tensors, layer, order):
+    """The tensors as if head h of the file were head order[h]: q rows and o columns change places."""
+    _, _, dim = head_sizes(config)
+    rows = np.concatenate([np.arange(h * dim, (h + 1) * dim) for h in order])
+    prefix, changed = f"model.layers.{layer}.self_attn.", dict(tensors)
+    for end in ("q_proj.weight", "q_proj.bias"):
+        if prefix + end in changed:
+            changed[prefix + end] = changed[prefix + end][rows]
+    changed[prefix + "o_proj.weight"] = changed[prefix + "o_proj.weight"][:, rows]
+    return changed
+
+
+def neighbouring_pairs(config, tensors, layer):
+    """The tensors whose halved rope equals neighbouring pairs on the original ones."""
+    heads, kv_heads, dim = head_sizes(config)
+    inside = np.concatenate([np.arange(0, dim, 2), np.arange(1, dim, 2)])
+    prefix, changed = f"model.layers.{layer}.self_attn.", dict(tensors)
+    for which, count in (("q", heads), ("k", kv_heads)):
+        rows = np.concatenate([h * dim + inside for h in range(count)])
+        for end, index in (("_proj.weight", rows), ("_proj.bias", rows), ("_norm.weight", inside)):
+            if prefix + which + end in changed:
+                changed[prefix + which + end] = changed[prefix + which + end][index]
+    return changed
+
+
+def config_changes(config, layer):
+    """(what was changed, changed config); each one must be visible."""
+    def put(**new):
+        return dict(config, **new)
+
+    eps = config["rms_norm_eps"]
+    # 1e-5 against 1e-6 is too small to be seen; the cases with 1e-3 see every other value.
+    for other in ((1e-4, 1e-5, 1e-6) if eps == 1e-3 else (1e-3,)):
+        yield f"eps {eps:g} -> {other:g}", put(rms_norm_eps=other)
+    style = "rope_parameters" if "rope_parameters" in config else None
+    theta = rope_settings(config)["rope_theta"]
+    for other in (theta * 2, 1e4 if theta != 1e4 else 1e6):
+        changed = put(rope_parameters=dict(config[style], rope_theta=other)) if style else put(rope_theta=other)
+        yield f"theta {theta:g} -> {other:g}", changed
+    scaling_key = style or "rope_scaling"
+    scaling = dict(config.get(scaling_key) or {})
+    if "factor" in scaling:
+        bare = {k: v for k, v in scaling.items() if k == "rope_theta"}
+        yield "rope scaling left out", dict(config, **{scaling_key: bare})
+        for key in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"):
+            if key in scaling:
+                yield f"rope {key} x 1.5", dict(config, **{scaling_key: dict(scaling, **{key: scaling[key] * 1.5})})
+    window, family = window_of(config, layer), config["model_type"]
+    if window:
+        for other in (window - 1, window + 1, None):
+            yield f"window {window} -> {other}", put(sliding_window=other)
+        if config.get("layer_types"):
+            yield "layer_types ignored", put(layer_types=None)
+    for key in ("attention_bias", "mlp_bias"):
+        if config.get(key):
+            yield f"{key} ignored", put(**{key: False})
+    heads, kv_heads, dim = head_sizes(config)
+    if dim % 4 == 0 and family not in ("qwen3", "qwen3_moe"):
+        yield f"heads {heads} -> {2 * heads}", put(
+            num_attention_heads=2 * heads, num_key_value_heads=2 * kv_heads, head_dim=dim // 2)
+    if is_moe(config, layer):
+        top_k, experts = config["num_experts_per_tok"], config.get("num_experts") or config["num_local_experts"]
+        for other in (top_k - 1, top_k + 1):
+            if other <= experts:
+                yield f"top_k {top_k} -> {other}", put(num_experts_per_tok=other)
+        if family == "qwen3_moe":
+            yield "norm_topk_prob flipped", put(norm_topk_prob=not config["norm_topk_prob"])
+
+
+def verify(verbose):
+    manifest = json.loads((HERE / "manifest.json").read_text())
+    failures, checked, weakest = [], 0, (1.0, "")
+    print(f"{'case':<24}{'layer':>5} {'numpy':>8} {'changes':>8} {'least moved':>12}  by")
+    for entry in manifest["cases"]:
+        name, layer = entry["case"], entry["layer"]
+        config = json.loads((HERE / name / "config.json").read_text())
+        tensors = load_file(HERE / name / "model.safetensors")
+        io = load_file(HERE / name / f"io_layer{layer}.safetensors")
+        x, golden = io["input"], io["output"]
+        assert x.shape == golden.shape == (entry["batch"], entry["seq"], config["hidden_size"])
+        assert window_of(config, layer) == entry["window"] and is_moe(config, layer) == entry["experts"]
+        agreement = added_error(Layer(config, tensors, layer)(x), golden, x)[0]
+        if agreement > NUMPY_LIMIT:
+            failures.append(f"{name} layer {layer}: numpy differs by {agreement:.2e}")
+
+        moved, silent = [], []  # silent: changes that may not be seen, and must not
+        idle = f".experts.{entry['expert_without_tokens']}." if "expert_without_tokens" in entry else None
+        for tensor in (t for t in tensors if t.startswith(f"model.layers.{layer}.")):
+            for what, changed in tensor_changes(config, layer, tensor, tensors[tensor]):
+                y = Layer(config, dict(tensors, **{tensor: changed}), layer)(x)
+                short = tensor.split(".", 3)[3].replace(".weight", "")
+                (silent if idle and idle in tensor else moved).append((added_error(y, golden, x)[0], f"{short} {what}"))
+        for what, changed in config_changes(config, layer):
+            y = Layer(changed, tensors, layer)(x)
+            everyone = what.startswith("norm_topk") and config["num_experts_per_tok"] == (
+                config.get("num_experts") or config["num_local_experts"])
+            (silent if everyone else moved).append((added_error(y, golden, x)[0], what))
+        heads, kv_heads, _ = head_sizes(config)
+        if config.get("sliding_window") and not entry["window"]:
+            net = Layer(config, tensors, layer)
+            net.window = config["sliding_window"]
+            moved.append((added_error(net(x), golden, x)[0], "window where there is none"))
+        if 1 < kv_heads < heads:  # head h would read key head h % kv_heads
+            order = [h for k in range(kv_heads) for h in range(heads) if h % kv_heads == k]
+            y = Layer(config, head_order(config, tensors, layer, order), layer)(x)
+            moved.append((added_error(y, golden, x)[0], "key heads dealt in turn"))
+        y = Layer(config, neighbouring_pairs(config, tensors, layer), layer)(x)
+        moved.append((added_error(y, golden, x)[0], "rope on neighbouring pairs"))
+
+        failures += [f"{name} layer {layer}: {what} moves it by only {e:.1e}" for e, what in moved if e <= NOTICED]
+        failures += [f"{name} layer {layer}: {what} should be invisible, {e:.1e}" for e, what in silent if e > NUMPY_LIMIT]
+        least = min(moved)
+        weakest = min(weakest, (least[0], f"{name} layer {layer}, {least[1]}"))
+        checked += len(moved)
+        print(f"{name:<24}{layer:>5} {agreement:>8.1e} {len(moved):>8} {least[0]:>12.1e}  {least[1]}")
+        if verbose:
+            for e, what in sorted(moved):
+                print(f"{'':<30}{e:>10.1e}  {what}")
+    print(f"{checked} changes, the least seen moves the output by {weakest[0]:.1e} ({weakest[1]}); limit {NOTICED:g}")
+    for line in failures:
+        print("FAILED:", line)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--verify", action="store_true", help="check the stored cases, change nothing")
+    parser.add_argument("--verbose", action="store_true", help="with --verify: every change, least seen first")
+    arguments = parser.parse_args()
+    sys.exit(verify(arguments.verbose) if arguments.verify else generate())

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One decoder layer of llama, qwen2, qwen3, mixtral or qwen3_moe in plain float64 numpy.
+
+Written from the description of the families, not from anybody's code, and sharing nothing with
+the program under test: it is the second opinion on the stored outputs, and the instrument that
+shows which errors they would notice. Slow on purpose; meant for tens of tokens.
+"""
+
+import numpy as np
+
+FAMILIES = ("llama", "qwen2", "qwen3", "mixtral", "qwen3_moe")
+
+# What a missing key means differs by family; these are the values of transformers 5.23.
+DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4}  # llama: heads
+DEFAULT_HEAD_DIM = {"qwen3": 128}  # the others: hidden / heads
+DEFAULT_EPS = {"mixtral": 1e-5}  # the others: 1e-6
+DEFAULT_THETA = {"mixtral": 1e6}  # the others: 1e4
+
+
+def head_sizes(config):
+    """(heads, kv_heads, head_dim)"""
+    family, heads = config["model_type"], config["num_attention_heads"]
+    kv_heads = config.get("num_key_value_heads", DEFAULT_KV_HEADS.get(family, heads)) or heads
+    head_dim = config.get("head_dim") or DEFAULT_HEAD_DIM.get(family) or config["hidden_size"] // heads
+    return heads, kv_heads, head_dim
+
+
+def window_of(config, layer):
+    """The number of keys a query sees, itself included; None where it sees all before it."""
+    family = config["model_type"]
+    if family == "llama":
+        return None  # the key has no meaning there, even when present
+    if family == "mixtral":
+        return config.get("sliding_window")  # every layer, no switch
+    if not config.get("use_sliding_window", False):
+        return None
+    window = config.get("sliding_window", 4096)
+    if family == "qwen3_moe" or window is None:
+        return window  # every layer: neither max_window_layers nor layer_types is read
+    if config.get("layer_types"):  # wins over max_window_layers
+        return window if config["layer_types"][layer] == "sliding_attention" else None
+    return window if layer >= config.get("max_window_layers", 28) else None
+
+
+def is_moe(config, layer):
+    if config["model_type"] == "mixtral":
+        return True
+    if config["model_type"] != "qwen3_moe":
+        return False
+    step = config.get("decoder_sparse_step", 1)
+    return layer not in (config.get("mlp_only_layers") or []) and (layer + 1) % step == 0
+
+
+def rope_settings(config):
+    """Old style (rope_theta beside rope_scaling) and new style (rope_parameters) as one dict."""
+    rope = dict(config.get("rope_scaling") or config.get("rope_parameters") or {})
+    rope.setdefault("rope_type", rope.get("type", "default"))
+    rope.setdefault("rope_theta", config.get("rope_theta", DEFAULT_THETA.get(config["model_type"], 1e4)))
+    return rope
+
+
+def rope_frequencies(config):
+    rope, dim = rope_settings(config), head_sizes(config)[2]
+    frequency = float(rope["rope_theta"]) ** -(np.arange(0, dim, 2) / dim)
+    if rope["rope_type"] == "default":
+        return frequency
+    if rope["rope_type"] == "linear":
+        return frequency / rope["factor"]
+    if rope["rope_type"] == "llama3":
+        turns = rope["original_max_position_embeddings"] * frequency / (2 * np.pi)
+        low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+        slow, fast = turns < low, turns > high
+        keep = np.where(fast, 1.0, 0.0)
+        middle = ~slow & ~fast
+        keep[middle] = (turns[middle] - low) / (high - low)
+        return frequency * (keep + (1 - keep) / rope["factor"])
+    raise ValueError(f"rope type {rope['rope_type']}")
+
+
+def rotate(x, frequency):
+    """x [batch, seq, heads, dim]; the pair of dimension i is i + dim / 2."""
+    angle = np.arange(x.shape[1])[:, None] * frequency[None, :]
+    cos, sin = np.cos(angle)[None, :, None, :], np.sin(angle)[None, :, None, :]
+    first, second = np.split(x, 2, axis=-1)
+    return np.concatenate((first * cos - second * sin, second * cos + first * sin), axis=-1)
+
+
+def rms_norm(x, weight, eps):
+    return weight * x / np.sqrt((x * x).mean(-1, keepdims=True) + eps)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+class Layer:
+    """config: the parsed config.json; tensors: name -> array, with the names of the checkpoint."""
+
+    def __init__(self, config, tensors, layer):
+        if config["model_type"] not in FAMILIES:
+            raise ValueError(f"family {config['model_type']}")
+        self.config, self.layer = config, layer
+        self.family = config["model_type"]
+        prefix = f"model.layers.{layer}."
+        self.tensors = {k[len(prefix):]: np.asarray(v, np.float64) for k, v in tensors.items() if k.startswith(prefix)}
+        self.eps = config.get("rms_norm_eps", DEFAULT_EPS.get(self.family, 1e-6))
+        self.window = window_of(config, layer)
+
+    def biased(self, name):
+        if name.startswith("self_attn."):
+            if self.family == "qwen2":
+                return not name.endswith("o_proj")  # always on q, k, v; no key turns it off
+            return self.family != "mixtral" and self.config.get("attention_bias", False)
+        return self.family == "llama" and self.config.get("mlp_bias", False)
+
+    def linear(self, x, name):
+        y = x @ self.tensors[name + ".weight"].T
+        return y + self.tensors[name + ".bias"] if self.biased(name) else y
+
+    def attention(self, x):
+        heads, kv_heads, dim = head_sizes(self.config)
+        batch, seq, _ = x.shape
+        q = self.linear(x, "self_attn.q_proj").reshape(batch, seq, heads, dim)
+        k = self.linear(x, "self_attn.k_proj").reshape(batch, seq, kv_heads, dim)
+        v = self.linear(x, "self_attn.v_proj").reshape(batch, seq, kv_heads, dim)
+        if self.family in ("qwen3", "qwen3_moe"):
+            q = rms_norm(q, self.tensors["self_attn.q_norm.weight"], self.eps)
+            k = rms_norm(k, self.tensors["self_attn.k_norm.weight"], self.eps)
+        frequency = rope_frequencies(self.config)
+        q, k = rotate(q, frequency), rotate(k, frequency)
+        age = np.arange(seq)[:, None] - np.arange(seq)[None, :]
+        visible = (age >= 0) & (age < (self.window or seq))
+        out = np.empty_like(q)
+        for head in range(heads):
+            source = head // (heads // kv_heads)
+            score = np.einsum("bid,bjd->bij", q[:, :, head], k[:, :, source]) * dim**-0.5
+            score = np.where(visible, score, -np.inf)
+            out[:, :, head] = np.einsum("bij,bjd->bid", softmax(score), v[:, :, source])
+        return self.linear(out.reshape(batch, seq, heads * dim), "self_attn.o_proj")
+
+    def dense_mlp(self, x):
+        hidden = silu(self.linear(x, "mlp.gate_proj")) * self.linear(x, "mlp.up_proj")
+        return self.linear(hidden, "mlp.down_proj")
+
+    def moe_names(self):
+        """(name of the block, gate, up, down)"""
+        if self.family == "mixtral":
+            return "block_sparse_moe", "w1", "w3", "w2"
+        return "mlp", "gate_proj", "up_proj", "down_proj"
+
+    def router_logits(self, x):
+        return x @ self.tensors[self.moe_names()[0] + ".gate.weight"].T
+
+    def moe(self, x):
+        block, gate, up, down = self.moe_names()
+        tokens = x.reshape(-1, x.shape[-1])
+        score = softmax(self.router_logits(tokens))
+        top_k = self.config["num_experts_per_tok"]
+        renormalise = self.family == "mixtral" or self.config.get("norm_topk_prob", False)
+        out = np.zeros_like(tokens)
+        for t, row in enumerate(score):
+            chosen = np.argsort(-row, kind="stable")[:top_k]
+            weight = row[chosen] / (row[chosen].sum() if renormalise else 1.0)
+            for e, w in zip(chosen, weight):
+                def matrix(which):
+                    return self.tensors[f"{block}.experts.{e}.{which}.weight"]
+                out[t] += w * (matrix(down) @ (silu(matrix(gate) @ tokens[t]) * (matrix(up) @ tokens[t])))
+        return out.reshape(x.shape)
+
+    def after_attention(self, x):
+        """(attention's output, the second norm of the residual stream after it)"""
+        branch = self.attention(rms_norm(x, self.tensors["input_layernorm.weight"], self.eps))
+        return branch, rms_norm(x + branch, self.tensors["post_attention_layernorm.weight"], self.eps)
+
+    def __call__(self, x):
+        x = np.asarray(x, np.float64)
+        branch, normed = self.after_attention(x)
+        x = x + branch
+        return x + (self.moe(normed) if is_moe(self.config, self.layer) else self.dense_mlp(normed))
