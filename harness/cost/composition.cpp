@@ -26,6 +26,21 @@ const PartRecord* gravest(const PointRecord& point) {
   return nullptr;
 }
 
+// Why the layers of this point may not be added up; "" if nothing speaks against it.
+std::string not_additive(const PointRecord& point, const std::vector<DepthRecord>& depths) {
+  for (const DepthRecord& record : depths) {
+    if (record.model != point.model || record.phase != point.phase || record.batch != point.batch ||
+        record.context != point.context) {
+      continue;
+    }
+    const auto fit = fit_depth(record);
+    if (!fit || fit->additive()) continue;
+    return fmt::format("sum withheld: stacks of {} layers are {:.1f} % off a straight line over depth, the limit is {:.0f} %",
+                       record.kind, 100 * *fit->residual, 100 * kAdditivityLimit);
+  }
+  return "";
+}
+
 }  // namespace
 
 bool is_timed(const PartRecord& part) {
@@ -59,7 +74,7 @@ std::vector<RoundMedian> composed_rounds(const PointRecord& point) {
   return sums;
 }
 
-Composition compose(const PointRecord& point) {
+Composition compose(const PointRecord& point, const std::vector<DepthRecord>& depths) {
   Composition result;
   if (point.parts.empty()) {
     result.why = "nothing was planned";
@@ -73,6 +88,8 @@ Composition compose(const PointRecord& point) {
                                                                 : part->why);
     return result;
   }
+  result.why = not_additive(point, depths);
+  if (!result.why.empty()) return result;
   result.outcome = Outcome::measured;
   double time_s = 0, possible = 0;
   bool has_possible = true;

@@ -37,7 +37,8 @@ struct Composition {
   std::optional<double> possible_s, possible_fraction;  // absent if one part has none
   std::optional<double> tokens_per_s;
 };
-Composition compose(const PointRecord& point);
+// depths: of the file. Where they show that the point's layers do not add up, the sum is withheld: outcome skipped.
+Composition compose(const PointRecord& point, const std::vector<DepthRecord>& depths = {});
 
 // y_r of the formula: rounds that all parts share, in rising order of their index. Empty unless every part is measured.
 std::vector<RoundMedian> composed_rounds(const PointRecord& point);

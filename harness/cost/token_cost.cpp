@@ -11,7 +11,7 @@
 namespace layercost {
 namespace {
 
-constexpr double kSecondsPerHour = 3600, kTokensPerMtok = 1e6, kHoursPerYear = 8760;
+constexpr double kSecondsPerHour = 3600, kTokensPerMtok = 1e6;
 constexpr double kMegajoulesPerKwh = 3.6;  // J per token = MJ per Mtok
 
 double positive(double value, const char* what) {
@@ -67,23 +67,6 @@ ServiceCost cost_of(const Service& service) {
 double energy_usd_per_mtok(double joules_per_token, double usd_per_kwh, double pue, double overhead) {
   return not_negative(joules_per_token, "joules per token") * positive(overhead, "overhead") * positive(pue, "PUE") *
          not_negative(usd_per_kwh, "price per kWh") / kMegajoulesPerKwh;
-}
-
-double capital_recovery_factor(double interest_per_year, double years) {
-  not_negative(interest_per_year, "interest");
-  positive(years, "years");
-  // r / (1 - (1+r)^-n) without the loss of digits that 1 - (1+r)^-n has for small r.
-  if (interest_per_year == 0) return 1 / years;
-  return interest_per_year / -std::expm1(-years * std::log1p(interest_per_year));
-}
-
-double usd_per_h(const OwnedMachine& machine) {
-  const double per_year = positive(machine.capex_usd, "purchase price") *
-                              capital_recovery_factor(machine.interest_per_year, machine.years) +
-                          not_negative(machine.opex_usd_per_year, "yearly operating cost");
-  const double electricity = not_negative(machine.power_kw, "power") * positive(machine.pue, "PUE") *
-                             not_negative(machine.usd_per_kwh, "price per kWh");
-  return per_year / (kHoursPerYear * share(machine.availability, "availability")) + electricity;
 }
 
 }  // namespace layercost

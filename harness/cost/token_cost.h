@@ -4,12 +4,11 @@
 //          input = usd_per_h * h_in / (n_in / 1e6), output likewise; blended = usd_per_h * (h_in + h_out) / all tokens.
 //          So input * n_in + output * n_out = blended * (n_in + n_out): hours are counted once, never once for each.
 //          energy       = joules_per_token * overhead * pue * usd_per_kwh / 3.6
-//          capital recovery crf(r, n) = r (1+r)^n / ((1+r)^n - 1); 1/n for r = 0
-//          owned machine usd_per_h = (capex * crf + opex a year) / (8760 * availability) + kw * pue * usd_per_kwh
 //          interval of a cost = interval of the time, times the price. A price is a scenario and has no interval.
 // Units:   USD; tokens are rows processed, padding is none.
 // Outside: network, storage, staff, software, idle hours. U = 1 is a floor: every hour paid for does this work at this
-//          rate. Electricity is part of an owned machine's rate and never added to a rental price.
+//          rate. How an hour's price comes about (rented, owned) is spec/price_spec.h's; electricity is never added to a
+//          rental price.
 // Errors:  no price or no rate: std::nullopt. BadInput for a price, rate or share that is not positive or not finite.
 // Source:  TRUST 7.2. Golden identity: deepseek-ai/open-infra-index, day 6 (608e9 tokens in, 168e9 out in 5442 node-h).
 // SPDX-License-Identifier: Apache-2.0
@@ -46,13 +45,7 @@ struct ServiceCost {
 };
 ServiceCost cost_of(const Service& service);
 
+// Of measured energy; stands beside a rental price and is never added to it.
 double energy_usd_per_mtok(double joules_per_token, double usd_per_kwh, double pue, double overhead = 1);
-double capital_recovery_factor(double interest_per_year, double years);
-struct OwnedMachine {
-  double capex_usd = 0, interest_per_year = 0, years = 0, opex_usd_per_year = 0;
-  double availability = 1;
-  double power_kw = 0, pue = 1, usd_per_kwh = 0;
-};
-double usd_per_h(const OwnedMachine& machine);
 
 }  // namespace layercost

@@ -1,0 +1,56 @@
+// What:    the one table of metric names. A derived number that leaves the program (summary of a result file, CSV column)
+//          has a row here, with its unit and its meaning; reports take their legends from it. A new metric is a new row.
+// Naming:  the unit ends the name, SI without prefixes: _s, _bytes, _per_s, _usd, _usd_per_mtok; _fraction is a plain number.
+//          A meaning never changes under its name: a new meaning gets a new name.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace layercost {
+
+struct Metric {
+  std::string_view name;
+  std::string_view unit;     // "" for plain numbers
+  std::string_view meaning;  // one sentence for a reader who has not seen the project
+};
+
+inline constexpr std::array kMetrics = {
+    Metric{"time_s", "s", "Measured time of one layer, or of one whole step of the model (all layers and the head)."},
+    Metric{"time_low_s", "s", "Lower end of the 95 % interval of time_s, from the rounds."},
+    Metric{"time_high_s", "s", "Upper end of the 95 % interval of time_s, from the rounds."},
+    Metric{"tokens_per_s", "1/s", "Tokens per second: decode counts new tokens, prefill counts prompt tokens."},
+    Metric{"possible_s", "s", "Shortest time for one op after the other, at the limits measured beside each sample."},
+    Metric{"possible_fraction", "", "possible_s / time_s: 1 means that the machine's measured limit is reached."},
+    Metric{"hard_bound_fraction", "", "Time that nothing can beat / time_s: above 1.02 the measurement is impossible."},
+    Metric{"usd_per_mtok", "USD", "Money for a million tokens if every hour paid for does this work: a floor."},
+    Metric{"usd_per_mtok_low", "USD", "Lower end of the interval of usd_per_mtok: that of the time, times the price."},
+    Metric{"usd_per_mtok_high", "USD", "Upper end of the interval of usd_per_mtok: that of the time, times the price."},
+    Metric{"memory_required_bytes", "bytes", "Weights, KV cache and activations of the whole model at this point."},
+    Metric{"device_bytes", "bytes", "Memory that the device offers."},
+    Metric{"distinct_experts", "", "Different experts that one layer touches in one step, on average."},
+    Metric{"promised_ratio", "", "Active parameters of the dense model / of the MoE."},
+    Metric{"possible_ratio", "", "Bound of the dense model / of the MoE on this machine: what physics leaves of the promise."},
+    Metric{"paid_ratio", "", "Time of the dense model / of the MoE: what arrives on the bill."},
+    Metric{"paid_ratio_low", "", "Lower end of the 95 % interval of paid_ratio, from paired rounds."},
+    Metric{"paid_ratio_high", "", "Upper end of the 95 % interval of paid_ratio, from paired rounds."},
+    Metric{"crossover_batch", "", "First batch at which the MoE is no longer cheaper, between measured batches."},
+    Metric{"read_bytes_per_s", "bytes/s", "Median over samples of the read bandwidth that the probes measured."},
+    Metric{"read_low_bytes_per_s", "bytes/s", "A tenth of the samples saw less than this."},
+    Metric{"read_high_bytes_per_s", "bytes/s", "A tenth of the samples saw more than this."},
+    Metric{"flops_per_s", "1/s", "Median over samples of the matrix-product rate that the probes measured."},
+    Metric{"overhead_s", "s", "Time of a stack that does not grow with its depth."},
+    Metric{"layer_s", "s", "Time that one more layer adds to a stack."},
+    Metric{"depth_residual_fraction", "", "Largest distance of a stack's time from the straight line over depth."},
+    Metric{"depth_spread_fraction", "", "Largest / smallest time per layer over depths, minus 1."},
+};
+
+constexpr const Metric* find_metric(std::string_view name) {
+  for (const Metric& metric : kMetrics) {
+    if (metric.name == name) return &metric;
+  }
+  return nullptr;
+}
+
+}  // namespace layercost

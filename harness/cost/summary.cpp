@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/cost/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "harness/cost/metrics.h"
+#include "harness/cost/roofline.h"
+#include "harness/cost/token_cost.h"
+#include "harness/result/labels.h"
+
+namespace layercost {
+namespace {
+
+using Json = nlohmann::json;
+
+void add_label(std::vector<Label>& labels, Label label) {
+  if (std::find(labels.begin(), labels.end(), label) == labels.end()) labels.push_back(label);
+}
+
+PartRow summarise_part(const PartRecord& part, const PointRecord& point, const std::optional<PriceRecord>& price) {
+  PartRow row;
+  row.kind = part.kind;
+  row.count = part.count;
+  row.outcome = part.outcome;
+  row.why = part.why;
+  row.labels = part.labels;
+  if (part.routing && part.routing->distinct_experts > 0) row.distinct_experts = part.routing->distinct_experts;
+  if (part.outcome != Outcome::measured) return row;
+  const auto times = summarise_times(part.rounds);
+  if (!times) {
+    row.outcome = Outcome::failed;
+    row.why = "holds no samples";
+    return row;
+  }
+  row.rounds = times->rounds;
+  row.samples = times->samples;
+  row.time_s = times->median;
+  row.time_interval = times->interval;
+  row.tokens_per_s = tokens_per_step(point) / times->median;
+  row.usd_per_mtok = usd_per_mtok(price, row.tokens_per_s);
+  row.usd_per_mtok_interval = usd_per_mtok(price, row.time_interval, tokens_per_step(point));
+  if (const auto bounds = bounds_of(part)) {
+    row.possible_fraction = bounds->possible_fraction;
+    row.possible_s = bounds->possible_fraction * times->median;
+    row.hard_bound_fraction = bounds->hard_fraction;
+    if (bounds->impossible) add_label(row.labels, Label::impossible);
+  }
+  if (times->rounds < kRoundsForHeadline || times->fewest_samples < kSamplesForHeadline) {
+    add_label(row.labels, Label::preliminary);
+  }
+  std::sort(row.labels.begin(), row.labels.end());
+  return row;
+}
+
+ModelRow summarise_point(const PointRecord& point, const ResultFile& file) {
+  ModelRow row;
+  row.model = point.model;
+  row.phase = point.phase;
+  row.batch = point.batch;
+  row.context = point.context;
+  row.tokens = point.tokens;
+  row.weight_type = point.weight_type;
+  row.activation_type = point.activation_type;
+  row.kv_type = point.kv_type;
+  row.device = point.device;
+  row.routing = point.routing;
+  for (const PartRecord& part : point.parts) {
+    row.parts.push_back(summarise_part(part, point, file.price));
+    for (const Label label : row.parts.back().labels) add_label(row.labels, label);
+  }
+  std::sort(row.labels.begin(), row.labels.end());
+  if (point.memory.required_bytes() > 0 && point.memory.device_bytes > 0) {
+    row.memory_required_bytes = point.memory.required_bytes();
+    row.device_bytes = point.memory.device_bytes;
+    row.fits = point.memory.fits();
+    row.largest_batch = point.memory.largest_batch;
+    if (!*row.fits) row.note = kDoesNotFit;
+  }
+  const Composition composed = compose(point, file.depths);
+  row.outcome = composed.outcome;
+  row.why = composed.why;
+  if (!composed.time_s) return row;
+  row.time_s = composed.time_s;
+  row.time_interval = composed.time_interval;
+  row.tokens_per_s = composed.tokens_per_s;
+  row.possible_s = composed.possible_s;
+  row.possible_fraction = composed.possible_fraction;
+  row.usd_per_mtok = usd_per_mtok(file.price, row.tokens_per_s);
+  row.usd_per_mtok_interval = usd_per_mtok(file.price, row.time_interval, tokens_per_step(point));
+  return row;
+}
+
+std::vector<RoofRow> summarise_roofs(const ResultFile& file) {
+  struct Seen {
+    std::vector<double> read, flops;
+  };
+  std::map<std::string, Seen> by_type;
+  for (const PointRecord& point : file.points) {
+    for (const PartRecord& part : point.parts) {
+      for (const Round& round : part.rounds) {
+        for (const Sample& sample : round.samples) {
+          const auto roofs = roofs_of(sample);
+          if (!roofs) continue;
+          by_type[point.weight_type].read.push_back(roofs->read_bytes_per_s);
+          by_type[point.weight_type].flops.push_back(roofs->flops_per_s);
+        }
+      }
+    }
+  }
+  std::vector<RoofRow> rows;
+  for (const auto& [type, seen] : by_type) {
+    rows.push_back({type, median(seen.read), quantile(seen.read, 0.1), quantile(seen.read, 0.9), median(seen.flops)});
+  }
+  return rows;
+}
+
+std::vector<Label> labels_of_all(const std::vector<ModelRow>& models) {
+  std::vector<Label> common;
+  bool first = true;
+  for (const ModelRow& model : models) {
+    for (const PartRow& part : model.parts) {
+      if (part.outcome != Outcome::measured) continue;
+      if (first) common = part.labels;
+      first = false;
+      std::erase_if(common, [&](Label label) {
+        return std::find(part.labels.begin(), part.labels.end(), label) == part.labels.end();
+      });
+    }
+  }
+  return common;
+}
+
+// Metrics go through here, so that a name without a row in the table of metrics cannot leave the program.
+template <std::size_t N>
+void put(Json& object, const char (&name)[N], std::optional<double> value) {
+  if (!find_metric(name)) throw std::logic_error(fmt::format("{} is not in cost/metrics.h", name));
+  if (value) object[name] = *value;
+}
+
+Json labels_json(const std::vector<Label>& labels) {
+  Json list = Json::array();
+  for (const Label label : labels) list.push_back(to_string(label));
+  return list;
+}
+
+void put_cost(Json& object, const CostRow& row) {
+  object["outcome"] = to_string(row.outcome);
+  if (!row.why.empty()) object["why"] = row.why;
+  put(object, "time_s", row.time_s);
+  if (row.time_interval) {
+    put(object, "time_low_s", row.time_interval->low);
+    put(object, "time_high_s", row.time_interval->high);
+  }
+  put(object, "tokens_per_s", row.tokens_per_s);
+  put(object, "possible_s", row.possible_s);
+  put(object, "possible_fraction", row.possible_fraction);
+  put(object, "usd_per_mtok", row.usd_per_mtok);
+  if (row.usd_per_mtok_interval) {
+    put(object, "usd_per_mtok_low", row.usd_per_mtok_interval->low);
+    put(object, "usd_per_mtok_high", row.usd_per_mtok_interval->high);
+  }
+  object["labels"] = labels_json(row.labels);
+}
+
+Json part_json(const PartRow& row) {
+  Json object;
+  object["kind"] = row.kind;
+  object["count"] = row.count;
+  put_cost(object, row);
+  put(object, "hard_bound_fraction", row.hard_bound_fraction);
+  put(object, "distinct_experts", row.distinct_experts);
+  object["rounds"] = row.rounds;
+  object["samples"] = row.samples;
+  return object;
+}
+
+Json model_json(const ModelRow& row) {
+  Json object;
+  object["model"] = row.model;
+  object["phase"] = row.phase;
+  object["batch"] = row.batch;
+  object["context"] = row.context;
+  object["tokens"] = row.tokens;
+  object["weight_type"] = row.weight_type;
+  object["activation_type"] = row.activation_type;
+  object["kv_type"] = row.kv_type;
+  object["device"] = row.device;
+  object["routing"] = row.routing;
+  object["basis"] = "layer-derived floor";
+  put_cost(object, row);
+  put(object, "memory_required_bytes", row.memory_required_bytes);
+  put(object, "device_bytes", row.device_bytes);
+  if (row.fits) object["fits"] = *row.fits;
+  if (row.largest_batch) object["largest_batch"] = *row.largest_batch;
+  if (!row.note.empty()) object["note"] = row.note;
+  object["parts"] = Json::array();
+  for (const PartRow& part : row.parts) object["parts"].push_back(part_json(part));
+  return object;
+}
+
+Json tradeoff_json(const TradeoffRow& row) {
+  Json object;
+  object["dense"] = row.dense;
+  object["moe"] = row.moe;
+  object["phase"] = row.phase;
+  object["batch"] = row.batch;
+  object["context"] = row.context;
+  object["weight_type"] = row.weight_type;
+  object["routing"] = row.routing;
+  put(object, "promised_ratio", row.promised);
+  put(object, "possible_ratio", row.possible);
+  if (row.paid) {
+    put(object, "paid_ratio", row.paid->ratio);
+    object["paired_rounds"] = row.paid->rounds;
+    if (row.paid->interval) {
+      put(object, "paid_ratio_low", row.paid->interval->low);
+      put(object, "paid_ratio_high", row.paid->interval->high);
+    }
+  }
+  if (row.verdict) object["verdict"] = to_string(*row.verdict);
+  if (!row.why.empty()) object["why"] = row.why;
+  return object;
+}
+
+const char* name_of(CrossoverKind kind) {
+  switch (kind) {
+    case CrossoverKind::between: return "between";
+    case CrossoverKind::from_smallest: return "from_smallest";
+    case CrossoverKind::not_reached: return "not_reached";
+  }
+  throw std::logic_error("no such kind of crossover");
+}
+
+Json crossover_json(const Crossover& row) {
+  Json object;
+  object["dense"] = row.dense;
+  object["moe"] = row.moe;
+  object["phase"] = row.phase;
+  object["context"] = row.context;
+  object["weight_type"] = row.weight_type;
+  object["routing"] = row.routing;
+  object["kind"] = name_of(row.kind);
+  put(object, "crossover_batch", row.batch);
+  object["below"] = row.below;
+  object["above"] = row.above;
+  return object;
+}
+
+Json depth_json(const DepthRow& row) {
+  Json object;
+  object["model"] = row.model;
+  object["kind"] = row.kind;
+  object["phase"] = row.phase;
+  object["batch"] = row.batch;
+  object["context"] = row.context;
+  if (row.fit) {
+    put(object, "overhead_s", row.fit->overhead_s);
+    put(object, "layer_s", row.fit->layer_s);
+    put(object, "depth_residual_fraction", row.fit->residual);
+    put(object, "depth_spread_fraction", row.fit->spread);
+    object["additive"] = row.fit->additive();
+  }
+  return object;
+}
+
+Json roof_json(const RoofRow& row) {
+  Json object;
+  object["weight_type"] = row.weight_type;
+  put(object, "read_bytes_per_s", row.read_bytes_per_s);
+  put(object, "read_low_bytes_per_s", row.read_low_bytes_per_s);
+  put(object, "read_high_bytes_per_s", row.read_high_bytes_per_s);
+  put(object, "flops_per_s", row.flops_per_s);
+  return object;
+}
+
+template <typename Row>
+Json list_of(const std::vector<Row>& rows, Json (*to_object)(const Row&)) {
+  Json list = Json::array();
+  for (const Row& row : rows) list.push_back(to_object(row));
+  return list;
+}
+
+}  // namespace
+
+Summary summarise(const ResultFile& file) {
+  Summary summary;
+  for (const DepthRecord& record : file.depths) {
+    summary.depths.push_back({record.model, record.kind, record.phase, record.batch, record.context, fit_depth(record)});
+  }
+  for (const PointRecord& point : file.points) summary.models.push_back(summarise_point(point, file));
+  summary.tradeoffs = tradeoffs(file);
+  summary.crossovers = crossovers(summary.tradeoffs);
+  summary.roofs = summarise_roofs(file);
+  summary.common_labels = labels_of_all(summary.models);
+  for (const ModelRow& model : summary.models) {
+    for (const PartRow& part : model.parts) ++summary.outcomes[part.outcome];
+  }
+  return summary;
+}
+
+nlohmann::json to_json(const Summary& summary) {
+  Json object;
+  object["models"] = list_of(summary.models, model_json);
+  object["tradeoffs"] = list_of(summary.tradeoffs, tradeoff_json);
+  object["crossovers"] = list_of(summary.crossovers, crossover_json);
+  object["depths"] = list_of(summary.depths, depth_json);
+  object["roofs"] = list_of(summary.roofs, roof_json);
+  object["common_labels"] = labels_json(summary.common_labels);
+  object["outcomes"] = Json::object();
+  for (const auto& [outcome, count] : summary.outcomes) object["outcomes"][std::string(to_string(outcome))] = count;
+  return object;
+}
+
+}  // namespace layercost

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/cost/tradeoff.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "harness/cost/composition.h"
+#include "harness/cost/roofline.h"
+
+namespace layercost {
+namespace {
+
+const ModelRecord* find_model(const ResultFile& file, const std::string& name) {
+  const auto found = std::find_if(file.models.begin(), file.models.end(), [&](const ModelRecord& m) { return m.name == name; });
+  return found == file.models.end() ? nullptr : &*found;
+}
+
+bool same_scenario(const PointRecord& a, const PointRecord& b) {
+  return a.phase == b.phase && a.batch == b.batch && a.context == b.context && a.weight_type == b.weight_type &&
+         a.activation_type == b.activation_type && a.kv_type == b.kv_type && a.device == b.device;
+}
+
+struct Rates {
+  std::vector<double> read_bytes_per_s, flops_per_s;
+};
+
+// False if a probe is missing: then there is no bound.
+bool collect(const PartRecord& part, Rates& rates) {
+  for (const Round& round : part.rounds) {
+    for (const Sample& sample : round.samples) {
+      const auto roofs = roofs_of(sample);
+      if (!roofs) return false;
+      rates.read_bytes_per_s.push_back(roofs->read_bytes_per_s);
+      rates.flops_per_s.push_back(roofs->flops_per_s);
+    }
+  }
+  return true;
+}
+
+std::optional<double> distinct_experts_of(const PartRecord& part) {
+  std::vector<double> values;
+  for (const Round& round : part.rounds) {
+    for (const Sample& sample : round.samples) {
+      const auto distinct = distinct_experts_of(part, sample);
+      if (!distinct) return std::nullopt;
+      values.push_back(*distinct);
+    }
+  }
+  if (values.empty()) return std::nullopt;
+  return moments(values).mean;
+}
+
+std::optional<double> bound_s(const PointRecord& point, const Roofs& roofs) {
+  double sum_s = 0;
+  for (const PartRecord& part : point.parts) {
+    const auto distinct = distinct_experts_of(part);
+    if (!distinct || part.ops.empty()) return std::nullopt;
+    sum_s += static_cast<double>(part.count) * possible_s(part.ops, roofs, *distinct);
+  }
+  return sum_s;
+}
+
+std::optional<double> possible_ratio(const PointRecord& dense, const PointRecord& moe) {
+  Rates both;
+  for (const PointRecord* point : {&dense, &moe}) {
+    for (const PartRecord& part : point->parts) {
+      if (!is_timed(part) || !collect(part, both)) return std::nullopt;
+    }
+  }
+  if (both.read_bytes_per_s.empty()) return std::nullopt;
+  const Roofs roofs{median(both.read_bytes_per_s), median(both.flops_per_s)};
+  const auto d = bound_s(dense, roofs), m = bound_s(moe, roofs);
+  if (!d || !m || !(*d > 0 && *m > 0)) return std::nullopt;
+  return *d / *m;
+}
+
+std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe, const std::vector<DepthRecord>& depths) {
+  const Composition d = compose(dense, depths), m = compose(moe, depths);
+  if (!d.time_s || !m.time_s) return std::nullopt;
+  // A step of both yields the same tokens: same phase and batch, and the same prompt length in prefill.
+  std::vector<double> dense_s, moe_s;
+  const std::vector<RoundMedian> moe_rounds = composed_rounds(moe);
+  for (const RoundMedian& round : composed_rounds(dense)) {
+    const auto same = std::find_if(moe_rounds.begin(), moe_rounds.end(), [&](const RoundMedian& r) { return r.index == round.index; });
+    if (same == moe_rounds.end()) continue;
+    dense_s.push_back(round.time_s);
+    moe_s.push_back(same->time_s);
+  }
+  if (const auto ratio = paired_ratio(dense_s, moe_s)) return ratio;
+  return Ratio{*d.time_s / *m.time_s, std::nullopt, 0};
+}
+
+Payoff payoff(const Ratio& paid) {
+  if (!paid.interval) return Payoff::cannot_tell;
+  // time D / time M: "D slower" is "the MoE is cheaper".
+  switch (compare_times(*paid.interval)) {
+    case Comparison::slower: return Payoff::moe_cheaper;
+    case Comparison::faster: return Payoff::moe_dearer;
+    case Comparison::same: return Payoff::same;
+    case Comparison::inconclusive: return Payoff::cannot_tell;
+  }
+  throw std::invalid_argument("no such comparison");
+}
+
+bool same_group(const TradeoffRow& a, const TradeoffRow& b) {
+  return a.dense == b.dense && a.moe == b.moe && a.phase == b.phase && a.context == b.context &&
+         a.weight_type == b.weight_type && a.routing == b.routing;
+}
+
+}  // namespace
+
+std::string_view to_string(Payoff verdict) {
+  switch (verdict) {
+    case Payoff::moe_cheaper: return "MoE cheaper";
+    case Payoff::moe_dearer: return "MoE dearer";
+    case Payoff::same: return "same";
+    case Payoff::cannot_tell: return "cannot tell";
+  }
+  throw std::invalid_argument("no such verdict");
+}
+
+std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
+  std::vector<TradeoffRow> rows;
+  for (const PairRecord& pair : file.pairs) {
+    const ModelRecord* d = find_model(file, pair.dense);
+    const ModelRecord* m = find_model(file, pair.moe);
+    for (const PointRecord& moe : file.points) {
+      if (moe.model != pair.moe) continue;
+      for (const PointRecord& dense : file.points) {
+        if (dense.model != pair.dense || !same_scenario(dense, moe)) continue;
+        TradeoffRow row{pair.dense, pair.moe,        moe.phase, moe.batch, moe.context, moe.weight_type,
+                        moe.routing, {}, {}, {}, {}, {}};
+        if (d && m && d->parameters_active > 0 && m->parameters_active > 0) {
+          row.promised = static_cast<double>(d->parameters_active) / static_cast<double>(m->parameters_active);
+        }
+        row.possible = possible_ratio(dense, moe);
+        row.paid = paid_ratio(dense, moe, file.depths);
+        if (row.paid) {
+          row.verdict = payoff(*row.paid);
+        } else {
+          for (const PointRecord* point : {&dense, &moe}) {
+            if (!row.why.empty()) break;
+            if (const Composition c = compose(*point, file.depths); !c.time_s) row.why = fmt::format("{}: {}", point->model, c.why);
+          }
+        }
+        rows.push_back(std::move(row));
+      }
+    }
+  }
+  return rows;
+}
+
+std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows) {
+  std::vector<Crossover> result;
+  std::vector<bool> done(rows.size(), false);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (done[i]) continue;
+    std::vector<const TradeoffRow*> group;
+    for (std::size_t j = i; j < rows.size(); ++j) {
+      if (!same_group(rows[i], rows[j])) continue;
+      done[j] = true;
+      if (rows[j].paid) group.push_back(&rows[j]);
+    }
+    std::sort(group.begin(), group.end(), [](const TradeoffRow* a, const TradeoffRow* b) { return a->batch < b->batch; });
+    if (group.size() < 2 || group.front()->batch == group.back()->batch) continue;
+    Crossover crossover{rows[i].dense, rows[i].moe, rows[i].phase, rows[i].context, rows[i].weight_type, rows[i].routing,
+                        CrossoverKind::not_reached, {}, group.front()->batch, group.back()->batch};
+    for (std::size_t k = 0; k < group.size(); ++k) {
+      if (group[k]->paid->ratio > 1) continue;
+      if (k == 0) {
+        crossover.kind = CrossoverKind::from_smallest;
+      } else {
+        const TradeoffRow& before = *group[k - 1];
+        const TradeoffRow& after = *group[k];
+        const double fall = std::log(before.paid->ratio) - std::log(after.paid->ratio);
+        const double part = std::log(before.paid->ratio) / fall;  // before > 1 >= after, so fall > 0
+        crossover.kind = CrossoverKind::between;
+        crossover.below = before.batch;
+        crossover.above = after.batch;
+        crossover.batch = std::exp(std::lerp(std::log(static_cast<double>(before.batch)),
+                                             std::log(static_cast<double>(after.batch)), part));
+      }
+      break;
+    }
+    result.push_back(std::move(crossover));
+  }
+  return result;
+}
+
+}  // namespace layercost

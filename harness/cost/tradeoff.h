@@ -1,0 +1,55 @@
+// What:    for a pair (dense D, mixture-of-experts M): how much cheaper M should be, could be and is.
+// Formula: promised = active parameters D / active parameters M
+//          possible = bound(D) / bound(M), bound = sum over parts of count * possible_s at one and the same machine: the
+//                     median read rate and the median flop rate over all samples of both. The two are measured minutes
+//                     apart and the machine's limits move; a ratio of physics must not contain that.
+//          paid     = composed time(D) / composed time(M), paired: exp(mean over shared rounds of ln(D_r / M_r)), with its
+//                     interval; from one shared round without one; from none the ratio of the composed times
+//          crossover: the first batch, going up, where paid <= 1. Between it and the batch before, ln(paid) is taken as
+//                     linear in ln(batch).
+// Means:   4.0 = the MoE costs a quarter; 1 = no difference. Same phase, batch, context, types and device on both sides.
+// Errors:  nothing is guessed: what is not measured on both sides is absent.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/result/record.h"
+#include "harness/result/stats.h"
+
+namespace layercost {
+
+enum class Payoff { moe_cheaper, moe_dearer, same, cannot_tell };
+std::string_view to_string(Payoff);  // "MoE cheaper", ...
+
+struct TradeoffRow {
+  std::string dense, moe, phase;
+  std::int64_t batch = 0, context = 0;
+  std::string weight_type, routing;  // routing of the MoE
+  std::optional<double> promised, possible;
+  std::optional<Ratio> paid;
+  std::optional<Payoff> verdict;     // absent without paid; cannot_tell without an interval
+  std::string why;                   // when paid is absent
+};
+
+enum class CrossoverKind {
+  between,        // batch is interpolated between below and above
+  from_smallest,  // already at the smallest batch measured
+  not_reached,    // still cheaper at the largest
+};
+struct Crossover {
+  std::string dense, moe, phase;
+  std::int64_t context = 0;
+  std::string weight_type, routing;
+  CrossoverKind kind = CrossoverKind::not_reached;
+  std::optional<double> batch;             // between
+  std::int64_t below = 0, above = 0;       // neighbours; of the other kinds the smallest and the largest batch measured
+};
+
+std::vector<TradeoffRow> tradeoffs(const ResultFile& file);
+// One per group of rows that differ in batch alone; groups with a single batch have none.
+std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows);
+
+}  // namespace layercost

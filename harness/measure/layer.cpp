@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/measure/layer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/contract/registry.h"
+#include "kernels/core/error.h"
+#include "kernels/core/random.h"
+
+namespace layercost {
+namespace {
+std::function<void()> interrupt_function;
+}
+
+void set_interrupt_check(std::function<void()> f) { interrupt_function = std::move(f); }
+void interrupt_check() {
+  if (interrupt_function) interrupt_function();
+}
+
+WeightSet synthetic_weights(const LayerPlan& plan, std::uint64_t seed, std::int64_t layer) {
+  WeightSet out;
+  for (const WeightSpec& w : plan.weights) {
+    const std::uint64_t key = seed_for(seed, w.name, static_cast<std::uint64_t>(layer));
+    out[w.name] = std::make_shared<const Weight>(
+        w.dtype, w.shape, [key, mean = w.mean, sigma = w.sigma, t = w.dtype](std::int64_t first, std::int64_t n, void* p) {
+          fill_normal(key, first, n, mean, sigma, t, p);
+        });
+  }
+  return out;
+}
+
+WeightSet checkpoint_weights(const LayerPlan& plan, CheckpointReader& reader, const std::string& prefix) {
+  WeightSet out;
+  for (const WeightSpec& w : plan.weights) {
+    // A layer to be checked is read once, whole: the file need not stay open, and a fill must not fail.
+    auto values = std::make_shared<std::vector<float>>(static_cast<std::size_t>(elements_of(w.shape)));
+    std::size_t at = 0;
+    for (const WeightSpec::Source& s : w.sources) {
+      const auto n = static_cast<std::size_t>(elements_of(s.shape));
+      reader.read_f32(prefix + s.tensor, s.shape, std::span(values->data() + at, n));
+      at += n;
+    }
+    out[w.name] = std::make_shared<const Weight>(w.dtype, w.shape, [values, t = w.dtype](std::int64_t first, std::int64_t n, void* p) {
+      const float* from = values->data() + first;
+      if (t == DType::f32) std::copy_n(from, n, static_cast<float*>(p));
+      else std::transform(from, from + n, static_cast<bf16*>(p), to_bf16);
+    });
+  }
+  return out;
+}
+
+BufferSet shared_buffers(const LayerPlan& plan, const RopeSpec& rope) {
+  BufferSet out;
+  for (const BufferSpec& b : plan.buffers)
+    if (b.kind != BufferSpec::Kind::cache && b.name != "forced_ids")
+      out[b.name] = std::make_shared<const OwnedTensor>(b.dtype, b.shape);
+  if (out.contains("cos"))
+    fill_rope_table(rope, out["cos"]->view().dim(1) * 2, out["cos"]->view(), out["sin"]->view());
+  return out;
+}
+
+BufferSet own_buffers(const LayerPlan& plan, std::uint64_t seed, std::int64_t layer) {
+  BufferSet out;
+  for (const BufferSpec& b : plan.buffers) {
+    if (b.kind != BufferSpec::Kind::cache && b.name != "forced_ids") continue;
+    out[b.name] = std::make_shared<const OwnedTensor>(b.dtype, b.shape);
+    if (b.kind == BufferSpec::Kind::cache)
+      fill_normal(out[b.name]->view(), seed_for(seed, b.name, static_cast<std::uint64_t>(layer)));
+  }
+  return out;
+}
+
+Layer::Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtime& runtime)
+    : plan_(plan), weights_(std::move(weights)), buffers_(std::move(buffers)) {
+  for (const PlannedOp& p : plan_.ops) {
+    interrupt_check();
+    const OpDef& op = find_op(p.op_case.op());
+    OpTensors tensors;
+    for (const TensorSpec& s : op.tensors(p.op_case)) {
+      const std::string& name = p.bind.at(s.name);
+      if (s.role == Role::weight) {
+        tensors.bind(s.name, weights_.at(name));
+        continue;
+      }
+      Tensor t = buffers_.at(name)->view();
+      if (t.dtype != s.dtype || t.elements() != elements_of(s.shape))
+        throw BadCase(fmt::format("{}: buffer '{}' {} {} does not fit '{}' {} {}", p.op_case.text(), name,
+                                  to_string(t.dtype), to_string(t.shape), s.name, to_string(s.dtype), to_string(s.shape)));
+      t.shape = s.shape;
+      tensors.bind(s.name, t);
+    }
+    const Variant& v = default_variant(op, p.op_case, runtime.device());
+    variants_.push_back(&v);
+    calls_.push_back(v.prepare(p.op_case, tensors, runtime));
+  }
+}
+
+void Layer::run_timed(std::vector<double>& seconds) {
+  double before = now_s();
+  for (auto& call : calls_) {
+    call->run();
+    const double after = now_s();
+    seconds.push_back(after - before);
+    before = after;
+  }
+}
+
+}  // namespace layercost

@@ -1,0 +1,62 @@
+// What:    a planned layer made real: weights (synthetic or from a checkpoint), buffers, and one Invocation per op. Layers
+//          of one stack share the activations and have weights and caches of their own.
+// Rules:   run() is the lean pass: the ops in order, nothing else. run_timed() reads the clock around every op and is only
+//          used to explain.
+// Errors:  BadInput for a checkpoint that lacks a tensor; OutOfMemory.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/plan/layer_plan.h"
+#include "harness/spec/safetensors.h"
+
+namespace layercost {
+
+using WeightSet = std::map<std::string, std::shared_ptr<const Weight>>;  // by WeightSpec::name
+
+// Values from (seed, layer, weight name): every layer has its own.
+WeightSet synthetic_weights(const LayerPlan&, std::uint64_t seed, std::int64_t layer);
+// The tensors "<prefix><source>" of a checkpoint, read and rounded to the plan's weight type.
+WeightSet checkpoint_weights(const LayerPlan&, CheckpointReader&, const std::string& prefix);
+
+// Asked while weights are filled; throws Interrupted to stop (Ctrl-C). Set by the program.
+void set_interrupt_check(std::function<void()>);
+void interrupt_check();
+
+// Buffers by name. Those that several layers share are made once and bound into each layer's set.
+using BufferSet = std::map<std::string, std::shared_ptr<const OwnedTensor>>;
+// Everything but the caches and forced_ids; cos and sin are filled.
+BufferSet shared_buffers(const LayerPlan&, const RopeSpec&);
+// A layer's own: caches filled with normal values from the seed (their contents stand for an earlier context), forced_ids.
+BufferSet own_buffers(const LayerPlan&, std::uint64_t seed, std::int64_t layer);
+
+class Layer {
+ public:
+  // `buffers` must name every buffer of the plan. `variant_of` may pin a variant; the default is the op's first that fits.
+  Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtime& runtime);
+
+  void run() {
+    for (auto& call : calls_) call->run();
+  }
+  void run_timed(std::vector<double>& seconds);  // adds one entry per op
+
+  const LayerPlan& plan() const { return plan_; }
+  const Tensor& buffer(const std::string& name) const { return buffers_.at(name)->view(); }
+  const WeightSet& weights() const { return weights_; }
+  const Variant& variant(std::size_t op) const { return *variants_[op]; }
+  std::string chosen(std::size_t op) const { return calls_[op]->chosen(); }
+
+ private:
+  LayerPlan plan_;
+  WeightSet weights_;
+  BufferSet buffers_;
+  std::vector<const Variant*> variants_;
+  std::vector<std::unique_ptr<Invocation>> calls_;
+};
+
+}  // namespace layercost

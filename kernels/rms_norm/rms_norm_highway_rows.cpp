@@ -1,0 +1,130 @@
+// One token per task: a pass that adds, stores the sum and squares, and a pass that scales. The second finds the row in
+// the cache (5120 bf16 are 10 KB).
+// SPDX-License-Identifier: Apache-2.0
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/rms_norm/rms_norm_highway_rows.cpp"
+#include "kernels/shared/simd.h"
+//
+#include <hwy/foreach_target.h>
+//
+#include <cmath>
+
+#include "kernels/contract/dispatch.h"
+#include "kernels/shared/simd-inl.h"
+#include "rms_norm_variants.h"
+
+#ifndef LAYERCOST_RMS_NORM_ROWS
+#define LAYERCOST_RMS_NORM_ROWS
+namespace layercost {
+namespace {
+struct Rows {
+  std::int64_t tokens, hidden;
+  float eps;
+  const void *x, *residual, *w;  // residual: null without
+  void *sum, *y;
+};
+using RowFunction = void (*)(const Rows&, std::int64_t token);
+}  // namespace
+}  // namespace layercost
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace layercost {
+namespace HWY_NAMESPACE {
+namespace {
+
+template <class X>
+HWY_INLINE V add_residual(V x, V residual) {
+  return as_stored(hn::Add(x, residual), static_cast<const X*>(nullptr));
+}
+
+template <class X, class W, class Y>
+void row(const Rows& r, std::int64_t token) {
+  const std::int64_t n = r.hidden, whole = n - n % kLanes;
+  const X* x = static_cast<const X*>(r.x) + token * n;
+  const W* w = static_cast<const W*>(r.w);
+  Y* y = static_cast<Y*>(r.y) + token * n;
+
+  V squares[4] = {hn::Zero(F32()), hn::Zero(F32()), hn::Zero(F32()), hn::Zero(F32())};
+  if (r.residual != nullptr) {
+    const X* residual = static_cast<const X*>(r.residual) + token * n;
+    X* sum = static_cast<X*>(r.sum) + token * n;
+    for (std::int64_t i = 0; i < whole; i += kLanes) {
+      const V v = add_residual<X>(load(x + i), load(residual + i));
+      store(v, sum + i);
+      V& s = squares[i / kLanes % 4];
+      s = hn::MulAdd(v, v, s);
+    }
+    if (whole < n) {
+      const V v = add_residual<X>(load_n(x + whole, n - whole), load_n(residual + whole, n - whole));
+      store_n(v, sum + whole, n - whole);
+      squares[0] = hn::MulAdd(v, v, squares[0]);
+    }
+    x = sum;
+  } else {
+    std::int64_t i = 0;
+    for (; i + 4 * kLanes <= n; i += 4 * kLanes)
+      for (int j = 0; j < 4; ++j) {
+        const V v = load(x + i + j * kLanes);
+        squares[j] = hn::MulAdd(v, v, squares[j]);
+      }
+    for (; i < whole; i += kLanes) squares[0] = hn::MulAdd(load(x + i), load(x + i), squares[0]);
+    if (whole < n) {
+      const V v = load_n(x + whole, n - whole);
+      squares[0] = hn::MulAdd(v, v, squares[0]);
+    }
+  }
+  const float sum = sum_of_lanes(hn::Add(hn::Add(squares[0], squares[1]), hn::Add(squares[2], squares[3])));
+  const V scale = hn::Set(F32(), 1.0f / std::sqrt(sum / static_cast<float>(n) + r.eps));
+  for (std::int64_t i = 0; i < whole; i += kLanes) store(hn::Mul(hn::Mul(load(x + i), scale), load(w + i)), y + i);
+  if (whole < n) {
+    const std::int64_t rest = n - whole;
+    store_n(hn::Mul(hn::Mul(load_n(x + whole, rest), scale), load_n(w + whole, rest)), y + whole, rest);
+  }
+}
+
+RowFunction row_function(DType x, DType w, DType y) {
+  return dispatch_float(x, [&]<class X>(X*) {
+    return dispatch_float(w, [&]<class W>(W*) {
+      return dispatch_float(y, [&]<class Y>(Y*) { return RowFunction(row<X, W, Y>); });
+    });
+  });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace layercost
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace layercost {
+namespace {
+
+HWY_EXPORT(row_function);
+
+Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  const bool residual = c.flag("residual");
+  const Tensor &x = t.tensor("x"), &y = t.tensor("y");
+  const auto w = row_major(*t.weight("w"));
+  const Rows rows{c.axis("tokens"), c.axis("hidden"), static_cast<float>(c.real("eps")),
+                  x.data,           residual ? t.tensor("residual").data : nullptr,
+                  w->view().data,   residual ? t.tensor("sum").data : nullptr,
+                  y.data};
+  const RowFunction row = HWY_DYNAMIC_DISPATCH(row_function)(x.dtype, w->view().dtype, y.dtype);
+  const bool parallel = rows.tokens > 1 && rows.tokens * rows.hidden >= kSimdParallelElements;
+  return invocation(
+      [rows, w, row, parallel] {
+#pragma omp parallel for schedule(static) if (parallel)
+        for (std::int64_t token = 0; token < rows.tokens; ++token) row(rows, token);
+      },
+      simd_target());
+}
+
+}  // namespace
+
+const Variant rms_norm_highway_rows{"highway_rows", Target::cpu, "layercost", supports, prepare};
+
+}  // namespace layercost
+#endif

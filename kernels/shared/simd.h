@@ -1,0 +1,28 @@
+// What:    what a Highway file includes first, before hwy/foreach_target.h. The same file is compiled once per instruction
+//          set (x86: SSSE3, SSE4, AVX2, AVX-512; AArch64: NEON), and run time picks.
+// Rules:   code of one instruction set lives in layercost::HWY_NAMESPACE and includes kernels/shared/simd-inl.h. It holds
+//          no OpenMP and is reached through one function per file that returns a pointer; threads, types and tensors
+//          are sorted out once, under HWY_ONCE, in plain code.
+// Limits:  vectors whose length is unknown at compile time (SVE, RISC-V V) are left out: accumulators are arrays of
+//          vectors, which those cannot be. AArch64 runs NEON.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#include <hwy/targets.h>
+
+#include <cstdint>
+#include <string>
+
+namespace layercost {
+
+// The instruction set that run time picks, e.g. "AVX3" (Highway's name of AVX-512); for Invocation::chosen.
+inline std::string simd_target() {
+  const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
+  return hwy::TargetName(usable & -usable);  // the lowest bit is the best
+}
+
+// Elementwise work on fewer elements than this stays on one thread.
+inline constexpr std::int64_t kSimdParallelElements = 16384;
+
+}  // namespace layercost

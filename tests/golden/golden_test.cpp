@@ -1,0 +1,50 @@
+// Every committed golden, made with the public transformers classes (generate.py), in f32 and bf16.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "harness/measure/layer_check.h"
+
+namespace layercost {
+namespace {
+
+struct Golden {
+  std::string folder;
+  std::int64_t layer;
+};
+
+const std::filesystem::path kRoot = std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests" / "golden";
+
+std::vector<Golden> goldens() {
+  std::vector<Golden> out;
+  std::ifstream in(kRoot / "manifest.json");
+  const auto manifest = nlohmann::json::parse(in);
+  for (const auto& c : manifest.at("cases")) out.push_back({c.at("case"), c.at("layer")});
+  return out;
+}
+
+class GoldenLayer : public testing::TestWithParam<std::tuple<Golden, DType>> {};
+
+TEST_P(GoldenLayer, AgreesWithTransformers) {
+  const auto& [golden, type] = GetParam();
+  const ModelSpec model = read_model(kRoot / golden.folder);
+  CheckpointReader reader(kRoot / golden.folder / "model.safetensors");
+  const LayerIo io = read_layer_io(kRoot / golden.folder / fmt::format("io_layer{}.safetensors", golden.layer), model.hidden);
+  Runtime runtime(describe_cpu());
+  const auto rows = check_against_io(model, golden.layer, reader, io, type, runtime);
+  EXPECT_EQ(rows.size(), 3u);
+  for (const LayerCheckRow& r : rows)
+    EXPECT_TRUE(r.verdict.ok) << r.mode << ": " << r.verdict.why << " (rel " << r.verdict.rel_l2 << ")";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GoldenLayer, testing::Combine(testing::ValuesIn(goldens()), testing::Values(DType::f32, DType::bf16)),
+                         [](const auto& p) {
+                           return fmt::format("{}_layer{}_{}", std::get<0>(p.param).folder, std::get<0>(p.param).layer,
+                                              to_string(std::get<1>(p.param)));
+                         });
+
+}  // namespace
+}  // namespace layercost

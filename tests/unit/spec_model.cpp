@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "harness/spec/json_reader.h"
+#include "harness/spec/model_spec.h"
+#include "tests/unit/spec_testing.h"
+
+namespace layercost {
+namespace {
+
+using testing::bad_input;
+using testing::contains;
+using testing::kConfigs;
+using testing::TempDir;
+using Json = nlohmann::json;
+
+Json tiny(const std::string& model_type) {
+  Json config = {{"model_type", model_type},       {"hidden_size", 64},         {"num_hidden_layers", 4},
+                 {"num_attention_heads", 4},       {"num_key_value_heads", 2},  {"intermediate_size", 96},
+                 {"vocab_size", 100},              {"hidden_act", "silu"},      {"rms_norm_eps", 1e-5},
+                 {"max_position_embeddings", 512}, {"tie_word_embeddings", true}};
+  if (model_type == "mixtral") config.update({{"num_local_experts", 8}, {"num_experts_per_tok", 2}});
+  if (model_type == "qwen3_moe") {
+    config.update({{"num_experts", 8}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 32}, {"norm_topk_prob", true}});
+  }
+  return config;
+}
+
+Json with(Json config, const Json& change) {
+  config.merge_patch(change);  // null removes a key
+  return config;
+}
+
+ModelSpec read(const Json& config) {
+  TempDir dir;
+  return read_model(dir.write("tiny/config.json", config.dump()));
+}
+
+std::vector<std::int64_t> windows(const ModelSpec& spec) {
+  std::vector<std::int64_t> list;
+  for (const LayerKind& kind : spec.layer_kinds) list.push_back(kind.window);
+  return list;
+}
+std::vector<bool> moe_layers(const ModelSpec& spec) {
+  std::vector<bool> list;
+  for (const LayerKind& kind : spec.layer_kinds) list.push_back(kind.is_moe);
+  return list;
+}
+using Windows = std::vector<std::int64_t>;
+using Moes = std::vector<bool>;
+
+// Published table of parameter counts, in billions to three digits, and bytes of KV per token in bf16. Typed from the
+// table, not from this program.
+struct Published {
+  const char* name;
+  double total, active, active_layers;
+  std::int64_t kv_bytes;
+};
+const Published kPublished[] = {
+    {"qwen3-0.6b", 0.596, 0.596, 0.440, 114688},
+    {"qwen3-1.7b", 1.721, 1.721, 1.409, 114688},
+    {"qwen3-4b", 4.022, 4.022, 3.634, 147456},
+    {"qwen3-8b", 8.191, 7.568, 6.946, 147456},
+    {"qwen3-14b", 14.768, 13.990, 13.212, 163840},
+    {"qwen3-32b", 32.762, 31.984, 31.206, 262144},
+    {"qwen3-30b-a3b", 30.532, 3.042, 2.731, 98304},
+    {"qwen3-235b-a22b", 235.094, 21.568, 20.946, 192512},
+    {"qwen3-coder-480b-a35b-instruct", 480.155, 34.541, 33.608, 253952},
+    {"qwen2.5-72b", 72.706, 71.460, 70.215, 327680},
+    {"llama-3.1-8b", 8.030, 7.505, 6.980, 131072},
+    {"llama-3.1-70b", 70.554, 69.503, 68.452, 327680},
+    {"llama-3.1-405b", 405.853, 403.752, 401.651, 516096},
+    {"mixtral-8x7b-v0.1", 46.703, 12.749, 12.618, 131072},
+    {"mixtral-8x22b-v0.1", 140.621, 38.955, 38.759, 229376},
+};
+
+std::string billions(std::int64_t count) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", static_cast<double>(count) / 1e9);
+  return text;
+}
+std::string billions(double count) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", count);
+  return text;
+}
+
+TEST(ShippedModels, ReproduceThePublishedCounts) {
+  std::set<std::string> seen;
+  for (const Published& row : kPublished) {
+    SCOPED_TRACE(row.name);
+    const ModelSpec spec = find_model(row.name, kConfigs);
+    const ParameterCount count = count_parameters(spec);
+    EXPECT_EQ(billions(count.total), billions(row.total));
+    EXPECT_EQ(billions(count.active), billions(row.active));
+    EXPECT_EQ(billions(count.active_layers), billions(row.active_layers));
+    EXPECT_EQ(2 * kv_elements_per_token(spec), row.kv_bytes);
+    EXPECT_TRUE(spec.notes.empty());
+    seen.insert(row.name);
+  }
+  const std::vector<std::string> listed = list_models(kConfigs);
+  EXPECT_EQ(seen, std::set<std::string>(listed.begin(), listed.end())) << "every shipped model is in the table above";
+}
+
+TEST(ShippedModels, SayWhereTheyComeFromAndWhatTheyWeigh) {
+  for (const std::string& name : list_models(kConfigs)) {
+    SCOPED_TRACE(name);
+    const ModelSpec spec = find_model(name, kConfigs);
+    std::filesystem::path sidecar = spec.path;
+    sidecar.replace_extension(".source.json");
+    const JsonNode node = read_json(sidecar);
+    EXPECT_EQ(node.get_string("id"), spec.id);
+    EXPECT_NE(node.get_string("source", 400), "");
+    EXPECT_NE(node.get_string("collected_by"), "");
+    const double published = node.get_number("published_total_parameters", 1e8, 1e13);
+    // Names round to one or two digits: "1.7B" stands for 1.721.
+    EXPECT_NEAR(static_cast<double>(count_parameters(spec).total), published, 0.015 * published);
+    EXPECT_EQ(node.get_int("kv_bytes_per_token_bf16", 1, 1 << 30), 2 * kv_elements_per_token(spec));
+    if (const auto active = node.find_number("published_active_parameters", 1e8, 1e13)) {
+      EXPECT_NEAR(static_cast<double>(count_parameters(spec).active), *active, 0.09 * *active);  // 3.3B includes the embedding
+    }
+  }
+}
+
+TEST(ShippedModels, HaveTheShapesOfTheirConfig) {
+  const ModelSpec moe = find_model("Qwen/Qwen3-30B-A3B", kConfigs);
+  EXPECT_EQ(moe.name, "qwen3-30b-a3b");
+  EXPECT_EQ(moe.id, "Qwen/Qwen3-30B-A3B");
+  EXPECT_EQ(moe.hidden, 2048);
+  EXPECT_EQ(moe.layers, 48);
+  EXPECT_EQ(moe.q_dim(), 4096);   // 32 x 128, twice the hidden size
+  EXPECT_EQ(moe.kv_dim(), 512);
+  EXPECT_EQ(moe.ffn_hidden, 0);   // the key 6144 is unused: no layer is dense
+  ASSERT_TRUE(moe.moe);
+  EXPECT_EQ(moe.moe->experts, 128);
+  EXPECT_EQ(moe.moe->top_k, 8);
+  EXPECT_EQ(moe.moe->ffn_hidden, 768);
+  EXPECT_TRUE(moe.moe->renormalise);
+  EXPECT_EQ(moe.moe->prefix + "." + moe.moe->gate_name, "mlp.gate_proj");
+  EXPECT_TRUE(moe.qk_norm);
+  EXPECT_FALSE(moe.qkv_bias || moe.o_bias || moe.mlp_bias);
+  EXPECT_EQ(moe.rope.theta, 1e6);
+
+  const ModelSpec llama = find_model("LLAMA-3.1-8b", kConfigs);
+  EXPECT_EQ(llama.head_dim, 128);
+  EXPECT_EQ(llama.rope.kind, RopeSpec::Kind::llama3);
+  EXPECT_EQ(llama.rope.theta, 5e5);
+  EXPECT_EQ(llama.rope.factor, 8.0);
+  EXPECT_EQ(llama.rope.low_freq_factor, 1.0);
+  EXPECT_EQ(llama.rope.high_freq_factor, 4.0);
+  EXPECT_EQ(llama.rope.original_max_position, 8192);
+  EXPECT_EQ(llama.rms_norm_eps, 1e-5);
+
+  const ModelSpec mixtral = find_model("mixtral-8x7b-v0.1", kConfigs);
+  EXPECT_EQ(mixtral.moe->ffn_hidden, 14336);
+  EXPECT_EQ(mixtral.moe->prefix + "." + mixtral.moe->down_name, "block_sparse_moe.w2");
+  EXPECT_EQ(mixtral.moe->up_name, "w3");
+
+  const ModelSpec qwen2 = find_model("qwen2.5-72b", kConfigs);
+  EXPECT_TRUE(qwen2.qkv_bias);
+  EXPECT_FALSE(qwen2.o_bias || qwen2.qk_norm);
+  EXPECT_EQ(find_model("qwen3-4b", kConfigs).head_dim, 128);  // not 2560 / 32 = 80
+}
+
+TEST(ModelNames, AreFoundWhateverTheCaseAndMisspellingsAreAnswered) {
+  EXPECT_EQ(find_model("QWEN3-4B", kConfigs).name, "qwen3-4b");
+  EXPECT_EQ(find_model("qwen/QWEN3-4b", kConfigs).name, "qwen3-4b");
+  EXPECT_TRUE(contains(bad_input([] { find_model("qwne3-4b", kConfigs); }), "did you mean 'qwen3-4b'?"));
+  EXPECT_TRUE(contains(bad_input([] { find_model("Qwen/Qwen3-4C", kConfigs); }), "did you mean 'Qwen/Qwen3-4B'?"));
+  EXPECT_TRUE(contains(bad_input([] { find_model("", kConfigs); }), "neither a file nor one of"));
+  EXPECT_TRUE(contains(bad_input([] { find_model("qwen3-4b", "/nonexistent"); }), "/nonexistent/models"));
+}
+
+TEST(ModelNames, OfForeignConfigsAreTheirFolders) {
+  TempDir dir;
+  const auto file = dir.write("my-model/config.json", tiny("llama").dump());
+  EXPECT_EQ(read_model(file).name, "my-model");
+  EXPECT_EQ(read_model(file.parent_path()).name, "my-model");
+  EXPECT_EQ(read_model(file).id, "");
+  EXPECT_EQ(find_model(file.string(), kConfigs).name, "my-model");
+  EXPECT_EQ(read_model(dir.write("other.json", tiny("llama").dump())).name, "other");
+  const auto cached = dir.write("models--Org--Some-Model/snapshots/0123abcd/config.json", tiny("llama").dump());
+  EXPECT_EQ(read_model(cached).name, "some-model");
+  EXPECT_EQ(read_model(cached).id, "Org/Some-Model");
+  EXPECT_EQ(read_model(dir.write("bad\x1b\nname/config.json", tiny("llama").dump())).name, "bad??name");
+}
+
+TEST(ModelNames, OfShippedFilesMustBeUniqueAndWellFormed) {
+  TempDir dir;
+  dir.write("models/A--Same.json", tiny("llama").dump());
+  EXPECT_EQ(find_model("same", dir.path()).id, "A/Same");
+  dir.write("models/A--Same.source.json", "{}");  // no model
+  EXPECT_EQ(list_models(dir.path()), std::vector<std::string>{"same"});
+  dir.write("models/B--SAME.json", tiny("llama").dump());
+  EXPECT_TRUE(contains(bad_input([&] { list_models(dir.path()); }), "is taken by"));
+  TempDir other;
+  other.write("models/noorg.json", "{}");
+  EXPECT_TRUE(contains(bad_input([&] { list_models(other.path()); }), "Org--Name.json"));
+}
+
+// count of the tiny llama by hand: hidden 64, q 64, kv 32, ffn 96, vocab 100, 4 layers, tied
+TEST(ParameterCount, MatchesAHandCount) {
+  constexpr std::int64_t attention = 64 * 64 + 2 * 64 * 32 + 64 * 64;  // 12288
+  constexpr std::int64_t mlp = 3 * 64 * 96;                            // 18432
+  constexpr std::int64_t layer = attention + mlp + 2 * 64;
+  const ParameterCount tied = count_parameters(read(tiny("llama")));
+  EXPECT_EQ(tied.active_layers, 4 * layer);
+  EXPECT_EQ(tied.active, 4 * layer + 64 + 6400);
+  EXPECT_EQ(tied.total, tied.active);
+  const ParameterCount untied = count_parameters(read(with(tiny("llama"), {{"tie_word_embeddings", false}})));
+  EXPECT_EQ(untied.active, tied.active);
+  EXPECT_EQ(untied.total, tied.total + 6400);
+
+  const ParameterCount biased = count_parameters(read(with(tiny("llama"), {{"attention_bias", true}, {"mlp_bias", true}})));
+  EXPECT_EQ(biased.active_layers - tied.active_layers, 4 * ((64 + 2 * 32 + 64) + (2 * 96 + 64)));
+  const ParameterCount qwen2 = count_parameters(read(tiny("qwen2")));
+  EXPECT_EQ(qwen2.active_layers - tied.active_layers, 4 * (64 + 2 * 32));
+  const ParameterCount qwen3 = count_parameters(read(with(tiny("qwen3"), {{"head_dim", 16}})));
+  EXPECT_EQ(qwen3.active_layers - tied.active_layers, 4 * 2 * 16);
+
+  // Layer 1 dense, the others 2 of 8 experts of width 32, router 64 x 8, q and k norms.
+  const ParameterCount moe = count_parameters(read(with(tiny("qwen3_moe"), {{"mlp_only_layers", {1}}})));
+  constexpr std::int64_t expert = 3 * 64 * 32, common = attention + 2 * 64 + 2 * 16;
+  EXPECT_EQ(moe.active_layers, 4 * common + mlp + 3 * (64 * 8 + 2 * expert));
+  EXPECT_EQ(moe.total, 4 * common + mlp + 3 * (64 * 8 + 8 * expert) + 64 + 6400);
+  EXPECT_EQ(kv_elements_per_token(read(tiny("llama"))), 2 * 4 * 32);
+}
+
+TEST(Families, DefaultsAreThoseOfTransformers) {
+  const Json absent = {{"num_key_value_heads", nullptr}, {"rms_norm_eps", nullptr}, {"hidden_act", nullptr},
+                       {"tie_word_embeddings", nullptr}, {"max_position_embeddings", nullptr}};
+  const ModelSpec llama = read(with(tiny("llama"), absent));
+  EXPECT_EQ(llama.kv_heads, 4);
+  EXPECT_EQ(llama.head_dim, 16);
+  EXPECT_EQ(llama.rms_norm_eps, 1e-6);
+  EXPECT_EQ(llama.rope.theta, 1e4);
+  EXPECT_EQ(llama.max_position, 0);
+  EXPECT_FALSE(llama.tied_embeddings);
+  EXPECT_TRUE(llama.notes.empty());
+
+  // The other classes have a number of their own; it only fits some shapes, and is always noted.
+  const ModelSpec mixtral = read(with(with(tiny("mixtral"), absent), {{"num_attention_heads", 8}}));
+  EXPECT_EQ(mixtral.kv_heads, 8);
+  EXPECT_EQ(mixtral.rms_norm_eps, 1e-5);
+  EXPECT_EQ(mixtral.rope.theta, 1e6);
+  EXPECT_TRUE(mixtral.moe->renormalise);
+  ASSERT_EQ(mixtral.notes.size(), 1u);
+  EXPECT_TRUE(contains(mixtral.notes[0], "num_key_value_heads"));
+  EXPECT_EQ(read(with(with(tiny("qwen2"), absent), {{"num_attention_heads", 32}})).kv_heads, 32);
+  EXPECT_EQ(read(with(tiny("qwen3_moe"), absent)).kv_heads, 4);
+  EXPECT_TRUE(contains(bad_input([&] { read(with(tiny("qwen2"), absent)); }), "num_key_value_heads"));
+
+  EXPECT_EQ(read(tiny("qwen3")).head_dim, 128);      // a default of the class, not 64 / 4
+  EXPECT_EQ(read(tiny("qwen3")).notes.size(), 1u);
+  EXPECT_EQ(read(tiny("qwen3_moe")).head_dim, 16);
+  EXPECT_FALSE(read(with(tiny("qwen3_moe"), {{"norm_topk_prob", nullptr}})).moe->renormalise);
+}
+
+TEST(Families, ExplicitNullCountsAsAbsentForOptionalKeys) {
+  Json config = tiny("llama");
+  for (const char* key : {"num_key_value_heads", "head_dim", "rope_scaling", "rope_parameters", "attention_bias", "mlp_bias",
+                          "sliding_window", "layer_types", "quantization_config", "text_config", "hidden_act",
+                          "tie_word_embeddings", "rms_norm_eps", "max_position_embeddings"}) {
+    config[key] = nullptr;
+  }
+  const ModelSpec spec = read(config);
+  EXPECT_EQ(spec.kv_heads, 4);
+  EXPECT_TRUE(spec.notes.empty());
+}
+
+TEST(Families, BiasesFollowTheFamily) {
+  const Json all = {{"attention_bias", true}, {"mlp_bias", true}, {"head_dim", 16}};
+  const auto bits = [&](const char* type) {
+    const ModelSpec spec = read(with(tiny(type), all));
+    return std::vector<bool>{spec.qkv_bias, spec.o_bias, spec.mlp_bias};
+  };
+  EXPECT_EQ(bits("llama"), (std::vector<bool>{true, true, true}));
+  EXPECT_EQ(bits("qwen2"), (std::vector<bool>{true, false, false}));
+  EXPECT_EQ(bits("qwen3"), (std::vector<bool>{true, true, false}));
+  EXPECT_EQ(bits("qwen3_moe"), (std::vector<bool>{true, true, false}));
+  EXPECT_EQ(bits("mixtral"), (std::vector<bool>{false, false, false}));
+}
+
+TEST(Families, WindowsFollowTheFamily) {
+  const Json on = {{"use_sliding_window", true}, {"sliding_window", 32}, {"max_window_layers", 1}, {"head_dim", 16}};
+  EXPECT_EQ(windows(read(with(tiny("llama"), on))), (Windows{0, 0, 0, 0}));
+  EXPECT_EQ(windows(read(with(tiny("qwen2"), on))), (Windows{0, 32, 32, 32}));
+  EXPECT_EQ(windows(read(with(tiny("qwen3"), on))), (Windows{0, 32, 32, 32}));
+  EXPECT_EQ(windows(read(with(tiny("qwen3_moe"), on))), (Windows{32, 32, 32, 32}));  // does not read max_window_layers
+  EXPECT_EQ(windows(read(with(tiny("mixtral"), on))), (Windows{32, 32, 32, 32}));
+  EXPECT_EQ(windows(read(with(tiny("mixtral"), {{"sliding_window", 32}}))), (Windows{32, 32, 32, 32}));
+  EXPECT_EQ(windows(read(tiny("mixtral"))), (Windows{0, 0, 0, 0}));
+  for (const char* type : {"qwen2", "qwen3", "qwen3_moe"}) {
+    EXPECT_EQ(windows(read(with(with(tiny(type), on), {{"use_sliding_window", false}}))), (Windows{0, 0, 0, 0})) << type;
+  }
+  // max_window_layers is 28 when absent; sliding_window is 4096.
+  EXPECT_EQ(windows(read(with(with(tiny("qwen2"), on), {{"max_window_layers", nullptr}}))), (Windows{0, 0, 0, 0}));
+  EXPECT_EQ(windows(read(with(with(tiny("qwen2"), on), {{"sliding_window", nullptr}}))), (Windows{0, 4096, 4096, 4096}));
+  Json null_window = with(tiny("qwen2"), on);
+  null_window["sliding_window"] = nullptr;  // written, as null: no window
+  EXPECT_EQ(windows(read(null_window)), (Windows{0, 0, 0, 0}));
+
+  const Json types = {{"layer_types", {"sliding_attention", "full_attention", "sliding_attention", "full_attention"}}};
+  EXPECT_EQ(windows(read(with(with(tiny("qwen3"), on), types))), (Windows{32, 0, 32, 0}));
+  EXPECT_TRUE(contains(bad_input([&] { read(with(tiny("qwen3"), types)); }), "layer_types[0]"));  // switched off
+  EXPECT_TRUE(contains(bad_input([&] { read(with(with(tiny("qwen3_moe"), on), types)); }), "layer_types[1]"));
+  EXPECT_EQ(windows(read(with(tiny("llama"), {{"layer_types", Json(std::vector<std::string>(4, "full_attention"))}}))),
+            (Windows{0, 0, 0, 0}));
+}
+
+TEST(Families, ExpertLayersFollowStepAndList) {
+  EXPECT_EQ(moe_layers(read(tiny("qwen3_moe"))), (Moes{true, true, true, true}));
+  EXPECT_EQ(moe_layers(read(with(tiny("qwen3_moe"), {{"decoder_sparse_step", 2}}))), (Moes{false, true, false, true}));
+  const ModelSpec mixed = read(with(tiny("qwen3_moe"), {{"mlp_only_layers", {0, 3}}}));
+  EXPECT_EQ(moe_layers(mixed), (Moes{false, true, true, false}));
+  EXPECT_EQ(mixed.ffn_hidden, 96);
+  const ModelSpec none = read(with(tiny("qwen3_moe"), {{"decoder_sparse_step", 5}}));
+  EXPECT_EQ(moe_layers(none), (Moes{false, false, false, false}));
+  EXPECT_FALSE(none.moe);
+  EXPECT_EQ(none.notes.size(), 1u);
+  // intermediate_size may be missing where no layer is dense.
+  EXPECT_EQ(read(with(tiny("qwen3_moe"), {{"intermediate_size", nullptr}})).ffn_hidden, 0);
+}
+
+TEST(Families, ExpertCountHasTwoNames) {
+  EXPECT_EQ(read(with(tiny("qwen3_moe"), {{"num_experts", nullptr}, {"num_local_experts", 16}})).moe->experts, 16);
+  EXPECT_EQ(read(with(tiny("qwen3_moe"), {{"num_local_experts", 8}})).moe->experts, 8);
+  EXPECT_EQ(read(with(tiny("mixtral"), {{"num_local_experts", nullptr}, {"num_experts", 4}})).moe->experts, 4);
+  EXPECT_TRUE(contains(bad_input([&] { read(with(tiny("qwen3_moe"), {{"num_local_experts", 9}})); }), "num_experts"));
+}
+
+TEST(Rope, ReadsBothSpellings) {
+  EXPECT_EQ(read(with(tiny("llama"), {{"rope_theta", 5e5}})).rope.theta, 5e5);
+  EXPECT_EQ(read(with(tiny("llama"), {{"rope_theta", 500000}})).rope.theta, 5e5);
+  const Json v5 = {{"rope_parameters", {{"rope_theta", 123.0}, {"rope_type", "default"}}}};
+  EXPECT_EQ(read(with(tiny("llama"), v5)).rope.theta, 123.0);
+  EXPECT_EQ(read(with(with(tiny("llama"), v5), {{"rope_theta", 7.0}})).rope.theta, 123.0);  // inside comes first
+  EXPECT_EQ(read(with(tiny("llama"), {{"rope_parameters", Json::object()}, {"rope_theta", 7.0}})).rope.theta, 7.0);
+
+  for (const char* key : {"type", "rope_type"}) {
+    const ModelSpec linear = read(with(tiny("llama"), {{"rope_scaling", {{key, "linear"}, {"factor", 4.0}}}}));
+    EXPECT_EQ(linear.rope.kind, RopeSpec::Kind::linear) << key;
+    EXPECT_EQ(linear.rope.factor, 4.0);
+  }
+  const ModelSpec both = read(with(tiny("llama"), {{"rope_scaling", {{"type", "yarn"}, {"rope_type", "linear"}, {"factor", 2}}}}));
+  EXPECT_EQ(both.rope.kind, RopeSpec::Kind::linear);
+  EXPECT_EQ(both.notes.size(), 1u);
+
+  const Json llama3 = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}};
+  EXPECT_EQ(read(with(tiny("llama"), {{"rope_scaling", llama3}})).rope.original_max_position, 512);  // max_position_embeddings
+  EXPECT_EQ(read(with(tiny("llama"), {{"rope_scaling", with(llama3, {{"original_max_position_embeddings", 128}})}}))
+                .rope.original_max_position, 128);
+  EXPECT_EQ(read(with(tiny("llama"), {{"rope_scaling", with(llama3, {{"high_freq_factor", 1.0}})}})).rope.high_freq_factor, 1.0);
+  const ModelSpec scaling_first = read(with(tiny("llama"), {{"rope_scaling", llama3}, {"rope_parameters", {{"rope_type", "default"}}}}));
+  EXPECT_EQ(scaling_first.rope.kind, RopeSpec::Kind::llama3);
+  EXPECT_EQ(scaling_first.notes.size(), 1u);
+}
+
+TEST(Notes, SayWhatWasIgnored) {
+  const ModelSpec spec = read(with(tiny("llama"), {{"auto_map", {{"AutoModel", "evil.Model"}}},
+                                                   {"quantization_config", {{"quant_method", "fp8"}}}}));
+  ASSERT_EQ(spec.notes.size(), 2u);
+  EXPECT_TRUE(contains(spec.notes[0], "auto_map"));
+  EXPECT_TRUE(contains(spec.notes[1], "fp8"));
+}
+
+// --- bad configs ------------------------------------------------------------------------------------------------------
+
+struct BadConfig {
+  const char* what;
+  const char* model_type;
+  Json change;               // merged into the tiny config
+  std::vector<const char*> said;  // parts of the message; the first is the place
+};
+
+std::vector<BadConfig> bad_configs() {
+  const Json null = nullptr;
+  return {
+      {"no model_type", "llama", {{"model_type", null}}, {": model_type: ", "missing"}},
+      {"model_type no text", "llama", {{"model_type", 7}}, {": model_type: ", "expected a text, got 7"}},
+      {"unknown model_type", "llama", {{"model_type", "gpt_oss"}},
+       {": model_type: ", "gpt_oss", "llama, mixtral, qwen2, qwen3, qwen3_moe"}},
+      {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
+      {"model_type with an escape", "llama", {{"model_type", "\x1b[31mllama"}}, {": model_type: ", "control characters"}},
+      {"nested text_config", "llama", {{"text_config", {{"hidden_size", 4}}}}, {": text_config: ", "not supported yet"}},
+      {"only text_config", "llama", {{"model_type", null}, {"text_config", {{"hidden_size", 4}}}}, {": text_config: "}},
+      {"hidden missing", "llama", {{"hidden_size", null}}, {": hidden_size: ", "missing"}},
+      {"hidden misspelt", "llama", {{"hidden_size", null}, {"hiden_size", 64}}, {": hidden_size: ", "'hiden_size'"}},
+      {"hidden zero", "llama", {{"hidden_size", 0}}, {": hidden_size: ", "1..1048576", "got 0"}},
+      {"hidden negative", "llama", {{"hidden_size", -64}}, {": hidden_size: ", "got -64"}},
+      {"hidden too large", "llama", {{"hidden_size", 1048577}}, {": hidden_size: ", "got 1048577"}},
+      {"hidden 2^63", "llama", {{"hidden_size", 9223372036854775808u}}, {": hidden_size: ", "9223372036854775808"}},
+      {"hidden 1e308", "llama", {{"hidden_size", 1e308}}, {": hidden_size: ", "1e+308"}},
+      {"hidden fraction", "llama", {{"hidden_size", 64.5}}, {": hidden_size: ", "64.5"}},
+      {"hidden text", "llama", {{"hidden_size", "64"}}, {": hidden_size: ", "got \"64\""}},
+      {"hidden list", "llama", {{"hidden_size", {64}}}, {": hidden_size: ", "a list of 1"}},
+      {"hidden bool", "llama", {{"hidden_size", true}}, {": hidden_size: ", "true"}},
+      {"layers missing", "llama", {{"num_hidden_layers", null}}, {": num_hidden_layers: "}},
+      {"layers zero", "llama", {{"num_hidden_layers", 0}}, {": num_hidden_layers: ", "1..4096"}},
+      {"layers too many", "llama", {{"num_hidden_layers", 4097}}, {": num_hidden_layers: ", "4097"}},
+      {"vocab missing", "llama", {{"vocab_size", null}}, {": vocab_size: "}},
+      {"vocab negative", "llama", {{"vocab_size", -1}}, {": vocab_size: ", "-1"}},
+      {"vocab too large", "llama", {{"vocab_size", 1 << 25}}, {": vocab_size: "}},
+      {"heads missing", "llama", {{"num_attention_heads", null}}, {": num_attention_heads: "}},
+      {"heads zero", "llama", {{"num_attention_heads", 0}}, {": num_attention_heads: "}},
+      {"heads too many", "llama", {{"num_attention_heads", 1 << 20}}, {": num_attention_heads: "}},
+      {"kv_heads zero", "llama", {{"num_key_value_heads", 0}}, {": num_key_value_heads: "}},
+      {"kv_heads more than heads", "llama", {{"num_key_value_heads", 8}}, {": num_key_value_heads: ", "not a multiple"}},
+      {"heads not divisible", "llama", {{"num_key_value_heads", 3}}, {": num_key_value_heads: ", "(4)", "(3)"}},
+      {"hidden not divisible", "llama", {{"hidden_size", 66}}, {": hidden_size: ", "head_dim is absent"}},
+      {"head_dim odd", "llama", {{"head_dim", 15}}, {": head_dim: ", "even", "15"}},
+      {"head_dim odd by division", "llama", {{"hidden_size", 60}}, {": head_dim: ", "15"}},
+      {"head_dim below two by division", "llama", {{"hidden_size", 4}}, {": hidden_size: ", "is 1"}},
+      {"head_dim zero", "llama", {{"head_dim", 0}}, {": head_dim: "}},
+      {"head_dim too large", "llama", {{"head_dim", 8194}}, {": head_dim: "}},
+      {"head_dim text", "qwen3", {{"head_dim", "128"}}, {": head_dim: "}},
+      {"ffn missing", "llama", {{"intermediate_size", null}}, {": intermediate_size: "}},
+      {"ffn zero", "llama", {{"intermediate_size", 0}}, {": intermediate_size: "}},
+      {"ffn list", "llama", {{"intermediate_size", {96, 96}}}, {": intermediate_size: ", "a list of 2"}},
+      {"activation", "llama", {{"hidden_act", "gelu"}}, {": hidden_act: ", "silu", "gelu"}},
+      {"activation number", "llama", {{"hidden_act", 3}}, {": hidden_act: "}},
+      {"eps zero", "llama", {{"rms_norm_eps", 0}}, {": rms_norm_eps: "}},
+      {"eps negative", "llama", {{"rms_norm_eps", -1e-6}}, {": rms_norm_eps: "}},
+      {"eps large", "llama", {{"rms_norm_eps", 2}}, {": rms_norm_eps: "}},
+      {"eps text", "llama", {{"rms_norm_eps", "1e-6"}}, {": rms_norm_eps: "}},
+      {"positions negative", "llama", {{"max_position_embeddings", -1}}, {": max_position_embeddings: "}},
+      {"tied text", "llama", {{"tie_word_embeddings", "yes"}}, {": tie_word_embeddings: ", "true or false"}},
+      {"bias number", "llama", {{"attention_bias", 1}}, {": attention_bias: "}},
+      {"mlp_bias text", "llama", {{"mlp_bias", "no"}}, {": mlp_bias: "}},
+      {"theta zero", "llama", {{"rope_theta", 0}}, {": rope_theta: "}},
+      {"theta text", "llama", {{"rope_theta", "1e6"}}, {": rope_theta: "}},
+      {"theta inside negative", "llama", {{"rope_parameters", {{"rope_theta", -1}}}}, {": rope_parameters.rope_theta: "}},
+      {"rope_scaling list", "llama", {{"rope_scaling", {1}}}, {": rope_scaling: ", "expected an object"}},
+      {"rope yarn", "llama", {{"rope_scaling", {{"type", "yarn"}, {"factor", 4}}}},
+       {": rope_scaling.type: ", "yarn", "default, linear, llama3"}},
+      {"rope longrope", "qwen3", {{"rope_scaling", {{"rope_type", "longrope"}}}, {"head_dim", 16}}, {": rope_scaling.rope_type: "}},
+      {"rope dynamic", "llama", {{"rope_parameters", {{"rope_type", "dynamic"}, {"factor", 2}}}}, {": rope_parameters.rope_type: "}},
+      {"rope misspelt", "llama", {{"rope_scaling", {{"rope_type", "lama3"}}}}, {": rope_scaling.rope_type: ", "did you mean 'llama3'?"}},
+      {"rope per layer", "llama", {{"rope_parameters", {{"full_attention", {{"rope_theta", 1e4}}}}}},
+       {": rope_parameters.full_attention: "}},
+      {"rope linear without factor", "llama", {{"rope_scaling", {{"type", "linear"}}}}, {": rope_scaling.factor: ", "missing"}},
+      {"rope factor below one", "llama", {{"rope_scaling", {{"type", "linear"}, {"factor", 0.5}}}}, {": rope_scaling.factor: "}},
+      {"llama3 without low", "llama", {{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}, {"high_freq_factor", 4}}}},
+       {": rope_scaling.low_freq_factor: ", "nearest key there is 'high_freq_factor'"}},
+      {"llama3 high below low", "llama",
+       {{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 4}, {"high_freq_factor", 1}}}},
+       {": rope_scaling.high_freq_factor: "}},
+      {"llama3 without original", "llama",
+       {{"max_position_embeddings", null},
+        {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 1}, {"high_freq_factor", 4}}}},
+       {": rope_scaling.original_max_position_embeddings: "}},
+      {"partial rotary", "llama", {{"partial_rotary_factor", 0.5}}, {": partial_rotary_factor: "}},
+      {"partial rotary inside", "llama", {{"rope_parameters", {{"partial_rotary_factor", 0.25}}}},
+       {": rope_parameters.partial_rotary_factor: "}},
+      {"window zero", "mixtral", {{"sliding_window", 0}}, {": sliding_window: "}},
+      {"window text", "qwen2", {{"use_sliding_window", true}, {"sliding_window", "all"}}, {": sliding_window: "}},
+      {"use window number", "qwen2", {{"use_sliding_window", 1}}, {": use_sliding_window: "}},
+      {"max_window_layers negative", "qwen3", {{"max_window_layers", -1}, {"head_dim", 16}}, {": max_window_layers: "}},
+      {"layer_types short", "qwen3", {{"layer_types", {"full_attention"}}, {"head_dim", 16}}, {": layer_types: ", "(4)", "a list of 1"}},
+      {"layer_types long", "llama", {{"layer_types", Json(std::vector<std::string>(5, "full_attention"))}}, {": layer_types: "}},
+      {"layer_types unknown", "qwen3",
+       {{"layer_types", {"full_attention", "linear_attention", "full_attention", "full_attention"}}, {"head_dim", 16}},
+       {": layer_types[1]: ", "linear_attention"}},
+      {"layer_types no list", "qwen3", {{"layer_types", "full_attention"}, {"head_dim", 16}}, {": layer_types: "}},
+      {"layer_types numbers", "qwen3", {{"layer_types", {1, 2, 3, 4}}, {"head_dim", 16}}, {": layer_types[0]: "}},
+      {"layer_types contradict", "llama",
+       {{"layer_types", {"full_attention", "full_attention", "sliding_attention", "full_attention"}}}, {": layer_types[2]: "}},
+      {"experts missing", "mixtral", {{"num_local_experts", null}}, {": num_local_experts: ", "missing"}},
+      {"experts missing", "qwen3_moe", {{"num_experts", null}}, {": num_experts: ", "missing"}},
+      {"experts zero", "qwen3_moe", {{"num_experts", 0}}, {": num_experts: "}},
+      {"experts too many", "qwen3_moe", {{"num_experts", 1 << 20}}, {": num_experts: "}},
+      {"experts list", "qwen3_moe", {{"num_experts", {8, 8}}}, {": num_experts: "}},
+      {"experts contradict", "qwen3_moe", {{"num_local_experts", 16}}, {": num_experts: ", "contradicts"}},
+      {"top_k missing", "mixtral", {{"num_experts_per_tok", null}}, {": num_experts_per_tok: "}},
+      {"top_k zero", "mixtral", {{"num_experts_per_tok", 0}}, {": num_experts_per_tok: "}},
+      {"top_k above experts", "mixtral", {{"num_experts_per_tok", 9}}, {": num_experts_per_tok: ", "9 of 8"}},
+      {"top_k above experts", "qwen3_moe", {{"num_experts_per_tok", 9}}, {": num_experts_per_tok: ", "9 of 8"}},
+      {"expert width missing", "qwen3_moe", {{"moe_intermediate_size", null}}, {": moe_intermediate_size: ", "missing"}},
+      {"expert width negative", "qwen3_moe", {{"moe_intermediate_size", -1}}, {": moe_intermediate_size: "}},
+      {"expert width list", "qwen3_moe", {{"moe_intermediate_size", {32, 32}}}, {": moe_intermediate_size: "}},
+      {"mixtral width missing", "mixtral", {{"intermediate_size", null}}, {": intermediate_size: "}},
+      {"norm_topk_prob number", "qwen3_moe", {{"norm_topk_prob", 1}}, {": norm_topk_prob: "}},
+      {"sparse step zero", "qwen3_moe", {{"decoder_sparse_step", 0}}, {": decoder_sparse_step: "}},
+      {"dense layer beyond the last", "qwen3_moe", {{"mlp_only_layers", {4}}}, {": mlp_only_layers[0]: ", "0..3"}},
+      {"dense layer negative", "qwen3_moe", {{"mlp_only_layers", {0, -1}}}, {": mlp_only_layers[1]: "}},
+      {"dense layers no list", "qwen3_moe", {{"mlp_only_layers", 1}}, {": mlp_only_layers: "}},
+      {"dense layer without width", "qwen3_moe", {{"mlp_only_layers", {0}}, {"intermediate_size", null}}, {": intermediate_size: "}},
+      {"mlp_layer_types contradict", "qwen3_moe", {{"mlp_layer_types", {"sparse", "sparse", "dense", "sparse"}}},
+       {": mlp_layer_types[2]: "}},
+      {"shared expert", "qwen3_moe", {{"shared_expert_intermediate_size", 64}}, {": shared_expert_intermediate_size: "}},
+      {"quantisation no object", "llama", {{"quantization_config", 8}}, {": quantization_config: "}},
+      {"more parameters than a machine could count", "qwen3_moe",
+       {{"hidden_size", 1 << 20}, {"head_dim", 128}, {"num_hidden_layers", 4096}, {"num_experts", 1 << 14},
+        {"moe_intermediate_size", 1 << 22}, {"vocab_size", 1 << 24}},
+       {"more than 1e+15 parameters"}},
+      {"more parameters than sense", "llama", {{"hidden_size", 1 << 20}, {"head_dim", 128}, {"num_hidden_layers", 4096},
+                                               {"intermediate_size", 1 << 22}}, {"more than 1e+15 parameters"}},
+  };
+}
+
+TEST(BadConfigs, AreRefusedAtTheirPlace) {
+  TempDir dir;
+  const std::vector<BadConfig> table = bad_configs();
+  EXPECT_GT(table.size(), 60u);
+  for (const BadConfig& bad : table) {
+    SCOPED_TRACE(bad.what);
+    const auto file = dir.write("config.json", with(tiny(bad.model_type), bad.change).dump());
+    const std::string message = bad_input([&] { read_model(file); });
+    EXPECT_EQ(message.rfind(file.string() + ": ", 0), 0u) << message;
+    EXPECT_FALSE(contains(message, "\n"));
+    EXPECT_FALSE(contains(message, "\x1b"));
+    for (const char* part : bad.said) EXPECT_TRUE(contains(message, part)) << message << "\nlacks: " << part;
+  }
+}
+
+TEST(BadConfigs, ThatAreNoJsonAreRefused) {
+  TempDir dir;
+  const std::string good = tiny("llama").dump();
+  std::string deep = good;
+  deep.insert(1, "\"x\":" + std::string(70, '[') + std::string(70, ']') + ",");
+  const std::pair<std::string, const char*> table[] = {
+      {"", "empty"},
+      {"\n\n", "empty"},
+      {"[]", "expected an object, got an empty list"},
+      {"7", "expected an object, got 7"},
+      {"null", "expected an object, got null"},
+      {good.substr(0, good.size() / 2), "not valid JSON"},
+      {good.substr(0, good.size() - 1), "not valid JSON"},
+      {good + good, "not valid JSON"},
+      {testing::replaced(good, "\"hidden_size\":64", "\"hidden_size\":64,\"hidden_size\":64"), "hidden_size: the key \"hidden_size\" appears twice"},
+      {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":NaN"), "not valid JSON"},
+      {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":Infinity"), "not valid JSON"},
+      {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":1e999"), "1e999"},
+      {testing::replaced(good, "\"silu\"", "\"si\xff\""), "UTF-8"},
+      {testing::replaced(good, "\"silu\"", "\"si\\ud800\""), "not valid JSON"},
+      {"\xEF\xBB\xBF" + good, "BOM"},
+      {std::string("\xFF\xFE{\0}\0", 6), "UTF-16"},
+      {deep, "nested deeper than 64"},
+      {good + std::string(1 << 20, ' '), "larger than 1048576 bytes"},
+      {std::string(1, '\0') + good, "not valid JSON"},
+  };
+  for (const auto& [text, said] : table) {
+    const auto file = dir.write("config.json", text);
+    const std::string message = bad_input([&] { read_model(file); });
+    EXPECT_TRUE(contains(message, said)) << message << "\nlacks: " << said;
+    EXPECT_EQ(message.rfind(file.string() + ": ", 0), 0u) << message;
+  }
+  EXPECT_TRUE(contains(bad_input([&] { read_model(dir.path() / "none.json"); }), "no such file"));
+  std::filesystem::create_directory(dir.path() / "folder");
+  EXPECT_TRUE(contains(bad_input([&] { read_model(dir.path() / "folder"); }), "folder/config.json: no such file"));
+  std::filesystem::create_directories(dir.path() / "odd" / "config.json");
+  EXPECT_TRUE(contains(bad_input([&] { read_model(dir.path() / "odd"); }), "is a folder"));
+}
+
+}  // namespace
+}  // namespace layercost
