@@ -48,6 +48,17 @@ bool is_timed(const PartRecord& part) {
   return std::any_of(part.rounds.begin(), part.rounds.end(), [](const Round& round) { return !round.samples.empty(); });
 }
 
+std::string reason_of(const PartRecord& part) {
+  if (is_timed(part)) return "";
+  if (part.outcome == Outcome::measured) return "holds no samples";
+  if (!part.why.empty()) return part.why;
+  if (part.outcome == Outcome::out_of_memory && part.need_bytes && part.have_bytes) {
+    return fmt::format("needs {:.1f} GB, there are {:.1f} GB", static_cast<double>(*part.need_bytes) / 1e9,
+                       static_cast<double>(*part.have_bytes) / 1e9);
+  }
+  return std::string(text_of(part.outcome).meaning);
+}
+
 double tokens_per_step(const PointRecord& point) {
   return static_cast<double>(point.phase == "decode" ? point.batch : point.tokens);
 }
@@ -82,10 +93,7 @@ Composition compose(const PointRecord& point, const std::vector<DepthRecord>& de
   }
   if (const PartRecord* part = gravest(point)) {
     result.outcome = part->outcome == Outcome::measured ? Outcome::failed : part->outcome;
-    result.why = fmt::format("{}: {}", part->kind,
-                             part->outcome == Outcome::measured ? "holds no samples"
-                             : part->why.empty()                ? std::string(text_of(part->outcome).meaning)
-                                                                : part->why);
+    result.why = fmt::format("{}: {}", part->kind, reason_of(*part));
     return result;
   }
   result.why = not_additive(point, depths);

@@ -28,6 +28,8 @@ inline constexpr double kAdditivityLimit = 0.05;
 
 // Whether a part has a time that may be used.
 bool is_timed(const PartRecord& part);
+// Why it has none, in words; "" if it has.
+std::string reason_of(const PartRecord& part);
 
 struct Composition {
   Outcome outcome = Outcome::skipped;

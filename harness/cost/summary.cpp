@@ -26,14 +26,13 @@ PartRow summarise_part(const PartRecord& part, const PointRecord& point, const s
   row.kind = part.kind;
   row.count = part.count;
   row.outcome = part.outcome;
-  row.why = part.why;
+  row.why = reason_of(part);
   row.labels = part.labels;
   if (part.routing && part.routing->distinct_experts > 0) row.distinct_experts = part.routing->distinct_experts;
   if (part.outcome != Outcome::measured) return row;
   const auto times = summarise_times(part.rounds);
   if (!times) {
     row.outcome = Outcome::failed;
-    row.why = "holds no samples";
     return row;
   }
   row.rounds = times->rounds;

@@ -40,13 +40,15 @@ HardwareFigure read_figure(const JsonNode& node, double low, double high) {
 }
 
 HardwarePeak read_peak(const JsonNode& node) {
-  static const std::vector<std::string> known{"dtype", "flops_per_s", "dense", "accumulate", "source", "date", "verified"};
+  static const std::vector<std::string> known{"dtype",  "flops_per_s", "dense",   "accumulate",
+                                              "source", "date",        "verified"};
   node.refuse_other_keys(known);
   HardwarePeak peak;
   peak.dtype = node.get_string("dtype", 16);
   // A device of 1 GFLOP/s to 1 EFLOP/s: a figure in TFLOP/s (989 instead of 989e12) is refused.
   peak.flops_per_s = node.get_number("flops_per_s", 1e9, 1e18);
-  if (!node.get_bool("dense")) node.fail("dense", "expected true: rates that count structured sparsity are not comparable");
+  if (!node.get_bool("dense"))
+    node.fail("dense", "expected true: rates that count structured sparsity are not comparable");
   peak.accumulate = node.find_string("accumulate", 16).value_or("");
   peak.source = get_source(node);
   peak.date = get_source_date(node);
@@ -55,9 +57,8 @@ HardwarePeak read_peak(const JsonNode& node) {
 }
 
 bool same_word(const std::string& a, const std::string& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 }  // namespace
@@ -65,15 +66,17 @@ bool same_word(const std::string& a, const std::string& b) {
 const HardwarePeak* HardwareSpec::peak(const std::string& dtype) const {
   const HardwarePeak* best = nullptr;
   for (const HardwarePeak& candidate : peaks) {
-    if (candidate.dtype == dtype && candidate.accumulate != "f16" && (best == nullptr || candidate.flops_per_s > best->flops_per_s)) best = &candidate;
+    if (candidate.dtype == dtype && candidate.accumulate != "f16" &&
+        (best == nullptr || candidate.flops_per_s > best->flops_per_s))
+      best = &candidate;
   }
   return best;
 }
 
 HardwareSpec read_hardware(const fs::path& file) {
   const JsonNode node = read_json(file);
-  static const std::vector<std::string> known{"name", "vendor", "device_names", "peaks", "memory_bytes", "memory_bytes_per_s",
-                                              "power_w"};
+  static const std::vector<std::string> known{
+      "name", "vendor", "device_names", "peaks", "memory_bytes", "memory_bytes_per_s", "power_w"};
   node.refuse_other_keys(known);
   HardwareSpec spec;
   spec.id = printable(file.stem().string());

@@ -1,5 +1,5 @@
-// What:    what the vendor says a device can do, for the `% of nominal` beside the measured `% of possible`. Every number
-//          is data with its own source and date. Nothing here is ever used as a roof.
+// What:    what the vendor says a device can do, for the `% of nominal` beside the measured `% of possible`. Every
+//          number is data with its own source and date. Nothing here is ever used as a roof.
 // Units:   FLOP/s and bytes/s in SI (G is 1e9); bytes; watts. Every rate is dense: a marketing figure that counts
 //          structured sparsity is halved before it gets here. Rates assume the vendor's boost clock.
 // Errors:  BadInput for an unknown key, a rate without source or date, a sparse rate.
@@ -46,8 +46,8 @@ struct HardwareSpec {
 HardwareSpec read_hardware(const std::filesystem::path& file);
 std::vector<HardwareSpec> list_hardware(const std::filesystem::path& configs_dir);
 
-// The one whose device_names holds the name the driver reports (case does not matter), or nothing: an unknown device has
-// no nominal figures. A near name is not a match: an H100 PCIe is no H100 SXM.
+// The one whose device_names holds the name the driver reports (case does not matter), or nothing: an unknown device
+// has no nominal figures. A near name is not a match: an H100 PCIe is no H100 SXM.
 std::optional<HardwareSpec> match_hardware(const std::string& device_name, const std::vector<HardwareSpec>& known);
 
 }  // namespace layercost

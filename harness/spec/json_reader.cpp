@@ -86,7 +86,8 @@ class Builder final : public nlohmann::json_sax<Json> {
     if (const std::size_t end = reason.find("] "); reason.starts_with("[json.") && end != std::string_view::npos) {
       reason.remove_prefix(end + 2);
     }
-    if (const std::size_t colon = reason.find(": "); reason.starts_with("parse error") && colon != std::string_view::npos) {
+    if (const std::size_t colon = reason.find(": ");
+        reason.starts_with("parse error") && colon != std::string_view::npos) {
       reason.remove_prefix(colon + 2);
     }
     // A number beyond the largest double is reported without a place of its own.
@@ -145,10 +146,7 @@ class Builder final : public nlohmann::json_sax<Json> {
 
   bool close() {
     open_.pop_back();
-    if (!names_.empty()) {
-      key_ = std::move(names_.back());
-      names_.pop_back();
-    }
+    if (!names_.empty()) names_.pop_back();
     return true;
   }
 
@@ -164,14 +162,10 @@ class Builder final : public nlohmann::json_sax<Json> {
 
 std::string describe(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::string:
-      return fmt::format("\"{}\"", printable(value.get_ref<const std::string&>(), 40));
-    case Json::value_t::array:
-      return value.empty() ? "an empty list" : fmt::format("a list of {}", value.size());
-    case Json::value_t::object:
-      return "an object";
-    default:
-      return value.dump();
+    case Json::value_t::string: return fmt::format("\"{}\"", printable(value.get_ref<const std::string&>(), 40));
+    case Json::value_t::array: return value.empty() ? "an empty list" : fmt::format("a list of {}", value.size());
+    case Json::value_t::object: return "an object";
+    default: return value.dump();
   }
 }
 
@@ -182,7 +176,8 @@ std::string read_file_bytes(const std::filesystem::path& path, std::uint64_t max
   // O_NONBLOCK: opening a pipe without a writer must fail below, not hang here.
   const FileDescriptor fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) {
-    throw BadInput(name, "", errno == ENOENT ? "no such file" : fmt::format("cannot be opened: {}", std::strerror(errno)));
+    throw BadInput(name, "",
+                   errno == ENOENT ? "no such file" : fmt::format("cannot be opened: {}", std::strerror(errno)));
   }
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) throw BadInput(name, "", fmt::format("cannot be read: {}", std::strerror(errno)));
@@ -205,10 +200,15 @@ std::string read_file_bytes(const std::filesystem::path& path, std::uint64_t max
 }
 
 JsonNode parse_json(std::string file, std::string_view text, const JsonLimits& limits) {
-  if (text.size() > limits.max_bytes) throw BadInput(file, "", fmt::format("is larger than {} bytes", limits.max_bytes));
+  if (text.size() > limits.max_bytes)
+    throw BadInput(file, "", fmt::format("is larger than {} bytes", limits.max_bytes));
   refuse_foreign_encodings(file, text);
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     throw BadInput(file, "", "is empty; expected a JSON object");
+  }
+  // nlohmann/json takes a zero byte for the end of the text and would let anything stand behind it.
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    throw BadInput(file, line_and_column(text, zero), "not valid JSON: a zero byte");
   }
   Builder builder(file, text, limits);
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) throw BadInput(file, "", "not valid JSON");
@@ -279,17 +279,17 @@ std::string JsonNode::as_string(std::size_t max_chars) const {
     fail(fmt::format("expected a text of at most {} characters, got {}", max_chars, chars));
   }
   // printable() replaces exactly the characters that are refused.
-  if (printable(text, text.size()) != text) fail(fmt::format("expected a text without control characters, got {}", described()));
+  if (printable(text, text.size()) != text)
+    fail(fmt::format("expected a text without control characters, got {}", described()));
   return text;
 }
 
 std::vector<JsonNode> JsonNode::as_list(std::size_t min_size, std::size_t max_size) const {
   if (!value_->is_array()) fail(fmt::format("expected a list, got {}", described()));
   if (value_->size() < min_size || value_->size() > max_size) {
-    fail(min_size == max_size ? fmt::format("expected a list of {}, got {}", min_size, described())
-         : max_size == SIZE_MAX
-             ? fmt::format("expected a list of at least {}, got {}", min_size, described())
-             : fmt::format("expected a list of {} to {}, got {}", min_size, max_size, described()));
+    fail(min_size == max_size   ? fmt::format("expected a list of {}, got {}", min_size, described())
+         : max_size == SIZE_MAX ? fmt::format("expected a list of at least {}, got {}", min_size, described())
+                                : fmt::format("expected a list of {} to {}, got {}", min_size, max_size, described()));
   }
   std::vector<JsonNode> items;
   items.reserve(value_->size());
@@ -341,8 +341,9 @@ JsonNode JsonNode::at(std::string_view key) const {
     // A key that is spelled alike and means something else ("num_attention_heads" for "num_key_value_heads") does not
     // pass the distance limit; a typing error does.
     const std::string nearest = nearest_spelling(key, names);
-    fail(key, nearest.empty() ? std::string("the key is missing")
-                              : fmt::format("the key is missing; the nearest key there is '{}'", printable(nearest, 60)));
+    fail(key, nearest.empty()
+                  ? std::string("the key is missing")
+                  : fmt::format("the key is missing; the nearest key there is '{}'", printable(nearest, 60)));
   }
   return child(*found, place_of(key));
 }
@@ -350,9 +351,13 @@ JsonNode JsonNode::at(std::string_view key) const {
 std::int64_t JsonNode::get_int(std::string_view key, std::int64_t low, std::int64_t high) const {
   return at(key).as_int(low, high);
 }
-double JsonNode::get_number(std::string_view key, double low, double high) const { return at(key).as_number(low, high); }
+double JsonNode::get_number(std::string_view key, double low, double high) const {
+  return at(key).as_number(low, high);
+}
 bool JsonNode::get_bool(std::string_view key) const { return at(key).as_bool(); }
-std::string JsonNode::get_string(std::string_view key, std::size_t max_chars) const { return at(key).as_string(max_chars); }
+std::string JsonNode::get_string(std::string_view key, std::size_t max_chars) const {
+  return at(key).as_string(max_chars);
+}
 
 std::optional<std::int64_t> JsonNode::find_int(std::string_view key, std::int64_t low, std::int64_t high) const {
   const auto node = find(key);

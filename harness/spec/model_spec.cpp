@@ -70,12 +70,14 @@ const Family& family_of(const JsonNode& config) {
   const std::string type = config.get_string("model_type", 64);
   for (const Family& family : kFamilies) {
     if (family.model_type != type) continue;
-    if (config.find("text_config")) config.fail("text_config", "models with a nested text_config are not supported yet");
+    if (config.find("text_config")) {
+      config.fail("text_config", "models with a nested text_config are not supported yet");
+    }
     return family;
   }
   const std::vector<std::string> known = known_model_types();
-  config.fail("model_type", fmt::format("unknown model_type \"{}\"{}; known are: {}", type, did_you_mean(type, known),
-                                        join(known)));
+  config.fail("model_type",
+              fmt::format("unknown model_type \"{}\"{}; known are: {}", type, did_you_mean(type, known), join(known)));
 }
 
 void read_head_shapes(const JsonNode& config, const Family& family, ModelSpec& spec) {
@@ -89,8 +91,9 @@ void read_head_shapes(const JsonNode& config, const Family& family, ModelSpec& s
     spec.notes.push_back(fmt::format("num_key_value_heads is absent: {} as transformers takes it", spec.kv_heads));
   }
   if (spec.heads % spec.kv_heads != 0) {
-    config.fail("num_key_value_heads", fmt::format("num_attention_heads ({}) is not a multiple of num_key_value_heads ({})",
-                                                   spec.heads, spec.kv_heads));
+    config.fail("num_key_value_heads",
+                fmt::format("num_attention_heads ({}) is not a multiple of num_key_value_heads ({})", spec.heads,
+                            spec.kv_heads));
   }
 
   if (const auto given = config.find_int("head_dim", 2, kMaxHeadDim)) {
@@ -101,12 +104,14 @@ void read_head_shapes(const JsonNode& config, const Family& family, ModelSpec& s
   } else {
     if (spec.hidden % spec.heads != 0) {
       config.fail("hidden_size", fmt::format("head_dim is absent and hidden_size ({}) is not a multiple of "
-                                             "num_attention_heads ({})", spec.hidden, spec.heads));
+                                             "num_attention_heads ({})",
+                                             spec.hidden, spec.heads));
     }
     spec.head_dim = spec.hidden / spec.heads;
     if (spec.head_dim < 2 || spec.head_dim > kMaxHeadDim) {
       config.fail("hidden_size", fmt::format("head_dim is absent and hidden_size / num_attention_heads is {}; expected "
-                                             "2..{}", spec.head_dim, kMaxHeadDim));
+                                             "2..{}",
+                                             spec.head_dim, kMaxHeadDim));
     }
   }
   if (spec.head_dim % 2 != 0) {
@@ -123,7 +128,8 @@ RopeSpec read_rope(const JsonNode& config, const Family& family, ModelSpec& spec
   const auto refuse_partial = [&](const JsonNode& node) {
     const auto partial = node.find_number("partial_rotary_factor", 0.0, 1.0);
     if (partial && *partial != 1.0) {
-      node.fail("partial_rotary_factor", fmt::format("{} rotates whole heads; expected 1, got {:g}", family.model_type, *partial));
+      node.fail("partial_rotary_factor",
+                fmt::format("{} rotates whole heads; expected 1, got {:g}", family.model_type, *partial));
     }
   };
   refuse_partial(config);
@@ -180,8 +186,8 @@ RopeSpec read_rope(const JsonNode& config, const Family& family, ModelSpec& spec
     return rope;
   }
   const std::vector<std::string> known{"default", "linear", "llama3"};
-  given->fail(rope_type ? "rope_type" : "type", fmt::format("rope type \"{}\" is not supported yet{}; known are: {}", type,
-                                                            did_you_mean(type, known), join(known)));
+  given->fail(rope_type ? "rope_type" : "type", fmt::format("rope type \"{}\" is not supported yet{}; known are: {}",
+                                                            type, did_you_mean(type, known), join(known)));
 }
 
 std::vector<std::string> read_layer_words(const JsonNode& config, std::string_view key, std::int64_t layers,
@@ -205,8 +211,8 @@ std::vector<std::string> read_layer_words(const JsonNode& config, std::string_vi
 
 void read_windows(const JsonNode& config, const Family& family, ModelSpec& spec) {
   const bool by_switch = family.window == Family::Window::all_if_used || family.window == Family::Window::upper_if_used;
-  const bool used = by_switch ? config.find_bool("use_sliding_window").value_or(false)
-                              : family.window == Family::Window::all;
+  const bool used =
+      by_switch ? config.find_bool("use_sliding_window").value_or(false) : family.window == Family::Window::all;
   std::int64_t window = 0;
   if (used) {
     // Absent (not null) means 4096 in the qwen classes and no window in mixtral.
@@ -217,9 +223,10 @@ void read_windows(const JsonNode& config, const Family& family, ModelSpec& spec)
       window = config.find_int("sliding_window", 1, kMaxPositions).value_or(0);
     }
   }
-  const std::int64_t first = family.window == Family::Window::upper_if_used
-                                 ? config.find_int("max_window_layers", 0, std::numeric_limits<std::int32_t>::max()).value_or(28)
-                                 : 0;
+  const std::int64_t first =
+      family.window == Family::Window::upper_if_used
+          ? config.find_int("max_window_layers", 0, std::numeric_limits<std::int32_t>::max()).value_or(28)
+          : 0;
   for (std::int64_t i = 0; i < spec.layers; ++i) {
     spec.layer_kinds[static_cast<std::size_t>(i)].window = i >= first ? window : 0;
   }
@@ -232,11 +239,11 @@ void read_windows(const JsonNode& config, const Family& family, ModelSpec& spec)
     if (family.window == Family::Window::upper_if_used && (!slides || window > 0)) {
       own = slides ? window : 0;
     } else if (slides != (own > 0)) {
-      // The other classes do not read the list (qwen2 and qwen3 fail on a window that is switched off). To follow
+      // The other classes do not read the list (qwen2 and qwen3 cannot run with a window that is switched off). To follow
       // either side in silence would measure another model than the reader has in mind.
       config.fail(fmt::format("layer_types[{}]", i),
-                  fmt::format("\"{}\" contradicts the window that model_type {} computes from the other keys ({})", kinds[i],
-                              family.model_type, own > 0 ? fmt::format("{} keys", own) : "none"));
+                  fmt::format("\"{}\" contradicts the window that model_type {} computes from the other keys ({})",
+                              kinds[i], family.model_type, own > 0 ? fmt::format("{} keys", own) : "none"));
     }
   }
 }
@@ -279,7 +286,8 @@ void read_moe(const JsonNode& config, const Family& family, ModelSpec& spec) {
       spec.layer_kinds[static_cast<std::size_t>(i)].is_moe = is_moe;
       any_dense |= !is_moe;
     }
-    const std::vector<std::string> words = read_layer_words(config, "mlp_layer_types", spec.layers, {"dense", "sparse"});
+    const std::vector<std::string> words =
+        read_layer_words(config, "mlp_layer_types", spec.layers, {"dense", "sparse"});
     for (std::size_t i = 0; i < words.size(); ++i) {
       if ((words[i] == "sparse") != spec.layer_kinds[i].is_moe) {
         config.fail(fmt::format("mlp_layer_types[{}]", i),
@@ -287,7 +295,8 @@ void read_moe(const JsonNode& config, const Family& family, ModelSpec& spec) {
       }
     }
     if (config.find_int("shared_expert_intermediate_size", 0, kMaxFfn).value_or(0) > 0) {
-      config.fail("shared_expert_intermediate_size", "model_type qwen3_moe has no shared expert; expected 0 or no such key");
+      config.fail("shared_expert_intermediate_size",
+                  "model_type qwen3_moe has no shared expert; expected 0 or no such key");
     }
   }
   if (any_dense) spec.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn);
@@ -298,7 +307,8 @@ void read_moe(const JsonNode& config, const Family& family, ModelSpec& spec) {
     config.fail("num_experts_per_tok", fmt::format("chooses {} of {} experts", moe.top_k, moe.experts));
   }
   if (family.moe == Family::Moe::qwen3_moe) moe.ffn_hidden = config.get_int("moe_intermediate_size", 1, kMaxFfn);
-  const bool any_moe = std::any_of(spec.layer_kinds.begin(), spec.layer_kinds.end(), [](const LayerKind& k) { return k.is_moe; });
+  const bool any_moe =
+      std::any_of(spec.layer_kinds.begin(), spec.layer_kinds.end(), [](const LayerKind& k) { return k.is_moe; });
   if (any_moe) {
     spec.moe = moe;
   } else {
@@ -310,8 +320,9 @@ void note_ignored(const JsonNode& config, ModelSpec& spec) {
   if (config.has("auto_map")) spec.notes.push_back("auto_map names code; it is never followed");
   if (const auto quantization = config.find("quantization_config")) {
     const auto method = quantization->find_string("quant_method", 64);
-    spec.notes.push_back(fmt::format("quantization_config ({}) is ignored: the weights are of the type that is measured",
-                                     method.value_or("no quant_method")));
+    spec.notes.push_back(
+        fmt::format("quantization_config ({}) is ignored: the weights are of the type that is measured",
+                    method.value_or("no quant_method")));
   }
 }
 
@@ -391,8 +402,9 @@ std::vector<ShippedModel> shipped_models(const fs::path& configs_dir) {
   std::sort(models.begin(), models.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (std::size_t i = 1; i < models.size(); ++i) {
     if (models[i - 1].name == models[i].name) {
-      throw BadInput(models[i].file.string(), "",
-                     fmt::format("the model name \"{}\" is taken by {}", models[i].name, models[i - 1].file.filename().string()));
+      throw BadInput(
+          models[i].file.string(), "",
+          fmt::format("the model name \"{}\" is taken by {}", models[i].name, models[i - 1].file.filename().string()));
     }
   }
   return models;
@@ -463,8 +475,7 @@ ModelSpec read_model(const fs::path& path) {
     config.fail("hidden_act", fmt::format("expected \"silu\", got \"{}\"", activation));
   }
 
-  const bool attention_bias =
-      family.bias == Family::Bias::by_key && config.find_bool("attention_bias").value_or(false);
+  const bool attention_bias = family.bias == Family::Bias::by_key && config.find_bool("attention_bias").value_or(false);
   spec.qkv_bias = attention_bias || family.bias == Family::Bias::qkv_always;
   spec.o_bias = attention_bias;
   spec.mlp_bias = family.has_mlp_bias && config.find_bool("mlp_bias").value_or(false);
@@ -474,7 +485,8 @@ ModelSpec read_model(const fs::path& path) {
   note_ignored(config, spec);
 
   if (count_parameters(spec).total > kMaxParameters) {
-    throw BadInput(spec.path, "", fmt::format("the shapes amount to more than {:.0e} parameters", double{kMaxParameters}));
+    throw BadInput(spec.path, "",
+                   fmt::format("the shapes amount to more than {:.0e} parameters", double{kMaxParameters}));
   }
   return spec;
 }

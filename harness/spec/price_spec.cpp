@@ -61,12 +61,15 @@ std::string get_filled(const JsonNode& node, std::string_view key, std::size_t m
   return text;
 }
 
-std::vector<std::string> get_texts(const JsonNode& node, std::string_view key) { return node.at(key).as_string_list(200); }
+std::vector<std::string> get_texts(const JsonNode& node, std::string_view key) {
+  return node.at(key).as_string_list(200);
+}
 
 // An amount of money: a decimal text, so that no digit is lost on the way to a report.
 double get_amount(const JsonNode& node, std::string_view key, std::string& text) {
   const JsonNode value = node.at(key);
-  if (!value.is_string()) value.fail(fmt::format("expected a decimal in quotes such as \"2.50\", got {}", value.described()));
+  if (!value.is_string())
+    value.fail(fmt::format("expected a decimal in quotes such as \"2.50\", got {}", value.described()));
   text = value.as_string(32);
   const std::optional<double> amount = parse_decimal(text);
   if (!amount) value.fail(fmt::format("expected a decimal above zero such as \"2.50\", got \"{}\"", text));
@@ -74,10 +77,12 @@ double get_amount(const JsonNode& node, std::string_view key, std::string& text)
 }
 
 RentalPrice read_rental(const JsonNode& node, Date on) {
-  static const std::vector<std::string> known{
-      "model",    "device",      "provider",     "region",   "amount", "currency", "devices",   "term",
-      "kind",     "boundary",    "included",     "excluded", "source", "reviewer", "promotional", "minimum_commitment",
-      "valid_to", "retrieved_at", "valid_from",  "archived_sha256", "exchange"};
+  static const std::vector<std::string> known{"model",    "device",       "provider",    "region",
+                                              "amount",   "currency",     "devices",     "term",
+                                              "kind",     "boundary",     "included",    "excluded",
+                                              "source",   "reviewer",     "promotional", "minimum_commitment",
+                                              "valid_to", "retrieved_at", "valid_from",  "archived_sha256",
+                                              "exchange"};
   node.refuse_other_keys(known);
   RentalPrice price;
   price.device = get_filled(node, "device", 120);
@@ -109,7 +114,8 @@ RentalPrice read_rental(const JsonNode& node, Date on) {
   if (const auto exchange = node.find("exchange"); price.currency == "USD") {
     if (exchange) exchange->fail("a price in USD needs no rate");
   } else if (!exchange) {
-    node.fail("exchange", fmt::format("the key is missing: {} needs a dated rate {{usd_per_unit, date, source}}", price.currency));
+    node.fail("exchange",
+              fmt::format("the key is missing: {} needs a dated rate {{usd_per_unit, date, source}}", price.currency));
   } else {
     exchange->refuse_other_keys(std::vector<std::string>{"usd_per_unit", "date", "source"});
     std::string text;
@@ -125,8 +131,9 @@ RentalPrice read_rental(const JsonNode& node, Date on) {
 
 OwnedPrice read_owned(const JsonNode& node, Date on) {
   static const std::vector<std::string> known{
-      "model", "device", "title", "capex_usd", "years", "rate", "opex_usd_per_year", "availability", "power_w", "pue",
-      "usd_per_kwh", "devices", "boundary", "included", "excluded", "source", "retrieved_at", "valid_from", "example"};
+      "model",        "device",  "title",        "capex_usd",   "years",   "rate",     "opex_usd_per_year",
+      "availability", "power_w", "pue",          "usd_per_kwh", "devices", "boundary", "included",
+      "excluded",     "source",  "retrieved_at", "valid_from",  "example"};
   node.refuse_other_keys(known);
   OwnedPrice price;
   std::string text;
@@ -189,7 +196,9 @@ std::optional<double> parse_decimal(std::string_view text) {
   const std::size_t point = std::min(text.find('.'), text.size());
   const std::string_view whole = text.substr(0, point);
   const std::string_view part = point < text.size() ? text.substr(point + 1) : std::string_view();
-  const auto digits = [](std::string_view s) { return std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; }); };
+  const auto digits = [](std::string_view s) {
+    return std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; });
+  };
   // 15 digits in all are exact in a double.
   if (whole.empty() || whole.size() + part.size() > 15 || !digits(whole) || !digits(part)) return std::nullopt;
   if (point < text.size() && part.empty()) return std::nullopt;
@@ -210,7 +219,8 @@ double RentalPrice::usd_per_device_hour() const {
 }
 
 double OwnedPrice::capital_usd_per_device_hour() const {
-  return (capex_usd * capital_recovery_factor(rate, years) + opex_usd_per_year) / (kHoursPerYear * availability) / devices;
+  return (capex_usd * capital_recovery_factor(rate, years) + opex_usd_per_year) / (kHoursPerYear * availability) /
+         devices;
 }
 
 double OwnedPrice::energy_usd_per_device_hour() const {
@@ -230,18 +240,20 @@ std::string price_id(const Price& price) {
 }
 
 std::string price_summary(const Price& price) {
-  return std::visit(
-      Overloaded{
-          [](const RentalPrice& p) {
-            return fmt::format("{} rented from {}{}, {}, {} {}/h{}, {}", p.device, p.provider,
-                               p.region.empty() ? "" : " in " + p.region, p.term, p.amount, p.currency,
-                               p.devices == 1 ? "" : fmt::format(" for {} devices", p.devices), date_text(p.retrieved_at));
-          },
-          [](const OwnedPrice& p) {
-            return fmt::format("{}, owned: {} ({})", p.device, p.title, date_text(p.retrieved_at));
-          },
-          [](const StatedPrice& p) { return fmt::format("{} USD per hour, as given on the command line", p.usd_per_hour); }},
-      price);
+  return std::visit(Overloaded{[](const RentalPrice& p) {
+                                 return fmt::format("{} rented from {}{}, {}, {} {}/h{}, {}", p.device, p.provider,
+                                                    p.region.empty() ? "" : " in " + p.region, p.term, p.amount,
+                                                    p.currency,
+                                                    p.devices == 1 ? "" : fmt::format(" for {} devices", p.devices),
+                                                    date_text(p.retrieved_at));
+                               },
+                               [](const OwnedPrice& p) {
+                                 return fmt::format("{}, owned: {} ({})", p.device, p.title, date_text(p.retrieved_at));
+                               },
+                               [](const StatedPrice& p) {
+                                 return fmt::format("{} USD per hour, as given on the command line", p.usd_per_hour);
+                               }},
+                    price);
 }
 
 std::vector<std::string> price_labels(const Price& price, Date on) {
@@ -296,7 +308,8 @@ Price find_price(const std::string& argument, const fs::path& configs_dir, Date 
       slash != std::string::npos && (argument.substr(slash) == "/h" || argument.substr(slash) == "/hour")) {
     const std::optional<double> amount = parse_decimal(std::string_view(argument).substr(0, slash));
     if (!amount || *amount > kMaxUsdPerHour) {
-      throw BadInput("--price", "", fmt::format("expected USD per hour above zero such as 2.50/h, got \"{}\"", argument));
+      throw BadInput("--price", "",
+                     fmt::format("expected USD per hour above zero such as 2.50/h, got \"{}\"", argument));
     }
     return StatedPrice{.text = argument, .usd_per_hour = *amount};
   }
@@ -317,8 +330,9 @@ Price find_price(const std::string& argument, const fs::path& configs_dir, Date 
   std::sort(ids.begin(), ids.end());
   std::string list;
   for (const std::string& id : ids) list += (list.empty() ? "" : ", ") + id;
-  throw BadInput("--price", "", fmt::format("no price \"{}\"{}: neither 2.50/h, nor a file, nor one of: {}", argument,
-                                            did_you_mean(argument, ids), list));
+  throw BadInput("--price", "",
+                 fmt::format("no price \"{}\"{}: neither 2.50/h, nor a file, nor one of: {}", argument,
+                             did_you_mean(argument, ids), list));
 }
 
 }  // namespace layercost

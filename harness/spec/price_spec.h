@@ -5,8 +5,8 @@
 //          owned: (capex x CRF + opex per year) / (8760 x availability) + power[kW] x PUE x USD per kWh
 // Units:   USD per hour of one *measured device* (rented by the node: divided by its devices); rates and shares as
 //          fractions (0.08), power in watts, dates as YYYY-MM-DD.
-// Errors:  BadInput for a price that is zero, negative, no plain decimal, undated, unsourced, dated in the future, or in
-//          a currency without a dated rate. Expired or older than 90 days is a label, not an error.
+// Errors:  BadInput for a price that is zero, negative, no plain decimal, undated, unsourced, dated in the future, or
+//          in a currency without a dated rate. Expired or older than 90 days is a label, not an error.
 // Source:  each record names its own; the formula is the annuity of engineering economics.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

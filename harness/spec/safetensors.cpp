@@ -40,12 +40,12 @@ struct DType {
   std::uint64_t bits;
 };
 // Of the format, 0.6 and later (the types of fewer than 8 bits since 0.6).
-constexpr std::array kDTypes{
-    DType{"BOOL", 8},    DType{"F4", 4},      DType{"F6_E2M3", 6},      DType{"F6_E3M2", 6},      DType{"U8", 8},
-    DType{"I8", 8},      DType{"F8_E5M2", 8}, DType{"F8_E4M3", 8},      DType{"F8_E5M2FNUZ", 8},  DType{"F8_E4M3FNUZ", 8},
-    DType{"F8_E8M0", 8}, DType{"I16", 16},    DType{"U16", 16},         DType{"F16", 16},         DType{"BF16", 16},
-    DType{"I32", 32},    DType{"U32", 32},    DType{"F32", 32},         DType{"C64", 64},         DType{"F64", 64},
-    DType{"I64", 64},    DType{"U64", 64}};
+constexpr std::array kDTypes{DType{"BOOL", 8},        DType{"F4", 4},          DType{"F6_E2M3", 6}, DType{"F6_E3M2", 6},
+                             DType{"U8", 8},          DType{"I8", 8},          DType{"F8_E5M2", 8}, DType{"F8_E4M3", 8},
+                             DType{"F8_E5M2FNUZ", 8}, DType{"F8_E4M3FNUZ", 8}, DType{"F8_E8M0", 8}, DType{"I16", 16},
+                             DType{"U16", 16},        DType{"F16", 16},        DType{"BF16", 16},   DType{"I32", 32},
+                             DType{"U32", 32},        DType{"F32", 32},        DType{"C64", 64},    DType{"F64", 64},
+                             DType{"I64", 64},        DType{"U64", 64}};
 
 std::uint64_t bits_of(const JsonNode& dtype) {
   const std::string name = dtype.as_string(32);
@@ -54,7 +54,8 @@ std::uint64_t bits_of(const JsonNode& dtype) {
     if (candidate.name == name) return candidate.bits;
     known.emplace_back(candidate.name);
   }
-  dtype.fail(fmt::format("unknown type \"{}\"{}; known are: {}", name, did_you_mean(name, known), fmt::join(known, ", ")));
+  dtype.fail(
+      fmt::format("unknown type \"{}\"{}; known are: {}", name, did_you_mean(name, known), fmt::join(known, ", ")));
 }
 
 std::string shape_text(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
@@ -68,7 +69,8 @@ TensorInfo parse_tensor(const JsonNode& node, std::uint64_t data_bytes) {
   const JsonNode shape = node.at("shape");
   shape.as_list(0, kMaxDims);
   info.shape = shape.as_int_list(0, std::numeric_limits<std::int64_t>::max());
-  // In the order of the list and with the overflow seen even where a later 0 would hide it, as the format's own reader does.
+  // In the order of the list, so that an overflow is seen even where a later 0 would hide it; the format's own reader
+  // does the same.
   std::int64_t elements = 1;
   for (const std::int64_t dim : info.shape) {
     if (__builtin_mul_overflow(elements, dim, &elements)) {
@@ -90,7 +92,8 @@ TensorInfo parse_tensor(const JsonNode& node, std::uint64_t data_bytes) {
   if (__builtin_mul_overflow(static_cast<std::uint64_t>(elements), bits, &total_bits)) {
     shape.fail(fmt::format("{} of {} is more than 2^64 bits", shape_text(info.shape), info.dtype));
   }
-  if (total_bits % 8 != 0) shape.fail(fmt::format("{} of {} is no whole number of bytes", shape_text(info.shape), info.dtype));
+  if (total_bits % 8 != 0)
+    shape.fail(fmt::format("{} of {} is no whole number of bytes", shape_text(info.shape), info.dtype));
   if (total_bits / 8 != info.end - info.begin) {
     offsets.fail(fmt::format("covers {} bytes, but {} of {} takes {}", info.end - info.begin, shape_text(info.shape),
                              info.dtype, total_bits / 8));
@@ -149,8 +152,9 @@ void convert(std::string_view dtype, const std::byte* from, std::span<float> out
 }
 
 bool is_plain_name(const std::string& name) {
-  return !name.empty() && name.size() <= 255 && name.find('/') == std::string::npos && name.find('\\') == std::string::npos &&
-         name != "." && name.find("..") == std::string::npos && name.find(':') == std::string::npos;
+  return !name.empty() && name.size() <= 255 && name.find('/') == std::string::npos &&
+         name.find('\\') == std::string::npos && name != "." && name.find("..") == std::string::npos &&
+         name.find(':') == std::string::npos;
 }
 
 }  // namespace
@@ -168,7 +172,7 @@ SafetensorsHeader parse_safetensors_header(const std::string& file, std::string_
     const JsonNode node = root.at(name);
     if (name == "__metadata__") {
       for (const std::string& key : node.keys()) {
-        // Free text: chat templates and licences end up here, line breaks included. It is only ever printed via printable().
+        // Free text: chat templates and licences end up here, line breaks included. Print it by printable() only.
         const JsonNode value = node.at(key);
         if (!value.is_string()) value.fail(fmt::format("expected a text, got {}", value.described()));
         result.metadata.emplace(key, value.raw().get<std::string>());
@@ -182,19 +186,22 @@ SafetensorsHeader parse_safetensors_header(const std::string& file, std::string_
   std::uint64_t covered = 0;
   for (const auto& [range, name] : order) {
     if (range.first != covered) {
-      root.at(name).fail("data_offsets", fmt::format("begins at {}, but the tensors before it end at {} ({})", range.first,
-                                                     covered, range.first < covered ? "overlap" : "hole"));
+      root.at(name).fail("data_offsets", fmt::format("begins at {}, but the tensors before it end at {} ({})",
+                                                     range.first, covered, range.first < covered ? "overlap" : "hole"));
     }
     covered = range.second;
   }
   if (covered != data_bytes) {
-    throw BadInput(file, "header", fmt::format("the tensors end at {}, but {} bytes follow the header", covered, data_bytes));
+    throw BadInput(file, "header",
+                   fmt::format("the tensors end at {}, but {} bytes follow the header", covered, data_bytes));
   }
   return result;
 }
 
 SafetensorsFile::SafetensorsFile(const fs::path& path) : path_(path.string()) {
-  const auto cannot = [&](const char* what) { return BadInput(path_, "", fmt::format("{}: {}", what, std::strerror(errno))); };
+  const auto cannot = [&](const char* what) {
+    return BadInput(path_, "", fmt::format("{}: {}", what, std::strerror(errno)));
+  };
   fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) {
     if (errno == ENOENT) throw BadInput(path_, "", "no such file");
@@ -206,14 +213,17 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : path_(path.string()) {
     if (S_ISDIR(info.st_mode)) throw BadInput(path_, "", "is a folder; expected a file");
     if (!S_ISREG(info.st_mode)) throw BadInput(path_, "", "is a device, pipe or socket; expected a regular file");
     const auto file_bytes = static_cast<std::uint64_t>(info.st_size);
-    if (file_bytes < 8) throw BadInput(path_, "header", fmt::format("a file of {} bytes has no header length (8 bytes)", file_bytes));
+    if (file_bytes < 8)
+      throw BadInput(path_, "header", fmt::format("a file of {} bytes has no header length (8 bytes)", file_bytes));
     std::uint64_t header_bytes = 0;
     read_at("header", 0, std::as_writable_bytes(std::span(&header_bytes, 1)));
     if (header_bytes > kMaxHeaderBytes) {
-      throw BadInput(path_, "header", fmt::format("the length is {}; the format allows {}", header_bytes, kMaxHeaderBytes));
+      throw BadInput(path_, "header",
+                     fmt::format("the length is {}; the format allows {}", header_bytes, kMaxHeaderBytes));
     }
     if (header_bytes > file_bytes - 8) {
-      throw BadInput(path_, "header", fmt::format("the length is {}, but only {} bytes follow", header_bytes, file_bytes - 8));
+      throw BadInput(path_, "header",
+                     fmt::format("the length is {}, but only {} bytes follow", header_bytes, file_bytes - 8));
     }
     std::string header(static_cast<std::size_t>(header_bytes), '\0');
     read_at("header", 8, std::as_writable_bytes(std::span(header)));
@@ -277,9 +287,12 @@ void SafetensorsFile::read_bytes(const std::string& name, std::span<std::byte> o
 void SafetensorsFile::read_f32_part(const std::string& name, std::int64_t first, std::span<float> out) const {
   const TensorInfo& tensor = info(name);
   const std::size_t size = source_size(tensor.dtype);
-  if (size == 0) throw BadInput(path_, name, fmt::format("weights of type {} are not supported; expected BF16, F16, F32 or F64", tensor.dtype));
+  if (size == 0)
+    throw BadInput(path_, name,
+                   fmt::format("weights of type {} are not supported; expected BF16, F16, F32 or F64", tensor.dtype));
   if (first < 0 || first > tensor.elements || out.size() > static_cast<std::uint64_t>(tensor.elements - first)) {
-    throw BadInput(path_, name, fmt::format("holds {} elements, asked for {} from {} on", tensor.elements, out.size(), first));
+    throw BadInput(path_, name,
+                   fmt::format("holds {} elements, asked for {} from {} on", tensor.elements, out.size(), first));
   }
   std::uint64_t offset = data_start_ + tensor.begin + static_cast<std::uint64_t>(first) * size;
   // 1 MiB at a time: large enough for the disk, small enough to stay in the cache while it is converted.
@@ -297,7 +310,9 @@ void SafetensorsFile::read_f32_part(const std::string& name, std::int64_t first,
 void SafetensorsFile::read_f32(const std::string& name, std::span<float> out) const {
   const TensorInfo& tensor = info(name);
   if (out.size() != static_cast<std::uint64_t>(tensor.elements)) {
-    throw BadInput(path_, name, fmt::format("holds {} elements {}, asked for {}", tensor.elements, shape_text(tensor.shape), out.size()));
+    throw BadInput(
+        path_, name,
+        fmt::format("holds {} elements {}, asked for {}", tensor.elements, shape_text(tensor.shape), out.size()));
   }
   read_f32_part(name, 0, out);
 }
@@ -337,7 +352,8 @@ void CheckpointReader::open_all(const std::vector<fs::path>& files) {
     auto opened = std::make_unique<SafetensorsFile>(file);
     for (const std::string& name : opened->names()) {
       const auto [entry, added] = where_.emplace(name, files_.size());
-      if (!added) throw BadInput(opened->path(), name, fmt::format("this tensor is also in {}", files_[entry->second].string()));
+      if (!added)
+        throw BadInput(opened->path(), name, fmt::format("this tensor is also in {}", files_[entry->second].string()));
     }
     files_.push_back(file);
     open_.push_back(std::move(opened));
@@ -351,7 +367,8 @@ void CheckpointReader::read_index(const fs::path& index) {
     const JsonNode node = map.at(name);
     const std::string file = node.as_string(255);
     if (!is_plain_name(file) || fs::path(file).extension() != ".safetensors") {
-      node.fail(fmt::format("expected the plain name of a .safetensors file in the same folder, got {}", node.described()));
+      node.fail(
+          fmt::format("expected the plain name of a .safetensors file in the same folder, got {}", node.described()));
     }
     const auto [entry, added] = numbers.emplace(file, files_.size());
     if (added) files_.push_back(index.parent_path() / file);
@@ -370,8 +387,9 @@ std::vector<std::string> CheckpointReader::names() const {
 const SafetensorsFile& CheckpointReader::file_of(const std::string& name) {
   const auto found = where_.find(name);
   if (found == where_.end()) {
-    throw BadInput(source_, name, fmt::format("no such tensor in {} file{}{}", files_.size(), files_.size() == 1 ? "" : "s",
-                                              did_you_mean(name, names())));
+    throw BadInput(source_, name,
+                   fmt::format("no such tensor in {} file{}{}", files_.size(), files_.size() == 1 ? "" : "s",
+                               did_you_mean(name, names())));
   }
   std::unique_ptr<SafetensorsFile>& file = open_[found->second];
   if (!file) file = std::make_unique<SafetensorsFile>(files_[found->second]);
@@ -384,7 +402,8 @@ void CheckpointReader::read_f32(const std::string& name, std::span<const std::in
   const SafetensorsFile& file = file_of(name);
   const TensorInfo& tensor = file.info(name);
   if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end())) {
-    throw BadInput(file.path(), name, fmt::format("has the shape {}, expected {}", shape_text(tensor.shape), shape_text(shape)));
+    throw BadInput(file.path(), name,
+                   fmt::format("has the shape {}, expected {}", shape_text(tensor.shape), shape_text(shape)));
   }
   file.read_f32(name, out);
 }

@@ -25,7 +25,8 @@ std::vector<std::int64_t> get_axis(const JsonNode& node, std::string_view key, s
   list.as_list(1, 64);
   std::vector<std::int64_t> values = list.as_int_list(low, high);
   for (std::size_t i = 1; i < values.size(); ++i) {
-    if (values[i] <= values[i - 1]) list.fail(fmt::format("expected rising numbers, got {} after {}", values[i], values[i - 1]));
+    if (values[i] <= values[i - 1])
+      list.fail(fmt::format("expected rising numbers, got {} after {}", values[i], values[i - 1]));
   }
   return values;
 }
@@ -72,10 +73,12 @@ Suite read_suite(const fs::path& file) {
     node.fail("decode", "the key is missing, and so is prefill; a suite needs at least one of them");
   }
   suite.dtype = node.get_string("dtype", 16);
-  if (suite.dtype != "bf16" && suite.dtype != "f32") node.fail("dtype", fmt::format("expected bf16 or f32, got \"{}\"", suite.dtype));
+  if (suite.dtype != "bf16" && suite.dtype != "f32")
+    node.fail("dtype", fmt::format("expected bf16 or f32, got \"{}\"", suite.dtype));
   suite.routing = node.get_string("routing", 64);
   if (!is_routing_word(suite.routing)) {
-    node.fail("routing", fmt::format("expected router, balanced, uniform or zipf:<s> (0 < s <= 10), got \"{}\"", suite.routing));
+    node.fail("routing",
+              fmt::format("expected router, balanced, uniform or zipf:<s> (0 < s <= 10), got \"{}\"", suite.routing));
   }
   if (const auto pairs = node.find("pairs")) {
     for (const JsonNode& pair : pairs->as_list(0, 64)) {
@@ -83,7 +86,8 @@ Suite read_suite(const fs::path& file) {
       SuitePair read{.dense = pair.get_string("dense", 200), .moe = pair.get_string("moe", 200)};
       for (const auto& [key, name] : {std::pair("dense", read.dense), std::pair("moe", read.moe)}) {
         if (std::find(suite.models.begin(), suite.models.end(), name) == suite.models.end()) {
-          pair.fail(key, fmt::format("\"{}\" is not among the models of this suite{}", name, did_you_mean(name, suite.models)));
+          pair.fail(key, fmt::format("\"{}\" is not among the models of this suite{}", name,
+                                     did_you_mean(name, suite.models)));
         }
       }
       suite.pairs.push_back(std::move(read));
@@ -112,8 +116,9 @@ Suite find_suite(const std::string& name_or_path, const fs::path& configs_dir) {
   }
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return read_suite(name_or_path);
-  throw BadInput("--suite", "", fmt::format("no suite \"{}\"{}: neither a file nor one of: {}", name_or_path,
-                                            did_you_mean(name_or_path, names), join(names)));
+  throw BadInput("--suite", "",
+                 fmt::format("no suite \"{}\"{}: neither a file nor one of: {}", name_or_path,
+                             did_you_mean(name_or_path, names), join(names)));
 }
 
 }  // namespace layercost

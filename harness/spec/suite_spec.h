@@ -1,7 +1,8 @@
 // What:    a suite: which models are measured at which points, and which (dense, moe) pairs stand in the table of
 //          promised, possible and paid.
 // Units:   tokens. `contexts` of decode count the keys already in the cache; one is appended, c + 1 are attended.
-// Errors:  BadInput naming file, place and value. A suite names no files (a routing trace is given on the command line).
+// Errors:  BadInput naming file, place and value. A suite names no files: a routing trace
+//          is given on the command line.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -85,8 +85,8 @@ BadInput::BadInput(std::string_view file, std::string_view place, std::string_vi
                          printable(message, 2000)) {}
 
 OutOfMemory::OutOfMemory(std::string_view what, std::uint64_t need_bytes_, std::uint64_t have_bytes_)
-    : std::runtime_error(
-          fmt::format("{} needs {}, available are {}", printable(what, 400), with_gib(need_bytes_), with_gib(have_bytes_))),
+    : std::runtime_error(fmt::format("{} needs {}, available are {}", printable(what, 400), with_gib(need_bytes_),
+                                     with_gib(have_bytes_))),
       need_bytes(need_bytes_),
       have_bytes(have_bytes_) {}
 

@@ -33,54 +33,51 @@ namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
 
+// One row of x + residual, stored as the sum; or of x alone.
 template <class X>
-HWY_INLINE V add_residual(V x, V residual) {
-  return as_stored(hn::Add(x, residual), static_cast<const X*>(nullptr));
-}
+struct Input {
+  const X *x, *residual;
+  X* sum;
+  HWY_INLINE V at(std::int64_t i) const {
+    if (residual == nullptr) return load(x + i);
+    const V v = hn::Add(load(x + i), load(residual + i));
+    store(v, sum + i);
+    return as_stored(v, x);
+  }
+  HWY_INLINE V at_n(std::int64_t i, std::int64_t n) const {
+    if (residual == nullptr) return load_n(x + i, n);
+    const V v = hn::Add(load_n(x + i, n), load_n(residual + i, n));
+    store_n(v, sum + i, n);
+    return as_stored(v, x);
+  }
+};
 
 template <class X, class W, class Y>
 void row(const Rows& r, std::int64_t token) {
-  const std::int64_t n = r.hidden, whole = n - n % kLanes;
-  const X* x = static_cast<const X*>(r.x) + token * n;
+  const std::int64_t n = r.hidden, whole = n - n % kLanes, at = token * n;
+  const Input<X> in{static_cast<const X*>(r.x) + at,
+                    r.residual != nullptr ? static_cast<const X*>(r.residual) + at : nullptr,
+                    r.residual != nullptr ? static_cast<X*>(r.sum) + at : nullptr};
   const W* w = static_cast<const W*>(r.w);
-  Y* y = static_cast<Y*>(r.y) + token * n;
+  Y* y = static_cast<Y*>(r.y) + at;
 
-  V squares[4] = {hn::Zero(F32()), hn::Zero(F32()), hn::Zero(F32()), hn::Zero(F32())};
-  if (r.residual != nullptr) {
-    const X* residual = static_cast<const X*>(r.residual) + token * n;
-    X* sum = static_cast<X*>(r.sum) + token * n;
-    for (std::int64_t i = 0; i < whole; i += kLanes) {
-      const V v = add_residual<X>(load(x + i), load(residual + i));
-      store(v, sum + i);
-      V& s = squares[i / kLanes % 4];
-      s = hn::MulAdd(v, v, s);
+  V squares[4] = {hn::Zero(F32()), hn::Zero(F32()), hn::Zero(F32()), hn::Zero(F32())};  // four sums in flight
+  std::int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes)
+    for (int j = 0; j < 4; ++j) {
+      const V v = in.at(i + j * kLanes);
+      squares[j] = hn::MulAdd(v, v, squares[j]);
     }
-    if (whole < n) {
-      const V v = add_residual<X>(load_n(x + whole, n - whole), load_n(residual + whole, n - whole));
-      store_n(v, sum + whole, n - whole);
-      squares[0] = hn::MulAdd(v, v, squares[0]);
-    }
-    x = sum;
-  } else {
-    std::int64_t i = 0;
-    for (; i + 4 * kLanes <= n; i += 4 * kLanes)
-      for (int j = 0; j < 4; ++j) {
-        const V v = load(x + i + j * kLanes);
-        squares[j] = hn::MulAdd(v, v, squares[j]);
-      }
-    for (; i < whole; i += kLanes) squares[0] = hn::MulAdd(load(x + i), load(x + i), squares[0]);
-    if (whole < n) {
-      const V v = load_n(x + whole, n - whole);
-      squares[0] = hn::MulAdd(v, v, squares[0]);
-    }
+  for (; i < n; i += kLanes) {
+    const V v = i < whole ? in.at(i) : in.at_n(i, n - i);
+    squares[0] = hn::MulAdd(v, v, squares[0]);
   }
   const float sum = sum_of_lanes(hn::Add(hn::Add(squares[0], squares[1]), hn::Add(squares[2], squares[3])));
   const V scale = hn::Set(F32(), 1.0f / std::sqrt(sum / static_cast<float>(n) + r.eps));
-  for (std::int64_t i = 0; i < whole; i += kLanes) store(hn::Mul(hn::Mul(load(x + i), scale), load(w + i)), y + i);
-  if (whole < n) {
-    const std::int64_t rest = n - whole;
-    store_n(hn::Mul(hn::Mul(load_n(x + whole, rest), scale), load_n(w + whole, rest)), y + whole, rest);
-  }
+
+  const X* s = in.sum != nullptr ? in.sum : in.x;
+  for (i = 0; i < whole; i += kLanes) store(hn::Mul(hn::Mul(load(s + i), scale), load(w + i)), y + i);
+  if (i < n) store_n(hn::Mul(hn::Mul(load_n(s + i, n - i), scale), load_n(w + i, n - i)), y + i, n - i);
 }
 
 RowFunction row_function(DType x, DType w, DType y) {

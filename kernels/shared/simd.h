@@ -22,6 +22,10 @@ inline std::string simd_target() {
   return hwy::TargetName(usable & -usable);  // the lowest bit is the best
 }
 
+// False where the processor has no vectors that Highway knows (x86 before SSSE3). Files that rearrange the lanes of a vector
+// leave HWY_SCALAR, whose vectors have one lane, without code.
+inline bool has_simd() { return (hwy::SupportedTargets() & HWY_TARGETS & ~HWY_SCALAR) != 0; }
+
 // Elementwise work on fewer elements than this stays on one thread.
 inline constexpr std::int64_t kSimdParallelElements = 16384;
 

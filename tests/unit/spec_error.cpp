@@ -12,6 +12,7 @@ const std::vector<std::string> kWords{"qwen3-4b", "qwen3-8b", "qwen3-30b-a3b", "
 
 TEST(NearestSpelling, FindsTypingErrors) {
   EXPECT_EQ(nearest_spelling("qwne3-4b", kWords), "qwen3-4b");        // two letters swapped: distance 1
+  EXPECT_EQ(nearest_spelling("rnu", kWords), "run");                  // a swap is one error, not two
   EXPECT_EQ(nearest_spelling("QWEN3-8B", kWords), "qwen3-8b");        // case does not count
   EXPECT_EQ(nearest_spelling("hidden_sizes", kWords), "hidden_size");
   EXPECT_EQ(nearest_spelling("rum", kWords), "run");                  // 1 of 3 letters is still a third
@@ -36,6 +37,7 @@ TEST(Printable, KeepsTextAndReplacesWhatMovesTheCursor) {
   EXPECT_EQ(printable("a\xc2\x9b" "31m"), "a?31m");                   // C1 control sequence introducer
   EXPECT_EQ(printable("a\xe2\x80\xae" "b"), "a?b");                   // right-to-left override
   EXPECT_EQ(printable("a\xe2\x80\xa8" "b"), "a?b");                   // line separator
+  EXPECT_EQ(printable("\xef\xbb\xbf" "b"), "?b");                     // byte order mark, invisible
 }
 
 TEST(Printable, ReplacesIllFormedUtf8ByteByByte) {

@@ -21,7 +21,8 @@ std::string refusal(std::string_view text, const JsonLimits& limits = {}) {
 std::string nested(std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
 
 TEST(JsonReader, ReadsEveryKindOfValue) {
-  const JsonNode root = parse_json("f.json", R"( {"i": -3, "d": 2.5e3, "s": "ä\u00e4", "b": true, "n": null, "l": [1, 2], "o": {"x": 1}} )");
+  const JsonNode root = parse_json(
+      "f.json", R"( {"i": -3, "d": 2.5e3, "s": "ä\u00e4", "b": true, "n": null, "l": [1, 2], "o": {"x": 1}} )");
   EXPECT_EQ(root.get_int("i", -10, 10), -3);
   EXPECT_EQ(root.get_number("d", 0, 1e6), 2500.0);
   EXPECT_EQ(root.get_number("i", -10, 10), -3.0);
@@ -49,11 +50,35 @@ TEST(JsonReader, NodesOutliveTheirDocument) {
 }
 
 TEST(JsonReader, RefusesWhatIsNoJson) {
-  for (const char* text : {"", "   \n", "{", "}", "[1,]", "{\"a\":}", "{'a':1}", "{\"a\":1,}", "{\"a\" 1}", "nul", "tru",
-                           "{\"a\":1} x", "{} {}", "\"unclosed", "[1 2]", "01", "+1", ".5", "1.", "0x10", "// c\n{}",
-                           "{\"a\": \"tab\there\"}", "\"\\ud800\"", "\"\\x\""}) {
+  for (const char* text : {"",
+                           "   \n",
+                           "{",
+                           "}",
+                           "[1,]",
+                           "{\"a\":}",
+                           "{'a':1}",
+                           "{\"a\":1,}",
+                           "{\"a\" 1}",
+                           "nul",
+                           "tru",
+                           "{\"a\":1} x",
+                           "{} {}",
+                           "\"unclosed",
+                           "[1 2]",
+                           "01",
+                           "+1",
+                           ".5",
+                           "1.",
+                           "0x10",
+                           "// c\n{}",
+                           "{\"a\": \"tab\there\"}",
+                           "\"\\ud800\"",
+                           "\"\\x\""}) {
     EXPECT_NE(refusal(text), "") << text;
   }
+  EXPECT_TRUE(contains(refusal(std::string("{}\0", 3)), "zero byte"));
+  EXPECT_TRUE(contains(refusal(std::string("{}\0#!/bin/sh", 12)), "zero byte"));
+  EXPECT_TRUE(contains(refusal("[1,\n 2\n,, 3]"), "f.json: line 3, column 2: not valid JSON: syntax error"));
 }
 
 TEST(JsonReader, RefusesNumbersThatAreNoFiniteDouble) {
@@ -75,7 +100,8 @@ TEST(JsonReader, RefusesForeignEncodingsByName) {
 
 TEST(JsonReader, RefusesDuplicateKeysAtAnyDepth) {
   EXPECT_TRUE(contains(refusal(R"({"a": 1, "b": 2, "a": 1})"), "f.json: a: the key \"a\" appears twice"));
-  EXPECT_TRUE(contains(refusal(R"({"x": [0, {"a": 1, "a": 2}]})"), "x[1].a")) << refusal(R"({"x": [0, {"a": 1, "a": 2}]})");
+  EXPECT_TRUE(contains(refusal(R"({"x": [0, {"a": 1, "a": 2}]})"), "x[1].a"))
+      << refusal(R"({"x": [0, {"a": 1, "a": 2}]})");
   EXPECT_TRUE(contains(refusal("{\"a\": 1, \"\\u0061\": 2}"), "twice"));  // the same key, written differently
   EXPECT_EQ(refusal(R"([{"a": 1}, {"a": 1}])"), "");
 }
@@ -126,7 +152,8 @@ TEST(JsonReader, IntegersAreExactAndInRange) {
   EXPECT_EQ(got(R"({"a": 1048577})"), "f: a: expected an integer in 1..1048576, got 1048577");
   EXPECT_EQ(got(R"({"a": 4096.0})"), "f: a: expected an integer in 1..1048576, got 4096.0");
   EXPECT_EQ(got(R"({"a": 9223372036854775808})"), "f: a: expected an integer in 1..1048576, got 9223372036854775808");
-  EXPECT_EQ(got(R"({"a": 18446744073709551617})"), "f: a: expected an integer in 1..1048576, got 1.8446744073709552e+19");
+  EXPECT_EQ(got(R"({"a": 18446744073709551617})"),
+            "f: a: expected an integer in 1..1048576, got 1.8446744073709552e+19");
   EXPECT_EQ(got(R"({"a": null})"), "f: a: expected an integer in 1..1048576, got null");
   EXPECT_EQ(got(R"({"a": true})"), "f: a: expected an integer in 1..1048576, got true");
   EXPECT_EQ(got(R"({"a": [1]})"), "f: a: expected an integer in 1..1048576, got a list of 1");
@@ -151,24 +178,30 @@ TEST(JsonReader, TypedGettersRefuseOtherKinds) {
 
 TEST(JsonReader, TextsAreBoundedAndPrintable) {
   EXPECT_EQ(parse_json("f", "\"äö\"").as_string(2), "äö");
-  EXPECT_EQ(bad_input([] { parse_json("f", "\"äöü\"").as_string(2); }), "f: expected a text of at most 2 characters, got 3");
-  for (const char* text : {"\"a\\nb\"", "\"\\u0000\"", "\"\\u001b[31m\"", "\"\\u202e\"", "\"\\u009b\"", "\"\\u2028\""}) {
+  EXPECT_EQ(bad_input([] { parse_json("f", "\"äöü\"").as_string(2); }),
+            "f: expected a text of at most 2 characters, got 3");
+  for (const char* text :
+       {"\"a\\nb\"", "\"\\u0000\"", "\"\\u001b[31m\"", "\"\\u202e\"", "\"\\u009b\"", "\"\\u2028\""}) {
     EXPECT_TRUE(contains(bad_input([&] { parse_json("f", text).as_string(); }), "control characters")) << text;
   }
 }
 
 TEST(JsonReader, NamesTheNearestKey) {
   const JsonNode root = parse_json("f", R"({"hidden_sise": 1, "o": {}})");
-  EXPECT_EQ(bad_input([&] { root.at("hidden_size"); }), "f: hidden_size: the key is missing; the nearest key there is 'hidden_sise'");
+  EXPECT_EQ(bad_input([&] { root.at("hidden_size"); }),
+            "f: hidden_size: the key is missing; the nearest key there is 'hidden_sise'");
   EXPECT_EQ(bad_input([&] { root.at("vocab_size"); }), "f: vocab_size: the key is missing");
   EXPECT_EQ(bad_input([&] { root.at("o").at("x"); }), "f: o.x: the key is missing");
-  EXPECT_EQ(bad_input([&] { root.refuse_other_keys(std::vector<std::string>{"hidden_size", "o"}); }),
+  EXPECT_EQ(bad_input([&] {
+              root.refuse_other_keys(std::vector<std::string>{"hidden_size", "o"});
+            }),
             "f: hidden_sise: unknown key (did you mean 'hidden_size'?); known are: hidden_size, o");
   EXPECT_EQ(bad_input([] { parse_json("f", R"({"_comment": 1})").refuse_other_keys({}); }), "");
 }
 
 TEST(JsonReader, HostileKeysDoNotReachTheTerminal) {
-  const std::string message = bad_input([] { parse_json("f", "{\"a\\u001b[2J\\n\": {\"b\": \"x\"}}").at("a\x1b[2J\n").get_int("b", 0, 1); });
+  const std::string message =
+      bad_input([] { parse_json("f", "{\"a\\u001b[2J\\n\": {\"b\": \"x\"}}").at("a\x1b[2J\n").get_int("b", 0, 1); });
   EXPECT_EQ(message, "f: a?[2J?.b: expected an integer in 0..1, got \"x\"");
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "harness/spec/json_reader.h"
 #include "harness/spec/model_spec.h"
@@ -19,13 +18,16 @@ using testing::TempDir;
 using Json = nlohmann::json;
 
 Json tiny(const std::string& model_type) {
-  Json config = {{"model_type", model_type},       {"hidden_size", 64},         {"num_hidden_layers", 4},
-                 {"num_attention_heads", 4},       {"num_key_value_heads", 2},  {"intermediate_size", 96},
-                 {"vocab_size", 100},              {"hidden_act", "silu"},      {"rms_norm_eps", 1e-5},
-                 {"max_position_embeddings", 512}, {"tie_word_embeddings", true}};
+  Json config = {{"model_type", model_type},   {"hidden_size", 64},
+                 {"num_hidden_layers", 4},     {"num_attention_heads", 4},
+                 {"num_key_value_heads", 2},   {"intermediate_size", 96},
+                 {"vocab_size", 100},          {"hidden_act", "silu"},
+                 {"rms_norm_eps", 1e-5},       {"max_position_embeddings", 512},
+                 {"tie_word_embeddings", true}};
   if (model_type == "mixtral") config.update({{"num_local_experts", 8}, {"num_experts_per_tok", 2}});
   if (model_type == "qwen3_moe") {
-    config.update({{"num_experts", 8}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 32}, {"norm_topk_prob", true}});
+    config.update(
+        {{"num_experts", 8}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 32}, {"norm_topk_prob", true}});
   }
   return config;
 }
@@ -53,29 +55,31 @@ std::vector<bool> moe_layers(const ModelSpec& spec) {
 using Windows = std::vector<std::int64_t>;
 using Moes = std::vector<bool>;
 
-// Published table of parameter counts, in billions to three digits, and bytes of KV per token in bf16. Typed from the
-// table, not from this program.
+// Parameter counts in billions to three digits and bytes of KV per token in bf16, computed by hand from the published
+// shapes; and the exact total of the class in transformers 5.23, built from the shipped config on the meta device.
+// Neither comes from this program. A new model needs no row here: its sidecar is tested below.
 struct Published {
   const char* name;
+  std::int64_t exact_total;
   double total, active, active_layers;
   std::int64_t kv_bytes;
 };
 const Published kPublished[] = {
-    {"qwen3-0.6b", 0.596, 0.596, 0.440, 114688},
-    {"qwen3-1.7b", 1.721, 1.721, 1.409, 114688},
-    {"qwen3-4b", 4.022, 4.022, 3.634, 147456},
-    {"qwen3-8b", 8.191, 7.568, 6.946, 147456},
-    {"qwen3-14b", 14.768, 13.990, 13.212, 163840},
-    {"qwen3-32b", 32.762, 31.984, 31.206, 262144},
-    {"qwen3-30b-a3b", 30.532, 3.042, 2.731, 98304},
-    {"qwen3-235b-a22b", 235.094, 21.568, 20.946, 192512},
-    {"qwen3-coder-480b-a35b-instruct", 480.155, 34.541, 33.608, 253952},
-    {"qwen2.5-72b", 72.706, 71.460, 70.215, 327680},
-    {"llama-3.1-8b", 8.030, 7.505, 6.980, 131072},
-    {"llama-3.1-70b", 70.554, 69.503, 68.452, 327680},
-    {"llama-3.1-405b", 405.853, 403.752, 401.651, 516096},
-    {"mixtral-8x7b-v0.1", 46.703, 12.749, 12.618, 131072},
-    {"mixtral-8x22b-v0.1", 140.621, 38.955, 38.759, 229376},
+    {"qwen3-0.6b", 596049920, 0.596, 0.596, 0.440, 114688},
+    {"qwen3-1.7b", 1720574976, 1.721, 1.721, 1.409, 114688},
+    {"qwen3-4b", 4022468096, 4.022, 4.022, 3.634, 147456},
+    {"qwen3-8b", 8190735360, 8.191, 7.568, 6.946, 147456},
+    {"qwen3-14b", 14768307200, 14.768, 13.990, 13.212, 163840},
+    {"qwen3-32b", 32762123264, 32.762, 31.984, 31.206, 262144},
+    {"qwen3-30b-a3b", 30532122624, 30.532, 3.042, 2.731, 98304},
+    {"qwen3-235b-a22b", 235093634560, 235.094, 21.568, 20.946, 192512},
+    {"qwen3-coder-480b-a35b-instruct", 480154875392, 480.155, 34.541, 33.608, 253952},
+    {"qwen2.5-72b", 72706203648, 72.706, 71.460, 70.215, 327680},
+    {"llama-3.1-8b", 8030261248, 8.030, 7.505, 6.980, 131072},
+    {"llama-3.1-70b", 70553706496, 70.554, 69.503, 68.452, 327680},
+    {"llama-3.1-405b", 405853388800, 405.853, 403.752, 401.651, 516096},
+    {"mixtral-8x7b-v0.1", 46702792704, 46.703, 12.749, 12.618, 131072},
+    {"mixtral-8x22b-v0.1", 140620634112, 140.621, 38.955, 38.759, 229376},
 };
 
 std::string billions(std::int64_t count) {
@@ -90,24 +94,23 @@ std::string billions(double count) {
 }
 
 TEST(ShippedModels, ReproduceThePublishedCounts) {
-  std::set<std::string> seen;
   for (const Published& row : kPublished) {
     SCOPED_TRACE(row.name);
     const ModelSpec spec = find_model(row.name, kConfigs);
     const ParameterCount count = count_parameters(spec);
+    EXPECT_EQ(count.total, row.exact_total);
     EXPECT_EQ(billions(count.total), billions(row.total));
     EXPECT_EQ(billions(count.active), billions(row.active));
     EXPECT_EQ(billions(count.active_layers), billions(row.active_layers));
     EXPECT_EQ(2 * kv_elements_per_token(spec), row.kv_bytes);
     EXPECT_TRUE(spec.notes.empty());
-    seen.insert(row.name);
   }
-  const std::vector<std::string> listed = list_models(kConfigs);
-  EXPECT_EQ(seen, std::set<std::string>(listed.begin(), listed.end())) << "every shipped model is in the table above";
 }
 
 TEST(ShippedModels, SayWhereTheyComeFromAndWhatTheyWeigh) {
-  for (const std::string& name : list_models(kConfigs)) {
+  const std::vector<std::string> listed = list_models(kConfigs);
+  EXPECT_GE(listed.size(), std::size(kPublished));
+  for (const std::string& name : listed) {
     SCOPED_TRACE(name);
     const ModelSpec spec = find_model(name, kConfigs);
     std::filesystem::path sidecar = spec.path;
@@ -121,7 +124,8 @@ TEST(ShippedModels, SayWhereTheyComeFromAndWhatTheyWeigh) {
     EXPECT_NEAR(static_cast<double>(count_parameters(spec).total), published, 0.015 * published);
     EXPECT_EQ(node.get_int("kv_bytes_per_token_bf16", 1, 1 << 30), 2 * kv_elements_per_token(spec));
     if (const auto active = node.find_number("published_active_parameters", 1e8, 1e13)) {
-      EXPECT_NEAR(static_cast<double>(count_parameters(spec).active), *active, 0.09 * *active);  // 3.3B includes the embedding
+      EXPECT_NEAR(static_cast<double>(count_parameters(spec).active), *active,
+                  0.09 * *active);  // 3.3B includes the embedding
     }
   }
 }
@@ -132,9 +136,9 @@ TEST(ShippedModels, HaveTheShapesOfTheirConfig) {
   EXPECT_EQ(moe.id, "Qwen/Qwen3-30B-A3B");
   EXPECT_EQ(moe.hidden, 2048);
   EXPECT_EQ(moe.layers, 48);
-  EXPECT_EQ(moe.q_dim(), 4096);   // 32 x 128, twice the hidden size
+  EXPECT_EQ(moe.q_dim(), 4096);  // 32 x 128, twice the hidden size
   EXPECT_EQ(moe.kv_dim(), 512);
-  EXPECT_EQ(moe.ffn_hidden, 0);   // the key 6144 is unused: no layer is dense
+  EXPECT_EQ(moe.ffn_hidden, 0);  // the key 6144 is unused: no layer is dense
   ASSERT_TRUE(moe.moe);
   EXPECT_EQ(moe.moe->experts, 128);
   EXPECT_EQ(moe.moe->top_k, 8);
@@ -215,7 +219,8 @@ TEST(ParameterCount, MatchesAHandCount) {
   EXPECT_EQ(untied.active, tied.active);
   EXPECT_EQ(untied.total, tied.total + 6400);
 
-  const ParameterCount biased = count_parameters(read(with(tiny("llama"), {{"attention_bias", true}, {"mlp_bias", true}})));
+  const ParameterCount biased =
+      count_parameters(read(with(tiny("llama"), {{"attention_bias", true}, {"mlp_bias", true}})));
   EXPECT_EQ(biased.active_layers - tied.active_layers, 4 * ((64 + 2 * 32 + 64) + (2 * 96 + 64)));
   const ParameterCount qwen2 = count_parameters(read(tiny("qwen2")));
   EXPECT_EQ(qwen2.active_layers - tied.active_layers, 4 * (64 + 2 * 32));
@@ -230,9 +235,24 @@ TEST(ParameterCount, MatchesAHandCount) {
   EXPECT_EQ(kv_elements_per_token(read(tiny("llama"))), 2 * 4 * 32);
 }
 
+TEST(ParameterCount, ClampsInsteadOfWrapping) {
+  ModelSpec spec;
+  spec.hidden = spec.ffn_hidden = std::int64_t{1} << 40;  // their product is 2^80
+  spec.vocab = spec.heads = spec.kv_heads = spec.head_dim = 1;
+  spec.layer_kinds.resize(1);
+  EXPECT_EQ(count_parameters(spec).total, INT64_MAX);
+  spec.ffn_hidden = std::int64_t{1} << 20;  // 3 x 2^60 fits, four layers of it do not
+  EXPECT_LT(count_parameters(spec).total, INT64_MAX);
+  spec.layer_kinds.resize(4);
+  EXPECT_EQ(count_parameters(spec).total, INT64_MAX);
+}
+
 TEST(Families, DefaultsAreThoseOfTransformers) {
-  const Json absent = {{"num_key_value_heads", nullptr}, {"rms_norm_eps", nullptr}, {"hidden_act", nullptr},
-                       {"tie_word_embeddings", nullptr}, {"max_position_embeddings", nullptr}};
+  const Json absent = {{"num_key_value_heads", nullptr},
+                       {"rms_norm_eps", nullptr},
+                       {"hidden_act", nullptr},
+                       {"tie_word_embeddings", nullptr},
+                       {"max_position_embeddings", nullptr}};
   const ModelSpec llama = read(with(tiny("llama"), absent));
   EXPECT_EQ(llama.kv_heads, 4);
   EXPECT_EQ(llama.head_dim, 16);
@@ -254,7 +274,7 @@ TEST(Families, DefaultsAreThoseOfTransformers) {
   EXPECT_EQ(read(with(tiny("qwen3_moe"), absent)).kv_heads, 4);
   EXPECT_TRUE(contains(bad_input([&] { read(with(tiny("qwen2"), absent)); }), "num_key_value_heads"));
 
-  EXPECT_EQ(read(tiny("qwen3")).head_dim, 128);      // a default of the class, not 64 / 4
+  EXPECT_EQ(read(tiny("qwen3")).head_dim, 128);  // a default of the class, not 64 / 4
   EXPECT_EQ(read(tiny("qwen3")).notes.size(), 1u);
   EXPECT_EQ(read(tiny("qwen3_moe")).head_dim, 16);
   EXPECT_FALSE(read(with(tiny("qwen3_moe"), {{"norm_topk_prob", nullptr}})).moe->renormalise);
@@ -262,9 +282,9 @@ TEST(Families, DefaultsAreThoseOfTransformers) {
 
 TEST(Families, ExplicitNullCountsAsAbsentForOptionalKeys) {
   Json config = tiny("llama");
-  for (const char* key : {"num_key_value_heads", "head_dim", "rope_scaling", "rope_parameters", "attention_bias", "mlp_bias",
-                          "sliding_window", "layer_types", "quantization_config", "text_config", "hidden_act",
-                          "tie_word_embeddings", "rms_norm_eps", "max_position_embeddings"}) {
+  for (const char* key : {"num_key_value_heads", "head_dim", "rope_scaling", "rope_parameters", "attention_bias",
+                          "mlp_bias", "sliding_window", "layer_types", "quantization_config", "text_config",
+                          "hidden_act", "tie_word_embeddings", "rms_norm_eps", "max_position_embeddings"}) {
     config[key] = nullptr;
   }
   const ModelSpec spec = read(config);
@@ -295,11 +315,13 @@ TEST(Families, WindowsFollowTheFamily) {
   EXPECT_EQ(windows(read(with(tiny("mixtral"), {{"sliding_window", 32}}))), (Windows{32, 32, 32, 32}));
   EXPECT_EQ(windows(read(tiny("mixtral"))), (Windows{0, 0, 0, 0}));
   for (const char* type : {"qwen2", "qwen3", "qwen3_moe"}) {
-    EXPECT_EQ(windows(read(with(with(tiny(type), on), {{"use_sliding_window", false}}))), (Windows{0, 0, 0, 0})) << type;
+    EXPECT_EQ(windows(read(with(with(tiny(type), on), {{"use_sliding_window", false}}))), (Windows{0, 0, 0, 0}))
+        << type;
   }
   // max_window_layers is 28 when absent; sliding_window is 4096.
   EXPECT_EQ(windows(read(with(with(tiny("qwen2"), on), {{"max_window_layers", nullptr}}))), (Windows{0, 0, 0, 0}));
-  EXPECT_EQ(windows(read(with(with(tiny("qwen2"), on), {{"sliding_window", nullptr}}))), (Windows{0, 4096, 4096, 4096}));
+  EXPECT_EQ(windows(read(with(with(tiny("qwen2"), on), {{"sliding_window", nullptr}}))),
+            (Windows{0, 4096, 4096, 4096}));
   Json null_window = with(tiny("qwen2"), on);
   null_window["sliding_window"] = nullptr;  // written, as null: no window
   EXPECT_EQ(windows(read(null_window)), (Windows{0, 0, 0, 0}));
@@ -346,16 +368,26 @@ TEST(Rope, ReadsBothSpellings) {
     EXPECT_EQ(linear.rope.kind, RopeSpec::Kind::linear) << key;
     EXPECT_EQ(linear.rope.factor, 4.0);
   }
-  const ModelSpec both = read(with(tiny("llama"), {{"rope_scaling", {{"type", "yarn"}, {"rope_type", "linear"}, {"factor", 2}}}}));
+  const ModelSpec both =
+      read(with(tiny("llama"), {{"rope_scaling", {{"type", "yarn"}, {"rope_type", "linear"}, {"factor", 2}}}}));
   EXPECT_EQ(both.rope.kind, RopeSpec::Kind::linear);
   EXPECT_EQ(both.notes.size(), 1u);
 
   const Json llama3 = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}};
-  EXPECT_EQ(read(with(tiny("llama"), {{"rope_scaling", llama3}})).rope.original_max_position, 512);  // max_position_embeddings
+  EXPECT_EQ(read(with(tiny("llama"), {{"rope_scaling", llama3}})).rope.original_max_position,
+            512);  // max_position_embeddings
   EXPECT_EQ(read(with(tiny("llama"), {{"rope_scaling", with(llama3, {{"original_max_position_embeddings", 128}})}}))
-                .rope.original_max_position, 128);
-  EXPECT_EQ(read(with(tiny("llama"), {{"rope_scaling", with(llama3, {{"high_freq_factor", 1.0}})}})).rope.high_freq_factor, 1.0);
-  const ModelSpec scaling_first = read(with(tiny("llama"), {{"rope_scaling", llama3}, {"rope_parameters", {{"rope_type", "default"}}}}));
+                .rope.original_max_position,
+            128);
+  EXPECT_EQ(read(with(tiny("llama"), {{"original_max_position_embeddings", 256},
+                                      {"rope_scaling", with(llama3, {{"original_max_position_embeddings", 128}})}}))
+                .rope.original_max_position,
+            256);  // beside comes before inside
+  EXPECT_EQ(
+      read(with(tiny("llama"), {{"rope_scaling", with(llama3, {{"high_freq_factor", 1.0}})}})).rope.high_freq_factor,
+      1.0);
+  const ModelSpec scaling_first =
+      read(with(tiny("llama"), {{"rope_scaling", llama3}, {"rope_parameters", {{"rope_type", "default"}}}}));
   EXPECT_EQ(scaling_first.rope.kind, RopeSpec::Kind::llama3);
   EXPECT_EQ(scaling_first.notes.size(), 1u);
 }
@@ -373,7 +405,7 @@ TEST(Notes, SayWhatWasIgnored) {
 struct BadConfig {
   const char* what;
   const char* model_type;
-  Json change;               // merged into the tiny config
+  Json change;                    // merged into the tiny config
   std::vector<const char*> said;  // parts of the message; the first is the place
 };
 
@@ -382,11 +414,19 @@ std::vector<BadConfig> bad_configs() {
   return {
       {"no model_type", "llama", {{"model_type", null}}, {": model_type: ", "missing"}},
       {"model_type no text", "llama", {{"model_type", 7}}, {": model_type: ", "expected a text, got 7"}},
-      {"unknown model_type", "llama", {{"model_type", "gpt_oss"}},
+      {"unknown model_type",
+       "llama",
+       {{"model_type", "gpt_oss"}},
        {": model_type: ", "gpt_oss", "llama, mixtral, qwen2, qwen3, qwen3_moe"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
-      {"model_type with an escape", "llama", {{"model_type", "\x1b[31mllama"}}, {": model_type: ", "control characters"}},
-      {"nested text_config", "llama", {{"text_config", {{"hidden_size", 4}}}}, {": text_config: ", "not supported yet"}},
+      {"model_type with an escape",
+       "llama",
+       {{"model_type", "\x1b[31mllama"}},
+       {": model_type: ", "control characters"}},
+      {"nested text_config",
+       "llama",
+       {{"text_config", {{"hidden_size", 4}}}},
+       {": text_config: ", "not supported yet"}},
       {"only text_config", "llama", {{"model_type", null}, {"text_config", {{"hidden_size", 4}}}}, {": text_config: "}},
       {"hidden missing", "llama", {{"hidden_size", null}}, {": hidden_size: ", "missing"}},
       {"hidden misspelt", "llama", {{"hidden_size", null}, {"hiden_size", 64}}, {": hidden_size: ", "'hiden_size'"}},
@@ -409,7 +449,10 @@ std::vector<BadConfig> bad_configs() {
       {"heads zero", "llama", {{"num_attention_heads", 0}}, {": num_attention_heads: "}},
       {"heads too many", "llama", {{"num_attention_heads", 1 << 20}}, {": num_attention_heads: "}},
       {"kv_heads zero", "llama", {{"num_key_value_heads", 0}}, {": num_key_value_heads: "}},
-      {"kv_heads more than heads", "llama", {{"num_key_value_heads", 8}}, {": num_key_value_heads: ", "not a multiple"}},
+      {"kv_heads more than heads",
+       "llama",
+       {{"num_key_value_heads", 8}},
+       {": num_key_value_heads: ", "not a multiple"}},
       {"heads not divisible", "llama", {{"num_key_value_heads", 3}}, {": num_key_value_heads: ", "(4)", "(3)"}},
       {"hidden not divisible", "llama", {{"hidden_size", 66}}, {": hidden_size: ", "head_dim is absent"}},
       {"head_dim odd", "llama", {{"head_dim", 15}}, {": head_dim: ", "even", "15"}},
@@ -433,42 +476,79 @@ std::vector<BadConfig> bad_configs() {
       {"mlp_bias text", "llama", {{"mlp_bias", "no"}}, {": mlp_bias: "}},
       {"theta zero", "llama", {{"rope_theta", 0}}, {": rope_theta: "}},
       {"theta text", "llama", {{"rope_theta", "1e6"}}, {": rope_theta: "}},
-      {"theta inside negative", "llama", {{"rope_parameters", {{"rope_theta", -1}}}}, {": rope_parameters.rope_theta: "}},
+      {"theta inside negative",
+       "llama",
+       {{"rope_parameters", {{"rope_theta", -1}}}},
+       {": rope_parameters.rope_theta: "}},
       {"rope_scaling list", "llama", {{"rope_scaling", {1}}}, {": rope_scaling: ", "expected an object"}},
-      {"rope yarn", "llama", {{"rope_scaling", {{"type", "yarn"}, {"factor", 4}}}},
+      {"rope yarn",
+       "llama",
+       {{"rope_scaling", {{"type", "yarn"}, {"factor", 4}}}},
        {": rope_scaling.type: ", "yarn", "default, linear, llama3"}},
-      {"rope longrope", "qwen3", {{"rope_scaling", {{"rope_type", "longrope"}}}, {"head_dim", 16}}, {": rope_scaling.rope_type: "}},
-      {"rope dynamic", "llama", {{"rope_parameters", {{"rope_type", "dynamic"}, {"factor", 2}}}}, {": rope_parameters.rope_type: "}},
-      {"rope misspelt", "llama", {{"rope_scaling", {{"rope_type", "lama3"}}}}, {": rope_scaling.rope_type: ", "did you mean 'llama3'?"}},
-      {"rope per layer", "llama", {{"rope_parameters", {{"full_attention", {{"rope_theta", 1e4}}}}}},
+      {"rope longrope",
+       "qwen3",
+       {{"rope_scaling", {{"rope_type", "longrope"}}}, {"head_dim", 16}},
+       {": rope_scaling.rope_type: "}},
+      {"rope dynamic",
+       "llama",
+       {{"rope_parameters", {{"rope_type", "dynamic"}, {"factor", 2}}}},
+       {": rope_parameters.rope_type: "}},
+      {"rope misspelt",
+       "llama",
+       {{"rope_scaling", {{"rope_type", "lama3"}}}},
+       {": rope_scaling.rope_type: ", "did you mean 'llama3'?"}},
+      {"rope per layer",
+       "llama",
+       {{"rope_parameters", {{"full_attention", {{"rope_theta", 1e4}}}}}},
        {": rope_parameters.full_attention: "}},
-      {"rope linear without factor", "llama", {{"rope_scaling", {{"type", "linear"}}}}, {": rope_scaling.factor: ", "missing"}},
-      {"rope factor below one", "llama", {{"rope_scaling", {{"type", "linear"}, {"factor", 0.5}}}}, {": rope_scaling.factor: "}},
-      {"llama3 without low", "llama", {{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}, {"high_freq_factor", 4}}}},
+      {"rope linear without factor",
+       "llama",
+       {{"rope_scaling", {{"type", "linear"}}}},
+       {": rope_scaling.factor: ", "missing"}},
+      {"rope factor below one",
+       "llama",
+       {{"rope_scaling", {{"type", "linear"}, {"factor", 0.5}}}},
+       {": rope_scaling.factor: "}},
+      {"llama3 without low",
+       "llama",
+       {{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}, {"high_freq_factor", 4}}}},
        {": rope_scaling.low_freq_factor: ", "nearest key there is 'high_freq_factor'"}},
-      {"llama3 high below low", "llama",
+      {"llama3 high below low",
+       "llama",
        {{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 4}, {"high_freq_factor", 1}}}},
        {": rope_scaling.high_freq_factor: "}},
-      {"llama3 without original", "llama",
+      {"llama3 without original",
+       "llama",
        {{"max_position_embeddings", null},
         {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 1}, {"high_freq_factor", 4}}}},
        {": rope_scaling.original_max_position_embeddings: "}},
       {"partial rotary", "llama", {{"partial_rotary_factor", 0.5}}, {": partial_rotary_factor: "}},
-      {"partial rotary inside", "llama", {{"rope_parameters", {{"partial_rotary_factor", 0.25}}}},
+      {"partial rotary inside",
+       "llama",
+       {{"rope_parameters", {{"partial_rotary_factor", 0.25}}}},
        {": rope_parameters.partial_rotary_factor: "}},
       {"window zero", "mixtral", {{"sliding_window", 0}}, {": sliding_window: "}},
       {"window text", "qwen2", {{"use_sliding_window", true}, {"sliding_window", "all"}}, {": sliding_window: "}},
       {"use window number", "qwen2", {{"use_sliding_window", 1}}, {": use_sliding_window: "}},
       {"max_window_layers negative", "qwen3", {{"max_window_layers", -1}, {"head_dim", 16}}, {": max_window_layers: "}},
-      {"layer_types short", "qwen3", {{"layer_types", {"full_attention"}}, {"head_dim", 16}}, {": layer_types: ", "(4)", "a list of 1"}},
-      {"layer_types long", "llama", {{"layer_types", Json(std::vector<std::string>(5, "full_attention"))}}, {": layer_types: "}},
-      {"layer_types unknown", "qwen3",
+      {"layer_types short",
+       "qwen3",
+       {{"layer_types", {"full_attention"}}, {"head_dim", 16}},
+       {": layer_types: ", "(4)", "a list of 1"}},
+      {"layer_types long",
+       "llama",
+       {{"layer_types", Json(std::vector<std::string>(5, "full_attention"))}},
+       {": layer_types: "}},
+      {"layer_types unknown",
+       "qwen3",
        {{"layer_types", {"full_attention", "linear_attention", "full_attention", "full_attention"}}, {"head_dim", 16}},
        {": layer_types[1]: ", "linear_attention"}},
       {"layer_types no list", "qwen3", {{"layer_types", "full_attention"}, {"head_dim", 16}}, {": layer_types: "}},
       {"layer_types numbers", "qwen3", {{"layer_types", {1, 2, 3, 4}}, {"head_dim", 16}}, {": layer_types[0]: "}},
-      {"layer_types contradict", "llama",
-       {{"layer_types", {"full_attention", "full_attention", "sliding_attention", "full_attention"}}}, {": layer_types[2]: "}},
+      {"layer_types contradict",
+       "llama",
+       {{"layer_types", {"full_attention", "full_attention", "sliding_attention", "full_attention"}}},
+       {": layer_types[2]: "}},
       {"experts missing", "mixtral", {{"num_local_experts", null}}, {": num_local_experts: ", "missing"}},
       {"experts missing", "qwen3_moe", {{"num_experts", null}}, {": num_experts: ", "missing"}},
       {"experts zero", "qwen3_moe", {{"num_experts", 0}}, {": num_experts: "}},
@@ -479,7 +559,10 @@ std::vector<BadConfig> bad_configs() {
       {"top_k zero", "mixtral", {{"num_experts_per_tok", 0}}, {": num_experts_per_tok: "}},
       {"top_k above experts", "mixtral", {{"num_experts_per_tok", 9}}, {": num_experts_per_tok: ", "9 of 8"}},
       {"top_k above experts", "qwen3_moe", {{"num_experts_per_tok", 9}}, {": num_experts_per_tok: ", "9 of 8"}},
-      {"expert width missing", "qwen3_moe", {{"moe_intermediate_size", null}}, {": moe_intermediate_size: ", "missing"}},
+      {"expert width missing",
+       "qwen3_moe",
+       {{"moe_intermediate_size", null}},
+       {": moe_intermediate_size: ", "missing"}},
       {"expert width negative", "qwen3_moe", {{"moe_intermediate_size", -1}}, {": moe_intermediate_size: "}},
       {"expert width list", "qwen3_moe", {{"moe_intermediate_size", {32, 32}}}, {": moe_intermediate_size: "}},
       {"mixtral width missing", "mixtral", {{"intermediate_size", null}}, {": intermediate_size: "}},
@@ -488,17 +571,32 @@ std::vector<BadConfig> bad_configs() {
       {"dense layer beyond the last", "qwen3_moe", {{"mlp_only_layers", {4}}}, {": mlp_only_layers[0]: ", "0..3"}},
       {"dense layer negative", "qwen3_moe", {{"mlp_only_layers", {0, -1}}}, {": mlp_only_layers[1]: "}},
       {"dense layers no list", "qwen3_moe", {{"mlp_only_layers", 1}}, {": mlp_only_layers: "}},
-      {"dense layer without width", "qwen3_moe", {{"mlp_only_layers", {0}}, {"intermediate_size", null}}, {": intermediate_size: "}},
-      {"mlp_layer_types contradict", "qwen3_moe", {{"mlp_layer_types", {"sparse", "sparse", "dense", "sparse"}}},
+      {"dense layer without width",
+       "qwen3_moe",
+       {{"mlp_only_layers", {0}}, {"intermediate_size", null}},
+       {": intermediate_size: "}},
+      {"mlp_layer_types contradict",
+       "qwen3_moe",
+       {{"mlp_layer_types", {"sparse", "sparse", "dense", "sparse"}}},
        {": mlp_layer_types[2]: "}},
-      {"shared expert", "qwen3_moe", {{"shared_expert_intermediate_size", 64}}, {": shared_expert_intermediate_size: "}},
+      {"shared expert",
+       "qwen3_moe",
+       {{"shared_expert_intermediate_size", 64}},
+       {": shared_expert_intermediate_size: "}},
       {"quantisation no object", "llama", {{"quantization_config", 8}}, {": quantization_config: "}},
-      {"more parameters than a machine could count", "qwen3_moe",
-       {{"hidden_size", 1 << 20}, {"head_dim", 128}, {"num_hidden_layers", 4096}, {"num_experts", 1 << 14},
-        {"moe_intermediate_size", 1 << 22}, {"vocab_size", 1 << 24}},
+      {"more parameters than a machine could count",
+       "qwen3_moe",
+       {{"hidden_size", 1 << 20},
+        {"head_dim", 128},
+        {"num_hidden_layers", 4096},
+        {"num_experts", 1 << 14},
+        {"moe_intermediate_size", 1 << 22},
+        {"vocab_size", 1 << 24}},
        {"more than 1e+15 parameters"}},
-      {"more parameters than sense", "llama", {{"hidden_size", 1 << 20}, {"head_dim", 128}, {"num_hidden_layers", 4096},
-                                               {"intermediate_size", 1 << 22}}, {"more than 1e+15 parameters"}},
+      {"more parameters than sense",
+       "llama",
+       {{"hidden_size", 1 << 20}, {"head_dim", 128}, {"num_hidden_layers", 4096}, {"intermediate_size", 1 << 22}},
+       {"more than 1e+15 parameters"}},
   };
 }
 
@@ -531,7 +629,8 @@ TEST(BadConfigs, ThatAreNoJsonAreRefused) {
       {good.substr(0, good.size() / 2), "not valid JSON"},
       {good.substr(0, good.size() - 1), "not valid JSON"},
       {good + good, "not valid JSON"},
-      {testing::replaced(good, "\"hidden_size\":64", "\"hidden_size\":64,\"hidden_size\":64"), "hidden_size: the key \"hidden_size\" appears twice"},
+      {testing::replaced(good, "\"hidden_size\":64", "\"hidden_size\":64,\"hidden_size\":64"),
+       "hidden_size: the key \"hidden_size\" appears twice"},
       {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":NaN"), "not valid JSON"},
       {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":Infinity"), "not valid JSON"},
       {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":1e999"), "1e999"},

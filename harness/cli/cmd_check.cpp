@@ -1,0 +1,98 @@
+// layercost check: does a layer compute what the real model computes?
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "harness/cli/commands.h"
+#include "harness/measure/layer_check.h"
+#include "harness/measure/verify.h"
+#include "kernels/contract/registry.h"
+
+namespace layercost {
+namespace {
+
+struct Options {
+  std::string model, io, dtype = "f32", device = "cpu", op;
+  std::vector<std::string> weights;
+  std::int64_t layer = 0;
+  int threads = 0;
+};
+
+int check_model(const Options& o) {
+  const ModelSpec model = find_model(o.model, configs_dir());
+  Runtime runtime(find_device(o.device, o.threads));
+  const std::vector<std::filesystem::path> files(o.weights.begin(), o.weights.end());
+  CheckpointReader reader = files.size() == 1 ? CheckpointReader(files.front()) : CheckpointReader(files);
+  const LayerIo io = read_layer_io(o.io, model.hidden);
+  const DType type = o.dtype == "f32" ? DType::f32 : o.dtype == "bf16" ? DType::bf16
+                                                   : throw BadInput("--dtype: expected f32 or bf16, got '" + printable(o.dtype) + "'");
+  const auto rows = check_against_io(model, o.layer, reader, io, type, runtime);
+  fmt::print("{} ({}), layer {} ({}), {} on {}; {} sequences of {} tokens\n", model.name, model.model_type, o.layer,
+             to_string(model.layer_kinds[static_cast<std::size_t>(o.layer)]), o.dtype, runtime.device().id, io.batch, io.seq);
+  fmt::print("error of what the layer adds, relative; limits {:.0e}, worst token {:.0e}\n\n", rows[0].verdict.rel_l2_limit,
+             rows[0].verdict.worst_row_limit);
+  fmt::print("  {:<26} {:>12} {:>13} {:>12}\n", "", "relative L2", "worst token", "");
+  bool ok = true;
+  for (const LayerCheckRow& r : rows) {
+    fmt::print("  {:<26} {:>12.2e} {:>13.2e} {:>12}\n", r.mode, r.verdict.rel_l2, r.verdict.worst_row, r.verdict.ok ? "agrees" : "WRONG");
+    if (!r.verdict.ok) fmt::print("    {}\n", r.verdict.why);
+    ok &= r.verdict.ok;
+  }
+  return ok ? 0 : 1;
+}
+
+int check_ops(const Options& o) {
+  Runtime runtime(find_device(o.device, o.threads));
+  bool ok = true;
+  for (const OpDef* op : all_ops()) {
+    if (!o.op.empty() && op != &find_op(o.op)) continue;
+    for (const Variant* v : op->variants()) {
+      if (v->target != runtime.device().target) continue;
+      int passed = 0, refused = 0, wrong = 0;
+      std::string why;
+      double worst = 0;
+      for (const OpCase& c : op->test_cases()) {
+        const Support s = v->supports(c, runtime.device());
+        if (!s) {
+          ++refused;
+          why = s.why;
+          continue;
+        }
+        const CheckResult r = check_variant(*op, *v, c, runtime);
+        for (const OutputError& e : r.errors) worst = std::max(worst, e.rel_l2 / e.limit.rel_l2);
+        r.ok ? ++passed : ++wrong;
+        if (!r.ok) fmt::print("  {}\n", r.problems.front());
+      }
+      fmt::print("{:<15} {:<18} {:>3} right, {} wrong, {} refused; largest error {:.0f} % of its limit{}\n", op->name, v->name,
+                 passed, wrong, refused, 100 * worst, why.empty() ? "" : " (" + why + ")");
+      std::fflush(stdout);
+      ok &= wrong == 0;
+    }
+  }
+  return ok ? 0 : 1;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Action& action) {
+  auto* c = app.add_subcommand("check", "does a layer compute what the real model computes? does every variant of an op?");
+  auto o = std::make_shared<Options>();
+  c->add_option("-m,--model", o->model, "model name, or path to a config.json or its folder");
+  c->add_option("--weights", o->weights, "safetensors file(s), an index file, or a folder");
+  c->add_option("--layer", o->layer, "number of the layer, from 0");
+  c->add_option("--io", o->io, "safetensors file with 'input' and 'output', f32 [batch, seq, hidden]");
+  c->add_option("--dtype", o->dtype, "f32 or bf16");
+  c->add_option("--device", o->device, "cpu or cuda:N");
+  c->add_option("--op", o->op, "check the variants of this op on its own test cases (without --model: all ops)");
+  c->add_option("--threads", o->threads, "number of CPU threads")->check(CLI::Range(1, 4096));
+  c->callback([o, &action] {
+    action = [o] {
+      const bool any = !o->model.empty() || !o->weights.empty() || !o->io.empty();
+      if (!any) return check_ops(*o);
+      if (o->model.empty() || o->weights.empty() || o->io.empty())
+        throw BadInput("check: --model, --weights and --io belong together");
+      return check_model(*o);
+    };
+  });
+}
+
+}  // namespace layercost

@@ -1,0 +1,173 @@
+// layercost run: measures and writes a result file.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "harness/cli/commands.h"
+#include "harness/cli/points.h"
+#include "harness/cli/price_record.h"
+#include "harness/cost/summary.h"
+#include "harness/measure/environment.h"
+#include "harness/report/report.h"
+#include "harness/result/result_io.h"
+
+namespace layercost {
+namespace {
+
+struct Options {
+  PointOptions points;
+  std::string device = "cpu", price, depths, out, resume;
+  std::int64_t rounds = 3;
+  double cell_s = Policy{}.cell_s;
+  int threads = 0;
+};
+
+std::string utc_now(const char* format = "{:%Y-%m-%dT%H:%M:%SZ}") {
+  return fmt::format(fmt::runtime(format), fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+}
+
+// One line that is overwritten on a terminal; elsewhere a plain line at most every ten seconds.
+class ProgressLine {
+ public:
+  void show(const std::string& what, double done) {
+    const double elapsed = now_s() - start_;
+    std::string left;
+    if (done > 0.02) left = fmt::format(", {} left", duration(elapsed / done * (1 - done)));
+    const std::string line = fmt::format("[{:3.0f} %{}] {}", 100 * done, left, what);
+    if (stderr_is_terminal()) {
+      fmt::print(stderr, "\r\x1b[K{}", line.substr(0, 110));
+    } else if (now_s() - last_ > 10) {
+      fmt::print(stderr, "{}\n", line);
+      last_ = now_s();
+    }
+    std::fflush(stderr);
+  }
+  void end() const {
+    if (stderr_is_terminal()) fmt::print(stderr, "\r\x1b[K");
+  }
+  static std::string duration(double s) {
+    return s < 90 ? fmt::format("{:.0f} s", s) : fmt::format("{:.0f} min {:.0f} s", std::floor(s / 60), std::fmod(s, 60));
+  }
+
+ private:
+  double start_ = now_s(), last_ = 0;
+};
+
+// A run that is resumed must be the same run on the same machine.
+void require_same(const ResultFile& planned, const ResultFile& old, const std::string& file) {
+  const auto refuse = [&](std::string_view what, const std::string& was, const std::string& is) {
+    throw BadInput(file, what, fmt::format("was '{}', is '{}' now; a resumed run must continue the same one", printable(was), printable(is)));
+  };
+  const auto same = [&](std::string_view what, const std::string& was, const std::string& is) {
+    if (was != is) refuse(what, was, is);
+  };
+  same("environment.device_name", old.environment.device_name, planned.environment.device_name);
+  same("environment.threads", std::to_string(old.environment.threads), std::to_string(planned.environment.threads));
+  same("environment.kernel", old.environment.kernel, planned.environment.kernel);
+  same("program_version", old.program_version, planned.program_version);
+  same("commit", old.commit, planned.commit);
+  same("points", std::to_string(old.points.size()), std::to_string(planned.points.size()));
+  for (std::size_t i = 0; i < planned.points.size(); ++i) {
+    const auto text = [](const PointRecord& p) {
+      return fmt::format("{} {} b={} c={} {} {}", p.model, p.phase, p.batch, p.context, p.weight_type, p.routing);
+    };
+    same(fmt::format("points[{}]", i), text(old.points[i]), text(planned.points[i]));
+  }
+}
+
+int run(const Options& o) {
+  const auto configs = configs_dir();
+  RunPlan plan;
+  Points points = make_points(o.points, configs);
+  plan.models = points.models;
+  plan.points = points.points;
+  plan.policy.rounds = o.rounds;
+  plan.policy.cell_s = o.cell_s;
+  if (!o.depths.empty()) plan.depths = parse_list("--depth", o.depths, 4096);
+
+  Runtime runtime(find_device(o.device, o.threads));
+  ResultFile result;
+  result.program_version = LAYERCOST_VERSION;
+  result.commit = LAYERCOST_COMMIT;
+  result.commit_dirty = LAYERCOST_DIRTY;
+  result.command = command_words();
+  result.started_at = utc_now();
+  result.suite = points.suite;
+  result.environment = describe_environment(runtime.device());
+  result.pairs = points.pairs;
+  if (!o.price.empty()) result.price = price_record(find_price(o.price, configs));
+  for (const ModelSpec& m : plan.models)
+    for (const std::string& note : m.notes) result.warnings.push_back({"model_note", m.name + ": " + note});
+  plan_result(plan, runtime.device(), result);
+  if (!o.resume.empty()) {
+    ResultFile old = read_result(o.resume);
+    require_same(result, old, o.resume);
+    old.price = result.price;
+    old.complete = false;
+    result = std::move(old);
+  }
+
+  const std::filesystem::path out =
+      !o.out.empty() ? o.out : !o.resume.empty() ? o.resume : utc_now("layercost-{:%Y%m%dT%H%M%SZ}.json");
+  const auto save = [&] {
+    result.finished_at = utc_now();
+    write_result(out, result, to_json(summarise(result)));
+  };
+  save();  // a path that cannot be written is an error now, not after an hour
+
+  install_signal_handlers();
+  ProgressLine progress;
+  double last_save = now_s();
+  RunEvents events;
+  events.progress = [&](const std::string& what, double done) { progress.show(what, done); };
+  events.changed = [&] {
+    if (now_s() - last_save < 2) return;  // the file is rewritten whole: not after every millisecond cell
+    save();
+    last_save = now_s();
+  };
+  bool stopped = false;
+  try {
+    measure_all(plan, runtime, result, events);
+    result.complete = true;
+  } catch (const Interrupted&) {
+    stopped = true;
+  }
+  progress.end();
+  save();
+
+  const std::vector<ResultFile> files = {result};
+  fmt::print("{}", find_report_format("table").render(files, {stdout_is_terminal()}));
+  std::fflush(stdout);
+  for (const Warning& w : result.warnings) fmt::print(stderr, "{}: {}\n", w.code, w.text);
+  fmt::print(stderr, "{} {}\n", stopped ? "stopped; what was measured is in" : "result:", out.string());
+  if (stopped) {
+    fmt::print(stderr, "to go on: layercost run ... --resume {}\n", out.string());
+    return 1;
+  }
+  for (const PointRecord& p : result.points)
+    for (const PartRecord& part : p.parts)
+      if (part.outcome == Outcome::wrong || part.outcome == Outcome::failed || part.outcome == Outcome::skipped) return 1;
+  return 0;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Action& action) {
+  auto* c = app.add_subcommand("run", "measure: what a token costs on this machine");
+  auto o = std::make_shared<Options>();
+  add_point_options(*c, o->points);
+  c->add_option("--device", o->device, "cpu or cuda:N");
+  c->add_option("--price", o->price, "USD per hour of this machine (2.50/h), a price id (layercost list prices), or a file");
+  c->add_option("--rounds", o->rounds, "interleaved rounds (default 3; 10 for a headline)")->check(CLI::Range(1, 1000));
+  c->add_option("--seconds", o->cell_s, "time for the samples of one layer at one point in one round (default 0.8)")->check(CLI::Range(0.01, 3600.0));
+  c->add_option("--depth", o->depths, "also measure stacks of these heights, e.g. 1,2,4,8");
+  c->add_option("--threads", o->threads, "number of CPU threads (default: all this process may use)")->check(CLI::Range(1, 4096));
+  c->add_option("-o,--output", o->out, "result file (default: layercost-<time>.json here)");
+  c->add_option("--resume", o->resume, "go on with a run that was stopped");
+  c->callback([o, &action] { action = [o] { return run(*o); }; });
+}
+
+}  // namespace layercost

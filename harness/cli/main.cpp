@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+
+#include "harness/cli/commands.h"
+#include "harness/measure/layer.h"
+#include "kernels/runtime/runtime.h"
+
+namespace layercost {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void on_signal(int signal) {
+  interrupted = signal;
+  std::signal(signal, SIG_DFL);  // a second one ends the program at once
+}
+
+}  // namespace
+
+std::filesystem::path configs_dir() {
+  if (const char* dir = std::getenv("LAYERCOST_CONFIGS")) return dir;
+  std::error_code ignored;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  if (const auto beside = program.parent_path() / "configs"; std::filesystem::is_directory(beside, ignored)) return beside;
+  return LAYERCOST_CONFIGS_DIR;
+}
+
+std::vector<std::string>& command_words() {
+  static std::vector<std::string> words;
+  return words;
+}
+
+void install_signal_handlers() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  set_interrupt_check([] {
+    if (interrupted != 0) throw Interrupted("stopped");
+  });
+}
+
+bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
+bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+
+std::vector<std::int64_t> parse_list(const std::string& option, const std::string& text, std::int64_t high) {
+  std::vector<std::int64_t> out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    std::int64_t v = 0;
+    const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, v);
+    if (error != std::errc() || stop != text.data() + end || v < 1 || v > high)
+      throw BadInput(fmt::format("{}: expected integers in 1..{} separated by commas, got '{}'", option, high, printable(text)));
+    out.push_back(v);
+    begin = end + 1;
+  }
+  return out;
+}
+
+int welcome() {
+  const DeviceInfo d = describe_cpu();
+  std::string isa = d.cpu.amx_bf16 ? "AMX bf16" : d.cpu.avx512_bf16 ? "AVX-512 bf16" : d.cpu.avx512 ? "AVX-512" : d.cpu.avx2 ? "AVX2" : "baseline";
+  fmt::print(
+      "layercost {}: real transformer layers on this machine, and what a token costs here\n\n"
+      "  this machine   {}, {} threads, {} ({:.0f} MB last-level cache)\n"
+      "  memory         {:.1f} GB, {:.1f} GB free\n",
+      LAYERCOST_VERSION, d.name, d.threads, isa, static_cast<double>(d.last_level_cache_bytes) / 1e6,
+      static_cast<double>(d.memory_bytes) / 1e9, static_cast<double>(d.available_bytes) / 1e9);
+  for (const DeviceListing& l : list_devices())
+    if (!l.why_not.empty()) fmt::print("  {:<14} {}\n", l.info.id, l.why_not);
+  fmt::print(
+      "\ntry\n"
+      "  layercost run --suite quick                      a dense and a mixture-of-experts model, three minutes\n"
+      "  layercost run -m qwen3-30b-a3b --price 0.10/h    what a token of one model costs here\n"
+      "  layercost plan -m qwen3-235b-a22b -b 64          what one would have to compute and hold, without running it\n\n"
+      "layercost --help lists all commands\n");
+  return 0;
+}
+
+}  // namespace layercost
+
+int main(int argc, char** argv) {
+  using namespace layercost;
+  CLI::App app("Runs real transformer layers on this machine and tells what a token costs here.", "layercost");
+  app.set_version_flag("--version", LAYERCOST_VERSION);
+  app.require_subcommand(0, 1);
+  Action action = welcome;
+  add_run(app, action);
+  add_check(app, action);
+  add_plan(app, action);
+  add_list(app, action);
+  add_report(app, action);
+  add_cost(app, action);
+  add_ops(app, action);
+  add_doctor(app, action);
+  // Everything behind `ops` belongs to the benchmark engine as well.
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    command_words().push_back(word.find('/') == std::string::npos || word.starts_with("-") ? word : std::filesystem::path(word).filename().string());
+  }
+  try {
+    app.parse(argc, argv);
+    return action();
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    std::vector<std::string> known;
+    for (const CLI::App* sub : app.get_subcommands({})) known.push_back(sub->get_name());
+    const CLI::App* used = app.get_subcommands().empty() ? &app : app.get_subcommands().front();
+    for (const CLI::Option* o : used->get_options())
+      for (const std::string& name : o->get_lnames()) known.push_back("--" + name);
+    std::string hint;
+    for (int i = 1; i < argc && hint.empty(); ++i) {
+      const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
+      if (std::find(known.begin(), known.end(), word) == known.end()) hint = did_you_mean(word, known);
+    }
+    fmt::print(stderr, "layercost: {}{}\n", printable(e.what(), 300), hint);
+    return 2;
+  } catch (const BadInput& e) {
+    fmt::print(stderr, "layercost: {}\n", e.what());
+    return 2;
+  } catch (const BadCase& e) {
+    fmt::print(stderr, "layercost: {}\n", e.what());
+    return 2;
+  } catch (const Interrupted&) {
+    fmt::print(stderr, "layercost: stopped\n");
+    return 1;
+  } catch (const OutOfMemory& e) {
+    fmt::print(stderr, "layercost: {}\n", e.what());
+    return 1;
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "layercost: out of memory\n");
+    return 1;
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "layercost: {}\n", e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/cli/points.h"
+
+#include <fmt/format.h>
+
+#include "harness/cli/commands.h"
+#include "harness/spec/suite_spec.h"
+
+namespace layercost {
+
+void add_point_options(CLI::App& c, PointOptions& o) {
+  c.add_option("-m,--model", o.models, "model name (layercost list models), or path to a config.json; may be given several times");
+  c.add_option("--suite", o.suite, "a suite (layercost list suites) or a file; other options below override its values");
+  c.add_option("--phase", o.phase, "prefill or decode (default: decode at every batch, prefill at batch 1)");
+  c.add_option("-b,--batch", o.batches, "batch sizes, e.g. 1,8,64 (default 1)");
+  c.add_option("-c,--context", o.contexts, "decode: tokens already cached; prefill: prompt length (default 1024)");
+  c.add_option("--dtype", o.dtype, "bf16 or f32 (default bf16)");
+  c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
+}
+
+Points make_points(const PointOptions& o, const std::filesystem::path& configs) {
+  constexpr std::int64_t kMaxBatch = 1 << 16, kMaxContext = std::int64_t{1} << 24;
+  Points out;
+  Suite suite;
+  std::vector<std::string> names = o.models;
+  if (!o.suite.empty()) {
+    suite = find_suite(o.suite, configs);
+    out.suite = suite.name;
+    if (names.empty()) names = suite.models;
+  }
+  if (names.empty()) throw BadInput("nothing to do: name a model (-m qwen3-4b) or a suite (--suite quick)");
+  for (const std::string& name : names) out.models.push_back(find_model(name, configs));
+
+  std::optional<Phase> only;
+  if (o.phase == "prefill") only = Phase::prefill;
+  else if (o.phase == "decode") only = Phase::decode;
+  else if (!o.phase.empty()) throw BadInput("--phase: expected prefill or decode, got '" + printable(o.phase) + "'");
+
+  const std::string dtype = !o.dtype.empty() ? o.dtype : !suite.dtype.empty() ? suite.dtype : "bf16";
+  if (dtype != "bf16" && dtype != "f32") throw BadInput("--dtype: expected bf16 or f32, got '" + printable(dtype) + "'");
+  const DType type = dtype_from(dtype);
+  const RoutingSpec routing = RoutingSpec::parse(!o.routing.empty() ? o.routing : !suite.routing.empty() ? suite.routing : "uniform");
+
+  struct Step {
+    Phase phase;
+    std::int64_t batch, context;
+  };
+  std::vector<Step> steps;
+  const bool from_suite = !o.suite.empty();
+  const auto list = [&](const char* option, const std::string& text, std::vector<std::int64_t> otherwise, std::int64_t high) {
+    return text.empty() ? otherwise : parse_list(option, text, high);
+  };
+  if (only != Phase::prefill)
+    for (std::int64_t c : list("-c", o.contexts, from_suite ? suite.decode.contexts : std::vector<std::int64_t>{1024}, kMaxContext))
+      for (std::int64_t b : list("-b", o.batches, from_suite ? suite.decode.batches : std::vector<std::int64_t>{1}, kMaxBatch))
+        steps.push_back({Phase::decode, b, c});
+  if (only != Phase::decode)
+    for (std::int64_t c : list("-c", o.contexts, from_suite ? suite.prefill.tokens : std::vector<std::int64_t>{1024}, kMaxContext))
+      for (std::int64_t b : only == Phase::prefill
+                                ? list("-b", o.batches, {from_suite ? suite.prefill.batch : 1}, kMaxBatch)
+                                : std::vector<std::int64_t>{from_suite ? suite.prefill.batch : 1})
+        steps.push_back({Phase::prefill, b, c});
+  if (steps.empty()) throw BadInput("nothing to do: the suite has no points of that phase");
+
+  for (std::size_t m = 0; m < out.models.size(); ++m)
+    for (const Step& step : steps) {
+      const std::int64_t most = out.models[m].max_position;
+      if (most > 0 && step.context > most)
+        throw BadInput(fmt::format("-c {}: {} has max_position_embeddings {}", step.context, out.models[m].name, most));
+      RunPoint p;
+      p.model = m;
+      p.scenario.phase = step.phase;
+      p.scenario.batch = step.batch;
+      p.scenario.context = step.context;
+      p.scenario.weight_type = p.scenario.activation_type = p.scenario.kv_type = type;
+      p.scenario.routing = routing;
+      out.points.push_back(p);
+    }
+
+  const auto has = [&](const std::string& name) {
+    return std::any_of(out.models.begin(), out.models.end(), [&](const ModelSpec& m) { return m.name == name; });
+  };
+  if (from_suite) {
+    for (const SuitePair& pair : suite.pairs) {
+      const std::string dense = find_model(pair.dense, configs).name, moe = find_model(pair.moe, configs).name;
+      if (has(dense) && has(moe)) out.pairs.push_back({dense, moe});
+    }
+  } else {
+    for (const ModelSpec& dense : out.models)
+      for (const ModelSpec& moe : out.models)
+        if (!dense.moe && moe.moe) out.pairs.push_back({dense.name, moe.name});
+  }
+  return out;
+}
+
+}  // namespace layercost

@@ -1,0 +1,28 @@
+// What:    from the words of the command line, or a suite, to models and points. Shared by run and plan.
+// Rules:   without --phase: decode for every batch, and prefill at batch 1. -c is the number of keys already cached for
+//          decode, the prompt length for prefill.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "harness/measure/run.h"
+
+namespace layercost {
+
+struct PointOptions {
+  std::vector<std::string> models;
+  std::string suite, phase, batches, contexts, dtype, routing;
+};
+
+struct Points {
+  std::vector<ModelSpec> models;
+  std::vector<RunPoint> points;
+  std::vector<PairRecord> pairs;
+  std::string suite;
+};
+
+void add_point_options(CLI::App&, PointOptions&);
+Points make_points(const PointOptions&, const std::filesystem::path& configs);
+
+}  // namespace layercost

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/measure/environment.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "kernels/shared/onednn.h"
+
+namespace layercost {
+namespace {
+
+std::string first_line(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+// "always [madvise] never" -> "madvise"
+std::string bracketed(const std::string& s) {
+  const auto a = s.find('['), b = s.find(']');
+  return a == std::string::npos || b == std::string::npos ? s : s.substr(a + 1, b - a - 1);
+}
+
+double own_cpu_s() {
+  rusage u{};
+  getrusage(RUSAGE_SELF, &u);
+  const auto s = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  return s(u.ru_utime) + s(u.ru_stime);
+}
+
+// user + nice + system + irq + softirq + steal over all CPUs; -1 if unreadable.
+double all_cpu_s() {
+  std::istringstream in(first_line("/proc/stat"));
+  std::string cpu;
+  double user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0;
+  if (!(in >> cpu >> user >> nice >> system >> idle >> iowait >> irq >> softirq)) return -1;
+  in >> steal;
+  return (user + nice + system + irq + softirq + steal) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+}  // namespace
+
+EnvironmentRecord describe_environment(const DeviceInfo& d) {
+  EnvironmentRecord e;
+  e.device_id = d.id;
+  e.device_name = d.name;
+  e.target = to_string(d.target);
+  e.threads = d.threads;
+  e.memory_bytes = static_cast<double>(d.memory_bytes);
+  e.available_bytes = static_cast<double>(d.available_bytes);
+  e.last_level_cache_bytes = static_cast<double>(d.last_level_cache_bytes);
+  e.last_level_cache_source = d.last_level_cache_source;
+  if (d.cpu.avx2) e.features.push_back("avx2");
+  if (d.cpu.avx512) e.features.push_back("avx512");
+  if (d.cpu.avx512_bf16) e.features.push_back("avx512_bf16");
+  if (d.cpu.amx_bf16) e.features.push_back("amx_bf16");
+  utsname u{};
+  if (uname(&u) == 0) e.kernel = fmt::format("{} {} {}", u.sysname, u.release, u.machine);
+  std::ifstream os("/etc/os-release");
+  for (std::string line; std::getline(os, line);)
+    if (line.starts_with("PRETTY_NAME=\"")) e.operating_system = line.substr(13, line.size() - 14);
+#if defined(__VERSION__)
+#if defined(__clang__)
+  e.compiler = __VERSION__;
+#else
+  e.compiler = std::string("gcc ") + __VERSION__;
+#endif
+#endif
+#ifdef NDEBUG
+  e.build_type = "release";
+#else
+  e.build_type = "debug";
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+  e.build_type += " address-sanitizer";
+#endif
+  e.huge_pages = bracketed(first_line("/sys/kernel/mm/transparent_hugepage/enabled"));
+  if (const std::string g = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"); !g.empty()) e.governor = g;
+  double load = 0;
+  if (std::istringstream(first_line("/proc/loadavg")) >> load) e.load_average = load;
+  if (const std::string v = onednn_version(); !v.empty()) e.libraries["oneDNN"] = v;
+  return e;
+}
+
+void NeighbourMeter::start() {
+  all_s_ = all_cpu_s();
+  own_s_ = own_cpu_s();
+  at_s_ = now_s();
+}
+
+std::optional<double> NeighbourMeter::busy_cpus() const {
+  const double all = all_cpu_s(), wall = now_s() - at_s_;
+  if (all < 0 || all_s_ < 0 || wall <= 0) return std::nullopt;
+  return std::max(0.0, (all - all_s_ - (own_cpu_s() - own_s_)) / wall);
+}
+
+}  // namespace layercost

@@ -1,0 +1,24 @@
+// What:    what the machine was while measuring. From /proc, /sys, the compiler and the libraries.
+// Left out: host name, user name, paths, environment variables, addresses (TRUST X13).
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "harness/result/record.h"
+#include "kernels/runtime/runtime.h"
+
+namespace layercost {
+
+EnvironmentRecord describe_environment(const DeviceInfo&);
+
+// CPU time that others used, in CPUs, between two readings: all busy and stolen time less this process's own.
+class NeighbourMeter {
+ public:
+  void start();
+  // Mean number of CPUs kept busy by others since start(); nullopt where /proc/stat does not say.
+  std::optional<double> busy_cpus() const;
+
+ private:
+  double all_s_ = 0, own_s_ = 0, at_s_ = 0;
+};
+
+}  // namespace layercost

@@ -1,0 +1,44 @@
+// What:    what this machine can do, measured by fixed probes beside the samples.
+//          Bandwidth roof: reading a buffer of 4 x the last-level cache on all threads; each probe reads the next window of
+//          512 MiB of it (or all, if it is smaller), so that every byte was last touched 4 x the cache ago.
+//          Compute roof: the best rate that any variant of `linear` reaches on 256 x 5120 x 25600 in the weight type; the
+//          fastest variant is found once and is the probe from then on.
+// Units:   bytes/s, flops/s.
+// Cost:    a bandwidth probe takes 512 MiB / bandwidth (10 ms at 50 GB/s), a compute probe 67 GFLOP / rate (0.1 s at 670 GFLOP/s).
+//          On a machine where it takes more than kSlowProbe_s, the compute probe runs once per round instead of around
+//          every sample.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "harness/result/record.h"
+#include "kernels/contract/op.h"
+
+namespace layercost {
+
+class RoofProbe {
+ public:
+  static constexpr double kSlowProbe_s = 0.25;
+
+  RoofProbe(DType weight_type, Runtime& runtime);
+  ~RoofProbe();
+  Roofs measure();        // both; the compute roof may be the last one measured, see kSlowProbe_s
+  void start_round();     // makes the next measure() probe the compute roof in any case
+  const std::string& compute_variant() const { return variant_; }
+
+ private:
+  double measure_read();
+  double measure_compute();
+  std::size_t window_ = 0, at_ = 0;
+  Buffer buffer_;
+  OwnedTensor x_, y_;
+  std::shared_ptr<const Weight> weight_;
+  std::unique_ptr<Invocation> product_;
+  std::string variant_;
+  double compute_s_ = 0;  // of the last compute probe
+  bool due_ = true;
+};
+
+}  // namespace layercost

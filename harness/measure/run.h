@@ -1,0 +1,63 @@
+// What:    measures. Walks rounds x models x kinds of layer x points, builds the stacks, checks them, samples them, and fills
+//          in a ResultFile whose points were all planned beforehand.
+// Round:   fresh allocations, fresh weights, rotated order of models and points; every case once per round, so that cases
+//          are interleaved over the whole run (TRUST S1, S3; a fresh process per round comes later).
+// Sample:  as many passes over the stack as take at least 500 us; roofs probed before and after; time of one layer =
+//          section / (passes x layers). The timed section holds the passes and nothing else (with several passes in one section:
+//          and the copy of the next pass's expert ids, at most tokens x top_k x 4 bytes).
+// Check:   every layer of the first round, and the first one of later rounds, before timing; the last layer again on the output of
+//          the last timed pass. A part that fails has no time.
+// Cells:   each (round, part, point) gets Policy::cell_s of samples, at least min_samples.
+// Errors:  what goes wrong in one part ends that part (wrong, out_of_memory, failed); the others go on. Interrupted ends
+//          the run; what was measured stays.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/plan/layer_plan.h"
+#include "harness/result/record.h"
+#include "kernels/runtime/runtime.h"
+
+namespace layercost {
+
+struct Policy {
+  std::int64_t rounds = 3;
+  double cell_s = 0.8;             // time for the samples of one part of one point in one round
+  std::int64_t min_samples = 3;
+  std::int64_t max_samples = 30;
+  double section_min_s = 500e-6;   // T4
+  double memory_fraction = 0.85;   // of what is available, for stacks
+  std::uint64_t seed = 20250919;
+  std::int64_t rows_checked = 4;   // per layer, plus what covering the experts takes
+};
+
+struct RunPoint {
+  std::size_t model = 0;           // index into RunPlan::models
+  Scenario scenario;
+};
+
+struct RunPlan {
+  std::vector<ModelSpec> models;
+  std::vector<RunPoint> points;
+  std::vector<std::int64_t> depths;  // --depth: stacks of these heights at every point's first kind of layer
+  Policy policy;
+};
+
+struct RunEvents {
+  // One line about what is being done, and how much of the run is behind us (0..1).
+  std::function<void(const std::string& what, double done)> progress;
+  // After every part that was measured or given up: the file so far is worth writing.
+  std::function<void()> changed;
+};
+
+// Points and parts of the result in the order of the plan, all `skipped`; memory filled in.
+void plan_result(const RunPlan&, const DeviceInfo&, ResultFile&);
+// Measures everything that is not yet measured in `result` (made by plan_result, or read from a file to resume).
+// Throws Interrupted; everything else ends up in the result.
+void measure_all(const RunPlan&, Runtime&, ResultFile&, const RunEvents&);
+
+}  // namespace layercost

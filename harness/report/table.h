@@ -1,0 +1,21 @@
+// What:    the table that the terminal shows: machine, price and limits on top, one block per phase and context with the
+//          layer kinds on the left and the whole model on the right, then promised / possible / paid, then what the words
+//          mean. At most 100 columns wide; wide tables are not wrapped by terminals in a readable way.
+// Shapes:  a model has one line per part; the right side of its second line and further ones holds notes (does not fit,
+//          labels, reasons), wrapped.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "harness/report/report.h"
+#include "harness/result/record.h"
+
+namespace layercost {
+
+inline constexpr std::size_t kTableWidth = 100;
+
+std::string render_table(std::span<const ResultFile> files, const ReportOptions& options);
+
+}  // namespace layercost

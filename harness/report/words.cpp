@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/report/words.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "harness/report/text.h"
+#include "harness/result/labels.h"
+
+namespace layercost {
+namespace {
+
+std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (part.empty()) continue;
+    if (!text.empty()) text += separator;
+    text += part;
+  }
+  return text;
+}
+
+const ModelRecord* find_model(const ResultFile& file, const std::string& name) {
+  const auto found = std::find_if(file.models.begin(), file.models.end(), [&](const ModelRecord& m) { return m.name == name; });
+  return found == file.models.end() ? nullptr : &*found;
+}
+
+std::string facts_of(const ResultFile& file, const ModelRow& row) {
+  std::vector<std::string> parts;
+  if (const ModelRecord* model = find_model(file, row.model)) {
+    const auto total = static_cast<double>(model->parameters_total), active = static_cast<double>(model->parameters_active);
+    if (model->experts) {
+      parts.push_back(fmt::format("{} parameters, {} active", count_text(total), count_text(active)));
+      if (model->top_k) parts.push_back(fmt::format("{} of {} experts", *model->top_k, *model->experts));
+    } else {
+      parts.push_back(fmt::format("{} parameters", count_text(total)));
+    }
+  }
+  if (!row.routing.empty()) parts.push_back(plain(row.routing, 40) + " routing");
+  return joined(parts, " · ");
+}
+
+bool same_block(const ModelRow& a, const ModelRow& b) {
+  return a.phase == b.phase && a.context == b.context && a.weight_type == b.weight_type &&
+         a.activation_type == b.activation_type && a.kv_type == b.kv_type && a.device == b.device;
+}
+
+Block start_block(const ModelRow& row) {
+  Block block;
+  block.phase = row.phase;
+  std::vector<std::string> about;
+  if (row.phase == "decode") {
+    block.title = "DECODE";
+    about = {"one new token for each sequence", fmt::format("{} tokens cached", row.context)};
+  } else {
+    block.title = "PREFILL";
+    about = {"the prompt, up to the first token", fmt::format("{} prompt tokens", row.context)};
+  }
+  const std::string weights = plain(row.weight_type, 20), inputs = plain(row.activation_type, 20), kv = plain(row.kv_type, 20);
+  about.push_back(weights == inputs && weights == kv ? weights
+                                                     : fmt::format("{} weights, {} activations, {} KV", weights, inputs, kv));
+  block.about = joined(about, " · ");
+  return block;
+}
+
+std::string shown(Label label) { return std::string(text_of(label).shown); }
+
+bool uses_label(const Summary& summary, Label label) {
+  return std::any_of(summary.models.begin(), summary.models.end(), [&](const ModelRow& row) {
+    return std::find(row.labels.begin(), row.labels.end(), label) != row.labels.end();
+  });
+}
+
+template <typename Other>
+bool same_pair(const TradeoffRow& a, const Other& b) {
+  return a.dense == b.dense && a.moe == b.moe && a.weight_type == b.weight_type && a.routing == b.routing;
+}
+
+std::string crossover_sentence(const Crossover& c) {
+  const std::string where = fmt::format("{} at context {}", plain(c.phase, 20), c.context);
+  switch (c.kind) {
+    case CrossoverKind::between:
+      return fmt::format("crossover in {}: from batch {} on the MoE is no longer cheaper (measured: {} and {})", where,
+                         digits(*c.batch, 2), c.below, c.above);
+    case CrossoverKind::from_smallest:
+      return fmt::format("crossover in {}: the MoE is not cheaper at batch {}, the smallest measured", where, c.below);
+    case CrossoverKind::not_reached:
+      return fmt::format("crossover in {}: not within the measured batches, {} to {}", where, c.below, c.above);
+  }
+  return "";
+}
+
+}  // namespace
+
+std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary) {
+  std::vector<NamedText> lines;
+  const EnvironmentRecord& machine = file.environment;
+  std::vector<std::string> libraries;
+  for (const auto& [name, version] : machine.libraries) libraries.push_back(plain(name, 30) + " " + plain(version, 30));
+  lines.push_back({"machine", joined({plain(machine.device_name), machine.threads > 0 ? fmt::format("{} threads", machine.threads) : "",
+                                      machine.memory_bytes > 0 ? gigabytes_text(machine.memory_bytes) : "", joined(libraries, ", ")},
+                                     " · ")});
+  lines.push_back({"run", joined({"layercost " + plain(file.program_version, 30) +
+                                      (file.commit.empty() ? "" : " (" + plain(file.commit.substr(0, 12)) + (file.commit_dirty ? ", changed)" : ")")),
+                                  plain(file.started_at, 30), file.suite.empty() ? "" : "suite " + plain(file.suite, 40),
+                                  file.complete ? "" : "INCOMPLETE: the run was cut short"},
+                                 " · ")});
+  if (file.price) {
+    lines.push_back({"price", joined({fmt::format("{:.4g} USD per hour", file.price->usd_per_h), plain(file.price->id, 60),
+                                      plain(file.price->label, 200), file.price->stale ? "STALE: older than 90 days" : ""},
+                                     " · ")});
+  } else {
+    lines.push_back({"price", "none, so there is no money below; give one with --price 2.50/h or --price ID"});
+  }
+  for (const RoofRow& roof : summary.roofs) {
+    lines.push_back({"limits", fmt::format("reads {} GB/s (mostly {} to {}) · {} GFLOP/s in {} · probed beside every sample",
+                                           digits(roof.read_bytes_per_s / 1e9), digits(roof.read_low_bytes_per_s / 1e9),
+                                           digits(roof.read_high_bytes_per_s / 1e9), digits(roof.flops_per_s / 1e9),
+                                           plain(roof.weight_type, 20))});
+  }
+  std::vector<std::string> state, counts;
+  std::int64_t fewest = INT64_MAX, most = 0;
+  for (const ModelRow& row : summary.models) {
+    for (const PartRow& part : row.parts) {
+      if (!part.time_s) continue;
+      fewest = std::min(fewest, part.rounds);
+      most = std::max(most, part.rounds);
+    }
+  }
+  for (const Label label : summary.common_labels) state.push_back(shown(label));
+  for (const auto& [outcome, count] : summary.outcomes) counts.push_back(fmt::format("{} {}", count, text_of(outcome).shown));
+  state.push_back(counts.size() == 1 && summary.outcomes.contains(Outcome::measured) ? "everything planned was measured"
+                                                                                    : joined(counts, ", "));
+  if (most > 0) state.push_back(fewest == most ? fmt::format("{} rounds", most) : fmt::format("{} to {} rounds", fewest, most));
+  lines.push_back({"state", joined(state, " · ")});
+  return lines;
+}
+
+std::vector<NamedText> legend(const ResultFile& file, const Summary& summary) {
+  std::vector<NamedText> lines;
+  const bool timed = std::any_of(summary.models.begin(), summary.models.end(), [](const ModelRow& row) {
+    return row.time_s || std::any_of(row.parts.begin(), row.parts.end(), [](const PartRow& part) { return part.time_s.has_value(); });
+  });
+  if (timed) {
+    lines.push_back({"possible", "share of what this machine can do: the bytes that must be read and the arithmetic that must be "
+                                 "done, at the limits probed beside each sample, one operation after the other."});
+    lines.push_back({"composed", "layers times their count, plus the head. A floor: no scheduler, sampling, network or waiting."});
+    lines.push_back({"±", "95 % interval from the rounds, each with fresh memory and weights. Money has the same."});
+  }
+  if (timed && file.price) {
+    lines.push_back({"$ per Mtok", "US dollars for a million tokens, if every hour paid for is spent on this. In: prompt tokens "
+                                   "(prefill). Out: new tokens (decode)."});
+  }
+  if (std::any_of(summary.models.begin(), summary.models.end(), [](const ModelRow& row) { return !row.note.empty(); })) {
+    lines.push_back({"hypothetical", "the layers were measured, but the whole model needs more memory than this device has."});
+  }
+  if (!summary.tradeoffs.empty()) {
+    lines.push_back({"promised", "active parameters of the dense model / of the MoE."});
+    lines.push_back({"possible ×", "the same ratio for the time that the machine's limits allow."});
+    lines.push_back({"paid", "measured time of the dense model / of the MoE, with its 95 % interval."});
+  }
+  for (const LabelText& row : label_texts()) {
+    if (uses_label(summary, row.label)) {
+      lines.push_back({std::string(row.shown), std::string(row.meaning) + " " + std::string(row.advice)});
+    }
+  }
+  for (const OutcomeText& row : outcome_texts()) {
+    if (row.outcome != Outcome::measured && summary.outcomes.contains(row.outcome)) {
+      lines.push_back({std::string(row.shown), std::string(row.meaning) + " " + std::string(row.advice)});
+    }
+  }
+  for (const Warning& warning : file.warnings) lines.push_back({"warning", plain(warning.text)});
+  return lines;
+}
+
+std::vector<Block> blocks(const ResultFile& file, const Summary& summary) {
+  std::vector<Block> result;
+  std::vector<const ModelRow*> first;  // of each block
+  for (const ModelRow& row : summary.models) {
+    std::size_t b = 0;
+    while (b < first.size() && !same_block(*first[b], row)) ++b;
+    if (b == first.size()) {
+      result.push_back(start_block(row));
+      first.push_back(&row);
+    }
+    std::vector<ModelGroup>& groups = result[b].models;
+    const auto same = std::find_if(groups.begin(), groups.end(), [&](const ModelGroup& group) {
+      return group.rows.front()->model == row.model && group.rows.front()->routing == row.routing;
+    });
+    if (same != groups.end()) {
+      same->rows.push_back(&row);
+    } else {
+      groups.push_back({plain(row.model, 80), facts_of(file, row), {&row}});
+    }
+  }
+  return result;
+}
+
+std::vector<std::string> notes(const ModelRow& row, const Summary& summary) {
+  std::vector<std::string> result;
+  if (!row.why.empty()) result.push_back(plain(row.why));
+  if (!row.note.empty()) result.push_back(row.note);
+  if (row.fits && !*row.fits) {
+    result.push_back(fmt::format("needs {}, has {}", gigabytes_text(row.memory_required_bytes), gigabytes_text(row.device_bytes)));
+  } else if (row.fits && row.time_s) {
+    result.push_back(fmt::format("fits: {} of {}", gigabytes_text(row.memory_required_bytes), gigabytes_text(row.device_bytes)));
+  }
+  std::string labels;
+  for (const Label label : row.labels) {
+    if (std::find(summary.common_labels.begin(), summary.common_labels.end(), label) != summary.common_labels.end()) continue;
+    labels += (labels.empty() ? "" : ", ") + shown(label);
+  }
+  if (!labels.empty()) result.push_back(labels);
+  return result;
+}
+
+std::vector<PairGroup> pair_groups(const Summary& summary) {
+  std::vector<PairGroup> groups;
+  for (const TradeoffRow& row : summary.tradeoffs) {
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const PairGroup& g) { return same_pair(*g.rows.front(), row); });
+    if (group == groups.end()) {
+      group = groups.insert(groups.end(), {plain(row.dense, 80), plain(row.moe, 80), "", {}, {}});
+      group->about = joined({plain(row.weight_type, 20), row.routing.empty() ? "" : plain(row.routing, 40) + " routing"}, " · ");
+    }
+    group->rows.push_back(&row);
+  }
+  for (PairGroup& group : groups) {
+    for (const Crossover& crossover : summary.crossovers) {
+      if (same_pair(*group.rows.front(), crossover)) group.crossovers.push_back(crossover_sentence(crossover));
+    }
+  }
+  return groups;
+}
+
+}  // namespace layercost

@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/result/result_io.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cfloat>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <vector>
+
+#include "harness/result/atomic_file.h"
+#include "harness/result/labels.h"
+#include "harness/spec/json_reader.h"
+#include "kernels/core/error.h"
+
+namespace layercost {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr std::size_t kMaxChars = 4096, kMaxItems = 1'000'000;
+// A list of 4 M numbers is 60 MB of text and 64 MB of tree; 4 M samples are more than any run has.
+constexpr JsonLimits kLimits{kResultMaxBytes, 16, 4'000'000};
+constexpr std::int64_t kMaxInt = std::int64_t{1} << 53;  // what every JSON reader keeps exactly
+
+struct Numbers {
+  double low, high;
+};
+constexpr Numbers kAny{-DBL_MAX, DBL_MAX}, kZeroUp{0, DBL_MAX}, kPositive{DBL_MIN, DBL_MAX};
+struct Integers {
+  std::int64_t low, high;
+};
+constexpr Integers kCount{0, kMaxInt}, kOneUp{1, kMaxInt};
+
+// ---- The one list of fields, for both directions. A visitor is called as v(name, member[, range]); `unsure` marks a
+// figure that may be NaN. A new member of record.h is a new line here and in the schema.
+
+template <typename V> void fields(V& v, Roofs& r) {
+  v("read_bytes_per_s", r.read_bytes_per_s, kZeroUp);
+  v("flops_per_s", r.flops_per_s, kZeroUp);
+}
+template <typename V> void fields(V& v, Sample& s) {
+  v("time_s", s.time_s, kPositive);
+  v("section_s", s.section_s, kPositive);
+  v("passes", s.passes, kOneUp);
+  v("roofs_before", s.roofs_before);
+  v("roofs_after", s.roofs_after);
+  v("distinct_experts", s.distinct_experts, kZeroUp);
+}
+template <typename V> void fields(V& v, Round& r) {
+  v("index", r.index, kCount);
+  v("samples", r.samples);
+}
+template <typename V> void fields(V& v, OpRecord& o) {
+  v("component", o.component);
+  v("case_text", o.case_text);
+  v("variant", o.variant);
+  v("provider", o.provider);
+  v("chosen", o.chosen);
+  v("flops", o.flops, kZeroUp);
+  v("bytes", o.bytes, kZeroUp);
+  v("bytes_per_distinct_expert", o.bytes_per_distinct_expert, kZeroUp);
+  v("time_s", o.time_s, kPositive);
+}
+template <typename V> void fields(V& v, Verdict& d) {
+  v("ok", d.ok);
+  v("why", d.why);
+  v.unsure("rel_l2", d.rel_l2);
+  v.unsure("worst_row", d.worst_row);
+  v.unsure("gain", d.gain);
+  v("rel_l2_limit", d.rel_l2_limit, kZeroUp);
+  v("worst_row_limit", d.worst_row_limit, kZeroUp);
+  v("gain_limit", d.gain_limit, kZeroUp);
+  v("rows_checked", d.rows_checked, kCount);
+  v("rows", d.rows, kCount);
+  v("experts_checked", d.experts_checked, kCount);
+  v("checks", d.checks, kCount);
+}
+template <typename V> void fields(V& v, RoutingRecord& r) {
+  v("name", r.name);
+  v("seed", r.seed);
+  v("experts", r.experts, kOneUp);
+  v("top_k", r.top_k, kOneUp);
+  v("draws", r.draws, kCount);
+  v("histogram", r.histogram, kCount);
+  v("distinct_experts", r.distinct_experts, kZeroUp);
+  v("imbalance", r.imbalance, kZeroUp);
+  v("hash", r.hash);
+}
+template <typename V> void fields(V& v, StackRecord& s) {
+  v("layers", s.layers, kOneUp);
+  v("reuse_distance_bytes", s.reuse_distance_bytes, kZeroUp);
+  v("last_level_cache_bytes", s.last_level_cache_bytes, kZeroUp);
+  v("weight_bytes", s.weight_bytes, kZeroUp);
+}
+template <typename V> void fields(V& v, PartRecord& p) {
+  v("kind", p.kind);
+  v("count", p.count, kOneUp);
+  v("outcome", p.outcome);
+  v("why", p.why);
+  v("need_bytes", p.need_bytes);
+  v("have_bytes", p.have_bytes);
+  v("verdict", p.verdict);
+  v("stack", p.stack);
+  v("routing", p.routing);
+  v("ops", p.ops);
+  v("rounds", p.rounds);
+  v("labels", p.labels);
+}
+template <typename V> void fields(V& v, MemoryRecord& m) {
+  v("weight_bytes", m.weight_bytes, kZeroUp);
+  v("kv_bytes", m.kv_bytes, kZeroUp);
+  v("activation_bytes", m.activation_bytes, kZeroUp);
+  v("device_bytes", m.device_bytes, kZeroUp);
+  v("largest_batch", m.largest_batch, kOneUp);
+}
+template <typename V> void fields(V& v, PointRecord& p) {
+  v("model", p.model);
+  v("phase", p.phase);
+  v("batch", p.batch, kOneUp);
+  v("context", p.context, kCount);
+  v("tokens", p.tokens, kOneUp);
+  v("weight_type", p.weight_type);
+  v("activation_type", p.activation_type);
+  v("kv_type", p.kv_type);
+  v("device", p.device);
+  v("routing", p.routing);
+  v("memory", p.memory);
+  v("parts", p.parts);
+}
+template <typename V> void fields(V& v, DepthRecord& d) {
+  v("model", d.model);
+  v("kind", d.kind);
+  v("phase", d.phase);
+  v("batch", d.batch, kOneUp);
+  v("context", d.context, kCount);
+  v("depths", d.depths, kOneUp);
+  v("time_s", d.time_s, kPositive);
+}
+template <typename V> void fields(V& v, ModelRecord& m) {
+  v("name", m.name);
+  v("id", m.id);
+  v("model_type", m.model_type);
+  v("parameters_total", m.parameters_total, kCount);
+  v("parameters_active", m.parameters_active, kCount);
+  v("layers", m.layers, kCount);
+  v("hidden", m.hidden, kCount);
+  v("vocab", m.vocab, kCount);
+  v("experts", m.experts, kOneUp);
+  v("top_k", m.top_k, kOneUp);
+}
+template <typename V> void fields(V& v, PairRecord& p) {
+  v("dense", p.dense);
+  v("moe", p.moe);
+}
+template <typename V> void fields(V& v, PriceRecord& p) {
+  v("id", p.id);
+  v("label", p.label);
+  v.decimal("usd_per_h", p.usd_per_h);
+  v("source", p.source);
+  v("retrieved_at", p.retrieved_at);
+  v("model", p.model);
+  v("stale", p.stale);
+}
+template <typename V> void fields(V& v, EnvironmentRecord& e) {
+  v("device_id", e.device_id);
+  v("device_name", e.device_name);
+  v("target", e.target);
+  v("threads", e.threads, Integers{0, 1 << 20});
+  v("memory_bytes", e.memory_bytes, kZeroUp);
+  v("available_bytes", e.available_bytes, kZeroUp);
+  v("last_level_cache_bytes", e.last_level_cache_bytes, kZeroUp);
+  v("last_level_cache_source", e.last_level_cache_source);
+  v("features", e.features);
+  v("kernel", e.kernel);
+  v("operating_system", e.operating_system);
+  v("compiler", e.compiler);
+  v("build_type", e.build_type);
+  v("huge_pages", e.huge_pages);
+  v("governor", e.governor);
+  v("load_average", e.load_average, kZeroUp);
+  v("libraries", e.libraries);
+}
+template <typename V> void fields(V& v, Warning& w) {
+  v("code", w.code);
+  v("text", w.text);
+}
+template <typename V> void fields(V& v, ResultFile& f) {
+  v("schema_version", f.schema_version);
+  v("program_version", f.program_version);
+  v("commit", f.commit);
+  v("commit_dirty", f.commit_dirty);
+  v("command", f.command);
+  v("started_at", f.started_at);
+  v("finished_at", f.finished_at);
+  v("complete", f.complete);
+  v("suite", f.suite);
+  v("environment", f.environment);
+  v("price", f.price);
+  v("models", f.models);
+  v("pairs", f.pairs);
+  v("points", f.points);
+  v("depths", f.depths);
+  v("warnings", f.warnings);
+}
+
+std::string shortest(double value) {
+  char buffer[64];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value);
+  return std::string(buffer, end.ptr);
+}
+
+std::string safe(const std::string& text) { return printable(text, kMaxChars - 3); }  // 3: "..." where it was cut
+
+// ---- Out
+
+class Writer {
+ public:
+  explicit Writer(std::string place) : place_(std::move(place)) {}
+  OrderedJson take() { return std::move(object_); }
+
+  void operator()(const char* name, const std::string& value) { object_[name] = safe(value); }
+  void operator()(const char* name, bool value) { object_[name] = value; }
+  void operator()(const char* name, Outcome value) { object_[name] = std::string(to_string(value)); }
+  void operator()(const char* name, std::uint64_t value) { object_[name] = fmt::format("{}", value); }
+  void operator()(const char* name, double value, Numbers range) { object_[name] = checked(name, value, range); }
+  void operator()(const char* name, std::int64_t value, Integers range) { object_[name] = checked(name, value, range); }
+  void operator()(const char* name, int value, Integers range) { object_[name] = checked(name, std::int64_t{value}, range); }
+  void operator()(const char* name, const std::optional<std::uint64_t>& value) {
+    if (value && *value > static_cast<std::uint64_t>(kMaxInt)) fail(name, fmt::format("{} is beyond 2^53", *value));
+    if (value) object_[name] = *value;
+  }
+  void operator()(const char* name, const std::optional<std::string>& value) {
+    if (value) (*this)(name, *value);
+  }
+  template <typename T, typename Range> void operator()(const char* name, const std::optional<T>& value, Range range) {
+    if (value) (*this)(name, *value, range);
+  }
+  template <typename T, typename Range> void operator()(const char* name, const std::vector<T>& values, Range range) {
+    OrderedJson list = OrderedJson::array();
+    for (const T value : values) list.push_back(checked(name, value, range));
+    object_[name] = std::move(list);
+  }
+  void operator()(const char* name, const std::vector<std::string>& values) {
+    OrderedJson list = OrderedJson::array();
+    for (const std::string& value : values) list.push_back(safe(value));
+    object_[name] = std::move(list);
+  }
+  void operator()(const char* name, const std::vector<Label>& values) {
+    OrderedJson list = OrderedJson::array();
+    for (const Label value : values) list.push_back(std::string(to_string(value)));
+    object_[name] = std::move(list);
+  }
+  void operator()(const char* name, const std::map<std::string, std::string>& values) {
+    OrderedJson map = OrderedJson::object();
+    for (const auto& [key, value] : values) map[printable(key)] = safe(value);
+    object_[name] = std::move(map);
+  }
+  template <typename T> void operator()(const char* name, const T& record) { object_[name] = write(record, inside(name)); }
+  template <typename T> void operator()(const char* name, const std::optional<T>& record) {
+    if (record) object_[name] = write(*record, inside(name));
+  }
+  template <typename T> void operator()(const char* name, const std::vector<T>& records) {
+    OrderedJson list = OrderedJson::array();
+    for (const T& record : records) list.push_back(write(record, fmt::format("{}[{}]", inside(name), list.size())));
+    object_[name] = std::move(list);
+  }
+  void unsure(const char* name, double value) {
+    if (std::isfinite(value)) object_[name] = value;
+  }
+  void decimal(const char* name, double value) { object_[name] = shortest(checked(name, value, kPositive)); }
+
+  template <typename T> static OrderedJson write(const T& record, const std::string& place) {
+    Writer writer(place);
+    fields(writer, const_cast<T&>(record));  // the list of fields serves both directions; this one only reads
+    return writer.take();
+  }
+
+ private:
+  std::string inside(const char* name) const { return place_.empty() ? name : place_ + "." + name; }
+  [[noreturn]] void fail(const char* name, const std::string& message) const {
+    throw std::logic_error(fmt::format("result: {}: {}; nothing was written", inside(name), message));
+  }
+  double checked(const char* name, double value, Numbers range) const {
+    if (!std::isfinite(value)) fail(name, "is NaN or infinite");
+    if (value < range.low || value > range.high) fail(name, fmt::format("{} is out of range", value));
+    return value;
+  }
+  std::int64_t checked(const char* name, std::int64_t value, Integers range) const {
+    if (value < range.low || value > range.high) fail(name, fmt::format("{} is outside {}..{}", value, range.low, range.high));
+    return value;
+  }
+
+  std::string place_;
+  OrderedJson object_ = OrderedJson::object();
+};
+
+// ---- In
+
+class Reader {
+ public:
+  explicit Reader(const JsonNode& node) : node_(node) {}
+  void refuse_other_keys() const {
+    for (const std::string& key : node_.keys()) {
+      if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
+        node_.fail(key, fmt::format("unknown key{}", did_you_mean(key, known_)));
+      }
+    }
+  }
+  void allow(const char* name) { known_.push_back(name); }
+
+  void operator()(const char* name, std::string& value) { value = at(name).as_string(kMaxChars); }
+  void operator()(const char* name, bool& value) { value = at(name).as_bool(); }
+  void operator()(const char* name, Outcome& value) { value = word(at(name), outcome_texts()).outcome; }
+  void operator()(const char* name, std::uint64_t& value) {
+    const JsonNode node = at(name);
+    const std::string text = node.as_string(20);
+    const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (text.empty() || end.ec != std::errc() || end.ptr != text.data() + text.size()) {
+      node.fail(fmt::format("expected an integer of at most 64 bits, as text, got {}", node.described()));
+    }
+  }
+  void operator()(const char* name, double& value, Numbers range) { value = at(name).as_number(range.low, range.high); }
+  void operator()(const char* name, std::int64_t& value, Integers range) { value = at(name).as_int(range.low, range.high); }
+  void operator()(const char* name, int& value, Integers range) { value = static_cast<int>(at(name).as_int(range.low, range.high)); }
+  void operator()(const char* name, std::optional<std::uint64_t>& value) {
+    if (const auto node = find(name)) value = static_cast<std::uint64_t>(node->as_int(0, kMaxInt));
+  }
+  void operator()(const char* name, std::optional<std::string>& value) {
+    if (const auto node = find(name)) value = node->as_string(kMaxChars);
+  }
+  void operator()(const char* name, std::optional<double>& value, Numbers range) {
+    if (const auto node = find(name)) value = node->as_number(range.low, range.high);
+  }
+  void operator()(const char* name, std::optional<std::int64_t>& value, Integers range) {
+    if (const auto node = find(name)) value = node->as_int(range.low, range.high);
+  }
+  void operator()(const char* name, std::vector<std::int64_t>& values, Integers range) {
+    for (const JsonNode& node : at(name).as_list(0, kMaxItems)) values.push_back(node.as_int(range.low, range.high));
+  }
+  void operator()(const char* name, std::vector<double>& values, Numbers range) {
+    for (const JsonNode& node : at(name).as_list(0, kMaxItems)) values.push_back(node.as_number(range.low, range.high));
+  }
+  void operator()(const char* name, std::vector<std::string>& values) {
+    for (const JsonNode& node : at(name).as_list(0, kMaxItems)) values.push_back(node.as_string(kMaxChars));
+  }
+  void operator()(const char* name, std::vector<Label>& values) {
+    for (const JsonNode& node : at(name).as_list(0, label_texts().size())) values.push_back(word(node, label_texts()).label);
+  }
+  void operator()(const char* name, std::map<std::string, std::string>& values) {
+    const JsonNode node = at(name);
+    for (const std::string& key : node.keys()) {
+      if (printable(key) != key) node.fail("expected keys of at most 80 characters without control characters");
+      values[key] = node.get_string(key, kMaxChars);
+    }
+  }
+  template <typename T> void operator()(const char* name, T& record) { record = read<T>(at(name)); }
+  template <typename T> void operator()(const char* name, std::optional<T>& record) {
+    if (const auto node = find(name)) record = read<T>(*node);
+  }
+  template <typename T> void operator()(const char* name, std::vector<T>& records) {
+    for (const JsonNode& node : at(name).as_list(0, kMaxItems)) records.push_back(read<T>(node));
+  }
+  void unsure(const char* name, double& value) {
+    const auto node = find(name);
+    value = node ? node->as_number(kAny.low, kAny.high) : std::numeric_limits<double>::quiet_NaN();
+  }
+  void decimal(const char* name, double& value) {
+    const JsonNode node = at(name);
+    const std::string text = node.as_string(40);
+    const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (end.ec != std::errc() || end.ptr != text.data() + text.size() || !(value >= DBL_MIN && value <= DBL_MAX)) {
+      node.fail(fmt::format("expected a positive decimal as text, such as \"2.5\", got {}", node.described()));
+    }
+  }
+
+  template <typename T> static T read(const JsonNode& node) {
+    T record;
+    Reader reader(node);
+    fields(reader, record);
+    reader.refuse_other_keys();
+    return record;
+  }
+
+ private:
+  JsonNode at(const char* name) {
+    known_.push_back(name);
+    return node_.at(name);
+  }
+  std::optional<JsonNode> find(const char* name) {
+    known_.push_back(name);
+    if (!node_.has(name)) return std::nullopt;
+    if (node_.at(name).is_null()) node_.fail(name, "null; what is missing has no key");
+    return node_.at(name);
+  }
+  template <typename Row> static const Row& word(const JsonNode& node, std::span<const Row> rows) {
+    const std::string text = node.as_string(40);
+    std::vector<std::string> names;
+    for (const Row& row : rows) {
+      if (row.name == text) return row;
+      names.emplace_back(row.name);
+    }
+    node.fail(fmt::format("unknown word {}{}", node.described(), did_you_mean(text, names)));
+  }
+
+  const JsonNode& node_;
+  std::vector<std::string> known_;
+};
+
+// ---- What record.h rules out and types cannot
+
+struct Problem {
+  std::string place, message;
+};
+
+std::optional<Problem> problem_of(const PartRecord& part, const std::string& place) {
+  const bool has_samples =
+      std::any_of(part.rounds.begin(), part.rounds.end(), [](const Round& round) { return !round.samples.empty(); });
+  if (part.outcome == Outcome::measured) {
+    if (!part.verdict || !part.verdict->ok) return Problem{place, "measured, but without a passed check: no time without a verdict"};
+    if (!has_samples) return Problem{place, "measured, but without samples"};
+  }
+  if (part.outcome == Outcome::wrong && has_samples) return Problem{place, "wrong, but with samples: no time is kept for a wrong output"};
+  if (part.verdict && part.verdict->ok) {
+    const Verdict& verdict = *part.verdict;
+    if (!std::isfinite(verdict.rel_l2) || !std::isfinite(verdict.worst_row) || !std::isfinite(verdict.gain)) {
+      return Problem{place + ".verdict", "passed, but with figures missing"};
+    }
+  }
+  std::set<std::int64_t> indices;
+  for (const Round& round : part.rounds) {
+    if (!indices.insert(round.index).second) return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
+  }
+  if (part.routing && static_cast<std::int64_t>(part.routing->histogram.size()) != part.routing->experts) {
+    return Problem{place + ".routing.histogram", fmt::format("has {} entries for {} experts", part.routing->histogram.size(),
+                                                             part.routing->experts)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const ResultFile& file) {
+  std::set<std::string> models, points;
+  for (std::size_t i = 0; i < file.models.size(); ++i) {
+    if (!models.insert(file.models[i].name).second) return Problem{fmt::format("models[{}].name", i), "appears twice"};
+  }
+  for (std::size_t i = 0; i < file.pairs.size(); ++i) {
+    for (const std::string* name : {&file.pairs[i].dense, &file.pairs[i].moe}) {
+      if (!models.contains(*name)) return Problem{fmt::format("pairs[{}]", i), fmt::format("'{}' is not in models", printable(*name))};
+    }
+  }
+  for (std::size_t i = 0; i < file.points.size(); ++i) {
+    const PointRecord& point = file.points[i];
+    const std::string place = fmt::format("points[{}]", i);
+    if (point.phase != "decode" && point.phase != "prefill") {
+      return Problem{place + ".phase", fmt::format("expected \"decode\" or \"prefill\", got \"{}\"", printable(point.phase))};
+    }
+    if (!models.contains(point.model)) return Problem{place + ".model", fmt::format("'{}' is not in models", printable(point.model))};
+    std::string key = fmt::format("{} {} {} {}", point.phase, point.batch, point.context, point.tokens);
+    for (const std::string* text : {&point.model, &point.weight_type, &point.activation_type, &point.kv_type, &point.device, &point.routing}) {
+      key += "\n" + *text;  // no text holds a line break
+    }
+    if (!points.insert(key).second) return Problem{place, "the same point appears twice"};
+    std::set<std::string> kinds;
+    for (std::size_t p = 0; p < point.parts.size(); ++p) {
+      const std::string part_place = fmt::format("{}.parts[{}]", place, p);
+      if (!kinds.insert(point.parts[p].kind).second) return Problem{part_place + ".kind", "the same kind appears twice"};
+      if (auto problem = problem_of(point.parts[p], part_place)) return problem;
+    }
+  }
+  for (std::size_t i = 0; i < file.depths.size(); ++i) {
+    if (file.depths[i].depths.size() != file.depths[i].time_s.size()) {
+      return Problem{fmt::format("depths[{}]", i), fmt::format("{} depths and {} times", file.depths[i].depths.size(), file.depths[i].time_s.size())};
+    }
+  }
+  return std::nullopt;
+}
+
+void refuse_foreign_version(const JsonNode& node) {
+  const std::string text = node.get_string("schema_version", 40);
+  int numbers[3] = {};
+  const char* at = text.data();
+  const char* const end = text.data() + text.size();
+  bool good = true;
+  for (int i = 0; i < 3 && good; ++i) {
+    const auto parsed = std::from_chars(at, end, numbers[i]);
+    good = parsed.ec == std::errc() && parsed.ptr != at && numbers[i] >= 0 && (i == 2 ? parsed.ptr == end : parsed.ptr != end && *parsed.ptr == '.');
+    at = parsed.ptr + (i < 2 && good ? 1 : 0);
+  }
+  if (!good) node.fail("schema_version", fmt::format("expected a version such as \"{}\", got \"{}\"", kSchemaVersion, printable(text)));
+  if (numbers[0] != 1 || numbers[1] > 0) {
+    node.fail("schema_version", fmt::format("the file follows schema {}, this program reads {} and older 1.x; use a matching layercost",
+                                            printable(text), kSchemaVersion));
+  }
+}
+
+// nlohmann/json writes NaN as null without a word.
+void refuse_not_finite(const nlohmann::json& value, const std::string& place) {
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) {
+    throw std::logic_error(fmt::format("result: {}: is NaN or infinite; nothing was written", place));
+  }
+  if (value.is_object()) {
+    for (const auto& [key, item] : value.items()) refuse_not_finite(item, place + "." + key);
+  } else if (value.is_array()) {
+    for (std::size_t i = 0; i < value.size(); ++i) refuse_not_finite(value[i], fmt::format("{}[{}]", place, i));
+  }
+}
+
+// One sample, one op, one row on a line, so that files can be read and compared line by line; larger things and lists of
+// rows are broken up.
+void print(std::string& out, const OrderedJson& value, std::size_t indent) {
+  constexpr std::size_t kLine = 420;  // a sample with six doubles of 17 digits has 300 characters
+  const bool container = value.is_structured() && !value.empty();
+  const bool list_of_rows = value.is_array() && container && value.front().is_structured();
+  std::string line = value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+  if (!container || (indent > 0 && !list_of_rows && line.size() <= kLine)) {
+    out += line;
+    return;
+  }
+  const bool object = value.is_object();
+  out += object ? "{" : "[";
+  bool first = true;
+  for (const auto& item : value.items()) {
+    out += first ? "\n" : ",\n";
+    first = false;
+    out.append(indent + 1, ' ');
+    if (object) out += OrderedJson(item.key()).dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + ": ";
+    print(out, item.value(), indent + 1);
+  }
+  out += "\n" + std::string(indent, ' ') + (object ? "}" : "]");
+}
+
+}  // namespace
+
+std::string result_to_text(const ResultFile& file, const nlohmann::json& summary) {
+  if (const auto problem = problem_of(file)) {
+    throw std::logic_error(fmt::format("result: {}: {}; nothing was written", problem->place, problem->message));
+  }
+  OrderedJson root = Writer::write(file, "");
+  if (!summary.is_null()) {
+    refuse_not_finite(summary, "summary");
+    root["summary"] = summary;
+  }
+  std::string text;
+  print(text, root, 0);
+  text += "\n";
+  if (text.size() > kResultMaxBytes) {
+    throw std::runtime_error(fmt::format("the result has {} bytes, more than the {} that can be read back", text.size(), kResultMaxBytes));
+  }
+  return text;
+}
+
+ResultFile result_from_text(std::string file_name, std::string_view text) {
+  const JsonNode root = parse_json(std::move(file_name), text, kLimits);
+  refuse_foreign_version(root);
+  ResultFile file;
+  Reader reader(root);
+  fields(reader, file);
+  reader.allow("summary");
+  reader.refuse_other_keys();
+  if (root.has("summary") && !root.at("summary").is_object()) root.fail("summary", "expected an object");
+  if (const auto problem = problem_of(file)) throw BadInput(root.file(), problem->place, problem->message);
+  return file;
+}
+
+void write_result(const std::filesystem::path& path, const ResultFile& file, const nlohmann::json& summary) {
+  write_file_atomically(path, result_to_text(file, summary));
+}
+
+ResultFile read_result(const std::filesystem::path& path) {
+  return result_from_text(path.string(), read_file_bytes(path, kResultMaxBytes));
+}
+
+}  // namespace layercost

@@ -1,0 +1,91 @@
+// Tasks are pieces of a row, so that one token of a wide layer still occupies all threads.
+// SPDX-License-Identifier: Apache-2.0
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/glu/glu_highway_rows.cpp"
+#include "kernels/shared/simd.h"
+//
+#include <hwy/foreach_target.h>
+//
+#include <hwy/contrib/math/math-inl.h>
+
+#include <algorithm>
+
+#include "glu_variants.h"
+#include "kernels/contract/dispatch.h"
+#include "kernels/shared/simd-inl.h"
+
+#ifndef LAYERCOST_GLU_PIECES
+#define LAYERCOST_GLU_PIECES
+namespace layercost {
+namespace {
+// y[0 .. n) = silu(gate) * up.
+using PieceFunction = void (*)(const void* gate, const void* up, std::int64_t n, void* y);
+}  // namespace
+}  // namespace layercost
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace layercost {
+namespace HWY_NAMESPACE {
+namespace {
+
+HWY_INLINE V silu_times(V gate, V up) {
+  const F32 d;
+  // Highway's Exp is defined up to 104; from 88 on the quotient is below 1e-36 of the gate either way.
+  const V e = hn::Exp(d, hn::Min(hn::Neg(gate), hn::Set(d, 88.0f)));
+  return hn::Mul(hn::Div(gate, hn::Add(hn::Set(d, 1.0f), e)), up);
+}
+
+template <class X, class Y>
+void piece(const void* gate_data, const void* up_data, std::int64_t n, void* y_data) {
+  const X *gate = static_cast<const X*>(gate_data), *up = static_cast<const X*>(up_data);
+  Y* y = static_cast<Y*>(y_data);
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(silu_times(load(gate + i), load(up + i)), y + i);
+  if (i < n) store_n(silu_times(load_n(gate + i, n - i), load_n(up + i, n - i)), y + i, n - i);
+}
+
+PieceFunction piece_function(DType x, DType y) {
+  return dispatch_float(x, [&]<class X>(X*) {
+    return dispatch_float(y, [&]<class Y>(Y*) { return PieceFunction(piece<X, Y>); });
+  });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace layercost
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace layercost {
+namespace {
+
+HWY_EXPORT(piece_function);
+
+Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  constexpr std::int64_t kPiece = 2048;
+  const std::int64_t tokens = c.axis("tokens"), n = c.axis("ffn_hidden");
+  const Tensor x = t.tensor("x"), y = t.tensor("y");
+  const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype);
+  const bool parallel = tokens * n >= kSimdParallelElements;
+  return invocation(
+      [=] {
+#pragma omp parallel for schedule(static) collapse(2) if (parallel)
+        for (std::int64_t token = 0; token < tokens; ++token)
+          for (std::int64_t begin = 0; begin < n; begin += kPiece) {
+            const std::byte* gate = x.as<std::byte>() + (token * 2 * n + begin) * size_of(x.dtype);
+            piece(gate, gate + n * size_of(x.dtype), std::min(kPiece, n - begin),
+                  y.as<std::byte>() + (token * n + begin) * size_of(y.dtype));
+          }
+      },
+      simd_target());
+}
+
+}  // namespace
+
+const Variant glu_highway_rows{"highway_rows", Target::cpu, "layercost", supports, prepare};
+
+}  // namespace layercost
+#endif

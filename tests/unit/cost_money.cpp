@@ -1,0 +1,122 @@
+// Golden values of TRUST 7.2: worked there from published numbers, not from this code.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "harness/cost/metrics.h"
+#include "harness/cost/summary.h"
+#include "harness/cost/token_cost.h"
+#include "kernels/core/error.h"
+#include "tests/unit/result_fixture.h"
+
+namespace layercost {
+namespace {
+
+TEST(TokenCost, TwoDollarsAnHourAtAThousandTokensASecond) {
+  EXPECT_NEAR(usd_per_mtok(2, 1000), 0.55555555555555556, 1e-12);
+  EXPECT_NEAR(usd_per_mtok(2, 1000, 0.5), 1.1111111111111111, 1e-12);  // half of the hours idle: twice the cost
+}
+
+TEST(TokenCost, EnergyPerToken) { EXPECT_NEAR(energy_usd_per_mtok(0.5, 0.10, 1.3), 0.0180555555555556, 1e-12); }
+
+// TC-01: DeepSeek's published day: 608e9 tokens in at 73.7k/s per node, 168e9 out at 14.8k/s, 16 USD per node and hour.
+TEST(TokenCost, DeepSeekGoldenIdentity) {
+  const ServiceCost cost = cost_of({16, 608e9, 168e9, 73.7e3, 14.8e3});
+  EXPECT_NEAR(cost.hours, 5444.7, 0.1);
+  EXPECT_NEAR(cost.hours, 226.75 * 24, 0.001 * 226.75 * 24);
+  EXPECT_NEAR(cost.input_usd_per_mtok, 0.06030, 0.000005);
+  EXPECT_NEAR(cost.output_usd_per_mtok, 0.30030, 0.000005);
+  EXPECT_NEAR(cost.blended_usd_per_mtok, 0.11226, 0.000005);
+  EXPECT_NEAR(cost.all_on_output_usd_per_mtok, 0.51855, 0.000005);
+}
+
+// TC-03
+TEST(TokenCost, InputAndOutputAddUpToTheBill) {
+  std::mt19937_64 generator(1);
+  std::uniform_real_distribution<double> exponent(-3, 9);
+  const auto any = [&] { return std::pow(10, exponent(generator)); };
+  for (int i = 0; i < 100'000; ++i) {
+    const Service service{any(), any(), any(), any(), any(), 0.6};
+    const ServiceCost cost = cost_of(service);
+    const double parts = cost.input_usd_per_mtok * service.input_tokens / 1e6 + cost.output_usd_per_mtok * service.output_tokens / 1e6;
+    const double blended = cost.blended_usd_per_mtok * (service.input_tokens + service.output_tokens) / 1e6;
+    ASSERT_NEAR(parts / cost.usd, 1, 1e-12);
+    ASSERT_NEAR(blended / cost.usd, 1, 1e-12);
+    ASSERT_NEAR(cost.usd / (service.usd_per_h * cost.hours), 1, 1e-12);
+  }
+}
+
+// TC-07
+TEST(TokenCost, FallsWithRateAndUtilisationAndRisesWithPrice) {
+  EXPECT_LT(usd_per_mtok(2, 1001), usd_per_mtok(2, 1000));
+  EXPECT_LT(usd_per_mtok(2, 1000, 0.61), usd_per_mtok(2, 1000, 0.6));
+  EXPECT_GT(usd_per_mtok(2.01, 1000), usd_per_mtok(2, 1000));
+}
+
+// TC-04, TC-08: what is missing costs nothing known, never nothing.
+TEST(TokenCost, NoPriceMeansNoCost) {
+  EXPECT_FALSE(usd_per_mtok(std::optional<PriceRecord>{}, 1000.0));
+  EXPECT_FALSE(usd_per_mtok(std::optional<PriceRecord>{}, Interval{1, 2}, 1));
+  PriceRecord price;
+  price.usd_per_h = 2;
+  EXPECT_FALSE(usd_per_mtok(price, std::optional<double>{}));
+  EXPECT_FALSE(usd_per_mtok(price, std::optional<Interval>{}, 1));
+  ResultFile file = fixture::result_file();
+  file.price.reset();
+  const Summary summary = summarise(file);
+  for (const ModelRow& row : summary.models) {
+    EXPECT_FALSE(row.usd_per_mtok);
+    EXPECT_FALSE(row.usd_per_mtok_interval);
+    for (const PartRow& part : row.parts) EXPECT_FALSE(part.usd_per_mtok);
+  }
+}
+
+TEST(TokenCost, RefusesPricesAndRatesThatAreNone) {
+  for (const double bad : {0.0, -1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    EXPECT_THROW(usd_per_mtok(bad, 1000), BadInput) << bad;
+    EXPECT_THROW(usd_per_mtok(2, bad), BadInput) << bad;
+    EXPECT_THROW(usd_per_mtok(2, 1000, bad), BadInput) << bad;
+  }
+  EXPECT_THROW(usd_per_mtok(2, 1000, 1.01), BadInput);
+}
+
+// TC-12
+TEST(TokenCost, IntervalOfCostIsThatOfTimeTimesPrice) {
+  PriceRecord price;
+  price.usd_per_h = 7.2;  // 0.002 USD/s
+  const auto interval = usd_per_mtok(price, Interval{0.9, 1.1}, 500);
+  ASSERT_TRUE(interval);
+  EXPECT_NEAR(interval->low, 0.9 * 0.002 / 500 * 1e6, 1e-9);
+  EXPECT_NEAR(interval->high, 1.1 * 0.002 / 500 * 1e6, 1e-9);
+  EXPECT_EQ(usd_per_mtok(price, Interval{-1, 1.1}, 500)->low, 0);
+}
+
+TEST(TokenCost, OfTheFixtureAsWorkedByHand) {
+  const Summary summary = summarise(fixture::result_file());
+  // 0.72 USD/h = 0.0002 USD/s; step time / tokens * 1e6.
+  const double expected[] = {0.2625 * 200, 0.1125 * 200, 0.272 * 200 / 8, 0.336 * 200 / 8, 10.5 * 200 / 512, 5.5 * 200 / 512};
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(*summary.models[i].usd_per_mtok, expected[i], 1e-9) << i;
+  // A layer's row costs one layer.
+  EXPECT_NEAR(*summary.models[0].parts[0].usd_per_mtok, 0.0625 * 200, 1e-9);
+  // mean 0.0625, s = 0.00125: half width 4.302653 * 0.00125 / sqrt(3) = 0.0031051721 s.
+  EXPECT_NEAR(summary.models[0].parts[0].usd_per_mtok_interval->high, (0.0625 + 0.0031051721) * 200, 1e-6);
+  EXPECT_NEAR(summary.models[0].parts[0].time_interval->low, 0.0625 - 0.0031051721, 1e-9);
+}
+
+TEST(Metrics, NamesAreUniqueAndEndInTheirUnit) {
+  for (const Metric& metric : kMetrics) {
+    EXPECT_EQ(find_metric(metric.name), &metric) << metric.name;
+    EXPECT_FALSE(metric.meaning.empty()) << metric.name;
+    if (metric.unit == "s") EXPECT_TRUE(metric.name.ends_with("_s")) << metric.name;
+    if (metric.unit == "bytes") EXPECT_TRUE(metric.name.ends_with("_bytes")) << metric.name;
+    if (metric.unit == "bytes/s") EXPECT_TRUE(metric.name.ends_with("_bytes_per_s")) << metric.name;
+    if (metric.unit == "USD") EXPECT_NE(metric.name.find("usd"), std::string_view::npos) << metric.name;
+  }
+  EXPECT_EQ(find_metric("time"), nullptr);
+}
+
+}  // namespace
+}  // namespace layercost

@@ -1,0 +1,138 @@
+// What:    a result file with round numbers, for the tests of result/, cost/ and report/: a dense model and a
+//          mixture-of-experts model on one machine, 3 rounds of 5 samples, decode at batches 1 and 8, prefill at batch 1.
+//          The times are chosen so that the expected values in the tests can be worked by hand:
+//            every probe says 20 GB/s and 500 GFLOP/s
+//            round r of a part takes time * (1, 1.02, 0.98)[r]; inside a round samples are 1 and 1 -/+ 1 and 2 %
+//            so the headline of a part is `time`, and a sample's probes are the same for all
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "harness/result/record.h"
+
+namespace layercost::fixture {
+
+inline constexpr Roofs kRoofs{20e9, 500e9};
+inline constexpr std::array kRoundFactor = {1.0, 1.02, 0.98};
+inline constexpr std::array kSampleFactor = {1.02, 1.0, 0.98, 1.01, 0.99};
+
+inline std::vector<Round> rounds(double time_s, std::optional<double> distinct = {}) {
+  std::vector<Round> result;
+  for (std::size_t r = 0; r < kRoundFactor.size(); ++r) {
+    Round round;
+    round.index = static_cast<std::int64_t>(r);
+    for (const double factor : kSampleFactor) {
+      Sample sample;
+      sample.time_s = time_s * kRoundFactor[r] * factor;
+      sample.passes = 2;
+      sample.section_s = sample.time_s * 2 * 3;  // 2 passes over a stack of 3 layers
+      sample.roofs_before = sample.roofs_after = kRoofs;
+      sample.distinct_experts = distinct;
+      round.samples.push_back(sample);
+    }
+    result.push_back(round);
+  }
+  return result;
+}
+
+inline OpRecord op(std::string component, double flops, double bytes, double bytes_per_expert = 0) {
+  OpRecord record;
+  record.component = component;
+  record.case_text = component + ":m=1";
+  record.variant = "onednn_best";
+  record.provider = "oneDNN 2.6.3";
+  record.flops = flops;
+  record.bytes = bytes;
+  record.bytes_per_distinct_expert = bytes_per_expert;
+  return record;
+}
+
+inline PartRecord part(std::string kind, std::int64_t count, double time_s, std::vector<OpRecord> ops,
+                       std::optional<double> distinct = {}) {
+  PartRecord record;
+  record.kind = kind;
+  record.count = count;
+  record.outcome = Outcome::measured;
+  record.verdict = Verdict{true, "", 1.5e-3, 4e-3, 2e-5, 1e-2, 3e-2, 5e-4, 8, 8, {}, 2};
+  record.stack = StackRecord{3, 3e9, 32e6, 3e9};
+  if (distinct) {
+    record.routing = RoutingRecord{"uniform", 18446744073709551615u, 4, 2, 30, {15, 14, 16, 15}, *distinct, 1.25, "00ff"};
+  }
+  record.ops = std::move(ops);
+  record.rounds = rounds(time_s, distinct);
+  record.labels = {Label::preliminary};
+  return record;
+}
+
+inline PointRecord point(std::string model, std::string phase, std::int64_t batch, std::vector<PartRecord> parts) {
+  PointRecord record;
+  record.model = model;
+  record.phase = phase;
+  record.batch = batch;
+  record.context = phase == "decode" ? 4096 : 512;
+  record.tokens = phase == "decode" ? batch : batch * record.context;
+  record.weight_type = record.activation_type = record.kv_type = "bf16";
+  record.device = "cpu";
+  record.routing = model == "tiny-moe" ? "uniform" : "";
+  record.memory = MemoryRecord{4e9, 1e9, 0.5e9, 16e9, 12};
+  if (model == "tiny-moe") record.memory = MemoryRecord{20e9, 1e9, 0.5e9, 16e9, {}};
+  record.parts = std::move(parts);
+  return record;
+}
+
+// Per layer at batch 1, dense: attention 0.1 GB, mlp 0.9 GB -> 1 GB / 20 GB/s = 50 ms possible.
+//              moe: attention 0.1 GB, experts 0.1 GB for each of 2 distinct ones -> 0.3 GB -> 15 ms possible.
+//              head: 0.2 GB -> 10 ms possible.
+inline ResultFile result_file() {
+  ResultFile file;
+  file.program_version = "0.1.0";
+  file.commit = "0123456789abcdef";
+  file.command = {"layercost", "run", "--suite", "tradeoff"};
+  file.started_at = "2026-01-02T03:04:05Z";
+  file.finished_at = "2026-01-02T03:14:05Z";
+  file.complete = true;
+  file.suite = "tradeoff";
+  file.environment.device_id = "cpu";
+  file.environment.device_name = "Example CPU 9000";
+  file.environment.target = "cpu";
+  file.environment.threads = 8;
+  file.environment.memory_bytes = 16e9;
+  file.environment.available_bytes = 15e9;
+  file.environment.last_level_cache_bytes = 32e6;
+  file.environment.last_level_cache_source = "sysfs";
+  file.environment.features = {"avx2", "avx512_bf16"};
+  file.environment.kernel = "6.1.0";
+  file.environment.operating_system = "Debian GNU/Linux 12";
+  file.environment.compiler = "GCC 12.2.0";
+  file.environment.build_type = "Release";
+  file.environment.huge_pages = "madvise";
+  file.environment.governor = "performance";
+  file.environment.load_average = 0.25;
+  file.environment.libraries = {{"oneDNN", "2.6.3"}};
+  file.price = PriceRecord{"example-owned-workstation", "an example, not your machine", 0.72, "made up for a test",
+                           "2026-01-01", "owned", false};
+  file.models = {{"tiny-dense", "Example/Tiny-Dense", "llama", 4'000'000'000, 4'000'000'000, 4, 1024, 32000, {}, {}},
+                 {"tiny-moe", "Example/Tiny-MoE", "mixtral", 10'000'000'000, 1'000'000'000, 4, 1024, 32000, 4, 2}};
+  file.pairs = {{"tiny-dense", "tiny-moe"}};
+  const auto dense = [](double time_s, double scale) {
+    return part("dense", 4, time_s, {op("attention", 0.2e9 * scale, 0.1e9), op("mlp", 1.8e9 * scale, 0.9e9)});
+  };
+  const auto moe = [](double time_s, double scale, double distinct) {
+    return part("moe", 4, time_s, {op("attention", 0.2e9 * scale, 0.1e9), op("experts", 0.4e9 * scale, 0, 0.1e9)}, distinct);
+  };
+  const auto head = [](double time_s, double scale) { return part("head", 1, time_s, {op("lm head", 0.4e9 * scale, 0.2e9)}); };
+  file.points = {
+      point("tiny-dense", "decode", 1, {dense(0.0625, 1), head(0.0125, 1)}),
+      point("tiny-moe", "decode", 1, {moe(0.025, 1, 2), head(0.0125, 1)}),
+      point("tiny-dense", "decode", 8, {dense(0.064, 8), head(0.016, 8)}),
+      point("tiny-moe", "decode", 8, {moe(0.08, 8, 4), head(0.016, 8)}),
+      point("tiny-dense", "prefill", 1, {dense(2.5, 512), head(0.5, 512)}),
+      point("tiny-moe", "prefill", 1, {moe(1.25, 512, 4), head(0.5, 512)}),
+  };
+  return file;
+}
+
+}  // namespace layercost::fixture
