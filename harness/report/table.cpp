@@ -29,13 +29,13 @@ class Paint {
   bool on_;
 };
 
-constexpr std::size_t kBatch = 5, kTime = 7, kSpread = 6, kPossible = 8, kModelTime = 9, kRate = 8, kMoney = 8;
+constexpr std::size_t kTime = 7, kSpread = 6, kPossible = 8, kModelTime = 9, kRate = 8, kMoney = 8;
 constexpr std::size_t kLayersMin = 12, kLayersMax = 24;
 
 struct Columns {
-  std::size_t layers = kLayersMin;
+  std::size_t batch = 5, layers = kLayersMin;
   bool money = false;
-  std::size_t left() const { return 1 + kBatch + 2 + layers + 2 + kTime + 1 + kSpread + 1 + kPossible; }
+  std::size_t left() const { return 1 + batch + 2 + layers + 2 + kTime + 1 + kSpread + 1 + kPossible; }
   std::size_t right() const { return kModelTime + 1 + kSpread + 1 + kPossible + 1 + kRate + (money ? 1 + kMoney : 0); }
   std::size_t all() const { return left() + 3 + right(); }
 };
@@ -57,6 +57,7 @@ Columns columns_for(const std::vector<Block>& all, bool money) {
   for (const Block& block : all) {
     for (const ModelGroup& group : block.models) {
       for (const ModelRow* row : group.rows) {
+        columns.batch = std::max(columns.batch, std::to_string(row->batch).size());
         for (const PartRow& part : row->parts) columns.layers = std::max(columns.layers, display_width(layers_text(part)));
       }
     }
@@ -68,7 +69,7 @@ Columns columns_for(const std::vector<Block>& all, bool money) {
 
 std::string left_cells(const std::string& batch, const std::string& layers, const std::string& time, const std::string& spread,
                        const std::string& possible, const Columns& c) {
-  return fmt::format(" {}  {}  {} {} {}", pad_left(batch, kBatch), pad_right(shorten(layers, c.layers), c.layers),
+  return fmt::format(" {}  {}  {} {} {}", pad_left(batch, c.batch), pad_right(shorten(layers, c.layers), c.layers),
                      pad_left(time, kTime), pad_left(spread, kSpread), pad_left(possible, kPossible));
 }
 
@@ -125,7 +126,7 @@ void print_row(std::string& out, const ModelRow& row, const Summary& summary, co
       const std::string state(text_of(part.outcome).shown);
       const std::size_t cells = kTime + 1 + kSpread + 1 + kPossible;
       const bool alarming = part.outcome == Outcome::wrong || part.outcome == Outcome::failed;
-      left = fmt::format(" {}  {}  {}", pad_left(batch, kBatch), pad_right(shorten(layers_text(part), c.layers), c.layers),
+      left = fmt::format(" {}  {}  {}", pad_left(batch, c.batch), pad_right(shorten(layers_text(part), c.layers), c.layers),
                          alarming ? paint.alarm(pad_left(state, cells)) : paint.caution(pad_left(state, cells)));
     }
     std::string beside;
@@ -148,7 +149,7 @@ void print_block(std::string& out, const Block& block, const Summary& summary, c
   const auto head = [&](const std::string& left, const std::string& right) {
     print_line(out, paint.faint(left) + paint.faint(" │ ") + paint.faint(right));
   };
-  head(pad_left("one layer", 1 + kBatch + 2 + c.layers + 2 + kTime) + pad_left("% of", 1 + kSpread + 1 + kPossible),
+  head(pad_left("one layer", 1 + c.batch + 2 + c.layers + 2 + kTime) + pad_left("% of", 1 + kSpread + 1 + kPossible),
        pad_right("whole model", kModelTime + 1 + kSpread + 1) + pad_left("% of", kPossible) + pad_left("", 1 + kRate) +
            (c.money ? pad_left("$ per", 1 + kMoney) : ""));
   head(left_cells("batch", "layers", "time", "±", "possible", c),
@@ -163,7 +164,7 @@ void print_block(std::string& out, const Block& block, const Summary& summary, c
 
 // Promised is the whole bar: what is paid, what the software loses (up to possible), what the hardware loses.
 std::string bar(const TradeoffRow& row, const Paint& paint) {
-  constexpr std::size_t kBar = 15;
+  constexpr std::size_t kBar = 14;
   if (!row.promised || !row.possible || !row.paid) return "";
   const auto cells = [&](double ratio) {
     return static_cast<std::size_t>(std::lround(std::clamp(ratio / *row.promised, 0.0, 1.0) * static_cast<double>(kBar)));
@@ -179,8 +180,8 @@ void print_tradeoffs(std::string& out, const Summary& summary, const Paint& pain
   const auto cells = [&](const std::string& phase, const std::string& batch, const std::string& context,
                          const std::string& promised, const std::string& possible, const std::string& paid,
                          const std::string& interval, const std::string& verdict) {
-    return fmt::format("   {} {} {} {} {} {}  {} {}  ", pad_right(shorten(phase, 8), 8), pad_left(batch, 5), pad_left(context, 8),
-                       pad_left(promised, 9), pad_left(possible, 9), pad_left(paid, 7), pad_right(interval, 14),
+    return fmt::format("   {} {} {} {} {} {}  {} {}  ", pad_right(shorten(phase, 8), 8), pad_left(shorten(batch, 6), 6), pad_left(shorten(context, 8), 8),
+                       pad_left(promised, 9), pad_left(possible, 9), pad_left(paid, 7), pad_right(shorten(interval, 14), 14),
                        pad_right(verdict, 12));
   };
   print_line(out, paint.faint(cells("phase", "batch", "context", "promised", "possible", "paid", "95 % interval", "")));

@@ -64,7 +64,7 @@ std::string digits(double value, int significant) {
   if (!std::isfinite(value)) return "";
   const double shown = rounded(value, significant);
   const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(shown)) + 1e-12));
-  if (magnitude < -4) return fmt::format("{:.{}e}", value, significant - 1);
+  if (magnitude < -4 || magnitude > 6) return fmt::format("{:.{}e}", value, significant - 1);
   // From 1000 up whole numbers are shown whole: "12346" is easier to read than "12300" and claims no more.
   if (magnitude >= significant) return fmt::format("{:.0f}", value);
   return fmt::format("{:.{}f}", shown, std::max(0, significant - 1 - magnitude));

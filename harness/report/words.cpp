@@ -82,7 +82,7 @@ std::string crossover_sentence(const Crossover& c) {
   const std::string where = fmt::format("{} at context {}", plain(c.phase, 20), c.context);
   switch (c.kind) {
     case CrossoverKind::between:
-      return fmt::format("crossover in {}: from batch {} on the MoE is no longer cheaper (measured: {} and {})", where,
+      return fmt::format("crossover in {}: the MoE stops being cheaper at batch {} (measured: {} and {})", where,
                          digits(*c.batch, 2), c.below, c.above);
     case CrossoverKind::from_smallest:
       return fmt::format("crossover in {}: the MoE is not cheaper at batch {}, the smallest measured", where, c.below);

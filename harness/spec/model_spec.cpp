@@ -239,8 +239,8 @@ void read_windows(const JsonNode& config, const Family& family, ModelSpec& spec)
     if (family.window == Family::Window::upper_if_used && (!slides || window > 0)) {
       own = slides ? window : 0;
     } else if (slides != (own > 0)) {
-      // The other classes do not read the list (qwen2 and qwen3 cannot run with a window that is switched off). To follow
-      // either side in silence would measure another model than the reader has in mind.
+      // The other classes do not read the list, and qwen2 and qwen3 cannot run with a window that is switched off. To
+      // follow either side in silence would measure another model than the reader has in mind.
       config.fail(fmt::format("layer_types[{}]", i),
                   fmt::format("\"{}\" contradicts the window that model_type {} computes from the other keys ({})",
                               kinds[i], family.model_type, own > 0 ? fmt::format("{} keys", own) : "none"));

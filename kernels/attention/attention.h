@@ -4,11 +4,11 @@
 //            s[j] = scale * sum_d q[b,i,h,d] k_cache[b,g,j,d]        over visible j
 //            y[b,i,h,:] = sum_j softmax(s)[j] v_cache[b,g,j,:]
 // Shapes:  q [batch * q_len, heads, qk_dim]; k_cache [batch, kv_heads, capacity, qk_dim];
-//          v_cache [batch, kv_heads, capacity, v_dim]; y [batch * q_len, heads * v_dim]. Slots from kv_len on hold anything,
-//          also NaN: the tests put NaN there.
+//          v_cache [batch, kv_heads, capacity, v_dim]; y [batch * q_len, heads * v_dim]. Slots from kv_len on hold
+//          anything, also NaN: the tests put NaN there.
 // Types:   x_type (q), kv_type (caches), y_type (y): f32 or bf16. Products, softmax and sums in f32.
-// Cost:    2 (qk_dim + v_dim) flops per visible pair and head (the exponentials are not counted); reads each visible cache
-//          entry once.
+// Cost:    2 (qk_dim + v_dim) flops per visible pair and head (the exponentials are not counted); reads each visible
+//          cache entry once.
 // Axes:    batch q_len kv_len capacity heads kv_heads qk_dim v_dim [window=0] scale x_type kv_type y_type
 //          kv_len counts the keys of this call's queries too: rope has appended them.
 // Tolerance: usual, sums of kv_len terms.

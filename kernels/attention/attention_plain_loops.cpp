@@ -1,5 +1,5 @@
-// One query and head after the other: all scores, softmax, weighted sum. Any case. Every query reads its keys and values
-// anew, so long prompts and large groups are slow here.
+// One query and head after the other: all scores, softmax, weighted sum. Any case. Every query reads its keys and
+// values anew, so long prompts and large groups are slow here.
 // SPDX-License-Identifier: Apache-2.0
 #include <omp.h>
 
@@ -28,7 +28,8 @@ float dot(const X* q, const KV* k, std::int64_t n) {
 }
 
 template <class X, class KV, class Y>
-void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache, const KV* v_cache, float* scratch, Y* y) {
+void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache, const KV* v_cache, float* scratch,
+             Y* y) {
   const float scale = static_cast<float>(a.scale);
 #pragma omp parallel for collapse(3) schedule(dynamic) num_threads(threads)
   for (std::int64_t b = 0; b < a.batch; ++b)
@@ -36,7 +37,8 @@ void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache,
       for (std::int64_t i = 0; i < a.q_len; ++i) {
         float* s = scratch + omp_get_thread_num() * (a.kv_len + a.v_dim);
         float* out = s + a.kv_len;
-        const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity, row = (b * a.q_len + i) * a.heads + h;
+        const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
+        const std::int64_t row = (b * a.q_len + i) * a.heads + h;
         float max = -std::numeric_limits<float>::infinity(), sum = 0;
         for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
           s[j] = scale * dot(q + row * a.qk_dim, k_cache + (slots + j) * a.qk_dim, a.qk_dim);

@@ -53,7 +53,7 @@ class Weight {
   DType dtype_;
   Shape shape_;
   Fill fill_;
-  mutable std::mutex mutex_;
+  mutable std::recursive_mutex mutex_;  // one packed form may be made from another
   mutable std::map<std::string, std::any> packed_;
 };
 

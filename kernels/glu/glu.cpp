@@ -57,6 +57,7 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef glu_op{"glu", "gated activation, silu(gate) * up", tensors, work, tolerance, reference, test_cases, glu_variants};
+const OpDef glu_op{"glu",     "gated activation, silu(gate) * up", tensors, work,
+                   tolerance, reference, test_cases, glu_variants};
 
 }  // namespace layercost

@@ -2,10 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/glu/glu_highway_rows.cpp"
-#include "kernels/shared/simd.h"
-//
-#include <hwy/foreach_target.h>
-//
+#include "kernels/shared/simd.h"  // first
+#include <hwy/foreach_target.h>   // second: includes this file again per instruction set
+
 #include <hwy/contrib/math/math-inl.h>
 
 #include <algorithm>

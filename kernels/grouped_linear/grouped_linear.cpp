@@ -74,6 +74,7 @@ std::vector<OpCase> test_cases() {
            "grouped_linear rows=7 experts=5 n=37 k=90 x_type=f32 w_type=f32 y_type=f32",
            "grouped_linear rows=8 experts=16 n=96 k=256 x_type=bf16 w_type=bf16 y_type=bf16",
            "grouped_linear rows=40 experts=3 n=130 k=257 x_type=bf16 w_type=bf16 y_type=bf16",
+           "grouped_linear rows=150 experts=20 n=90 k=130 x_type=bf16 w_type=bf16 y_type=bf16",
            "grouped_linear rows=300 experts=2 n=64 k=70 x_type=bf16 w_type=bf16 y_type=f32",
        })
     out.push_back(OpCase::parse(text));

@@ -59,6 +59,7 @@ std::vector<OpCase> test_cases() {
            "linear m=1 n=300 k=512 x_type=bf16 w_type=bf16 y_type=bf16",
            "linear m=8 n=513 k=770 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
            "linear m=2 n=128 k=84 x_type=bf16 w_type=bf16 y_type=f32",
+           "linear m=20 n=70 k=95 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
            "linear m=65 n=130 k=257 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 residual=1",
            "linear m=33 n=64 k=128 x_type=f32 w_type=f32 y_type=f32 residual=1",
        })

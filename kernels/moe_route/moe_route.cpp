@@ -72,15 +72,16 @@ void reference(const OpCase& c, const OpTensors& t) {
     for (std::int64_t e = 0; e < a.experts; ++e) all += std::exp(logit(e) - max);
     for (std::int64_t j = 0; j < a.top_k; ++j) {
       const std::int64_t at = token * a.top_k + j;
-      const auto id = a.forced ? t.tensor("forced_ids").as<std::int32_t>()[at] : order[static_cast<std::size_t>(j)];
+      const std::int64_t id = a.forced ? t.tensor("forced_ids").as<std::int32_t>()[at] : order[j];
       const double p = std::exp(logit(id) - max) / all;
       ids.store(at, static_cast<double>(id));
       weights.store(at, p);
       counts.store(id, counts.load(id) + 1);
       chosen += p;
     }
-    if (a.renormalise)
-      for (std::int64_t at = token * a.top_k; at < (token + 1) * a.top_k; ++at) weights.store(at, weights.load(at) / chosen);
+    if (!a.renormalise) continue;
+    for (std::int64_t at = token * a.top_k; at < (token + 1) * a.top_k; ++at)
+      weights.store(at, weights.load(at) / chosen);
   }
 }
 

@@ -1,5 +1,6 @@
 // What:    the choice of experts and their weights from the router's logits, softmax form.
-// Formula: ids[t,:]     = the top_k experts with the largest logits[t,:], in descending order; of equals the lower index first
+// Formula: ids[t,:]     = the top_k experts with the largest logits[t,:], in descending order; of equals the lower
+//                         index first
 //          weights[t,j] = softmax_e(logits[t,:])[ids[t,j]]  ( / sum_j of the same, renormalise=1)
 //          counts[e]    = how often e occurs in ids
 //          forced=1: ids = forced_ids, and weights are gathered there. The choice is made all the same and thrown away:

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
@@ -11,7 +12,7 @@
 namespace layercost {
 namespace {
 
-// The k largest, descending. An equal logit does not pass one that is already in the list, so the lower index stays first.
+// The k largest, descending. An equal logit does not pass one that is in the list, so the lower index stays first.
 template <class X>
 void choose(const X* logits, std::int64_t experts, std::int64_t k, std::int32_t* ids) {
   for (std::int64_t e = 0; e < experts; ++e) {
@@ -53,11 +54,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const int threads = omp_get_max_threads();
   const Tensor logits = t.tensor("logits"), ids = t.tensor("ids"), weights = t.tensor("weights");
   const Tensor counts = t.tensor("counts"), forced = a.forced ? t.tensor("forced_ids") : Tensor{};
-  auto scratch = std::make_shared<OwnedTensor>(DType::i32, Shape{a.forced ? threads : 0, a.top_k});
+  // The choice that forced_ids replace, one row per thread.
+  const auto scratch = a.forced ? std::make_shared<OwnedTensor>(DType::i32, Shape{threads, a.top_k}) : nullptr;
   return dispatch_float(logits.dtype, [&]<class X>(X*) {
     return invocation([=] {
-      route(a, threads, logits.as<X>(), forced.as<std::int32_t>(), a.forced ? scratch->view().as<std::int32_t>() : nullptr,
-            ids.as<std::int32_t>(), weights.as<float>(), counts.as<std::int32_t>());
+      route(a, threads, logits.as<X>(), forced.as<std::int32_t>(),
+            scratch ? scratch->view().as<std::int32_t>() : nullptr, ids.as<std::int32_t>(), weights.as<float>(),
+            counts.as<std::int32_t>());
     });
   });
 }

@@ -3,10 +3,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/rms_norm/rms_norm_highway_rows.cpp"
-#include "kernels/shared/simd.h"
-//
-#include <hwy/foreach_target.h>
-//
+#include "kernels/shared/simd.h"  // first
+#include <hwy/foreach_target.h>   // second: includes this file again per instruction set
+
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"

@@ -12,9 +12,12 @@ RopeAxes rope_axes(const OpCase& c) {
   RopeAxes a{c.axis("batch"),    c.axis("q_len"),    c.axis("kv_len"),  c.axis("capacity"), c.axis("heads"),
              c.axis("kv_heads"), c.axis("head_dim"), c.flag("qk_norm"), 0.0};
   if (a.qk_norm) a.eps = c.real("eps");
-  if (a.q_len > a.kv_len || a.kv_len > a.capacity) throw BadCase("'" + c.text() + "': expected q_len <= kv_len <= capacity");
-  if (a.heads % a.kv_heads != 0) throw BadCase("'" + c.text() + "': expected kv_heads to divide heads");
-  if (a.head_dim % 2 != 0) throw BadCase("'" + c.text() + "': expected an even head_dim");
+  const auto expect = [&](bool ok, const char* what) {
+    if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
+  };
+  expect(a.q_len <= a.kv_len && a.kv_len <= a.capacity, "q_len <= kv_len <= capacity");
+  expect(a.heads % a.kv_heads == 0, "kv_heads to divide heads");
+  expect(a.head_dim % 2 == 0, "an even head_dim");
   return a;
 }
 
@@ -24,8 +27,10 @@ namespace {
 void fill_table(const Tensor& t, double (*f)(double)) {
   const std::int64_t half = t.dim(1);
   for (std::int64_t p = 0; p < t.dim(0); ++p)
-    for (std::int64_t i = 0; i < half; ++i)
-      t.store(p * half + i, f(static_cast<double>(p) / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(half))));
+    for (std::int64_t i = 0; i < half; ++i) {
+      const double turns = std::pow(10000.0, static_cast<double>(i) / static_cast<double>(half));
+      t.store(p * half + i, f(static_cast<double>(p) / turns));
+    }
 }
 
 std::vector<TensorSpec> tensors(const OpCase& c) {
@@ -73,7 +78,8 @@ void reference(const OpCase& c, const OpTensors& t) {
   const OwnedTensor q_norm = a.qk_norm ? t.weight("q_norm")->whole() : OwnedTensor();
   const OwnedTensor k_norm = a.qk_norm ? t.weight("k_norm")->whole() : OwnedTensor();
 
-  const auto rotate = [&](std::int64_t in, std::int64_t position, const OwnedTensor& norm, const Tensor& out, std::int64_t at) {
+  const auto rotate = [&](std::int64_t in, std::int64_t position, const OwnedTensor& norm, const Tensor& out,
+                          std::int64_t at) {
     std::vector<double> x(static_cast<std::size_t>(d));
     double squares = 0;
     for (std::int64_t i = 0; i < d; ++i) {
@@ -110,8 +116,8 @@ std::vector<OpCase> test_cases() {
            "y_type=f32 kv_type=f32 w_type=f32",
            "rope batch=3 q_len=1 kv_len=70 capacity=75 heads=8 kv_heads=1 head_dim=128 x_type=bf16 y_type=bf16 "
            "kv_type=bf16 w_type=bf16",
-           "rope batch=1 q_len=37 kv_len=37 capacity=64 heads=5 kv_heads=5 head_dim=128 qk_norm=1 eps=1e-06 x_type=bf16 "
-           "y_type=bf16 kv_type=bf16 w_type=bf16",
+           "rope batch=1 q_len=37 kv_len=37 capacity=64 heads=5 kv_heads=5 head_dim=128 qk_norm=1 eps=1e-06 "
+           "x_type=bf16 y_type=bf16 kv_type=bf16 w_type=bf16",
            "rope batch=2 q_len=5 kv_len=11 capacity=11 heads=14 kv_heads=7 head_dim=90 qk_norm=1 eps=1e-05 x_type=bf16 "
            "y_type=f32 kv_type=bf16 w_type=f32",
            "rope batch=1 q_len=2 kv_len=300 capacity=301 heads=4 kv_heads=2 head_dim=64 x_type=f32 y_type=bf16 "

@@ -6,18 +6,18 @@
 //            out[i]       = x[i] cos[p,i] - x[i + d/2] sin[p,i]
 //            out[i + d/2] = x[i + d/2] cos[p,i] + x[i] sin[p,i]
 //          q[t,h,:] = out of q head h; k_cache[b,h,p,:] = out of k head h; v_cache[b,h,p,:] = v head h as it is.
-// Shapes:  qkv [batch * q_len, (heads + 2 kv_heads) * head_dim], per token all q heads, then all k heads, then all v heads;
-//          cos, sin [capacity, head_dim / 2], row = position; q_norm, k_norm [head_dim];
-//          q [batch * q_len, heads, head_dim]; k_cache, v_cache [batch, kv_heads, capacity, head_dim], of which only the
-//          slots kv_len - q_len .. kv_len - 1 change.
+// Shapes:  qkv [batch * q_len, (heads + 2 kv_heads) * head_dim], per token all q heads, then all k heads, then all v
+//          heads; cos, sin [capacity, head_dim / 2], row = position; q_norm, k_norm [head_dim];
+//          q [batch * q_len, heads, head_dim]; k_cache, v_cache [batch, kv_heads, capacity, head_dim], of which only
+//          the slots kv_len - q_len .. kv_len - 1 change.
 // Types:   x_type (qkv), y_type (q), kv_type (caches), w_type (norms): f32 or bf16; cos and sin f32. Arithmetic in f32.
 // Cost:    3 flops per element of q and k, 4 more with qk_norm.
 // Axes:    batch q_len kv_len capacity heads kv_heads head_dim [qk_norm=0|1 eps] x_type y_type kv_type w_type
 //          kv_len counts the keys after the append.
 // Tolerance: usual; with qk_norm the mean is a sum of head_dim terms.
 // Errors:  BadCase unless q_len <= kv_len <= capacity, kv_heads divides heads and head_dim is even.
-// Source:  Su et al., "RoFormer", 2021, in the halves form of Llama and Qwen. The frequencies (theta, scaling) are in cos
-//          and sin, which the caller makes.
+// Source:  Su et al., "RoFormer", 2021, in the halves form of Llama and Qwen. The frequencies (theta, scaling) are in
+//          cos and sin, which the caller makes.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

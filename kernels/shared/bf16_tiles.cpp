@@ -7,6 +7,8 @@
 #include <vector>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace layercost {
@@ -57,8 +59,12 @@ std::shared_ptr<const Bf16Tiles> Bf16Tiles::of(const Weight& w) {
 // By attribute and not by compiler flags: with flags, inline functions of shared headers would be compiled for AVX-512 too, and
 // the linker may keep that copy for everybody.
 #define LAYERCOST_AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
+#define LAYERCOST_AMX __attribute__((target("amx-tile,amx-bf16")))
 
 namespace {
+
+// 24 GB/s without prefetch, 29 to 31 with any distance from 768 to 2048 bytes, where a plain read loop does 33.
+constexpr int kAheadBytes = 1024, kAmxAheadBytes = 4096;
 
 LAYERCOST_AVX512_BF16 inline __m512bh broadcast_pair(const bf16* x) {
   std::int32_t pair;
@@ -66,11 +72,8 @@ LAYERCOST_AVX512_BF16 inline __m512bh broadcast_pair(const bf16* x) {
   return reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair));
 }
 
-// 24 GB/s without prefetch, 29 to 31 with any distance from 768 to 2048 bytes, where a plain read loop does 33.
-constexpr int kAheadBytes = 1024;
-
 template <int kRows>
-LAYERCOST_AVX512_BF16 void product(const bf16* const* x, std::int64_t k, const bf16* block, float (*out)[kColumns]) {
+LAYERCOST_AVX512_BF16 void avx512_pass(const bf16* x, std::int64_t k, const bf16* block, float (*out)[kColumns]) {
   __m512 sum[kRows][4];
   for (int r = 0; r < kRows; ++r)
     for (int j = 0; j < 4; ++j) sum[r][j] = _mm512_setzero_ps();
@@ -84,14 +87,14 @@ LAYERCOST_AVX512_BF16 void product(const bf16* const* x, std::int64_t k, const b
       _mm_prefetch(reinterpret_cast<const char*>(at + 32 * j) + kAheadBytes, _MM_HINT_T0);
     }
     for (int r = 0; r < kRows; ++r) {
-      const __m512bh v = broadcast_pair(x[r] + 2 * p);
+      const __m512bh v = broadcast_pair(x + r * k + 2 * p);
       for (int j = 0; j < 4; ++j) sum[r][j] = _mm512_dpbf16_ps(sum[r][j], w[j], v);
     }
   }
   if (k % 2 != 0) {
     const bf16* at = block + pairs * 2 * kColumns;
     for (int r = 0; r < kRows; ++r) {
-      const auto v = reinterpret_cast<__m512bh>(_mm512_set1_epi32(x[r][k - 1].bits));  // the pair's second weight is padding
+      const auto v = reinterpret_cast<__m512bh>(_mm512_set1_epi32(x[r * k + k - 1].bits));  // the pair's second weight is padding
       for (int j = 0; j < 4; ++j)
         sum[r][j] = _mm512_dpbf16_ps(sum[r][j], reinterpret_cast<__m512bh>(_mm512_load_si512(at + 32 * j)), v);
     }
@@ -100,19 +103,74 @@ LAYERCOST_AVX512_BF16 void product(const bf16* const* x, std::int64_t k, const b
     for (int j = 0; j < 4; ++j) _mm512_storeu_ps(out[r] + 16 * j, sum[r][j]);
 }
 
+// Linux gives a process the AMX registers when it asks (since 5.16).
+bool amx_granted() {
+  static const bool granted = [] {
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  }();
+  return granted;
+}
+
+// Registers 0 to 3: sums of 16 columns each; 4: 32 values of each row of x; 5: weights, 16 pairs x 16 columns.
+LAYERCOST_AMX void amx_pass(const bf16* x, std::int64_t rows, std::int64_t k, const bf16* block, float (*out)[kColumns]) {
+  struct alignas(64) Config {
+    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
+    std::uint8_t rows[16] = {};
+  } config;
+  for (int i = 0; i < 5; ++i) config.rows[i] = static_cast<std::uint8_t>(rows);
+  config.rows[5] = 16;
+  _tile_loadconfig(&config);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  bf16 tail[TileProduct::kMaxRows][32] = {};
+  constexpr int kWeightStride = 2 * kColumns * sizeof(bf16);
+  for (std::int64_t k0 = 0; k0 < k; k0 += 32) {
+    const bf16* at = block + k0 * kColumns;
+    for (int line = 0; line < 64; ++line) _mm_prefetch(reinterpret_cast<const char*>(at) + kAmxAheadBytes + 64 * line, _MM_HINT_T0);
+    if (k0 + 32 <= k) {
+      _tile_loadd(4, x + k0, k * static_cast<std::int64_t>(sizeof(bf16)));
+    } else {
+      for (std::int64_t r = 0; r < rows; ++r) std::copy(x + r * k + k0, x + (r + 1) * k, tail[r]);
+      _tile_loadd(4, tail, sizeof tail[0]);
+    }
+    _tile_loadd(5, at, kWeightStride);
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_loadd(5, at + 32, kWeightStride);
+    _tile_dpbf16ps(1, 4, 5);
+    _tile_loadd(5, at + 64, kWeightStride);
+    _tile_dpbf16ps(2, 4, 5);
+    _tile_loadd(5, at + 96, kWeightStride);
+    _tile_dpbf16ps(3, 4, 5);
+  }
+  constexpr int kOutStride = kColumns * sizeof(float);
+  _tile_stored(0, out[0], kOutStride);
+  _tile_stored(1, out[0] + 16, kOutStride);
+  _tile_stored(2, out[0] + 32, kOutStride);
+  _tile_stored(3, out[0] + 48, kOutStride);
+  _tile_release();
+}
+
 }  // namespace
 
 bool has_tile_product(const DeviceInfo& d) { return d.cpu.avx512_bf16; }
 
-void tiles_times_rows(const bf16* const* x, std::int64_t rows, std::int64_t k, const bf16* block, float (*out)[kColumns]) {
+std::int64_t few_rows(const DeviceInfo& d) { return d.cpu.amx_bf16 ? 32 : 6; }
+
+TileProduct::TileProduct(const DeviceInfo& d) : rows_per_pass_(d.cpu.amx_bf16 && amx_granted() ? kMaxRows : 6) {}
+
+void TileProduct::pass(const bf16* x, std::int64_t rows, std::int64_t k, const bf16* block, float (*out)[kColumns]) const {
   switch (rows) {
-    case 1: return product<1>(x, k, block, out);
-    case 2: return product<2>(x, k, block, out);
-    case 3: return product<3>(x, k, block, out);
-    case 4: return product<4>(x, k, block, out);
-    case 5: return product<5>(x, k, block, out);
-    case 6: return product<6>(x, k, block, out);
-    default: throw std::logic_error("tiles_times_rows: 1 to 6 rows");
+    case 1: return avx512_pass<1>(x, k, block, out);
+    case 2: return avx512_pass<2>(x, k, block, out);
+    case 3: return avx512_pass<3>(x, k, block, out);
+    case 4: return avx512_pass<4>(x, k, block, out);
+    case 5: return avx512_pass<5>(x, k, block, out);
+    case 6: return avx512_pass<6>(x, k, block, out);
+    default: return amx_pass(x, rows, k, block, out);
   }
 }
 
@@ -120,9 +178,11 @@ void tiles_times_rows(const bf16* const* x, std::int64_t rows, std::int64_t k, c
 
 bool has_tile_product(const DeviceInfo&) { return false; }
 
-void tiles_times_rows(const bf16* const*, std::int64_t, std::int64_t, const bf16*, float (*)[kColumns]) {
-  throw std::logic_error("tiles_times_rows: built for another processor");
-}
+std::int64_t few_rows(const DeviceInfo&) { return 0; }
+
+TileProduct::TileProduct(const DeviceInfo&) { throw std::logic_error("TileProduct: built for another processor"); }
+
+void TileProduct::pass(const bf16*, std::int64_t, std::int64_t, const bf16*, float (*)[kColumns]) const {}
 
 #endif
 

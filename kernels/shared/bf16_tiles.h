@@ -8,6 +8,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "kernels/contract/weight.h"
@@ -36,11 +37,39 @@ class Bf16Tiles {
   Buffer tiles_;
 };
 
-// Rows that one call of tiles_times_rows takes: 6 x 4 sums, 4 weights and the broadcast x fill the 32 registers.
-inline constexpr std::int64_t kTileRows = 6;
+// Our products, for processors with AVX-512-BF16 (6 rows per pass over a block: 6 x 4 sums, 4 weights and the broadcast x fill
+// the 32 registers) or AMX (16 rows per pass).
 bool has_tile_product(const DeviceInfo&);
-// out[r][c] = sum_k x_r[k] * w[64 b + c, k] for 1 <= rows <= kTileRows, x_r = x[r], `block` as given by Bf16Tiles::block. The
-// columns beyond n are zero.
-void tiles_times_rows(const bf16* const* x, std::int64_t rows, std::int64_t k, const bf16* block, float (*out)[Bf16Tiles::kColumns]);
+// Up to here ours is faster than oneDNN. More rows take another pass over a block, from the second-level cache.
+std::int64_t few_rows(const DeviceInfo&);
+
+class TileProduct {
+ public:
+  static constexpr std::int64_t kMaxRows = 16;
+  explicit TileProduct(const DeviceInfo&);
+  std::int64_t rows_per_pass() const { return rows_per_pass_; }
+  const char* name_for(std::int64_t rows) const { return rows_per_pass_ == kMaxRows && rows > 6 ? "AMX" : "AVX-512-BF16"; }
+
+  // out[r][c] = sum_i x[r, i] * w[64 b + c, i] for 1 <= rows <= rows_per_pass(), x [rows, k], `block` as given by Bf16Tiles::block.
+  // Columns beyond n are zero.
+  void pass(const bf16* x, std::int64_t rows, std::int64_t k, const bf16* block, float (*out)[Bf16Tiles::kColumns]) const;
+
+  // store(r, j, v) for the products v of any number of rows x [rows, k] with the columns j of one block.
+  template <class Store>
+  void block(const bf16* x, std::int64_t rows, const Bf16Tiles& w, std::int64_t index, std::int64_t b, Store&& store) const {
+    const std::int64_t passes = (rows + rows_per_pass_ - 1) / rows_per_pass_, column = b * Bf16Tiles::kColumns;
+    const std::int64_t columns = std::min(Bf16Tiles::kColumns, w.n() - column);
+    for (std::int64_t i = 0; i < passes; ++i) {
+      const std::int64_t first = rows * i / passes, here = rows * (i + 1) / passes - first;
+      alignas(64) float out[kMaxRows][Bf16Tiles::kColumns];
+      pass(x + first * w.k(), here, w.k(), w.block(index, b), out);
+      for (std::int64_t r = 0; r < here; ++r)
+        for (std::int64_t c = 0; c < columns; ++c) store(first + r, column + c, out[r][c]);
+    }
+  }
+
+ private:
+  std::int64_t rows_per_pass_;
+};
 
 }  // namespace layercost

@@ -25,6 +25,7 @@ std::unique_ptr<OnednnMatmul> OnednnMatmul::make(std::int64_t, DType, std::share
 
 #include <array>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <string_view>
 #include <vector>
 
 #include "kernels/shared/bf16_tiles.h"
@@ -75,16 +76,17 @@ dnnl::matmul::primitive_desc describe(std::int64_t m, std::int64_t n, std::int64
 
 class Matrices final : public OnednnMatrices {
  public:
-  explicit Matrices(const Weight& w) : dtype_(w.dtype()), n_(w.dim(w.shape().size() - 2)), k_(w.dim(w.shape().size() - 1)) {
+  Matrices(const Weight& w, Desc desc, std::shared_ptr<const Bf16Tiles> tiles)
+      : dtype_(w.dtype()),
+        n_(w.dim(w.shape().size() - 2)),
+        k_(w.dim(w.shape().size() - 1)),
+        desc_(std::move(desc)),
+        tiles_(std::move(tiles)) {
     const std::int64_t count = w.shape().size() == 3 ? w.dim(0) : 1;
-    constexpr std::int64_t kUsualRows = 64;
-    desc_ = describe(kUsualRows, n_, k_, dtype_, dtype_, weights_of(n_, k_, dtype_, Tag::any), {}).weights_desc();
-    if (desc_ == weights_of(n_, k_, dtype_, Tag::BA16a64b2a)) {
-      tiles_ = Bf16Tiles::of(w);
+    if (tiles_)
       for (std::int64_t i = 0; i < count; ++i) memories_.emplace_back(desc_, cpu(), const_cast<bf16*>(tiles_->matrix(i)));
-    } else {
+    else
       pack(w, count);
-    }
   }
 
   std::string layout() const override { return tiles_ ? "BA16a64b2a" : "chosen by oneDNN"; }
@@ -179,7 +181,15 @@ Support onednn_supports(DType x, DType w, DType y, const DeviceInfo& device) {
 }
 
 std::shared_ptr<const OnednnMatrices> OnednnMatrices::of(const Weight& w) {
-  return w.packed<OnednnMatrices>("oneDNN matmul", [&] { return std::make_shared<const Matrices>(w); });
+  constexpr std::int64_t kUsualRows = 64;
+  const std::int64_t n = w.dim(w.shape().size() - 2), k = w.dim(w.shape().size() - 1);
+  const auto any = describe(kUsualRows, n, k, w.dtype(), w.dtype(), weights_of(n, k, w.dtype(), Tag::any), {});
+  const Desc tiled = weights_of(n, k, w.dtype(), Tag::BA16a64b2a);
+  // For some small n oneDNN would choose narrower blocks; its kernels take the usual ones too, and so can ours.
+  const bool is_tiled = w.dtype() == DType::bf16 && std::string_view(any.impl_info_str()).starts_with("brg");
+  const Desc desc = is_tiled ? tiled : any.weights_desc();
+  const auto tiles = is_tiled ? Bf16Tiles::of(w) : nullptr;  // before packed(), which does not nest
+  return w.packed<OnednnMatrices>("oneDNN matmul", [&] { return std::make_shared<const Matrices>(w, desc, tiles); });
 }
 
 std::unique_ptr<OnednnMatmul> OnednnMatmul::make(std::int64_t m, DType y, std::shared_ptr<const OnednnMatrices> w, Options options) {

@@ -1,5 +1,5 @@
-// What:    loads, stores and sums that the Highway variants share. f32 vectors; bf16 is widened by a shift and rounded to
-//          nearest even (Highway 1.0 rounds towards zero).
+// What:    loads, stores and sums that the Highway variants share. f32 vectors; bf16 is widened by a shift and rounded
+//          to nearest even (Highway 1.0 truncates).
 // Included once per instruction set: see kernels/shared/simd.h.
 // SPDX-License-Identifier: Apache-2.0
 #if defined(LAYERCOST_SHARED_SIMD_INL_H) == defined(HWY_TARGET_TOGGLE)

@@ -110,10 +110,18 @@ TEST(Metrics, NamesAreUniqueAndEndInTheirUnit) {
   for (const Metric& metric : kMetrics) {
     EXPECT_EQ(find_metric(metric.name), &metric) << metric.name;
     EXPECT_FALSE(metric.meaning.empty()) << metric.name;
-    if (metric.unit == "s") EXPECT_TRUE(metric.name.ends_with("_s")) << metric.name;
-    if (metric.unit == "bytes") EXPECT_TRUE(metric.name.ends_with("_bytes")) << metric.name;
-    if (metric.unit == "bytes/s") EXPECT_TRUE(metric.name.ends_with("_bytes_per_s")) << metric.name;
-    if (metric.unit == "USD") EXPECT_NE(metric.name.find("usd"), std::string_view::npos) << metric.name;
+    if (metric.unit == "s") {
+      EXPECT_TRUE(metric.name.ends_with("_s")) << metric.name;
+    }
+    if (metric.unit == "bytes") {
+      EXPECT_TRUE(metric.name.ends_with("_bytes")) << metric.name;
+    }
+    if (metric.unit == "bytes/s") {
+      EXPECT_TRUE(metric.name.ends_with("_bytes_per_s")) << metric.name;
+    }
+    if (metric.unit == "USD") {
+      EXPECT_NE(metric.name.find("usd"), std::string_view::npos) << metric.name;
+    }
   }
   EXPECT_EQ(find_metric("time"), nullptr);
 }

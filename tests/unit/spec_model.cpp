@@ -400,7 +400,7 @@ TEST(Notes, SayWhatWasIgnored) {
   EXPECT_TRUE(contains(spec.notes[1], "fp8"));
 }
 
-// --- bad configs ------------------------------------------------------------------------------------------------------
+// --- bad configs ---
 
 struct BadConfig {
   const char* what;

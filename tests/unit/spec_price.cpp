@@ -35,7 +35,8 @@ Json rental() {
           {"retrieved_at", "2026-11-01"},
           {"valid_from", "2026-10-01"}};
 }
-// The worked example of the cost formula: 300 000 USD, 4 years at 10 %, 20 000 a year, 95 %, 8 kW, PUE 1.3, 0.10 per kWh.
+// The worked example of the cost formula: 300 000 USD, 4 years at 10 %, 20 000 a year, 95 %, 8 kW, PUE 1.3, 0.10 USD
+// per kWh.
 Json owned() {
   return {{"model", "owned"},
           {"device", "X"},

@@ -1,0 +1,120 @@
+// Experts with few rows by our product for tiles, shared out among the threads by expert and block of 64 columns; experts
+// with more rows one after the other by oneDNN on all threads. Both read the same packed copy. Where one of the two is
+// missing, the other does everything.
+//
+// oneDNN's plans are made per number of rows, because a run-time dimension halves its speed: 0.3 to 1.4 ms each. Every number
+// up to 64 has one, and so has every multiple of 64 up to 1024. More rows go in chunks, largest first: 64 rows of a
+// 1536 x 2048 matrix take about as long to multiply (AMX, 1.4 TFLOP/s) as the matrix takes to read, so that reading it once
+// more for the remainder costs little.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "grouped_linear_variants.h"
+#include "kernels/contract/dispatch.h"
+#include "kernels/shared/bf16_tiles.h"
+#include "kernels/shared/onednn.h"
+
+namespace layercost {
+namespace {
+
+class PlansByRows {
+ public:
+  PlansByRows(std::int64_t first, std::int64_t rows, DType y, const std::shared_ptr<const OnednnMatrices>& w) : exact_(kStep), chunks_(1) {
+    for (std::int64_t m = 1; m < kStep && m <= rows; ++m)
+      if (m >= first || rows > kStep) exact_[static_cast<std::size_t>(m)] = OnednnMatmul::make(m, y, w, {});
+    for (std::int64_t m = kStep; m <= std::min(rows, kMost); m += kStep) chunks_.push_back(OnednnMatmul::make(m, y, w, {}));
+  }
+  // The plan for the next chunk of `rows` rows, and how many of them it takes.
+  std::pair<OnednnMatmul*, std::int64_t> next(std::int64_t rows) const {
+    if (rows < kStep) return {exact_[static_cast<std::size_t>(rows)].get(), rows};
+    const std::int64_t steps = std::min(rows, kMost) / kStep;
+    return {chunks_[static_cast<std::size_t>(steps)].get(), steps * kStep};
+  }
+
+ private:
+  static constexpr std::int64_t kStep = 64, kMost = 1024;
+  std::vector<std::unique_ptr<OnednnMatmul>> exact_, chunks_;  // by rows, by rows / 64
+};
+
+struct Product {
+  std::int64_t rows, experts, n, k;
+  Tensor x, offsets, y;
+  std::shared_ptr<const Bf16Tiles> tiles;  // null: oneDNN does everything
+  std::optional<TileProduct> tile;
+  std::int64_t most_few = 0;               // rows of an expert up to which tiles do it
+  std::unique_ptr<PlansByRows> plans;      // null: tiles do everything
+  std::vector<std::int64_t> few;           // the experts for tiles in this run
+
+  template <class Y>
+  void run_tiles() {
+    const auto* from = offsets.as<std::int32_t>();
+    const std::int64_t blocks = tiles->blocks(), pieces = static_cast<std::int64_t>(few.size()) * blocks;
+#pragma omp parallel for schedule(dynamic)
+    for (std::int64_t i = 0; i < pieces; ++i) {
+      const std::int64_t e = few[static_cast<std::size_t>(i / blocks)], first = from[e];
+      tile->block(x.as<bf16>() + first * k, from[e + 1] - first, *tiles, e, i % blocks,
+                  [&](std::int64_t r, std::int64_t j, float v) { store_f32(y.as<Y>() + (first + r) * n + j, v); });
+    }
+  }
+
+  void run_plans(std::int64_t e) {
+    for (std::int64_t row = offsets.as<std::int32_t>()[e], end = offsets.as<std::int32_t>()[e + 1]; row < end;) {
+      const auto [plan, count] = plans->next(end - row);
+      plan->execute(x.as<std::byte>() + static_cast<std::size_t>(row * k) * size_of(x.dtype), e, nullptr, nullptr,
+                    y.as<std::byte>() + static_cast<std::size_t>(row * n) * size_of(y.dtype));
+      row += count;
+    }
+  }
+
+  void run() {
+    const auto* from = offsets.as<std::int32_t>();
+    const auto by_tiles = [&](std::int64_t e) { return from[e + 1] - from[e] <= most_few; };
+    few.clear();
+    for (std::int64_t e = 0; e < experts; ++e)
+      if (from[e] < from[e + 1] && by_tiles(e)) few.push_back(e);
+    if (!few.empty()) dispatch_float(y.dtype, [&]<class Y>(Y*) { run_tiles<Y>(); });
+    for (std::int64_t e = 0; e < experts; ++e)
+      if (!by_tiles(e)) run_plans(e);
+  }
+};
+
+bool by_tiles(const OpCase& c, const DeviceInfo& device) {
+  return c.type("x_type") == DType::bf16 && c.type("w_type") == DType::bf16 && has_tile_product(device);
+}
+
+Support by_onednn(const OpCase& c, const DeviceInfo& device) {
+  return onednn_supports(c.type("x_type"), c.type("w_type"), c.type("y_type"), device);
+}
+
+Support supports(const OpCase& c, const DeviceInfo& device) {
+  return by_tiles(c, device) ? Support::yes() : by_onednn(c, device);
+}
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
+  auto p = std::make_shared<Product>();
+  p->rows = c.axis("rows"), p->experts = c.axis("experts"), p->n = c.axis("n"), p->k = c.axis("k");
+  p->x = t.tensor("x"), p->offsets = t.tensor("offsets"), p->y = t.tensor("y");
+  std::string chosen;
+  const bool onednn = static_cast<bool>(by_onednn(c, runtime.device()));
+  p->few.reserve(static_cast<std::size_t>(p->experts));
+  if (by_tiles(c, runtime.device())) {
+    p->tiles = Bf16Tiles::of(*t.weight("w"));
+    p->tile.emplace(runtime.device());
+    p->most_few = onednn ? few_rows(runtime.device()) : p->rows;
+    chosen = fmt::format("{} up to {} rows, weights BA16a64b2a", p->tile->name_for(p->most_few), p->most_few);
+  }
+  if (onednn && p->rows > p->most_few) {
+    p->plans = std::make_unique<PlansByRows>(p->most_few + 1, p->rows, p->y.dtype, OnednnMatrices::of(*t.weight("w")));
+    chosen += (p->tiles ? "; " : "") + p->plans->next(p->rows).first->chosen();
+  }
+  return invocation([p] { p->run(); }, chosen);
+}
+
+}  // namespace
+
+const Variant grouped_linear_packed_by_count{"packed_by_count", Target::cpu, "layercost, oneDNN", supports, prepare};
+
+}  // namespace layercost

@@ -1,0 +1,405 @@
+// What the reports show, of a file whose numbers are worked by hand in cost_*.cpp, and of hostile ones.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "harness/cost/metrics.h"
+#include "harness/report/csv.h"
+#include "harness/report/markdown.h"
+#include "harness/report/report.h"
+#include "harness/report/table.h"
+#include "harness/report/text.h"
+#include "kernels/core/error.h"
+#include "tests/unit/result_fixture.h"
+
+namespace layercost {
+namespace {
+
+std::string table(const ResultFile& file, bool colour = false) { return render_table({&file, 1}, {colour}); }
+std::string markdown(const ResultFile& file) { return render_markdown({&file, 1}, {}); }
+std::string csv(const ResultFile& file) { return render_csv({&file, 1}, {}); }
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+// The first line that holds all pieces, else "".
+std::string line_with(const std::string& text, std::vector<std::string> pieces) {
+  for (const std::string& line : lines_of(text)) {
+    if (std::all_of(pieces.begin(), pieces.end(), [&](const std::string& p) { return line.find(p) != std::string::npos; })) return line;
+  }
+  return "";
+}
+
+// An RFC 4180 reader of its own.
+std::vector<std::vector<std::string>> parse_csv(const std::string& text) {
+  std::vector<std::vector<std::string>> rows(1, std::vector<std::string>(1));
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '"' && i + 1 < text.size() && text[i + 1] == '"') {
+        rows.back().back() += '"', ++i;
+      } else if (c == '"') {
+        quoted = false;
+      } else {
+        rows.back().back() += c;
+      }
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == ',') {
+      rows.back().emplace_back();
+    } else if (c == '\n') {
+      rows.emplace_back(1);
+    } else {
+      rows.back().back() += c;
+    }
+  }
+  EXPECT_EQ(rows.back(), std::vector<std::string>(1)) << "the last line does not end";
+  rows.pop_back();
+  return rows;
+}
+
+std::vector<std::map<std::string, std::string>> csv_rows(const std::string& text) {
+  const auto rows = parse_csv(text);
+  std::vector<std::map<std::string, std::string>> result;
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    EXPECT_EQ(rows[i].size(), rows[0].size());
+    std::map<std::string, std::string> row;
+    for (std::size_t c = 0; c < rows[0].size(); ++c) row[rows[0][c]] = rows[i][c];
+    result.push_back(row);
+  }
+  return result;
+}
+
+ResultFile troubled_file() {
+  ResultFile file = fixture::result_file();
+  PartRecord& memory = file.points[3].parts[0];
+  memory.outcome = Outcome::out_of_memory;
+  memory.rounds.clear();
+  memory.verdict.reset();
+  memory.need_bytes = 66'100'000'000;
+  memory.have_bytes = 16'800'000'000;
+  PartRecord& wrong = file.points[5].parts[0];
+  wrong.outcome = Outcome::wrong;
+  wrong.rounds.clear();
+  wrong.why = "relative L2 error 0.31 is above the limit of 0.012";
+  file.points[0].parts[0].labels.push_back(Label::roof_moved);
+  for (PartRecord& part : file.points[2].parts) part.rounds.resize(1);
+  return file;
+}
+
+TEST(Text, ThreeSignificantDigits) {
+  EXPECT_EQ(digits(12.345), "12.3");
+  EXPECT_EQ(digits(0.060301), "0.0603");
+  EXPECT_EQ(digits(9.996), "10.0");
+  EXPECT_EQ(digits(0.9996), "1.00");
+  EXPECT_EQ(digits(12345.6), "12346");
+  EXPECT_EQ(digits(999.6), "1000");
+  EXPECT_EQ(digits(12345678), "1.23e+07");
+  EXPECT_EQ(digits(0), "0");
+  EXPECT_EQ(digits(1.234e-7), "1.23e-07");
+  EXPECT_EQ(digits(-2.5), "-2.50");
+  EXPECT_EQ(digits(2.3456, 2), "2.3");
+}
+
+TEST(Text, TimesChooseTheirUnit) {
+  EXPECT_EQ(time_text(0.0123456), "12.3 ms");
+  EXPECT_EQ(time_text(0.9999), "1.00 s");
+  EXPECT_EQ(time_text(0.000999), "999 µs");
+  EXPECT_EQ(time_text(0.00099996), "1.00 ms");
+  EXPECT_EQ(time_text(4.5e-8), "45.0 ns");
+  EXPECT_EQ(time_text(75), "75.0 s");
+  EXPECT_EQ(time_text(std::nullopt), "");
+  EXPECT_EQ(time_text(-0.001), "-1.00 ms");
+  EXPECT_EQ(time_text(0.0123456, Interval{0.010, 0.0146}), "12 ms");  // +-19 %: a third digit would be a guess
+}
+
+TEST(Text, SpreadAndPercent) {
+  EXPECT_EQ(spread_text(2.0, Interval{1.9, 2.1}), "±5.0 %");
+  EXPECT_EQ(spread_text(2.0, Interval{1.6, 2.4}), "±20 %");
+  EXPECT_EQ(spread_text(2.0, Interval{1.99, 2.01}), "±0.5 %");
+  EXPECT_EQ(spread_text(2.0, std::nullopt), "");
+  EXPECT_EQ(percent_text(0.863), "86 %");
+  EXPECT_EQ(percent_text(0.0347), "3.5 %");
+  EXPECT_EQ(percent_text(std::nullopt), "");
+  EXPECT_EQ(gigabytes_text(66.1e9), "66.1 GB");
+  EXPECT_EQ(count_text(30.5e9), "30.5 B");
+  EXPECT_EQ(count_text(596e6), "596 M");
+}
+
+TEST(Text, WidthCountsColumnsNotBytes) {
+  EXPECT_EQ(display_width("±µ×→│█"), 6u);
+  EXPECT_EQ(display_width("模型"), 4u);
+  EXPECT_EQ(display_width("e\xCC\x81"), 1u);
+  EXPECT_EQ(pad_left("µs", 4), "  µs");
+  EXPECT_EQ(shorten("qwen3-coder", 6), "qwen3…");
+  EXPECT_EQ(display_width(shorten("模型模型", 4)), 3u);
+  EXPECT_EQ(wrap("a bb ccc dddd", 6), (std::vector<std::string>{"a bb", "ccc", "dddd"}));
+  EXPECT_EQ(wrap("abcdefgh", 3), (std::vector<std::string>{"abc", "def", "gh"}));
+}
+
+TEST(Text, EscapeSequencesAreRemoved) {
+  EXPECT_EQ(plain("a\x1b[31mred\x1b[0m b"), "ared b");
+  EXPECT_EQ(plain("a\x1b]0;title\x07z"), "az");
+  EXPECT_EQ(plain("a\x1b]8;;http://x\x1b\\link"), "alink");
+  EXPECT_EQ(plain("a\x1b"), "a");
+  EXPECT_EQ(plain("a\x1b[31"), "a");
+  EXPECT_EQ(plain("a\rb\nc\xC2\x9B"), "a?b?c?");
+  EXPECT_EQ(plain("\xE2\x80\xAE" "evil"), "?evil");  // right-to-left override
+}
+
+TEST(Formats, AreFoundByNameAndByPath) {
+  EXPECT_EQ(find_report_format("table").name, "table");
+  EXPECT_EQ(find_report_format("out/r.md").name, "md");
+  EXPECT_EQ(find_report_format("r.csv").name, "csv");
+  EXPECT_EQ(find_report_format("csv").name, "csv");
+  EXPECT_EQ(find_report_format(".md").name, "md");
+  for (const auto& [asked, hint] : {std::pair{"r.cvs", "did you mean '.csv'?"}, std::pair{"tabel", "did you mean 'table'?"},
+                                    std::pair{"r.docx", "known are .txt, .md, .csv"}}) {
+    try {
+      find_report_format(asked);
+      ADD_FAILURE() << asked;
+    } catch (const BadInput& error) {
+      EXPECT_NE(std::string(error.what()).find(hint), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(Table, ShowsTheNumbersWorkedByHand) {
+  const std::string text = table(fixture::result_file());
+  // 62.5 ms a layer, 80 % of possible; 262.5 ms a token, 3.81 tokens/s, 52.5 USD per Mtok.
+  const std::string dense = line_with(text, {"    1  4× dense "});
+  for (const char* piece : {"62.5 ms", "±5.0 %", "80 %", "263 ms", "3.81", "52.5"}) EXPECT_NE(dense.find(piece), std::string::npos) << piece << ": " << dense;
+  const std::string moe = line_with(text, {"    8  4× moe "});
+  for (const char* piece : {"80.0 ms", "336 ms", "23.8", "8.40"}) EXPECT_NE(moe.find(piece), std::string::npos) << piece << ": " << moe;
+  const std::string first = line_with(text, {"decode", "4.0×"});
+  for (const char* piece : {"3.0×", "2.3×", "2.33 to 2.33", "MoE cheaper", "████████▒▒▒░░░"}) EXPECT_NE(first.find(piece), std::string::npos) << piece << ": " << first;
+  EXPECT_NE(text.find("the MoE stops being cheaper at batch 5.3 (measured: 1 and 8)"), std::string::npos);
+  EXPECT_NE(text.find("Example CPU 9000"), std::string::npos);
+  EXPECT_NE(text.find("0.72 USD per hour"), std::string::npos);
+  EXPECT_NE(text.find("an example, not your machine"), std::string::npos);
+  EXPECT_NE(text.find("reads 20.0 GB/s"), std::string::npos);
+  EXPECT_NE(text.find("PRELIMINARY"), std::string::npos);
+}
+
+TEST(Table, HypotheticalStandsRightUnderTheMoney) {
+  const auto lines = lines_of(table(fixture::result_file()));
+  int seen = 0;
+  for (std::size_t i = 0; i + 1 < lines.size(); ++i) {
+    if (lines[i].find("4× moe") == std::string::npos) continue;
+    EXPECT_NE(lines[i + 1].find("hypothetical: does not fit"), std::string::npos) << lines[i + 1];
+    ++seen;
+  }
+  EXPECT_EQ(seen, 3);
+}
+
+TEST(Table, WhatWasNotMeasuredSaysWhy) {
+  const std::string text = table(troubled_file());
+  EXPECT_NE(line_with(text, {"4× moe", "out of memory", "needs 66.1 GB, there are 16.8 GB"}), "");
+  EXPECT_NE(line_with(text, {"4× moe", "WRONG"}), "");
+  EXPECT_NE(text.find("relative L2 error 0.31"), std::string::npos);
+  EXPECT_NE(line_with(text, {"decode", "8", "not measured"}), "");
+  EXPECT_NE(line_with(text, {"state", "1 WRONG", "1 out of memory", "10 measured"}), "");
+  EXPECT_NE(text.find("│   ROOF MOVED"), std::string::npos);
+}
+
+TEST(Table, IsNeverWiderThanAHundredColumns) {
+  ResultFile file = troubled_file();
+  file.environment.device_name = std::string(300, 'D');
+  file.points[0].parts[0].kind = "dense window=4096 with a very long name indeed";
+  for (PointRecord& point : file.points) {
+    if (point.model == "tiny-dense") point.model = std::string(150, 'm');
+  }
+  file.models[0].name = file.pairs[0].dense = std::string(150, 'm');
+  file.points[1].routing = std::string(90, 'r');
+  file.points[1].batch = file.points[0].batch = 123456;
+  file.price->usd_per_h = 123456789;
+  file.price->label = std::string(500, 'p');
+  file.warnings = {{"w", std::string(500, 'w')}};
+  file.depths = {{"tiny-moe", std::string(90, 'k'), "decode", 99999, 4096, {1, 2, 4}, {-1e-3 + 1, 2, 3}}};
+  for (const ResultFile& f : {file, troubled_file(), fixture::result_file()}) {
+    for (const std::string& line : lines_of(table(f))) EXPECT_LE(display_width(line), kTableWidth) << line;
+  }
+}
+
+TEST(Table, ColourIsOnlyPaint) {
+  const ResultFile file = troubled_file();
+  const std::string painted = table(file, true), bare = table(file);
+  EXPECT_EQ(bare.find('\x1b'), std::string::npos);
+  EXPECT_NE(painted.find('\x1b'), std::string::npos);
+  std::string stripped;
+  for (const std::string& line : lines_of(painted)) {
+    std::string plain_line = plain(line, 10'000);
+    while (plain_line.ends_with(' ')) plain_line.pop_back();
+    stripped += plain_line + "\n";
+  }
+  EXPECT_EQ(stripped, bare);
+}
+
+TEST(Table, WithoutAPriceThereIsNoMoney) {
+  ResultFile file = fixture::result_file();
+  file.price.reset();
+  const std::string text = table(file);
+  EXPECT_EQ(text.find('$'), std::string::npos);
+  EXPECT_EQ(text.find("Mtok"), std::string::npos);
+  EXPECT_NE(text.find("--price"), std::string::npos);
+  for (const auto& row : csv_rows(csv(file))) {
+    EXPECT_EQ(row.at("usd_per_mtok"), "");
+    EXPECT_EQ(row.at("price_id"), "");
+  }
+}
+
+TEST(Table, AnEmptyFileIsShownToo) {
+  ResultFile file;
+  EXPECT_NO_THROW(table(file));
+  EXPECT_NO_THROW(markdown(file));
+  EXPECT_EQ(lines_of(csv(file)).size(), 1u);
+}
+
+TEST(Csv, HasARowPerLayerKindAndOneForTheModel) {
+  const auto rows = csv_rows(csv(fixture::result_file()));
+  ASSERT_EQ(rows.size(), 18u);  // 6 points x (layer, head, model)
+  EXPECT_EQ(rows[0].at("layer_kind"), "dense");
+  EXPECT_EQ(rows[1].at("layer_kind"), "head");
+  EXPECT_EQ(rows[2].at("layer_kind"), "model");
+  for (const char* column : {"model", "layer_kind", "phase", "batch", "context", "tokens", "weight_type", "activation_type", "kv_type",
+                             "device", "routing", "time_s", "tokens_per_s", "possible_fraction", "memory_required_bytes", "fits",
+                             "usd_per_mtok", "state", "time_low_s", "time_high_s", "labels", "price_id", "note"}) {
+    EXPECT_TRUE(rows[0].contains(column)) << column;
+  }
+  EXPECT_EQ(rows[0].at("time_s"), "0.0625");
+  EXPECT_EQ(rows[0].at("tokens_per_s"), "16");
+  EXPECT_NEAR(std::stod(rows[0].at("usd_per_mtok")), 12.5, 1e-9);  // one layer
+  EXPECT_NEAR(std::stod(rows[2].at("time_s")), 0.2625, 1e-12);
+  EXPECT_NEAR(std::stod(rows[2].at("usd_per_mtok")), 52.5, 1e-9);
+  EXPECT_NEAR(std::stod(rows[2].at("time_high_s")) - std::stod(rows[2].at("time_low_s")),
+              2 * 4.302653 * 0.2625 * 0.02 / std::sqrt(3), 1e-6);
+  EXPECT_EQ(rows[2].at("state"), "measured");
+  EXPECT_EQ(rows[2].at("note"), "");
+  EXPECT_EQ(rows[2].at("fits"), "true");
+  EXPECT_EQ(rows[2].at("memory_required_bytes"), "5500000000");
+  EXPECT_EQ(rows[5].at("note"), "hypothetical: does not fit");
+  EXPECT_EQ(rows[5].at("state"), "measured");
+  EXPECT_EQ(rows[5].at("fits"), "false");
+  EXPECT_EQ(rows[3].at("labels"), "preliminary");
+  EXPECT_EQ(rows[3].at("routing"), "uniform");
+}
+
+TEST(Csv, MissingIsEmptyAndNeverZero) {
+  ResultFile file = troubled_file();
+  file.points[0].memory = {};
+  const auto rows = csv_rows(csv(file));
+  for (const auto& row : rows) {
+    if (row.at("state") == "measured") continue;
+    for (const char* column : {"time_s", "time_low_s", "time_high_s", "tokens_per_s", "possible_fraction", "usd_per_mtok"}) {
+      EXPECT_EQ(row.at(column), "") << column;
+    }
+    EXPECT_NE(row.at("why"), "");
+  }
+  EXPECT_EQ(rows[9].at("state"), "out_of_memory");
+  EXPECT_EQ(rows[11].at("state"), "out_of_memory");  // the model too
+  EXPECT_EQ(rows[10].at("state"), "measured");       // its head
+  EXPECT_EQ(rows[6].at("time_low_s"), "");           // one round
+  EXPECT_NE(rows[6].at("time_s"), "");
+  EXPECT_EQ(rows[0].at("memory_required_bytes"), "");
+  EXPECT_EQ(rows[0].at("fits"), "");
+}
+
+TEST(Csv, FilesShareOneHeader) {
+  const std::vector<ResultFile> files = {fixture::result_file(), fixture::result_file()};
+  const auto rows = parse_csv(render_csv(files, {}));
+  EXPECT_EQ(rows.size(), 1u + 36u);
+}
+
+TEST(Csv, ColumnsAreExplained) {
+  for (const CsvColumn& column : csv_columns()) {
+    EXPECT_NE(column.meaning.empty(), find_metric(column.name) == nullptr) << column.name;
+  }
+}
+
+// TX-09
+TEST(Hostile, CellsCannotBecomeFormulasMarkupOrEscapes) {
+  EXPECT_EQ(csv_text("=1+1"), "'=1+1");
+  EXPECT_EQ(csv_text("+1"), "'+1");
+  EXPECT_EQ(csv_text("-1"), "'-1");
+  EXPECT_EQ(csv_text("@x"), "'@x");
+  EXPECT_EQ(csv_text("\x1b[0m=1"), "'=1");  // hidden behind an escape sequence
+  EXPECT_EQ(csv_text("a,b"), "\"a,b\"");
+  EXPECT_EQ(csv_text("a\"b"), "\"a\"\"b\"");
+  EXPECT_EQ(csv_text("a\nb"), "a?b");
+  EXPECT_EQ(csv_text("=\"a\",1"), "\"'=\"\"a\"\",1\"");
+  EXPECT_EQ(csv_text(" a"), "\" a\"");
+  EXPECT_EQ(markdown_text("a|b*c_d`e<f>&[g](h)!@x\\"), "a\\|b\\*c\\_d\\`e&lt;f&gt;&amp;\\[g\\](h)\\!&#64;x\\\\");
+}
+
+TEST(Hostile, NoFieldOfAFileEscapes) {
+  const std::string evil = "=cmd|'/c calc'!A1</ScRiPt><!--\x1b[2J\x1b]0;x\x07]]>\xE2\x80\xA8\xE2\x80\xAE\r\n|@x\"";
+  ResultFile file = troubled_file();
+  const auto spoil = [&](std::string& text) { text = evil + text; };
+  for (ModelRecord& model : file.models) spoil(model.name);
+  spoil(file.pairs[0].dense);
+  spoil(file.pairs[0].moe);
+  for (std::string* text : {&file.environment.device_name, &file.suite, &file.commit, &file.program_version, &file.started_at,
+                            &file.price->id, &file.price->label, &file.schema_version}) {
+    spoil(*text);
+  }
+  file.environment.libraries = {{evil, evil}};
+  file.warnings = {{evil, evil}};
+  for (PointRecord& point : file.points) {
+    for (std::string* text : {&point.model, &point.weight_type, &point.activation_type, &point.kv_type, &point.device, &point.routing}) spoil(*text);
+    for (PartRecord& part : point.parts) {
+      spoil(part.kind);
+      spoil(part.why);
+    }
+  }
+  file.depths = {{evil, evil, evil, 1, 1, {1, 2, 4}, {1, 2, 4}}};
+  const auto has_control = [](const std::string& text) {
+    return std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20 && c != '\n') || c == 0x7F; }) ||
+           text.find("\xE2\x80\xA8") != std::string::npos || text.find("\xE2\x80\xAE") != std::string::npos;
+  };
+  for (const ReportFormat& format : report_formats()) {
+    const std::string text = format.render({&file, 1}, {});
+    EXPECT_FALSE(has_control(text)) << format.name;
+    EXPECT_FALSE(text.empty());
+  }
+  const std::string md = markdown(file);
+  EXPECT_EQ(md.find('<'), std::string::npos);
+  EXPECT_EQ(md.find("@x"), std::string::npos);
+  // A pipe in a cell would make a column: every row of a table has as many as its head.
+  std::size_t bars = 0;
+  for (const std::string& line : lines_of(md)) {
+    if (!line.starts_with('|')) {
+      bars = 0;
+      continue;
+    }
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < line.size(); ++i) n += line[i] == '|' && (i == 0 || line[i - 1] != '\\');
+    if (bars == 0) bars = n;
+    EXPECT_EQ(n, bars) << line;
+  }
+  for (const auto& row : parse_csv(csv(file))) {
+    for (const std::string& cell : row) {
+      ASSERT_TRUE(cell.empty() || std::string("=+@").find(cell[0]) == std::string::npos) << cell;
+    }
+  }
+}
+
+TEST(Markdown, ShowsTheSameNumbers) {
+  const std::string text = markdown(fixture::result_file());
+  EXPECT_NE(line_with(text, {"| tiny-dense | 4× dense | 1 | 62.5 ms | ±5.0 % | 80 % | 263 ms | ±5.0 % | 80 % | 3.81 | 52.5 |"}), "");
+  EXPECT_NE(line_with(text, {"| decode | 8 | 4096 | 4.0× | 1.9× | 0.81× |", "MoE dearer |"}), "");
+  EXPECT_NE(line_with(text, {"hypothetical: does not fit; needs 21.5 GB, has 16.0 GB"}), "");
+}
+
+}  // namespace
+}  // namespace layercost

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/result/result_io.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <set>
+#include <string>
+
+#include "harness/cost/summary.h"
+#include "kernels/core/error.h"
+#include "tests/unit/result_fixture.h"
+
+namespace layercost {
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+// Every optional member is filled somewhere, every list has an entry.
+ResultFile full_file() {
+  ResultFile file = fixture::result_file();
+  file.depths = {{"tiny-moe", "moe", "decode", 1, 4096, {1, 2, 4}, {0.03, 0.05, 0.09}}};
+  file.warnings = {{"huge_pages", "transparent huge pages are off"}};
+  PartRecord& part = file.points[1].parts[0];
+  part.verdict->experts_checked = 4;
+  part.ops[0].time_s = 0.005;
+  PartRecord& memory = file.points[3].parts[1];
+  memory = PartRecord{};
+  memory.kind = "head";
+  memory.count = 1;
+  memory.outcome = Outcome::out_of_memory;
+  memory.why = "needs more";
+  memory.need_bytes = 66'100'000'000;
+  memory.have_bytes = 16'800'000'000;
+  return file;
+}
+
+std::string text_of(const ResultFile& file, const Json& summary = nullptr) { return result_to_text(file, summary); }
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ResultIo, RoundTripIsTheSameFile) {
+  const ResultFile file = full_file();
+  const std::string text = text_of(file);
+  const ResultFile back = result_from_text("r.json", text);
+  EXPECT_EQ(text_of(back), text);
+  // The text is the same; so is what it stands for.
+  ASSERT_EQ(back.points.size(), file.points.size());
+  const PartRecord &a = file.points[1].parts[0], &b = back.points[1].parts[0];
+  EXPECT_EQ(b.kind, a.kind);
+  EXPECT_EQ(b.rounds.size(), 3u);
+  EXPECT_EQ(b.rounds[2].samples[4].time_s, a.rounds[2].samples[4].time_s);
+  EXPECT_EQ(b.rounds[2].samples[4].roofs_after.flops_per_s, 500e9);
+  EXPECT_EQ(b.rounds[2].samples[4].distinct_experts, 2);
+  EXPECT_EQ(b.routing->seed, 18446744073709551615u);  // more than a JSON number keeps
+  EXPECT_EQ(b.routing->histogram, (std::vector<std::int64_t>{15, 14, 16, 15}));
+  EXPECT_EQ(b.verdict->experts_checked, 4);
+  EXPECT_EQ(b.labels, a.labels);
+  EXPECT_EQ(back.points[3].parts[1].need_bytes, 66'100'000'000u);
+  EXPECT_EQ(back.points[3].parts[1].outcome, Outcome::out_of_memory);
+  EXPECT_FALSE(back.points[3].parts[1].verdict);
+  EXPECT_EQ(back.price->usd_per_h, 0.72);
+  EXPECT_EQ(back.environment.libraries, file.environment.libraries);
+  EXPECT_EQ(back.environment.threads, 8);
+  EXPECT_FALSE(back.models[0].experts);
+  EXPECT_EQ(back.models[1].experts, 4);
+  EXPECT_FALSE(back.points[1].memory.largest_batch);
+  EXPECT_EQ(back.command, file.command);
+}
+
+// TR-05
+TEST(ResultIo, AHundredThousandDoublesComeBackBitForBit) {
+  ResultFile file = fixture::result_file();
+  Round& round = file.points[0].parts[0].rounds[0];
+  std::mt19937_64 generator(42);
+  const auto positive = [&] {
+    for (;;) {
+      const double value = std::bit_cast<double>(generator() >> 1);  // any exponent, sign cleared
+      if (std::isnormal(value)) return value;
+    }
+  };
+  round.samples.assign(100'000 / 5, {});
+  for (Sample& sample : round.samples) {
+    sample = {positive(), positive(), 1, {positive(), positive()}, {}, positive()};
+  }
+  file.price->usd_per_h = 0.1 + 0.2;
+  const ResultFile back = result_from_text("r.json", text_of(file));
+  EXPECT_EQ(std::bit_cast<std::uint64_t>(back.price->usd_per_h), std::bit_cast<std::uint64_t>(0.1 + 0.2));
+  const Round& read = back.points[0].parts[0].rounds[0];
+  ASSERT_EQ(read.samples.size(), round.samples.size());
+  for (std::size_t i = 0; i < read.samples.size(); ++i) {
+    const Sample &a = round.samples[i], &b = read.samples[i];
+    ASSERT_TRUE(a.time_s == b.time_s && a.section_s == b.section_s && a.distinct_experts == b.distinct_experts &&
+                a.roofs_before.read_bytes_per_s == b.roofs_before.read_bytes_per_s &&
+                a.roofs_before.flops_per_s == b.roofs_before.flops_per_s)
+        << i;
+  }
+}
+
+TEST(ResultIo, MoneyAndSeedsAreText) {
+  const Json json = Json::parse(text_of(full_file()));
+  EXPECT_EQ(json["price"]["usd_per_h"], "0.72");
+  EXPECT_EQ(json["points"][1]["parts"][0]["routing"]["seed"], "18446744073709551615");
+}
+
+TEST(ResultIo, WhatIsMissingHasNoKey) {
+  ResultFile file = fixture::result_file();
+  file.price.reset();
+  const Json json = Json::parse(text_of(file));
+  EXPECT_FALSE(json.contains("price"));
+  EXPECT_FALSE(json.contains("summary"));
+  EXPECT_FALSE(json["points"][0]["parts"][0]["ops"][0].contains("time_s"));
+  EXPECT_FALSE(json["models"][0].contains("experts"));
+  EXPECT_FALSE(json["points"][0]["parts"][0].contains("need_bytes"));
+}
+
+TEST(ResultIo, NotANumberIsRefusedAndNamed) {
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    ResultFile file = fixture::result_file();
+    file.points[1].parts[0].rounds[2].samples[1].time_s = bad;
+    const std::string message = message_of([&] { text_of(file); });
+    EXPECT_NE(message.find("points[1].parts[0].rounds[2].samples[1].time_s"), std::string::npos) << message;
+    Json summary = to_json(summarise(fixture::result_file()));
+    summary["models"][0]["time_s"] = bad;
+    EXPECT_NE(message_of([&] { text_of(fixture::result_file(), summary); }).find("summary.models[0].time_s"), std::string::npos);
+  }
+}
+
+// A kernel that returned NaN makes the error NaN. That is a result, and must not cost the rest of the run.
+TEST(ResultIo, AWrongOutputWithNaNIsStored) {
+  ResultFile file = fixture::result_file();
+  PartRecord& part = file.points[0].parts[0];
+  part.outcome = Outcome::wrong;
+  part.why = "row 3 holds NaN";
+  part.rounds.clear();
+  part.verdict->ok = false;
+  part.verdict->rel_l2 = part.verdict->gain = std::nan("");
+  const std::string text = text_of(file);
+  EXPECT_FALSE(Json::parse(text)["points"][0]["parts"][0]["verdict"].contains("rel_l2"));
+  EXPECT_TRUE(std::isnan(result_from_text("r.json", text).points[0].parts[0].verdict->rel_l2));
+  part.verdict->ok = true;
+  part.outcome = Outcome::failed;
+  EXPECT_NE(message_of([&] { text_of(file); }).find("figures missing"), std::string::npos);
+}
+
+TEST(ResultIo, ControlCharactersNeverReachTheFile) {
+  ResultFile file = fixture::result_file();
+  file.environment.device_name = "evil\x1b[31m\nname\xff";
+  file.points[0].parts[0].why = std::string(10'000, 'x');
+  const ResultFile back = result_from_text("r.json", text_of(file));
+  EXPECT_EQ(back.environment.device_name, "evil?[31m?name?");
+  EXPECT_EQ(back.points[0].parts[0].why.size(), 4096u);
+}
+
+// What the types of record.h cannot rule out is refused in both directions.
+TEST(ResultIo, RefusesWhatTheRulesForbid) {
+  const std::pair<const char*, std::function<void(ResultFile&)>> cases[] = {
+      {"without a passed check", [](ResultFile& f) { f.points[0].parts[0].verdict.reset(); }},
+      {"without a passed check", [](ResultFile& f) { f.points[0].parts[0].verdict->ok = false; }},
+      {"without samples", [](ResultFile& f) { f.points[0].parts[0].rounds.clear(); }},
+      {"wrong, but with samples", [](ResultFile& f) { f.points[0].parts[0].outcome = Outcome::wrong; }},
+      {"round 1 appears twice", [](ResultFile& f) { f.points[0].parts[0].rounds[2].index = 1; }},
+      {"same point appears twice", [](ResultFile& f) { f.points.push_back(f.points[0]); }},
+      {"same kind appears twice", [](ResultFile& f) { f.points[0].parts.push_back(f.points[0].parts[0]); }},
+      {"is not in models", [](ResultFile& f) { f.points[0].model = "other"; }},
+      {"is not in models", [](ResultFile& f) { f.pairs[0].moe = "other"; }},
+      {"appears twice", [](ResultFile& f) { f.models.push_back(f.models[0]); }},
+      {"\"decode\" or \"prefill\"", [](ResultFile& f) { f.points[0].phase = "train"; }},
+      {"3 entries for 4 experts", [](ResultFile& f) { f.points[1].parts[0].routing->histogram.pop_back(); }},
+      {"1 depths and 0 times", [](ResultFile& f) { f.depths = {{"tiny-moe", "moe", "decode", 1, 0, {1}, {}}}; }},
+      {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = 0; }},
+      {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = -1; }},
+      {"out of range", [](ResultFile& f) { f.price->usd_per_h = 0; }},
+      {"outside 1..", [](ResultFile& f) { f.points[0].batch = 0; }},
+      {"outside 0..", [](ResultFile& f) { f.models[0].parameters_active = (std::int64_t{1} << 53) + 1; }},
+      {"beyond 2^53", [](ResultFile& f) { f.points[0].parts[0].need_bytes = UINT64_MAX; }},
+  };
+  for (const auto& [part, spoil] : cases) {
+    ResultFile file = fixture::result_file();
+    spoil(file);
+    EXPECT_THROW(text_of(file), std::logic_error) << part;
+    const std::string message = message_of([&] { text_of(file); });
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+// The same file, spoiled as text: TR-04, X4.
+TEST(ResultIo, RefusesSpoiledFiles) {
+  struct Case {
+    const char *find, *replace, *message;
+  };
+  const Case cases[] = {
+      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.0.0"},
+      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"1.1.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"one\"", "expected a version"},
+      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"1.0.0x\"", "expected a version"},
+      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.0.0\",", "", "schema_version: the key is missing"},
+      {"\"complete\": true", "\"complet\": true", "the key is missing"},
+      {"\"complete\": true", "\"complete\": true, \"extra\": 1", "extra: unknown key"},
+      {"\"complete\": true", "\"complete\": true, \"_note\": 1", "_note: unknown key"},
+      {"\"complete\": true", "\"complete\": true, \"complete\": true", "appears twice"},
+      {"\"complete\": true", "\"complete\": 1", "expected true or false"},
+      {"\"complete\": true", "\"complete\": null", "expected true or false"},
+      {"\"complete\": true", "\"complete\": true, \"summary\": []", "expected an object"},
+      {"\"outcome\": \"measured\"", "\"outcome\": \"mesured\"", "did you mean 'measured'?"},
+      {"\"preliminary\"", "\"prelim\"", "unknown word"},
+      {"\"time_s\":0.06375", "\"time_s\":NaN", "not valid JSON"},
+      {"\"time_s\":0.06375", "\"time_s\":Infinity", "not valid JSON"},
+      {"\"time_s\":0.06375", "\"time_s\":1e400", "not valid JSON"},
+      {"\"time_s\":0.06375", "\"time_s\":-0.06375", "time_s: expected a number"},
+      {"\"time_s\":0.06375", "\"time_s\":0", "time_s: expected a number"},
+      {"\"time_s\":0.06375", "\"time_s\":-0.0", "time_s: expected a number"},
+      {"\"time_s\":0.06375", "\"time_s\":\"0.06375\"", "time_s: expected a number"},
+      {"\"time_s\":0.06375", "\"time_s\":null", "time_s: expected a number"},
+      {"\"passes\":2", "\"passes\":2,\"speed\":1", "samples[0].speed: unknown key"},
+      {"\"passes\":2", "\"passes\":2.0", "passes: expected an integer"},
+      {"\"passes\":2", "\"passes\":99999999999999999999", "passes: expected an integer"},
+      {"\"passes\":2", "\"passes\":-2", "passes: expected an integer"},
+      {"\"device\": \"cpu\"", "\"device\": \"c\\u001bpu\"", "without control characters"},
+      {"\"device\": \"cpu\"", "\"device\": \"c\\u202epu\"", "without control characters"},
+      {"\"usd_per_h\":\"0.72\"", "\"usd_per_h\":0.72", "expected a text"},
+      {"\"usd_per_h\":\"0.72\"", "\"usd_per_h\":\"free\"", "positive decimal"},
+      {"\"usd_per_h\":\"0.72\"", "\"usd_per_h\":\"0\"", "positive decimal"},
+      {"\"usd_per_h\":\"0.72\"", "\"usd_per_h\":\"-1\"", "positive decimal"},
+      {"\"usd_per_h\":\"0.72\"", "\"usd_per_h\":\"nan\"", "positive decimal"},
+      {"\"usd_per_h\":\"0.72\"", "\"usd_per_h\":\"inf\"", "positive decimal"},
+      {"\"seed\":\"18446744073709551615\"", "\"seed\":\"18446744073709551616\"", "at most 64 bits"},
+      {"\"seed\":\"18446744073709551615\"", "\"seed\":\"\"", "at most 64 bits"},
+      {"\"seed\":\"18446744073709551615\"", "\"seed\":\"-1\"", "at most 64 bits"},
+      {"\"largest_batch\":12", "\"largest_batch\":null", "what is missing has no key"},
+      {"\"ok\":true", "\"ok\":false", "without a passed check"},
+  };
+  const std::string good = text_of(fixture::result_file());
+  ASSERT_EQ(message_of([&] { result_from_text("r.json", good); }), "");
+  for (const Case& c : cases) {
+    std::string text = good;
+    const std::size_t at = text.find(c.find);
+    ASSERT_NE(at, std::string::npos) << c.find;
+    text.replace(at, std::string(c.find).size(), c.replace);
+    const std::string message = message_of([&] { EXPECT_THROW(result_from_text("r.json", text), BadInput) << c.replace;
+                                               result_from_text("r.json", text); });
+    EXPECT_NE(message.find(c.message), std::string::npos) << c.replace << ": " << message;
+    EXPECT_TRUE(message.starts_with("r.json: ")) << message;
+  }
+}
+
+TEST(ResultIo, RefusesOversizeAndRubbish) {
+  for (const std::string& text : {std::string(), std::string("[]"), std::string("{}"), std::string("null"), std::string("{\"schema_version\""),
+                                  std::string(100'000, '['), "{\"schema_version\":\"" + std::string(5000, '1') + "\"}"}) {
+    EXPECT_THROW(result_from_text("r.json", text), BadInput) << text.substr(0, 40);
+  }
+  std::string numbers = "{\"schema_version\":\"1.0.0\",\"x\":[";
+  for (int i = 0; i < 4'000'001; ++i) numbers += "0,";
+  EXPECT_NE(message_of([&] { result_from_text("r.json", numbers + "0]}"); }).find("holds more than"), std::string::npos);
+  EXPECT_NE(message_of([&] { result_from_text("r.json", std::string(kResultMaxBytes + 1, ' ')); }).find("is larger than"),
+            std::string::npos);
+}
+
+// Any byte changed: either refused or read as a file that can be written again. Never a crash.
+TEST(ResultIo, EveryFlippedByteIsReadOrRefused) {
+  ResultFile file = fixture::result_file();
+  file.points.resize(2);
+  for (PointRecord& point : file.points) {
+    for (PartRecord& part : point.parts) {
+      part.rounds.resize(1);
+      part.rounds[0].samples.resize(1);
+    }
+  }
+  const std::string good = text_of(file);
+  int refused = 0;
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string text = good;
+    text[i] = static_cast<char>(text[i] ^ (1 << (i % 7)));
+    try {
+      const ResultFile read = result_from_text("r.json", text);
+      EXPECT_NO_THROW(text_of(read));
+    } catch (const BadInput&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, static_cast<int>(good.size() / 4));
+}
+
+TEST(ResultIo, WritesAndReadsFiles) {
+  std::string pattern = (fs::temp_directory_path() / "layercost-result-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  const fs::path path = fs::path(pattern) / "r.json";
+  const ResultFile file = full_file();
+  write_result(path, file, to_json(summarise(file)));
+  EXPECT_EQ(text_of(read_result(path)), text_of(file));
+  ResultFile bad = file;
+  bad.points[0].batch = 0;
+  EXPECT_THROW(write_result(path, bad, nullptr), std::logic_error);
+  EXPECT_EQ(text_of(read_result(path)), text_of(file));  // the earlier file stays
+  EXPECT_THROW(read_result(fs::path(pattern) / "none.json"), BadInput);
+  EXPECT_THROW(read_result(pattern), BadInput);
+  fs::remove_all(pattern);
+}
+
+TEST(ResultIo, ASampleIsALine) {
+  const std::string text = text_of(fixture::result_file());
+  EXPECT_NE(text.find("\n        {\"time_s\":0.0625,\"section_s\":0.375,\"passes\":2,"), std::string::npos);
+  EXPECT_EQ(text.find("\n\n"), std::string::npos);
+  EXPECT_TRUE(text.ends_with("}\n"));
+}
+
+// ---- The schema
+
+const fs::path kSchemaPath = fs::path(LAYERCOST_SOURCE_DIR) / "results" / "schema" / "layercost-result-1.schema.json";
+
+Json load_schema() {
+  std::ifstream stream(kSchemaPath);
+  return Json::parse(stream);
+}
+
+struct KeyCheck {
+  const Json& schema;
+  std::map<std::string, std::set<std::string>> seen, always;  // by place in the schema; keys seen, keys seen every time
+
+  const Json& resolve(const Json& node, std::string& place) const {
+    const Json* at = &node;
+    while (at->contains("$ref")) {
+      place = (*at)["$ref"].get<std::string>();
+      at = &schema.at(Json::json_pointer(place.substr(1)));
+    }
+    return *at;
+  }
+
+  void walk(const Json& value, const Json& node, std::string place) {
+    const Json& rules = resolve(node, place);
+    if (value.is_object() && rules.contains("properties")) {
+      std::set<std::string> keys;
+      for (const auto& [key, item] : value.items()) {
+        keys.insert(key);
+        ASSERT_TRUE(rules["properties"].contains(key)) << place << " does not know " << key;
+        walk(item, rules["properties"][key], place + "/" + key);
+      }
+      if (seen.contains(place)) {
+        std::erase_if(always[place], [&](const std::string& key) { return !keys.contains(key); });
+      } else {
+        always[place] = keys;
+      }
+      seen[place].insert(keys.begin(), keys.end());
+    } else if (value.is_array()) {
+      for (const Json& item : value) walk(item, rules.at("items"), place + "[]");
+    }
+  }
+};
+
+// Files that together use every key: what the schema lists is written, what is written is listed, and what the schema
+// requires is always there.
+std::vector<Json> example_files() {
+  std::vector<Json> files;
+  const auto add = [&](const ResultFile& file) { files.push_back(Json::parse(text_of(file, to_json(summarise(file))))); };
+  add(full_file());
+  add(fixture::result_file());  // a crossover between two batches
+  files.push_back(Json::parse(text_of(fixture::result_file())));  // no summary
+  ResultFile unequal = full_file();  // no crossover, withheld sum, no interval, no experts, no price
+  unequal.depths[0].time_s = {1, 2, 6};
+  unequal.depths.push_back({"tiny-moe", "moe", "decode", 2, 0, {1}, {1}});
+  unequal.price.reset();
+  unequal.environment.governor.reset();
+  unequal.environment.load_average.reset();
+  for (PartRecord& part : unequal.points[2].parts) part.rounds.resize(1);
+  for (Round& round : unequal.points[4].parts[0].rounds) {
+    for (Sample& sample : round.samples) sample.roofs_before = {};
+  }
+  unequal.points[0].memory = {};
+  PartRecord& wrong = unequal.points[5].parts[0];
+  wrong.outcome = Outcome::wrong;
+  wrong.why = "off";
+  wrong.rounds.clear();
+  wrong.verdict->ok = false;
+  wrong.verdict->rel_l2 = wrong.verdict->worst_row = wrong.verdict->gain = std::nan("");
+  unequal.models[1].parameters_active = 0;
+  add(unequal);
+  ResultFile never = fixture::result_file();  // crossover not reached: no crossover_batch
+  never.points[3].parts[0].rounds = fixture::rounds(0.03, 4);
+  never.points[2].parts[0].rounds.resize(1);
+  never.points[2].parts[1].rounds.resize(1);
+  add(never);
+  return files;
+}
+
+TEST(ResultSchema, KnowsExactlyTheKeysThatAreWritten) {
+  const Json schema = load_schema();
+  KeyCheck check{schema, {}, {}};
+  for (const Json& file : example_files()) check.walk(file, schema, "#");
+  std::map<std::string, const Json*> objects = {{"#", &schema}};
+  for (const auto& [name, rules] : schema["$defs"].items()) {
+    if (rules.value("type", "") == "object") objects["#/$defs/" + name] = &rules;
+  }
+  for (const auto& [place, rules] : objects) {
+    EXPECT_EQ((*rules)["additionalProperties"], false) << place;
+    ASSERT_TRUE(check.seen.contains(place)) << place << " is never written";
+    std::set<std::string> listed, required;
+    for (const auto& [key, item] : (*rules)["properties"].items()) listed.insert(key);
+    for (const Json& key : (*rules)["required"]) required.insert(key.get<std::string>());
+    EXPECT_EQ(check.seen[place], listed) << place;
+    EXPECT_EQ(check.always[place], required) << place;
+  }
+}
+
+TEST(ResultSchema, VersionsAgree) {
+  EXPECT_EQ(ResultFile{}.schema_version, kSchemaVersion);
+  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.0\\.[0-9]+$");
+}
+
+// With a schema library, where there is one (LAYERCOST_PYTHON, else python3). The spoiled copies must be refused by it.
+TEST(ResultSchema, ALibraryAgrees) {
+  std::string pattern = (fs::temp_directory_path() / "layercost-schema-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  const fs::path folder = pattern;
+  const std::pair<const char*, const char*> spoils[] = {
+      {"/points/0/parts/0/rounds/0/samples/0/time_s", "-1"}, {"/points/0/parts/0/rounds/0/samples/0/time_s", "\"1\""},
+      {"/points/0/parts/0/outcome", "\"okay\""},             {"/points/0/parts/0/outcome", "\"wrong\""},
+      {"/points/0/parts/0/verdict/ok", "false"},             {"/points/0/parts/0/rounds", "[]"},
+      {"/points/0/extra", "1"},                              {"/schema_version", "\"2.0.0\""},
+      {"/price/usd_per_h", "0.72"},                          {"/summary/models/0/usd_per_mtok", "null"},
+      {"/points/1/parts/0/routing/seed", "7"},
+  };
+  const char* python = std::getenv("LAYERCOST_PYTHON");
+  const std::string program = std::string("'") + (python ? python : "python3") + "' '" + LAYERCOST_SOURCE_DIR +
+                              "/tests/unit/check_schema.py' '" + kSchemaPath.string() + "'";
+  int n = 0;
+  for (const Json& file : example_files()) {
+    std::string command = program;
+    const auto add = [&](const Json& json) {
+      const fs::path path = folder / (std::to_string(n++) + ".json");
+      std::ofstream(path) << json;
+      command += " '" + path.string() + "'";
+    };
+    add(file);
+    if (n == 1) {
+      for (const auto& [place, value] : spoils) {
+        Json spoiled = file;
+        spoiled[Json::json_pointer(place)] = Json::parse(value);
+        add(spoiled);
+      }
+    }
+    const int status = std::system(command.c_str());
+    if (WEXITSTATUS(status) == 77 || WEXITSTATUS(status) == 127) {
+      fs::remove_all(folder);
+      GTEST_SKIP() << "no Python with the package jsonschema";
+    }
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+  }
+  fs::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace layercost
