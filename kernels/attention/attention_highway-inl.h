@@ -21,6 +21,7 @@ HWY_BEFORE_NAMESPACE();
 namespace layercost {
 namespace HWY_NAMESPACE {
 
+static_assert(kLanes <= 16, "scratch rows are padded to 16 lanes and to 32 for pairs");
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // AVX-512 and NEON have 32 vector registers, the others 16.
 constexpr bool kManyRegisters = kLanes == 16 || HWY_ARCH_ARM_A64;
