@@ -1,5 +1,6 @@
 # Libraries that must be there, and libraries whose variants say "built without ..." when they are not. Debian package
 # names are those of scripts/setup.
+# SPDX-License-Identifier: Apache-2.0
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)

@@ -23,6 +23,7 @@ struct Options {
   std::int64_t rounds = 3;
   double cell_s = Policy{}.cell_s;
   int threads = 0;
+  bool no_head = false;
 };
 
 std::string utc_now(const char* format = "{:%Y-%m-%dT%H:%M:%SZ}") {
@@ -84,6 +85,7 @@ int run(const Options& o) {
   Points points = make_points(o.points, configs);
   plan.models = points.models;
   plan.points = points.points;
+  plan.with_head = !o.no_head;
   plan.policy.rounds = o.rounds;
   plan.policy.cell_s = o.cell_s;
   if (!o.depths.empty()) plan.depths = parse_list("--depth", o.depths, 4096);
@@ -148,8 +150,10 @@ int run(const Options& o) {
     return 1;
   }
   for (const PointRecord& p : result.points)
-    for (const PartRecord& part : p.parts)
+    for (const PartRecord& part : p.parts) {
+      if (part.kind == "head" && o.no_head) continue;
       if (part.outcome == Outcome::wrong || part.outcome == Outcome::failed || part.outcome == Outcome::skipped) return 1;
+    }
   return 0;
 }
 
@@ -164,6 +168,7 @@ void add_run(CLI::App& app, Action& action) {
   c->add_option("--rounds", o->rounds, "interleaved rounds (default 3; 10 for a headline)")->check(CLI::Range(1, 1000));
   c->add_option("--seconds", o->cell_s, "time for the samples of one layer at one point in one round (default 0.8)")->check(CLI::Range(0.01, 3600.0));
   c->add_option("--depth", o->depths, "also measure stacks of these heights, e.g. 1,2,4,8");
+  c->add_flag("--no-head", o->no_head, "layers only: no final norm, LM head and composition");
   c->add_option("--threads", o->threads, "number of CPU threads (default: all this process may use)")->check(CLI::Range(1, 4096));
   c->add_option("-o,--output", o->out, "result file (default: layercost-<time>.json here)");
   c->add_option("--resume", o->resume, "go on with a run that was stopped");

@@ -54,7 +54,7 @@ std::vector<std::int64_t> parse_list(const std::string& option, const std::strin
     const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, v);
     if (error != std::errc() || stop != text.data() + end || v < 1 || v > high)
       throw BadInput(fmt::format("{}: expected integers in 1..{} separated by commas, got '{}'", option, high, printable(text)));
-    out.push_back(v);
+    if (std::find(out.begin(), out.end(), v) == out.end()) out.push_back(v);  // a point is measured once
     begin = end + 1;
   }
   return out;

@@ -29,7 +29,14 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
     if (names.empty()) names = suite.models;
   }
   if (names.empty()) throw BadInput("nothing to do: name a model (-m qwen3-4b) or a suite (--suite quick)");
-  for (const std::string& name : names) out.models.push_back(find_model(name, configs));
+  for (const std::string& name : names) {
+    ModelSpec model = find_model(name, configs);
+    for (const ModelSpec& other : out.models)
+      if (other.name == model.name && other.path != model.path)
+        throw BadInput(fmt::format("-m: {} and {} are both called '{}'", other.path, model.path, model.name));
+    if (std::none_of(out.models.begin(), out.models.end(), [&](const ModelSpec& m) { return m.name == model.name; }))
+      out.models.push_back(std::move(model));
+  }
 
   std::optional<Phase> only;
   if (o.phase == "prefill") only = Phase::prefill;

@@ -35,8 +35,9 @@ std::string not_additive(const PointRecord& point, const std::vector<DepthRecord
     }
     const auto fit = fit_depth(record);
     if (!fit || fit->additive()) continue;
-    return fmt::format("sum withheld: stacks of {} layers are {:.1f} % off a straight line over depth, the limit is {:.0f} %",
-                       record.kind, 100 * *fit->residual, 100 * kAdditivityLimit);
+    return fmt::format(
+        "sum withheld: stacks of {} layers are {:.1f} % off a straight line over depth, the limit is {:.0f} %",
+        record.kind, 100 * *fit->residual, 100 * kAdditivityLimit);
   }
   return "";
 }
@@ -76,7 +77,8 @@ std::vector<RoundMedian> composed_rounds(const PointRecord& point) {
     }
     std::vector<RoundMedian> shared;
     for (const RoundMedian& sum : sums) {
-      const auto same = std::find_if(medians.begin(), medians.end(), [&](const RoundMedian& m) { return m.index == sum.index; });
+      const auto same =
+          std::find_if(medians.begin(), medians.end(), [&](const RoundMedian& m) { return m.index == sum.index; });
       if (same != medians.end()) shared.push_back({sum.index, sum.time_s + count * same->time_s});
     }
     sums = std::move(shared);
@@ -138,7 +140,8 @@ std::optional<DepthFit> fit_depth(const DepthRecord& record) {
   double residual = 0;
   double slowest = 0, fastest = record.time_s[0] / depths[0];
   for (std::size_t i = 0; i < n; ++i) {
-    residual = std::max(residual, std::abs(record.time_s[i] - (fit.overhead_s + fit.layer_s * depths[i])) / record.time_s[i]);
+    residual =
+        std::max(residual, std::abs(record.time_s[i] - (fit.overhead_s + fit.layer_s * depths[i])) / record.time_s[i]);
     slowest = std::max(slowest, record.time_s[i] / depths[i]);
     fastest = std::min(fastest, record.time_s[i] / depths[i]);
   }

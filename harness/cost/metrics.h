@@ -1,7 +1,8 @@
-// What:    the one table of metric names. A derived number that leaves the program (summary of a result file, CSV column)
-//          has a row here, with its unit and its meaning; reports take their legends from it. A new metric is a new row.
-// Naming:  the unit ends the name, SI without prefixes: _s, _bytes, _per_s, _usd, _usd_per_mtok; _fraction is a plain number.
-//          A meaning never changes under its name: a new meaning gets a new name.
+// What:    the one table of metric names. A derived number that leaves the program (summary of a result file, CSV
+//          column) has a row here, with its unit and its meaning; reports take their legends from it. A new metric is a
+//          new row.
+// Naming:  the unit ends the name, SI without prefixes: _s, _bytes, _per_s, _usd, _usd_per_mtok; _fraction is a plain
+//          number. A meaning never changes under its name: a new meaning gets a new name.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -31,7 +32,7 @@ inline constexpr std::array kMetrics = {
     Metric{"device_bytes", "bytes", "Memory that the device offers."},
     Metric{"distinct_experts", "", "Different experts that one layer touches in one step, on average."},
     Metric{"promised_ratio", "", "Active parameters of the dense model / of the MoE."},
-    Metric{"possible_ratio", "", "Bound of the dense model / of the MoE on this machine: what physics leaves of the promise."},
+    Metric{"possible_ratio", "", "Bound of the dense model / of the MoE here: what physics leaves of the promise."},
     Metric{"paid_ratio", "", "Time of the dense model / of the MoE: what arrives on the bill."},
     Metric{"paid_ratio_low", "", "Lower end of the 95 % interval of paid_ratio, from paired rounds."},
     Metric{"paid_ratio_high", "", "Upper end of the 95 % interval of paid_ratio, from paired rounds."},

@@ -2,13 +2,14 @@
 // Formula: bytes of an op  = bytes + bytes_per_distinct_expert * distinct experts of the sample
 //          possible_s      = sum over ops of max(flops / flops_per_s, bytes / read_bytes_per_s)
 //          hard_bound_s    = max(sum flops / flops_per_s, sum bytes / read_bytes_per_s)
-//          possible share  = median over samples of possible_s / time_s, each sample against its own probes: on a shared
-//                            machine the bandwidth can double within minutes, and one roof for all would call half of
-//                            the samples too good
+//          possible share  = median over samples of possible_s / time_s, each sample against its own probes: on a
+//                            shared machine the bandwidth can double within minutes, and one roof for all would call
+//                            half of the samples too good
 //          IMPOSSIBLE      if the median over samples of hard_bound_s / time_s is above 1.02
-//          possible_s is what one op after the other can reach; ops that overlap may beat it. Nothing beats hard_bound_s.
-// Which:   the roofs are measured by fixed probes right before and after each sample, and a sample's roof is the mean of
-//          the two; flops_per_s is of the type of the weights.
+//          possible_s is what one op after the other can reach; ops that overlap may beat it. Nothing beats
+//          hard_bound_s.
+// Which:   the roofs are measured by fixed probes right before and after each sample, and a sample's roof is the mean
+//          of the two; flops_per_s is of the type of the weights.
 // Ignores: launch cost, cache hits (bytes are compulsory ones, so none are counted), writes of intermediate results.
 // Units:   seconds, flops, bytes.
 // Errors:  std::nullopt where a roof or a count of distinct experts is missing: a bound that leaves bytes out is none.

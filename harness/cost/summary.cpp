@@ -227,9 +227,12 @@ Json tradeoff_json(const TradeoffRow& row) {
 
 const char* name_of(CrossoverKind kind) {
   switch (kind) {
-    case CrossoverKind::between: return "between";
-    case CrossoverKind::from_smallest: return "from_smallest";
-    case CrossoverKind::not_reached: return "not_reached";
+    case CrossoverKind::between:
+      return "between";
+    case CrossoverKind::from_smallest:
+      return "from_smallest";
+    case CrossoverKind::not_reached:
+      return "not_reached";
   }
   throw std::logic_error("no such kind of crossover");
 }
@@ -288,7 +291,8 @@ Json list_of(const std::vector<Row>& rows, Json (*to_object)(const Row&)) {
 Summary summarise(const ResultFile& file) {
   Summary summary;
   for (const DepthRecord& record : file.depths) {
-    summary.depths.push_back({record.model, record.kind, record.phase, record.batch, record.context, fit_depth(record)});
+    summary.depths.push_back(
+        {record.model, record.kind, record.phase, record.batch, record.context, fit_depth(record)});
   }
   for (const PointRecord& point : file.points) summary.models.push_back(summarise_point(point, file));
   summary.tradeoffs = tradeoffs(file);

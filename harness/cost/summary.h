@@ -1,9 +1,9 @@
 // What:    everything that the reports show, computed once from a result file. Reports format these rows and compute
 //          nothing; the JSON form may be stored in the file beside the samples it came from.
-// Rules:   absent stays absent. Every point and part of the file has its row, in the file's order, whatever its outcome.
-//          Labels of the record are kept; `impossible` and `preliminary` are added from the samples.
-//          A composition whose layers do not add up (DepthRecord, residual above 5 %) is withheld: outcome skipped, with
-//          the reason; its parts stay.
+// Rules:   absent stays absent. Every point and part of the file has its row, in the file's order, whatever its
+//          outcome. Labels of the record are kept; `impossible` and `preliminary` are added from the samples.
+//          A composition whose layers do not add up (DepthRecord, residual above 5 %) is withheld: outcome skipped,
+//          with the reason; its parts stay.
 // Units:   as in cost/metrics.h, where every name is explained.
 // Errors:  BadInput for a price that is not positive. Nothing else: what cannot be computed is absent.
 // SPDX-License-Identifier: Apache-2.0

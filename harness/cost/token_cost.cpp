@@ -15,7 +15,8 @@ constexpr double kSecondsPerHour = 3600, kTokensPerMtok = 1e6;
 constexpr double kMegajoulesPerKwh = 3.6;  // J per token = MJ per Mtok
 
 double positive(double value, const char* what) {
-  if (!(std::isfinite(value) && value > 0)) throw BadInput(fmt::format("{}: expected a number above 0, got {}", what, value));
+  if (!(std::isfinite(value) && value > 0))
+    throw BadInput(fmt::format("{}: expected a number above 0, got {}", what, value));
   return value;
 }
 double not_negative(double value, const char* what) {
@@ -39,7 +40,8 @@ std::optional<double> usd_per_mtok(const std::optional<PriceRecord>& price, std:
   return usd_per_mtok(price->usd_per_h, *tokens_per_s);
 }
 
-std::optional<Interval> usd_per_mtok(const std::optional<PriceRecord>& price, std::optional<Interval> time_s, double tokens) {
+std::optional<Interval> usd_per_mtok(const std::optional<PriceRecord>& price, std::optional<Interval> time_s,
+                                     double tokens) {
   if (!price || !time_s) return std::nullopt;
   const double usd_per_s = positive(price->usd_per_h, "price per hour") / kSecondsPerHour;
   const double mtok = positive(tokens, "tokens") / kTokensPerMtok;
@@ -47,13 +49,15 @@ std::optional<Interval> usd_per_mtok(const std::optional<PriceRecord>& price, st
 }
 
 ServiceCost cost_of(const Service& service) {
-  const double input = positive(service.input_tokens, "input tokens"), output = positive(service.output_tokens, "output tokens");
+  const double input = positive(service.input_tokens, "input tokens"),
+               output = positive(service.output_tokens, "output tokens");
   const double utilisation = share(service.utilisation, "utilisation");
   const double usd_per_h = positive(service.usd_per_h, "price per hour");
   const auto hours = [&](double tokens, double rate) {
     return tokens / (kSecondsPerHour * utilisation * positive(rate, "tokens per second"));
   };
-  const double hours_in = hours(input, service.input_tokens_per_s), hours_out = hours(output, service.output_tokens_per_s);
+  const double hours_in = hours(input, service.input_tokens_per_s),
+               hours_out = hours(output, service.output_tokens_per_s);
   ServiceCost cost;
   cost.hours = hours_in + hours_out;
   cost.usd = usd_per_h * cost.hours;

@@ -7,8 +7,8 @@
 //          interval of a cost = interval of the time, times the price. A price is a scenario and has no interval.
 // Units:   USD; tokens are rows processed, padding is none.
 // Outside: network, storage, staff, software, idle hours. U = 1 is a floor: every hour paid for does this work at this
-//          rate. How an hour's price comes about (rented, owned) is spec/price_spec.h's; electricity is never added to a
-//          rental price.
+//          rate. How an hour's price comes about (rented, owned) is spec/price_spec.h's; electricity is never added to
+//          a rental price.
 // Errors:  no price or no rate: std::nullopt. BadInput for a price, rate or share that is not positive or not finite.
 // Source:  TRUST 7.2. Golden identity: deepseek-ai/open-infra-index, day 6 (608e9 tokens in, 168e9 out in 5442 node-h).
 // SPDX-License-Identifier: Apache-2.0
@@ -28,7 +28,8 @@ double usd_per_mtok(double usd_per_h, double tokens_per_s, double utilisation = 
 
 std::optional<double> usd_per_mtok(const std::optional<PriceRecord>& price, std::optional<double> tokens_per_s);
 // tokens tokens in time_s. Its low end is never below 0.
-std::optional<Interval> usd_per_mtok(const std::optional<PriceRecord>& price, std::optional<Interval> time_s, double tokens);
+std::optional<Interval> usd_per_mtok(const std::optional<PriceRecord>& price, std::optional<Interval> time_s,
+                                     double tokens);
 
 struct Service {
   double usd_per_h = 0;

@@ -14,7 +14,8 @@ namespace layercost {
 namespace {
 
 const ModelRecord* find_model(const ResultFile& file, const std::string& name) {
-  const auto found = std::find_if(file.models.begin(), file.models.end(), [&](const ModelRecord& m) { return m.name == name; });
+  const auto found =
+      std::find_if(file.models.begin(), file.models.end(), [&](const ModelRecord& m) { return m.name == name; });
   return found == file.models.end() ? nullptr : &*found;
 }
 
@@ -77,14 +78,16 @@ std::optional<double> possible_ratio(const PointRecord& dense, const PointRecord
   return *d / *m;
 }
 
-std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe, const std::vector<DepthRecord>& depths) {
+std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe,
+                                const std::vector<DepthRecord>& depths) {
   const Composition d = compose(dense, depths), m = compose(moe, depths);
   if (!d.time_s || !m.time_s) return std::nullopt;
   // A step of both yields the same tokens: same phase and batch, and the same prompt length in prefill.
   std::vector<double> dense_s, moe_s;
   const std::vector<RoundMedian> moe_rounds = composed_rounds(moe);
   for (const RoundMedian& round : composed_rounds(dense)) {
-    const auto same = std::find_if(moe_rounds.begin(), moe_rounds.end(), [&](const RoundMedian& r) { return r.index == round.index; });
+    const auto same = std::find_if(moe_rounds.begin(), moe_rounds.end(),
+                                   [&](const RoundMedian& r) { return r.index == round.index; });
     if (same == moe_rounds.end()) continue;
     dense_s.push_back(round.time_s);
     moe_s.push_back(same->time_s);
@@ -97,10 +100,14 @@ Payoff payoff(const Ratio& paid) {
   if (!paid.interval) return Payoff::cannot_tell;
   // time D / time M: "D slower" is "the MoE is cheaper".
   switch (compare_times(*paid.interval)) {
-    case Comparison::slower: return Payoff::moe_cheaper;
-    case Comparison::faster: return Payoff::moe_dearer;
-    case Comparison::same: return Payoff::same;
-    case Comparison::inconclusive: return Payoff::cannot_tell;
+    case Comparison::slower:
+      return Payoff::moe_cheaper;
+    case Comparison::faster:
+      return Payoff::moe_dearer;
+    case Comparison::same:
+      return Payoff::same;
+    case Comparison::inconclusive:
+      return Payoff::cannot_tell;
   }
   throw std::invalid_argument("no such comparison");
 }
@@ -114,10 +121,14 @@ bool same_group(const TradeoffRow& a, const TradeoffRow& b) {
 
 std::string_view to_string(Payoff verdict) {
   switch (verdict) {
-    case Payoff::moe_cheaper: return "MoE cheaper";
-    case Payoff::moe_dearer: return "MoE dearer";
-    case Payoff::same: return "same";
-    case Payoff::cannot_tell: return "cannot tell";
+    case Payoff::moe_cheaper:
+      return "MoE cheaper";
+    case Payoff::moe_dearer:
+      return "MoE dearer";
+    case Payoff::same:
+      return "same";
+    case Payoff::cannot_tell:
+      return "cannot tell";
   }
   throw std::invalid_argument("no such verdict");
 }
@@ -131,8 +142,8 @@ std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
       if (moe.model != pair.moe) continue;
       for (const PointRecord& dense : file.points) {
         if (dense.model != pair.dense || !same_scenario(dense, moe)) continue;
-        TradeoffRow row{pair.dense, pair.moe,        moe.phase, moe.batch, moe.context, moe.weight_type,
-                        moe.routing, {}, {}, {}, {}, {}};
+        TradeoffRow row{pair.dense,  pair.moe, moe.phase, moe.batch, moe.context, moe.weight_type,
+                        moe.routing, {},       {},        {},        {},          {}};
         if (d && m && d->parameters_active > 0 && m->parameters_active > 0) {
           row.promised = static_cast<double>(d->parameters_active) / static_cast<double>(m->parameters_active);
         }
@@ -143,7 +154,8 @@ std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
         } else {
           for (const PointRecord* point : {&dense, &moe}) {
             if (!row.why.empty()) break;
-            if (const Composition c = compose(*point, file.depths); !c.time_s) row.why = fmt::format("{}: {}", point->model, c.why);
+            if (const Composition c = compose(*point, file.depths); !c.time_s)
+              row.why = fmt::format("{}: {}", point->model, c.why);
           }
         }
         rows.push_back(std::move(row));
@@ -164,10 +176,19 @@ std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows) {
       done[j] = true;
       if (rows[j].paid) group.push_back(&rows[j]);
     }
-    std::sort(group.begin(), group.end(), [](const TradeoffRow* a, const TradeoffRow* b) { return a->batch < b->batch; });
+    std::sort(group.begin(), group.end(),
+              [](const TradeoffRow* a, const TradeoffRow* b) { return a->batch < b->batch; });
     if (group.size() < 2 || group.front()->batch == group.back()->batch) continue;
-    Crossover crossover{rows[i].dense, rows[i].moe, rows[i].phase, rows[i].context, rows[i].weight_type, rows[i].routing,
-                        CrossoverKind::not_reached, {}, group.front()->batch, group.back()->batch};
+    Crossover crossover{rows[i].dense,
+                        rows[i].moe,
+                        rows[i].phase,
+                        rows[i].context,
+                        rows[i].weight_type,
+                        rows[i].routing,
+                        CrossoverKind::not_reached,
+                        {},
+                        group.front()->batch,
+                        group.back()->batch};
     for (std::size_t k = 0; k < group.size(); ++k) {
       if (group[k]->paid->ratio > 1) continue;
       if (k == 0) {
@@ -180,8 +201,8 @@ std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows) {
         crossover.kind = CrossoverKind::between;
         crossover.below = before.batch;
         crossover.above = after.batch;
-        crossover.batch = std::exp(std::lerp(std::log(static_cast<double>(before.batch)),
-                                             std::log(static_cast<double>(after.batch)), part));
+        crossover.batch = std::exp(
+            std::lerp(std::log(static_cast<double>(before.batch)), std::log(static_cast<double>(after.batch)), part));
       }
       break;
     }

@@ -1,13 +1,14 @@
 // What:    for a pair (dense D, mixture-of-experts M): how much cheaper M should be, could be and is.
 // Formula: promised = active parameters D / active parameters M
-//          possible = bound(D) / bound(M), bound = sum over parts of count * possible_s at one and the same machine: the
-//                     median read rate and the median flop rate over all samples of both. The two are measured minutes
-//                     apart and the machine's limits move; a ratio of physics must not contain that.
-//          paid     = composed time(D) / composed time(M), paired: exp(mean over shared rounds of ln(D_r / M_r)), with its
-//                     interval; from one shared round without one; from none the ratio of the composed times
+//          possible = bound(D) / bound(M), bound = sum over parts of count * possible_s at one and the same machine:
+//                     the median read rate and the median flop rate over all samples of both. The two are measured
+//                     minutes apart and the machine's limits move; a ratio of physics must not contain that.
+//          paid     = composed time(D) / composed time(M), paired: exp(mean over shared rounds of ln(D_r / M_r)), with
+//                     its interval; from one shared round without one; from none the ratio of the composed times
 //          crossover: the first batch, going up, where paid <= 1. Between it and the batch before, ln(paid) is taken as
 //                     linear in ln(batch).
-// Means:   4.0 = the MoE costs a quarter; 1 = no difference. Same phase, batch, context, types and device on both sides.
+// Means:   4.0 = the MoE costs a quarter; 1 = no difference. Same phase, batch, context, types and device on both
+//          sides.
 // Errors:  nothing is guessed: what is not measured on both sides is absent.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

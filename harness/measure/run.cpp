@@ -144,7 +144,7 @@ class Measurement {
   PartRecord& record(const Part& part, std::size_t point) { return result_.points[point].parts[part.index]; }
 
   bool wanted(const Part& part, std::size_t point, std::int64_t round) {
-    if (plan_.points[point].model != part.model) return false;
+    if (plan_.points[point].model != part.model || (!part.kind && !plan_.with_head)) return false;
     const PartRecord& r = record(part, point);
     if (r.outcome != Outcome::measured && r.outcome != Outcome::skipped) return false;
     return static_cast<std::int64_t>(r.rounds.size()) <= round;
@@ -447,6 +447,8 @@ class Measurement {
         }
         if (r.rounds.size() < 10 || fewest < 30) label(Label::preliminary);  // S1
         if (moved) label(Label::roof_moved);
+        if (const std::optional<double> drift = settle_drift(r.rounds); drift && std::abs(*drift) > kSettleBand)
+          label(Label::drifting);
       }
   }
 
@@ -512,7 +514,7 @@ void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& resu
     PartRecord head;
     head.kind = "head";
     head.count = 1;
-    head.why = "not reached";
+    head.why = plan.with_head ? "not reached" : "not asked for";
     r.parts.push_back(std::move(head));
     result.points.push_back(std::move(r));
   }

@@ -43,6 +43,7 @@ struct RunPoint {
 struct RunPlan {
   std::vector<ModelSpec> models;
   std::vector<RunPoint> points;
+  bool with_head = true;             // final norm and LM head; without them no model row is composed
   std::vector<std::int64_t> depths;  // --depth: stacks of these heights at every point's first kind of layer
   Policy policy;
 };

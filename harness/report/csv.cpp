@@ -45,7 +45,8 @@ const std::array kColumns = {
     Column{{"context", "decode: tokens cached before the step; prefill: prompt length"},
            [](const CsvRow& r) { return whole(r.model.context); }},
     Column{{"tokens", "rows that one step processes"}, [](const CsvRow& r) { return whole(r.model.tokens); }},
-    Column{{"weight_type", "number format of the weights"}, [](const CsvRow& r) { return csv_text(r.model.weight_type); }},
+    Column{{"weight_type", "number format of the weights"},
+           [](const CsvRow& r) { return csv_text(r.model.weight_type); }},
     Column{{"activation_type", "number format of the activations"},
            [](const CsvRow& r) { return csv_text(r.model.activation_type); }},
     Column{{"kv_type", "number format of the KV cache"}, [](const CsvRow& r) { return csv_text(r.model.kv_type); }},
@@ -65,7 +66,8 @@ const std::array kColumns = {
            [](const CsvRow& r) { return r.cost().time_interval ? number(r.cost().time_interval->low) : ""; }},
     Column{{"time_high_s", ""},
            [](const CsvRow& r) { return r.cost().time_interval ? number(r.cost().time_interval->high) : ""; }},
-    Column{{"labels", "separated by spaces; see result/labels.h"}, [](const CsvRow& r) { return csv_text(labels_of(r.cost())); }},
+    Column{{"labels", "separated by spaces; see result/labels.h"},
+           [](const CsvRow& r) { return csv_text(labels_of(r.cost())); }},
     Column{{"price_id", "whose price usd_per_mtok uses"},
            [](const CsvRow& r) { return csv_text(r.file.price ? r.file.price->id : ""); }},
     Column{{"note", "of the model's row: hypothetical: does not fit, if so"},
@@ -98,7 +100,8 @@ std::string csv_text(std::string_view text) {
   constexpr std::string_view kFormula = "=+-@";
   if (!field.empty() && kFormula.find(field[0]) != std::string_view::npos) field.insert(field.begin(), '\'');
   // Line breaks became '?' in plain(); leading and trailing spaces survive only in quotes.
-  if (field.find_first_of(",\"\n\r") == std::string::npos && !field.starts_with(' ') && !field.ends_with(' ')) return field;
+  if (field.find_first_of(",\"\n\r") == std::string::npos && !field.starts_with(' ') && !field.ends_with(' '))
+    return field;
   std::string quoted = "\"";
   for (const char c : field) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + "\"";

@@ -1,6 +1,6 @@
-// What:    one row per layer kind, and one with layer_kind "model" for the composition, of every point: for spreadsheets
-//          and scripts. Columns are named and explained in csv_columns(); metrics as in cost/metrics.h. New columns are
-//          added at the end; a name never changes its meaning.
+// What:    one row per layer kind, and one with layer_kind "model" for the composition, of every point: for
+//          spreadsheets and scripts. Columns are named and explained in csv_columns(); metrics as in cost/metrics.h.
+//          New columns are added at the end; a name never changes its meaning.
 // Shapes:  a header line, then rows; fields quoted as in RFC 4180; lines end in LF.
 // Rules:   numbers in full precision, SI units, no thousands separators. What is absent is an empty cell, never 0.
 //          A text that begins with = + - or @ gets a ' in front, or a spreadsheet would run it as a formula.

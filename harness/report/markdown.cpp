@@ -29,7 +29,8 @@ void print_head(std::string& out, const std::vector<std::string>& names, std::si
 }
 
 void print_named(std::string& out, const std::vector<NamedText>& lines) {
-  for (const NamedText& line : lines) out += fmt::format("- **{}**: {}\n", markdown_text(line.name), markdown_text(line.text));
+  for (const NamedText& line : lines)
+    out += fmt::format("- **{}**: {}\n", markdown_text(line.name), markdown_text(line.text));
 }
 
 std::string joined_notes(const ModelRow& row, const Summary& summary) {
@@ -41,8 +42,16 @@ std::string joined_notes(const ModelRow& row, const Summary& summary) {
 void print_block(std::string& out, const Block& block, const Summary& summary, bool money) {
   const bool decode = block.phase == "decode";
   out += fmt::format("\n### {}: {}\n\n", decode ? "Decode" : "Prefill", markdown_text(block.about));
-  std::vector<std::string> names = {"model", "layers", "batch", "one layer", "±", "% of possible",
-                                    decode ? "whole model, per token" : "whole model, first token", "±", "% of possible", "tokens/s"};
+  std::vector<std::string> names = {"model",
+                                    "layers",
+                                    "batch",
+                                    "one layer",
+                                    "±",
+                                    "% of possible",
+                                    decode ? "whole model, per token" : "whole model, first token",
+                                    "±",
+                                    "% of possible",
+                                    "tokens/s"};
   if (money) names.emplace_back(decode ? "$ per Mtok out" : "$ per Mtok in");
   names.emplace_back("notes");
   print_head(out, names, 2);
@@ -78,7 +87,8 @@ void print_block(std::string& out, const Block& block, const Summary& summary, b
 void print_tradeoffs(std::string& out, const Summary& summary) {
   if (summary.tradeoffs.empty()) return;
   out += "\n### What sparsity saves: cost of the dense model / cost of the MoE\n\n";
-  print_head(out, {"dense → MoE", "phase", "batch", "context", "promised", "possible", "paid", "95 % interval", "verdict"}, 2);
+  print_head(
+      out, {"dense → MoE", "phase", "batch", "context", "promised", "possible", "paid", "95 % interval", "verdict"}, 2);
   const auto times = [](std::optional<double> ratio) { return ratio ? digits(*ratio, *ratio < 10 ? 2 : 3) + "×" : ""; };
   std::string sentences;
   for (const PairGroup& group : pair_groups(summary)) {
@@ -88,9 +98,9 @@ void print_tradeoffs(std::string& out, const Summary& summary) {
       if (row->paid && row->paid->interval) {
         interval = fmt::format("{} to {}", digits(row->paid->interval->low), digits(row->paid->interval->high));
       }
-      print_cells(out, {pair + (group.about.empty() ? "" : ", " + group.about), plain(row->phase, 20), fmt::format("{}", row->batch),
-                        fmt::format("{}", row->context), times(row->promised), times(row->possible),
-                        row->paid ? times(row->paid->ratio) : "", interval,
+      print_cells(out, {pair + (group.about.empty() ? "" : ", " + group.about), plain(row->phase, 20),
+                        fmt::format("{}", row->batch), fmt::format("{}", row->context), times(row->promised),
+                        times(row->possible), row->paid ? times(row->paid->ratio) : "", interval,
                         row->verdict ? std::string(to_string(*row->verdict)) : "not measured: " + plain(row->why)});
     }
     for (const std::string& crossover : group.crossovers) {
@@ -108,7 +118,9 @@ void print_depths(std::string& out, const Summary& summary) {
     print_cells(out, {plain(row.model, 80), plain(row.kind, 60), plain(row.phase, 20), fmt::format("{}", row.batch),
                       row.fit ? time_text(row.fit->overhead_s) : "", row.fit ? time_text(row.fit->layer_s) : "",
                       row.fit ? percent_text(row.fit->residual) : "",
-                      !row.fit || !row.fit->residual ? "too few depths" : row.fit->additive() ? "yes" : "no, the sum is withheld"});
+                      !row.fit || !row.fit->residual ? "too few depths"
+                      : row.fit->additive()          ? "yes"
+                                                     : "no, the sum is withheld"});
   }
 }
 
@@ -119,10 +131,18 @@ std::string markdown_text(std::string_view text) {
   std::string out;
   for (const char c : plain(text, 5000)) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '@': out += "&#64;"; break;  // or GitHub notifies whoever has that name
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '@':
+        out += "&#64;";
+        break;  // or GitHub notifies whoever has that name
       default:
         if (kMarkup.find(c) != std::string_view::npos) out += '\\';
         out += c;

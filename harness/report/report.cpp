@@ -28,7 +28,8 @@ std::span<const ReportFormat> report_formats() { return kFormats; }
 const ReportFormat& find_report_format(const std::string& name_or_path) {
   const std::string extension = std::filesystem::path(name_or_path).extension().string();
   for (const ReportFormat& format : kFormats) {
-    if (format.name == name_or_path || format.extension == (extension.empty() ? name_or_path : extension)) return format;
+    if (format.name == name_or_path || format.extension == (extension.empty() ? name_or_path : extension))
+      return format;
   }
   std::vector<std::string> known;
   std::string list;
@@ -37,7 +38,8 @@ const ReportFormat& find_report_format(const std::string& name_or_path) {
     list += fmt::format("{}{}", list.empty() ? "" : ", ", known.back());
   }
   const std::string& asked = extension.empty() ? name_or_path : extension;
-  throw BadInput(fmt::format("unknown report format '{}'{}; known are {}", printable(asked), did_you_mean(asked, known), list));
+  throw BadInput(
+      fmt::format("unknown report format '{}'{}; known are {}", printable(asked), did_you_mean(asked, known), list));
 }
 
 }  // namespace layercost

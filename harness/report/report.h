@@ -1,8 +1,8 @@
-// What:    the formats in which a result can be shown, one row each in report.cpp. A report reads result files and shows
-//          what cost/summary.h makes of them: it computes nothing new, runs nothing and needs no device.
+// What:    the formats in which a result can be shown, one row each in report.cpp. A report reads result files and
+//          shows what cost/summary.h makes of them: it computes nothing new, runs nothing and needs no device.
 //          Adding one: a file with a function like render_table, and a row.
-// Rules:   several files are shown one after the other (one table in CSV). Absent values are empty, never 0. Text of the
-//          files is escaped for the format. What was not measured is shown with its reason.
+// Rules:   several files are shown one after the other (one table in CSV). Absent values are empty, never 0. Text of
+//          the files is escaped for the format. What was not measured is shown with its reason.
 // Errors:  BadInput for a name or extension that no row has, with the nearest that is there.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -24,7 +24,8 @@ class Paint {
 
  private:
   std::string with(const char* code, const std::string& text) const {
-    return on_ && text.find_first_not_of(' ') != std::string::npos ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+    return on_ && text.find_first_not_of(' ') != std::string::npos ? fmt::format("\x1b[{}m{}\x1b[0m", code, text)
+                                                                   : text;
   }
   bool on_;
 };
@@ -58,7 +59,8 @@ Columns columns_for(const std::vector<Block>& all, bool money) {
     for (const ModelGroup& group : block.models) {
       for (const ModelRow* row : group.rows) {
         columns.batch = std::max(columns.batch, std::to_string(row->batch).size());
-        for (const PartRow& part : row->parts) columns.layers = std::max(columns.layers, display_width(layers_text(part)));
+        for (const PartRow& part : row->parts)
+          columns.layers = std::max(columns.layers, display_width(layers_text(part)));
       }
     }
   }
@@ -67,14 +69,14 @@ Columns columns_for(const std::vector<Block>& all, bool money) {
   return columns;
 }
 
-std::string left_cells(const std::string& batch, const std::string& layers, const std::string& time, const std::string& spread,
-                       const std::string& possible, const Columns& c) {
+std::string left_cells(const std::string& batch, const std::string& layers, const std::string& time,
+                       const std::string& spread, const std::string& possible, const Columns& c) {
   return fmt::format(" {}  {}  {} {} {}", pad_left(batch, c.batch), pad_right(shorten(layers, c.layers), c.layers),
                      pad_left(time, kTime), pad_left(spread, kSpread), pad_left(possible, kPossible));
 }
 
-std::string right_cells(const std::string& time, const std::string& spread, const std::string& possible, const std::string& rate,
-                        const std::string& money, const Columns& c) {
+std::string right_cells(const std::string& time, const std::string& spread, const std::string& possible,
+                        const std::string& rate, const std::string& money, const Columns& c) {
   std::string text = fmt::format("{} {} {} {}", pad_left(time, kModelTime), pad_left(spread, kSpread),
                                  pad_left(possible, kPossible), pad_left(rate, kRate));
   if (c.money) text += " " + pad_left(money, kMoney);
@@ -126,14 +128,15 @@ void print_row(std::string& out, const ModelRow& row, const Summary& summary, co
       const std::string state(text_of(part.outcome).shown);
       const std::size_t cells = kTime + 1 + kSpread + 1 + kPossible;
       const bool alarming = part.outcome == Outcome::wrong || part.outcome == Outcome::failed;
-      left = fmt::format(" {}  {}  {}", pad_left(batch, c.batch), pad_right(shorten(layers_text(part), c.layers), c.layers),
+      left = fmt::format(" {}  {}  {}", pad_left(batch, c.batch),
+                         pad_right(shorten(layers_text(part), c.layers), c.layers),
                          alarming ? paint.alarm(pad_left(state, cells)) : paint.caution(pad_left(state, cells)));
     }
     std::string beside;
     if (i == 0 && has_numbers) {
-      beside = paint.strong(right_cells(time_text(row.time_s, row.time_interval), spread_text(row.time_s, row.time_interval),
-                                        percent_text(row.possible_fraction), number_text(row.tokens_per_s, half),
-                                        number_text(row.usd_per_mtok, half), c));
+      beside = paint.strong(right_cells(time_text(row.time_s, row.time_interval),
+                                        spread_text(row.time_s, row.time_interval), percent_text(row.possible_fraction),
+                                        number_text(row.tokens_per_s, half), number_text(row.usd_per_mtok, half), c));
     } else if (const std::size_t n = i - first_note; i >= first_note && n < right.size()) {
       beside = "  " + (right[n].alarming ? paint.alarm(right[n].text) : paint.faint(right[n].text));
     }
@@ -152,12 +155,14 @@ void print_block(std::string& out, const Block& block, const Summary& summary, c
   head(pad_left("one layer", 1 + c.batch + 2 + c.layers + 2 + kTime) + pad_left("% of", 1 + kSpread + 1 + kPossible),
        pad_right("whole model", kModelTime + 1 + kSpread + 1) + pad_left("% of", kPossible) + pad_left("", 1 + kRate) +
            (c.money ? pad_left("$ per", 1 + kMoney) : ""));
-  head(left_cells("batch", "layers", "time", "±", "possible", c),
-       right_cells(decode ? "per token" : "1st token", "±", "possible", "tokens/s", decode ? "Mtok out" : "Mtok in", c));
+  head(
+      left_cells("batch", "layers", "time", "±", "possible", c),
+      right_cells(decode ? "per token" : "1st token", "±", "possible", "tokens/s", decode ? "Mtok out" : "Mtok in", c));
   print_line(out, paint.faint(ruler + "┼" + repeated("─", c.right() + 1)));
   for (const ModelGroup& group : block.models) {
     print_line(out, " " + paint.strong(shorten(group.model, 44)) + "  " +
-                        paint.faint(shorten(group.facts, kTableWidth - 3 - std::min<std::size_t>(44, display_width(group.model)))));
+                        paint.faint(shorten(group.facts,
+                                            kTableWidth - 3 - std::min<std::size_t>(44, display_width(group.model)))));
     for (const ModelRow* row : group.rows) print_row(out, *row, summary, c, paint);
   }
 }
@@ -167,38 +172,43 @@ std::string bar(const TradeoffRow& row, const Paint& paint) {
   constexpr std::size_t kBar = 14;
   if (!row.promised || !row.possible || !row.paid) return "";
   const auto cells = [&](double ratio) {
-    return static_cast<std::size_t>(std::lround(std::clamp(ratio / *row.promised, 0.0, 1.0) * static_cast<double>(kBar)));
+    return static_cast<std::size_t>(
+        std::lround(std::clamp(ratio / *row.promised, 0.0, 1.0) * static_cast<double>(kBar)));
   };
   const std::size_t paid = cells(row.paid->ratio), possible = std::max(paid, cells(*row.possible));
-  return paint.strong(repeated("█", paid)) + repeated("▒", possible - paid) + paint.faint(repeated("░", kBar - possible));
+  return paint.strong(repeated("█", paid)) + repeated("▒", possible - paid) +
+         paint.faint(repeated("░", kBar - possible));
 }
 
 void print_tradeoffs(std::string& out, const Summary& summary, const Paint& paint) {
   if (summary.tradeoffs.empty()) return;
-  print_line(out, "\n " + paint.strong("WHAT SPARSITY SAVES") + "  cost of the dense model / cost of the MoE: 2.0× means half the cost");
+  print_line(out, "\n " + paint.strong("WHAT SPARSITY SAVES") +
+                      "  cost of the dense model / cost of the MoE: 2.0× means half the cost");
   print_line(out, paint.faint(repeated("─", kTableWidth)));
   const auto cells = [&](const std::string& phase, const std::string& batch, const std::string& context,
                          const std::string& promised, const std::string& possible, const std::string& paid,
                          const std::string& interval, const std::string& verdict) {
-    return fmt::format("   {} {} {} {} {} {}  {} {}  ", pad_right(shorten(phase, 8), 8), pad_left(shorten(batch, 6), 6), pad_left(shorten(context, 8), 8),
-                       pad_left(promised, 9), pad_left(possible, 9), pad_left(paid, 7), pad_right(shorten(interval, 14), 14),
-                       pad_right(verdict, 12));
+    return fmt::format("   {} {} {} {} {} {}  {} {}  ", pad_right(shorten(phase, 8), 8), pad_left(shorten(batch, 6), 6),
+                       pad_left(shorten(context, 8), 8), pad_left(promised, 9), pad_left(possible, 9),
+                       pad_left(paid, 7), pad_right(shorten(interval, 14), 14), pad_right(verdict, 12));
   };
   print_line(out, paint.faint(cells("phase", "batch", "context", "promised", "possible", "paid", "95 % interval", "")));
   const auto times = [](std::optional<double> ratio) { return ratio ? digits(*ratio, *ratio < 10 ? 2 : 3) + "×" : ""; };
   for (const PairGroup& group : pair_groups(summary)) {
-    print_line(out, " " + paint.strong(shorten(group.dense + " → " + group.moe, 68)) + "  " + paint.faint(shorten(group.about, 29)));
+    print_line(out, " " + paint.strong(shorten(group.dense + " → " + group.moe, 68)) + "  " +
+                        paint.faint(shorten(group.about, 29)));
     for (const TradeoffRow* row : group.rows) {
       std::string interval;
       if (row->paid && row->paid->interval) {
         interval = fmt::format("{} to {}", digits(row->paid->interval->low), digits(row->paid->interval->high));
       }
       print_line(out, cells(plain(row->phase, 20), fmt::format("{}", row->batch), fmt::format("{}", row->context),
-                            times(row->promised), times(row->possible), row->paid ? times(row->paid->ratio) : "", interval,
-                            row->verdict ? std::string(to_string(*row->verdict)) : "not measured") +
+                            times(row->promised), times(row->possible), row->paid ? times(row->paid->ratio) : "",
+                            interval, row->verdict ? std::string(to_string(*row->verdict)) : "not measured") +
                           bar(*row, paint));
       if (!row->paid && !row->why.empty()) {
-        for (const std::string& line : wrap(plain(row->why), kTableWidth - 6)) print_line(out, "      " + paint.faint(line));
+        for (const std::string& line : wrap(plain(row->why), kTableWidth - 6))
+          print_line(out, "      " + paint.faint(line));
       }
     }
     for (const std::string& crossover : group.crossovers) {
@@ -219,9 +229,12 @@ void print_depths(std::string& out, const Summary& summary, const Paint& paint) 
                                                          row.fit->additive() ? "yes" : "NO, sum withheld")
                                            : "two depths fit any line");
     }
-    print_line(out, "   " + pad_right(shorten(fmt::format("{}, {}, {}, batch {}", plain(row.model, 60), plain(row.kind, 40),
-                                                          plain(row.phase, 20), row.batch),
-                                              46), 46) + "  " + shorten(text, kTableWidth - 51));
+    print_line(out, "   " +
+                        pad_right(shorten(fmt::format("{}, {}, {}, batch {}", plain(row.model, 60), plain(row.kind, 40),
+                                                      plain(row.phase, 20), row.batch),
+                                          46),
+                                  46) +
+                        "  " + shorten(text, kTableWidth - 51));
   }
 }
 
@@ -240,7 +253,8 @@ std::string render_table(std::span<const ResultFile> files, const ReportOptions&
     print_tradeoffs(out, summary, paint);
     print_depths(out, summary, paint);
     std::vector<NamedText> words = legend(file, summary);
-    if (!summary.tradeoffs.empty()) words.push_back({"█ ▒ ░", "of the promise: paid, lost to the software, lost to the hardware."});
+    if (!summary.tradeoffs.empty())
+      words.push_back({"█ ▒ ░", "of the promise: paid, lost to the software, lost to the hardware."});
     if (!words.empty()) {
       out += "\n";
       print_all_named(out, words, paint);

@@ -156,7 +156,8 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width) {
     std::string_view word = text.substr(0, space);
     text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
     if (word.empty()) continue;
-    if (!line.empty() && display_width(line) + 1 + display_width(word) > width) lines.push_back(std::exchange(line, ""));
+    if (!line.empty() && display_width(line) + 1 + display_width(word) > width)
+      lines.push_back(std::exchange(line, ""));
     while (display_width(word) > width) {
       const std::size_t bytes = std::max<std::size_t>(1, bytes_that_fit(word, width));
       lines.emplace_back(word.substr(0, bytes));
@@ -176,7 +177,8 @@ std::string plain(std::string_view text, std::size_t max_chars) {
       kept += text[i++];
       continue;
     }
-    // ECMA-48: CSI is ESC [ parameters final byte (0x40..0x7E); OSC is ESC ] ... BEL or ESC \; others are ESC and one byte.
+    // ECMA-48: CSI is ESC [ parameters final byte (0x40..0x7E); OSC is ESC ] ... BEL or ESC \; others are ESC and one
+    // byte.
     ++i;
     if (i >= text.size()) break;
     if (text[i] == '[') {

@@ -23,14 +23,16 @@ std::string joined(const std::vector<std::string>& parts, std::string_view separ
 }
 
 const ModelRecord* find_model(const ResultFile& file, const std::string& name) {
-  const auto found = std::find_if(file.models.begin(), file.models.end(), [&](const ModelRecord& m) { return m.name == name; });
+  const auto found =
+      std::find_if(file.models.begin(), file.models.end(), [&](const ModelRecord& m) { return m.name == name; });
   return found == file.models.end() ? nullptr : &*found;
 }
 
 std::string facts_of(const ResultFile& file, const ModelRow& row) {
   std::vector<std::string> parts;
   if (const ModelRecord* model = find_model(file, row.model)) {
-    const auto total = static_cast<double>(model->parameters_total), active = static_cast<double>(model->parameters_active);
+    const auto total = static_cast<double>(model->parameters_total),
+               active = static_cast<double>(model->parameters_active);
     if (model->experts) {
       parts.push_back(fmt::format("{} parameters, {} active", count_text(total), count_text(active)));
       if (model->top_k) parts.push_back(fmt::format("{} of {} experts", *model->top_k, *model->experts));
@@ -58,9 +60,11 @@ Block start_block(const ModelRow& row) {
     block.title = "PREFILL";
     about = {"the prompt, up to the first token", fmt::format("{} prompt tokens", row.context)};
   }
-  const std::string weights = plain(row.weight_type, 20), inputs = plain(row.activation_type, 20), kv = plain(row.kv_type, 20);
-  about.push_back(weights == inputs && weights == kv ? weights
-                                                     : fmt::format("{} weights, {} activations, {} KV", weights, inputs, kv));
+  const std::string weights = plain(row.weight_type, 20), inputs = plain(row.activation_type, 20),
+                    kv = plain(row.kv_type, 20);
+  about.push_back(weights == inputs && weights == kv
+                      ? weights
+                      : fmt::format("{} weights, {} activations, {} KV", weights, inputs, kv));
   block.about = joined(about, " · ");
   return block;
 }
@@ -99,26 +103,33 @@ std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary
   const EnvironmentRecord& machine = file.environment;
   std::vector<std::string> libraries;
   for (const auto& [name, version] : machine.libraries) libraries.push_back(plain(name, 30) + " " + plain(version, 30));
-  lines.push_back({"machine", joined({plain(machine.device_name), machine.threads > 0 ? fmt::format("{} threads", machine.threads) : "",
-                                      machine.memory_bytes > 0 ? gigabytes_text(machine.memory_bytes) : "", joined(libraries, ", ")},
-                                     " · ")});
-  lines.push_back({"run", joined({"layercost " + plain(file.program_version, 30) +
-                                      (file.commit.empty() ? "" : " (" + plain(file.commit.substr(0, 12)) + (file.commit_dirty ? ", changed)" : ")")),
-                                  plain(file.started_at, 30), file.suite.empty() ? "" : "suite " + plain(file.suite, 40),
-                                  file.complete ? "" : "INCOMPLETE: the run was cut short"},
-                                 " · ")});
+  lines.push_back(
+      {"machine",
+       joined({plain(machine.device_name), machine.threads > 0 ? fmt::format("{} threads", machine.threads) : "",
+               machine.memory_bytes > 0 ? gigabytes_text(machine.memory_bytes) : "", joined(libraries, ", ")},
+              " · ")});
+  lines.push_back(
+      {"run", joined({"layercost " + plain(file.program_version, 30) +
+                          (file.commit.empty()
+                               ? ""
+                               : " (" + plain(file.commit.substr(0, 12)) + (file.commit_dirty ? ", changed)" : ")")),
+                      plain(file.started_at, 30), file.suite.empty() ? "" : "suite " + plain(file.suite, 40),
+                      file.complete ? "" : "INCOMPLETE: the run was cut short"},
+                     " · ")});
   if (file.price) {
-    lines.push_back({"price", joined({fmt::format("{:.4g} USD per hour", file.price->usd_per_h), plain(file.price->id, 60),
-                                      plain(file.price->label, 200), file.price->stale ? "STALE: older than 90 days" : ""},
-                                     " · ")});
+    lines.push_back(
+        {"price", joined({fmt::format("{:.4g} USD per hour", file.price->usd_per_h), plain(file.price->id, 60),
+                          plain(file.price->label, 200), file.price->stale ? "STALE: older than 90 days" : ""},
+                         " · ")});
   } else {
     lines.push_back({"price", "none, so there is no money below; give one with --price 2.50/h or --price ID"});
   }
   for (const RoofRow& roof : summary.roofs) {
-    lines.push_back({"limits", fmt::format("reads {} GB/s (mostly {} to {}) · {} GFLOP/s in {} · probed beside every sample",
-                                           digits(roof.read_bytes_per_s / 1e9), digits(roof.read_low_bytes_per_s / 1e9),
-                                           digits(roof.read_high_bytes_per_s / 1e9), digits(roof.flops_per_s / 1e9),
-                                           plain(roof.weight_type, 20))});
+    lines.push_back(
+        {"limits", fmt::format("reads {} GB/s (mostly {} to {}) · {} GFLOP/s in {} · probed beside every sample",
+                               digits(roof.read_bytes_per_s / 1e9), digits(roof.read_low_bytes_per_s / 1e9),
+                               digits(roof.read_high_bytes_per_s / 1e9), digits(roof.flops_per_s / 1e9),
+                               plain(roof.weight_type, 20))});
   }
   std::vector<std::string> state, counts;
   std::int64_t fewest = INT64_MAX, most = 0;
@@ -130,10 +141,12 @@ std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary
     }
   }
   for (const Label label : summary.common_labels) state.push_back(shown(label));
-  for (const auto& [outcome, count] : summary.outcomes) counts.push_back(fmt::format("{} {}", count, text_of(outcome).shown));
+  for (const auto& [outcome, count] : summary.outcomes)
+    counts.push_back(fmt::format("{} {}", count, text_of(outcome).shown));
   state.push_back(counts.size() == 1 && summary.outcomes.contains(Outcome::measured) ? "everything planned was measured"
-                                                                                    : joined(counts, ", "));
-  if (most > 0) state.push_back(fewest == most ? fmt::format("{} rounds", most) : fmt::format("{} to {} rounds", fewest, most));
+                                                                                     : joined(counts, ", "));
+  if (most > 0)
+    state.push_back(fewest == most ? fmt::format("{} rounds", most) : fmt::format("{} to {} rounds", fewest, most));
   lines.push_back({"state", joined(state, " · ")});
   return lines;
 }
@@ -141,20 +154,26 @@ std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary
 std::vector<NamedText> legend(const ResultFile& file, const Summary& summary) {
   std::vector<NamedText> lines;
   const bool timed = std::any_of(summary.models.begin(), summary.models.end(), [](const ModelRow& row) {
-    return row.time_s || std::any_of(row.parts.begin(), row.parts.end(), [](const PartRow& part) { return part.time_s.has_value(); });
+    return row.time_s ||
+           std::any_of(row.parts.begin(), row.parts.end(), [](const PartRow& part) { return part.time_s.has_value(); });
   });
   if (timed) {
-    lines.push_back({"possible", "share of what this machine can do: the bytes that must be read and the arithmetic that must be "
-                                 "done, at the limits probed beside each sample, one operation after the other."});
-    lines.push_back({"composed", "layers times their count, plus the head. A floor: no scheduler, sampling, network or waiting."});
+    lines.push_back({"possible",
+                     "share of what this machine can do: the bytes that must be read and the arithmetic that must be "
+                     "done, at the limits probed beside each sample, one operation after the other."});
+    lines.push_back(
+        {"composed", "layers times their count, plus the head. A floor: no scheduler, sampling, network or waiting."});
     lines.push_back({"±", "95 % interval from the rounds, each with fresh memory and weights. Money has the same."});
   }
   if (timed && file.price) {
-    lines.push_back({"$ per Mtok", "US dollars for a million tokens, if every hour paid for is spent on this. In: prompt tokens "
-                                   "(prefill). Out: new tokens (decode)."});
+    lines.push_back({"$ per Mtok",
+                     "US dollars for a million tokens, if every hour paid for is spent on this. In: prompt tokens "
+                     "(prefill). Out: new tokens (decode)."});
   }
-  if (std::any_of(summary.models.begin(), summary.models.end(), [](const ModelRow& row) { return !row.note.empty(); })) {
-    lines.push_back({"hypothetical", "the layers were measured, but the whole model needs more memory than this device has."});
+  if (std::any_of(summary.models.begin(), summary.models.end(),
+                  [](const ModelRow& row) { return !row.note.empty(); })) {
+    lines.push_back(
+        {"hypothetical", "the layers were measured, but the whole model needs more memory than this device has."});
   }
   if (!summary.tradeoffs.empty()) {
     lines.push_back({"promised", "active parameters of the dense model / of the MoE."});
@@ -203,13 +222,16 @@ std::vector<std::string> notes(const ModelRow& row, const Summary& summary) {
   if (!row.why.empty()) result.push_back(plain(row.why));
   if (!row.note.empty()) result.push_back(row.note);
   if (row.fits && !*row.fits) {
-    result.push_back(fmt::format("needs {}, has {}", gigabytes_text(row.memory_required_bytes), gigabytes_text(row.device_bytes)));
+    result.push_back(
+        fmt::format("needs {}, has {}", gigabytes_text(row.memory_required_bytes), gigabytes_text(row.device_bytes)));
   } else if (row.fits && row.time_s) {
-    result.push_back(fmt::format("fits: {} of {}", gigabytes_text(row.memory_required_bytes), gigabytes_text(row.device_bytes)));
+    result.push_back(
+        fmt::format("fits: {} of {}", gigabytes_text(row.memory_required_bytes), gigabytes_text(row.device_bytes)));
   }
   std::string labels;
   for (const Label label : row.labels) {
-    if (std::find(summary.common_labels.begin(), summary.common_labels.end(), label) != summary.common_labels.end()) continue;
+    if (std::find(summary.common_labels.begin(), summary.common_labels.end(), label) != summary.common_labels.end())
+      continue;
     labels += (labels.empty() ? "" : ", ") + shown(label);
   }
   if (!labels.empty()) result.push_back(labels);
@@ -219,10 +241,12 @@ std::vector<std::string> notes(const ModelRow& row, const Summary& summary) {
 std::vector<PairGroup> pair_groups(const Summary& summary) {
   std::vector<PairGroup> groups;
   for (const TradeoffRow& row : summary.tradeoffs) {
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const PairGroup& g) { return same_pair(*g.rows.front(), row); });
+    auto group =
+        std::find_if(groups.begin(), groups.end(), [&](const PairGroup& g) { return same_pair(*g.rows.front(), row); });
     if (group == groups.end()) {
       group = groups.insert(groups.end(), {plain(row.dense, 80), plain(row.moe, 80), "", {}, {}});
-      group->about = joined({plain(row.weight_type, 20), row.routing.empty() ? "" : plain(row.routing, 40) + " routing"}, " · ");
+      group->about =
+          joined({plain(row.weight_type, 20), row.routing.empty() ? "" : plain(row.routing, 40) + " routing"}, " · ");
     }
     group->rows.push_back(&row);
   }

@@ -36,7 +36,8 @@ bool is_about_the_path(int error) {
 
 void refuse_special(const std::filesystem::path& path) {
   const std::string name = path.string();
-  if (name.find('\0') != std::string::npos) throw BadInput(name, "", "cannot be written: the name holds a NUL character");
+  if (name.find('\0') != std::string::npos)
+    throw BadInput(name, "", "cannot be written: the name holds a NUL character");
   if (path.filename().empty() || path.filename() == "." || path.filename() == "..") {
     throw BadInput(name, "", "cannot be written: expected the name of a file");
   }
@@ -108,7 +109,8 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
   temporary.write(bytes);
   temporary.publish();
   // From here the new file is in place. The folder entry is made durable too; some file systems refuse to open or
-  // sync a folder (EINVAL, EACCES on a folder that may be written but not listed), and then there is nothing to wait for.
+  // sync a folder (EINVAL, EACCES on a folder that may be written but not listed), and then there is nothing to wait
+  // for.
   const std::filesystem::path folder = path.parent_path().empty() ? "." : path.parent_path();
   const int fd = calls.open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (fd < 0) return;

@@ -1,6 +1,7 @@
-// What:    writes a file so that a reader, a crash or a full disk finds the old file or the new one, whole, never a piece.
-// How:     a temporary file in the same folder (".NAME.PID.COUNTER.tmp", created exclusively), all bytes, fsync, rename over
-//          the name, fsync of the folder. Short writes and EINTR are continued. On any error the temporary file is
+// What:    writes a file so that a reader, a crash or a full disk finds the old file or the new one, whole, never a
+//          piece.
+// How:     a temporary file in the same folder (".NAME.PID.COUNTER.tmp", created exclusively), all bytes, fsync, rename
+//          over the name, fsync of the folder. Short writes and EINTR are continued. On any error the temporary file is
 //          removed and the earlier file is as it was. A kill in between leaves a temporary file that nothing reads.
 // Refuses: a name that exists as anything but a regular file. Renaming over a symbolic link would replace the link and
 //          leave its target stale; renaming over /dev/null, as root, would replace the device for the whole machine.
@@ -30,7 +31,8 @@ struct FileCalls {
 };
 extern const FileCalls kSystemFileCalls;
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view bytes, const FileCalls& calls = kSystemFileCalls);
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
+                           const FileCalls& calls = kSystemFileCalls);
 
 // Throws what write_file_atomically would throw for this path, without touching the file: asked before an hour of
 // measuring, not after it.

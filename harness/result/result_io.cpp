@@ -42,11 +42,13 @@ constexpr Integers kCount{0, kMaxInt}, kOneUp{1, kMaxInt};
 // ---- The one list of fields, for both directions. A visitor is called as v(name, member[, range]); `unsure` marks a
 // figure that may be NaN. A new member of record.h is a new line here and in the schema.
 
-template <typename V> void fields(V& v, Roofs& r) {
+template <typename V>
+void fields(V& v, Roofs& r) {
   v("read_bytes_per_s", r.read_bytes_per_s, kZeroUp);
   v("flops_per_s", r.flops_per_s, kZeroUp);
 }
-template <typename V> void fields(V& v, Sample& s) {
+template <typename V>
+void fields(V& v, Sample& s) {
   v("time_s", s.time_s, kPositive);
   v("section_s", s.section_s, kPositive);
   v("passes", s.passes, kOneUp);
@@ -54,11 +56,13 @@ template <typename V> void fields(V& v, Sample& s) {
   v("roofs_after", s.roofs_after);
   v("distinct_experts", s.distinct_experts, kZeroUp);
 }
-template <typename V> void fields(V& v, Round& r) {
+template <typename V>
+void fields(V& v, Round& r) {
   v("index", r.index, kCount);
   v("samples", r.samples);
 }
-template <typename V> void fields(V& v, OpRecord& o) {
+template <typename V>
+void fields(V& v, OpRecord& o) {
   v("component", o.component);
   v("case_text", o.case_text);
   v("variant", o.variant);
@@ -69,7 +73,8 @@ template <typename V> void fields(V& v, OpRecord& o) {
   v("bytes_per_distinct_expert", o.bytes_per_distinct_expert, kZeroUp);
   v("time_s", o.time_s, kPositive);
 }
-template <typename V> void fields(V& v, Verdict& d) {
+template <typename V>
+void fields(V& v, Verdict& d) {
   v("ok", d.ok);
   v("why", d.why);
   v.unsure("rel_l2", d.rel_l2);
@@ -83,7 +88,8 @@ template <typename V> void fields(V& v, Verdict& d) {
   v("experts_checked", d.experts_checked, kCount);
   v("checks", d.checks, kCount);
 }
-template <typename V> void fields(V& v, RoutingRecord& r) {
+template <typename V>
+void fields(V& v, RoutingRecord& r) {
   v("name", r.name);
   v("seed", r.seed);
   v("experts", r.experts, kOneUp);
@@ -94,13 +100,15 @@ template <typename V> void fields(V& v, RoutingRecord& r) {
   v("imbalance", r.imbalance, kZeroUp);
   v("hash", r.hash);
 }
-template <typename V> void fields(V& v, StackRecord& s) {
+template <typename V>
+void fields(V& v, StackRecord& s) {
   v("layers", s.layers, kOneUp);
   v("reuse_distance_bytes", s.reuse_distance_bytes, kZeroUp);
   v("last_level_cache_bytes", s.last_level_cache_bytes, kZeroUp);
   v("weight_bytes", s.weight_bytes, kZeroUp);
 }
-template <typename V> void fields(V& v, PartRecord& p) {
+template <typename V>
+void fields(V& v, PartRecord& p) {
   v("kind", p.kind);
   v("count", p.count, kOneUp);
   v("outcome", p.outcome);
@@ -114,14 +122,16 @@ template <typename V> void fields(V& v, PartRecord& p) {
   v("rounds", p.rounds);
   v("labels", p.labels);
 }
-template <typename V> void fields(V& v, MemoryRecord& m) {
+template <typename V>
+void fields(V& v, MemoryRecord& m) {
   v("weight_bytes", m.weight_bytes, kZeroUp);
   v("kv_bytes", m.kv_bytes, kZeroUp);
   v("activation_bytes", m.activation_bytes, kZeroUp);
   v("device_bytes", m.device_bytes, kZeroUp);
   v("largest_batch", m.largest_batch, kOneUp);
 }
-template <typename V> void fields(V& v, PointRecord& p) {
+template <typename V>
+void fields(V& v, PointRecord& p) {
   v("model", p.model);
   v("phase", p.phase);
   v("batch", p.batch, kOneUp);
@@ -135,7 +145,8 @@ template <typename V> void fields(V& v, PointRecord& p) {
   v("memory", p.memory);
   v("parts", p.parts);
 }
-template <typename V> void fields(V& v, DepthRecord& d) {
+template <typename V>
+void fields(V& v, DepthRecord& d) {
   v("model", d.model);
   v("kind", d.kind);
   v("phase", d.phase);
@@ -144,7 +155,8 @@ template <typename V> void fields(V& v, DepthRecord& d) {
   v("depths", d.depths, kOneUp);
   v("time_s", d.time_s, kPositive);
 }
-template <typename V> void fields(V& v, ModelRecord& m) {
+template <typename V>
+void fields(V& v, ModelRecord& m) {
   v("name", m.name);
   v("id", m.id);
   v("model_type", m.model_type);
@@ -156,11 +168,13 @@ template <typename V> void fields(V& v, ModelRecord& m) {
   v("experts", m.experts, kOneUp);
   v("top_k", m.top_k, kOneUp);
 }
-template <typename V> void fields(V& v, PairRecord& p) {
+template <typename V>
+void fields(V& v, PairRecord& p) {
   v("dense", p.dense);
   v("moe", p.moe);
 }
-template <typename V> void fields(V& v, PriceRecord& p) {
+template <typename V>
+void fields(V& v, PriceRecord& p) {
   v("id", p.id);
   v("label", p.label);
   v.decimal("usd_per_h", p.usd_per_h);
@@ -169,7 +183,8 @@ template <typename V> void fields(V& v, PriceRecord& p) {
   v("model", p.model);
   v("stale", p.stale);
 }
-template <typename V> void fields(V& v, EnvironmentRecord& e) {
+template <typename V>
+void fields(V& v, EnvironmentRecord& e) {
   v("device_id", e.device_id);
   v("device_name", e.device_name);
   v("target", e.target);
@@ -188,11 +203,13 @@ template <typename V> void fields(V& v, EnvironmentRecord& e) {
   v("load_average", e.load_average, kZeroUp);
   v("libraries", e.libraries);
 }
-template <typename V> void fields(V& v, Warning& w) {
+template <typename V>
+void fields(V& v, Warning& w) {
   v("code", w.code);
   v("text", w.text);
 }
-template <typename V> void fields(V& v, ResultFile& f) {
+template <typename V>
+void fields(V& v, ResultFile& f) {
   v("schema_version", f.schema_version);
   v("program_version", f.program_version);
   v("commit", f.commit);
@@ -232,7 +249,9 @@ class Writer {
   void operator()(const char* name, std::uint64_t value) { object_[name] = fmt::format("{}", value); }
   void operator()(const char* name, double value, Numbers range) { object_[name] = checked(name, value, range); }
   void operator()(const char* name, std::int64_t value, Integers range) { object_[name] = checked(name, value, range); }
-  void operator()(const char* name, int value, Integers range) { object_[name] = checked(name, std::int64_t{value}, range); }
+  void operator()(const char* name, int value, Integers range) {
+    object_[name] = checked(name, std::int64_t{value}, range);
+  }
   void operator()(const char* name, const std::optional<std::uint64_t>& value) {
     if (value && *value > static_cast<std::uint64_t>(kMaxInt)) fail(name, fmt::format("{} is beyond 2^53", *value));
     if (value) object_[name] = *value;
@@ -240,10 +259,12 @@ class Writer {
   void operator()(const char* name, const std::optional<std::string>& value) {
     if (value) (*this)(name, *value);
   }
-  template <typename T, typename Range> void operator()(const char* name, const std::optional<T>& value, Range range) {
+  template <typename T, typename Range>
+  void operator()(const char* name, const std::optional<T>& value, Range range) {
     if (value) (*this)(name, *value, range);
   }
-  template <typename T, typename Range> void operator()(const char* name, const std::vector<T>& values, Range range) {
+  template <typename T, typename Range>
+  void operator()(const char* name, const std::vector<T>& values, Range range) {
     OrderedJson list = OrderedJson::array();
     for (const T value : values) list.push_back(checked(name, value, range));
     object_[name] = std::move(list);
@@ -263,11 +284,16 @@ class Writer {
     for (const auto& [key, value] : values) map[printable(key)] = safe(value);
     object_[name] = std::move(map);
   }
-  template <typename T> void operator()(const char* name, const T& record) { object_[name] = write(record, inside(name)); }
-  template <typename T> void operator()(const char* name, const std::optional<T>& record) {
+  template <typename T>
+  void operator()(const char* name, const T& record) {
+    object_[name] = write(record, inside(name));
+  }
+  template <typename T>
+  void operator()(const char* name, const std::optional<T>& record) {
     if (record) object_[name] = write(*record, inside(name));
   }
-  template <typename T> void operator()(const char* name, const std::vector<T>& records) {
+  template <typename T>
+  void operator()(const char* name, const std::vector<T>& records) {
     OrderedJson list = OrderedJson::array();
     for (const T& record : records) list.push_back(write(record, fmt::format("{}[{}]", inside(name), list.size())));
     object_[name] = std::move(list);
@@ -277,7 +303,8 @@ class Writer {
   }
   void decimal(const char* name, double value) { object_[name] = shortest(checked(name, value, kPositive)); }
 
-  template <typename T> static OrderedJson write(const T& record, const std::string& place) {
+  template <typename T>
+  static OrderedJson write(const T& record, const std::string& place) {
     Writer writer(place);
     fields(writer, const_cast<T&>(record));  // the list of fields serves both directions; this one only reads
     return writer.take();
@@ -294,7 +321,8 @@ class Writer {
     return value;
   }
   std::int64_t checked(const char* name, std::int64_t value, Integers range) const {
-    if (value < range.low || value > range.high) fail(name, fmt::format("{} is outside {}..{}", value, range.low, range.high));
+    if (value < range.low || value > range.high)
+      fail(name, fmt::format("{} is outside {}..{}", value, range.low, range.high));
     return value;
   }
 
@@ -328,8 +356,12 @@ class Reader {
     }
   }
   void operator()(const char* name, double& value, Numbers range) { value = at(name).as_number(range.low, range.high); }
-  void operator()(const char* name, std::int64_t& value, Integers range) { value = at(name).as_int(range.low, range.high); }
-  void operator()(const char* name, int& value, Integers range) { value = static_cast<int>(at(name).as_int(range.low, range.high)); }
+  void operator()(const char* name, std::int64_t& value, Integers range) {
+    value = at(name).as_int(range.low, range.high);
+  }
+  void operator()(const char* name, int& value, Integers range) {
+    value = static_cast<int>(at(name).as_int(range.low, range.high));
+  }
   void operator()(const char* name, std::optional<std::uint64_t>& value) {
     if (const auto node = find(name)) value = static_cast<std::uint64_t>(node->as_int(0, kMaxInt));
   }
@@ -352,7 +384,8 @@ class Reader {
     for (const JsonNode& node : at(name).as_list(0, kMaxItems)) values.push_back(node.as_string(kMaxChars));
   }
   void operator()(const char* name, std::vector<Label>& values) {
-    for (const JsonNode& node : at(name).as_list(0, label_texts().size())) values.push_back(word(node, label_texts()).label);
+    for (const JsonNode& node : at(name).as_list(0, label_texts().size()))
+      values.push_back(word(node, label_texts()).label);
   }
   void operator()(const char* name, std::map<std::string, std::string>& values) {
     const JsonNode node = at(name);
@@ -361,11 +394,16 @@ class Reader {
       values[key] = node.get_string(key, kMaxChars);
     }
   }
-  template <typename T> void operator()(const char* name, T& record) { record = read<T>(at(name)); }
-  template <typename T> void operator()(const char* name, std::optional<T>& record) {
+  template <typename T>
+  void operator()(const char* name, T& record) {
+    record = read<T>(at(name));
+  }
+  template <typename T>
+  void operator()(const char* name, std::optional<T>& record) {
     if (const auto node = find(name)) record = read<T>(*node);
   }
-  template <typename T> void operator()(const char* name, std::vector<T>& records) {
+  template <typename T>
+  void operator()(const char* name, std::vector<T>& records) {
     for (const JsonNode& node : at(name).as_list(0, kMaxItems)) records.push_back(read<T>(node));
   }
   void unsure(const char* name, double& value) {
@@ -381,7 +419,8 @@ class Reader {
     }
   }
 
-  template <typename T> static T read(const JsonNode& node) {
+  template <typename T>
+  static T read(const JsonNode& node) {
     T record;
     Reader reader(node);
     fields(reader, record);
@@ -400,7 +439,8 @@ class Reader {
     if (node_.at(name).is_null()) node_.fail(name, "null; what is missing has no key");
     return node_.at(name);
   }
-  template <typename Row> static const Row& word(const JsonNode& node, std::span<const Row> rows) {
+  template <typename Row>
+  static const Row& word(const JsonNode& node, std::span<const Row> rows) {
     const std::string text = node.as_string(40);
     std::vector<std::string> names;
     for (const Row& row : rows) {
@@ -424,10 +464,12 @@ std::optional<Problem> problem_of(const PartRecord& part, const std::string& pla
   const bool has_samples =
       std::any_of(part.rounds.begin(), part.rounds.end(), [](const Round& round) { return !round.samples.empty(); });
   if (part.outcome == Outcome::measured) {
-    if (!part.verdict || !part.verdict->ok) return Problem{place, "measured, but without a passed check: no time without a verdict"};
+    if (!part.verdict || !part.verdict->ok)
+      return Problem{place, "measured, but without a passed check: no time without a verdict"};
     if (!has_samples) return Problem{place, "measured, but without samples"};
   }
-  if (part.outcome == Outcome::wrong && has_samples) return Problem{place, "wrong, but with samples: no time is kept for a wrong output"};
+  if (part.outcome == Outcome::wrong && has_samples)
+    return Problem{place, "wrong, but with samples: no time is kept for a wrong output"};
   if (part.verdict && part.verdict->ok) {
     const Verdict& verdict = *part.verdict;
     if (!std::isfinite(verdict.rel_l2) || !std::isfinite(verdict.worst_row) || !std::isfinite(verdict.gain)) {
@@ -436,11 +478,12 @@ std::optional<Problem> problem_of(const PartRecord& part, const std::string& pla
   }
   std::set<std::int64_t> indices;
   for (const Round& round : part.rounds) {
-    if (!indices.insert(round.index).second) return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
+    if (!indices.insert(round.index).second)
+      return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
   }
   if (part.routing && static_cast<std::int64_t>(part.routing->histogram.size()) != part.routing->experts) {
-    return Problem{place + ".routing.histogram", fmt::format("has {} entries for {} experts", part.routing->histogram.size(),
-                                                             part.routing->experts)};
+    return Problem{place + ".routing.histogram",
+                   fmt::format("has {} entries for {} experts", part.routing->histogram.size(), part.routing->experts)};
   }
   return std::nullopt;
 }
@@ -452,31 +495,37 @@ std::optional<Problem> problem_of(const ResultFile& file) {
   }
   for (std::size_t i = 0; i < file.pairs.size(); ++i) {
     for (const std::string* name : {&file.pairs[i].dense, &file.pairs[i].moe}) {
-      if (!models.contains(*name)) return Problem{fmt::format("pairs[{}]", i), fmt::format("'{}' is not in models", printable(*name))};
+      if (!models.contains(*name))
+        return Problem{fmt::format("pairs[{}]", i), fmt::format("'{}' is not in models", printable(*name))};
     }
   }
   for (std::size_t i = 0; i < file.points.size(); ++i) {
     const PointRecord& point = file.points[i];
     const std::string place = fmt::format("points[{}]", i);
     if (point.phase != "decode" && point.phase != "prefill") {
-      return Problem{place + ".phase", fmt::format("expected \"decode\" or \"prefill\", got \"{}\"", printable(point.phase))};
+      return Problem{place + ".phase",
+                     fmt::format("expected \"decode\" or \"prefill\", got \"{}\"", printable(point.phase))};
     }
-    if (!models.contains(point.model)) return Problem{place + ".model", fmt::format("'{}' is not in models", printable(point.model))};
+    if (!models.contains(point.model))
+      return Problem{place + ".model", fmt::format("'{}' is not in models", printable(point.model))};
     std::string key = fmt::format("{} {} {} {}", point.phase, point.batch, point.context, point.tokens);
-    for (const std::string* text : {&point.model, &point.weight_type, &point.activation_type, &point.kv_type, &point.device, &point.routing}) {
+    for (const std::string* text :
+         {&point.model, &point.weight_type, &point.activation_type, &point.kv_type, &point.device, &point.routing}) {
       key += "\n" + *text;  // no text holds a line break
     }
     if (!points.insert(key).second) return Problem{place, "the same point appears twice"};
     std::set<std::string> kinds;
     for (std::size_t p = 0; p < point.parts.size(); ++p) {
       const std::string part_place = fmt::format("{}.parts[{}]", place, p);
-      if (!kinds.insert(point.parts[p].kind).second) return Problem{part_place + ".kind", "the same kind appears twice"};
+      if (!kinds.insert(point.parts[p].kind).second)
+        return Problem{part_place + ".kind", "the same kind appears twice"};
       if (auto problem = problem_of(point.parts[p], part_place)) return problem;
     }
   }
   for (std::size_t i = 0; i < file.depths.size(); ++i) {
     if (file.depths[i].depths.size() != file.depths[i].time_s.size()) {
-      return Problem{fmt::format("depths[{}]", i), fmt::format("{} depths and {} times", file.depths[i].depths.size(), file.depths[i].time_s.size())};
+      return Problem{fmt::format("depths[{}]", i),
+                     fmt::format("{} depths and {} times", file.depths[i].depths.size(), file.depths[i].time_s.size())};
     }
   }
   return std::nullopt;
@@ -490,13 +539,17 @@ void refuse_foreign_version(const JsonNode& node) {
   bool good = true;
   for (int i = 0; i < 3 && good; ++i) {
     const auto parsed = std::from_chars(at, end, numbers[i]);
-    good = parsed.ec == std::errc() && parsed.ptr != at && numbers[i] >= 0 && (i == 2 ? parsed.ptr == end : parsed.ptr != end && *parsed.ptr == '.');
+    good = parsed.ec == std::errc() && parsed.ptr != at && numbers[i] >= 0 &&
+           (i == 2 ? parsed.ptr == end : parsed.ptr != end && *parsed.ptr == '.');
     at = parsed.ptr + (i < 2 && good ? 1 : 0);
   }
-  if (!good) node.fail("schema_version", fmt::format("expected a version such as \"{}\", got \"{}\"", kSchemaVersion, printable(text)));
+  if (!good)
+    node.fail("schema_version",
+              fmt::format("expected a version such as \"{}\", got \"{}\"", kSchemaVersion, printable(text)));
   if (numbers[0] != 1 || numbers[1] > 0) {
-    node.fail("schema_version", fmt::format("the file follows schema {}, this program reads {} and older 1.x; use a matching layercost",
-                                            printable(text), kSchemaVersion));
+    node.fail("schema_version",
+              fmt::format("the file follows schema {}, this program reads {} and older 1.x; use a matching layercost",
+                          printable(text), kSchemaVersion));
   }
 }
 
@@ -512,8 +565,8 @@ void refuse_not_finite(const nlohmann::json& value, const std::string& place) {
   }
 }
 
-// One sample, one op, one row on a line, so that files can be read and compared line by line; larger things and lists of
-// rows are broken up.
+// One sample, one op, one row on a line, so that files can be read and compared line by line; larger things and lists
+// of rows are broken up.
 void print(std::string& out, const OrderedJson& value, std::size_t indent) {
   constexpr std::size_t kLine = 420;  // a sample with six doubles of 17 digits has 300 characters
   const bool container = value.is_structured() && !value.empty();
@@ -551,7 +604,8 @@ std::string result_to_text(const ResultFile& file, const nlohmann::json& summary
   print(text, root, 0);
   text += "\n";
   if (text.size() > kResultMaxBytes) {
-    throw std::runtime_error(fmt::format("the result has {} bytes, more than the {} that can be read back", text.size(), kResultMaxBytes));
+    throw std::runtime_error(
+        fmt::format("the result has {} bytes, more than the {} that can be read back", text.size(), kResultMaxBytes));
   }
   return text;
 }

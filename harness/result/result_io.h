@@ -1,19 +1,19 @@
-// What:    ResultFile to JSON text and back. Everything in record.h is written, every sample, in full precision (a double
-//          is written with the digits that give the same double back). Text only.
+// What:    ResultFile to JSON text and back. Everything in record.h is written, every sample, in full precision (a
+//          double is written with the digits that give the same double back). Text only.
 // Form:    keys are the names of the struct members; enumerations are the words of labels.h; an optional member that is
-//          empty has no key, all others always have theirs. Two kinds of number are written as text: usd_per_h, a decimal
-//          that must not pass through a reader's binary fractions, and the routing seed, which has more bits than the
-//          2^53 that every JSON reader keeps. The figures of a verdict that are NaN or infinite (the output was) are
-//          left out; everywhere else such a number is refused. Strings: control characters become '?' on the way out.
-//          "summary" may hold derived numbers (cost/summary.h). It is not read back: readers compute it again.
+//          empty has no key, all others always have theirs. Two kinds of number are written as text: usd_per_h, a
+//          decimal that must not pass through a reader's binary fractions, and the routing seed, which has more bits
+//          than the 2^53 that every JSON reader keeps. The figures of a verdict that are NaN or infinite (the output
+//          was) are left out; everywhere else such a number is refused. Strings: control characters become '?' on the
+//          way out. "summary" may hold derived numbers (cost/summary.h). It is not read back: readers compute it again.
 // Version: schema_version is semver. Major: a meaning changed, files are not exchangeable. Minor: fields were added.
-//          This program reads files of its major version with its minor version or an older one; a newer one is refused by
-//          name, because its unknown fields would be. A meaning never changes under a name.
+//          This program reads files of its major version with its minor version or an older one; a newer one is refused
+//          by name, because its unknown fields would be. A meaning never changes under a name.
 // Units:   in the names; SI.
-// Errors:  BadInput for reading: over 64 MiB, not JSON, unknown or missing or repeated keys, wrong types, numbers out of
-//          range, control characters, texts over 4096 characters, and what record.h rules out: a time without a passed
-//          check, a point that appears twice, a model that is not listed. The same rules hold when writing, where a breach
-//          is a std::logic_error that names the place: nothing is written that cannot be read.
+// Errors:  BadInput for reading: over 64 MiB, not JSON, unknown or missing or repeated keys, wrong types, numbers out
+//          of range, control characters, texts over 4096 characters, and what record.h rules out: a time without a
+//          passed check, a point that appears twice, a model that is not listed. The same rules hold when writing,
+//          where a breach is a std::logic_error that names the place: nothing is written that cannot be read.
 // Source:  results/schema/layercost-result-1.schema.json says the same in JSON Schema (draft 2020-12).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

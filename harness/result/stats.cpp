@@ -110,7 +110,8 @@ std::optional<Interval> median_interval(std::span<const double> values) {
   const std::vector<double> ordered = sorted(values);
   const auto ranks = median_ranks(static_cast<std::int64_t>(ordered.size()));
   if (!ranks) return std::nullopt;
-  return Interval{ordered[static_cast<std::size_t>(ranks->low - 1)], ordered[static_cast<std::size_t>(ranks->high - 1)]};
+  return Interval{ordered[static_cast<std::size_t>(ranks->low - 1)],
+                  ordered[static_cast<std::size_t>(ranks->high - 1)]};
 }
 
 double student_t_975(std::int64_t degrees) {
@@ -173,7 +174,8 @@ std::optional<Ratio> paired_ratio(std::span<const double> a, std::span<const dou
   Ratio result;
   result.ratio = std::exp(moments(logs).mean);
   result.rounds = static_cast<std::int64_t>(logs.size());
-  if (const auto interval = mean_interval(logs)) result.interval = Interval{std::exp(interval->low), std::exp(interval->high)};
+  if (const auto interval = mean_interval(logs))
+    result.interval = Interval{std::exp(interval->low), std::exp(interval->high)};
   return result;
 }
 
@@ -186,10 +188,14 @@ Comparison compare_times(const Interval& ratio, double band) {
 
 std::string_view to_string(Comparison comparison) {
   switch (comparison) {
-    case Comparison::faster: return "FASTER";
-    case Comparison::slower: return "SLOWER";
-    case Comparison::same: return "SAME";
-    case Comparison::inconclusive: return "INCONCLUSIVE";
+    case Comparison::faster:
+      return "FASTER";
+    case Comparison::slower:
+      return "SLOWER";
+    case Comparison::same:
+      return "SAME";
+    case Comparison::inconclusive:
+      return "INCONCLUSIVE";
   }
   throw std::invalid_argument("no such comparison");
 }

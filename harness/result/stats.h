@@ -9,7 +9,7 @@
 //                          0 for 1e9, 1e9+1, 1e9, ...
 //          median interval [x_(l), x_(n+1-l)], largest l with sum_{i=l}^{n-l} C(n,i) / 2^n >= 0.95; n >= 6
 //          round interval  mean(y) -/+ t_{R-1,.975} s / sqrt(R), y the round medians; R >= 2
-//          paired ratio    exp(mean d), d_r = ln(a_r / b_r); interval exp(mean d -/+ t_{R-1,.975} s_d / sqrt(R)); R >= 2
+//          paired ratio    exp(mean d), d_r = ln(a_r / b_r); interval exp(mean d -/+ t_{R-1,.975} s_d/sqrt(R)); R >= 2
 //          settle drift    median of a round's second half / median of its first half - 1; the median over rounds
 // Units:   those of the samples; ratios, fractions and drifts are plain numbers (0.01 is 1 %).
 // Errors:  std::invalid_argument for no samples, a sample that is NaN or infinite, a ratio of what is not positive.
@@ -68,7 +68,7 @@ std::optional<Interval> mean_interval(std::span<const double> values);
 // The time of one layer, from all that was seen. The headline is `median`, its interval is `interval`.
 struct TimeSummary {
   double median = 0;                 // of the round medians
-  std::optional<Interval> interval;  // round level; absent for one round. Its low end can be below 0 for few wild rounds
+  std::optional<Interval> interval;  // round level; absent for one round; below 0 for few wild ones
   double min = 0, max = 0, mean = 0, mad = 0;  // over all samples
   std::int64_t rounds = 0, samples = 0, fewest_samples = 0;  // fewest_samples: in the shortest round
 };

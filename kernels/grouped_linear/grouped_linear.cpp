@@ -33,7 +33,11 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
        .dtype = DType::i32,
        .shape = {experts + 1},
        .fill = [rows](const Tensor& t, std::uint64_t seed) { fill_offsets(t, seed, rows); }},
-      {"w", Role::weight, c.type("w_type"), {experts, n, k}, static_cast<float>(1.0 / std::sqrt(static_cast<double>(k)))},
+      {"w",
+       Role::weight,
+       c.type("w_type"),
+       {experts, n, k},
+       static_cast<float>(1.0 / std::sqrt(static_cast<double>(k)))},
       {"y", Role::output, c.type("y_type"), {rows, n}},
   };
 }
@@ -43,9 +47,11 @@ Work work(const OpCase& c, const WorkFacts& facts) {
   const auto n = static_cast<double>(c.axis("n")), k = static_cast<double>(c.axis("k"));
   Work w;
   w.flops = 2 * rows * n * k;
-  w.weight_bytes = facts.distinct_experts.value_or(std::min(experts, rows)) * n * k * static_cast<double>(size_of(c.type("w_type")));
-  w.activation_bytes = rows * (k * static_cast<double>(size_of(c.type("x_type"))) + n * static_cast<double>(size_of(c.type("y_type")))) +
-                       4 * (experts + 1);
+  w.weight_bytes =
+      facts.distinct_experts.value_or(std::min(experts, rows)) * n * k * static_cast<double>(size_of(c.type("w_type")));
+  w.activation_bytes =
+      rows * (k * static_cast<double>(size_of(c.type("x_type"))) + n * static_cast<double>(size_of(c.type("y_type")))) +
+      4 * (experts + 1);
   return w;
 }
 
@@ -83,7 +89,9 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef grouped_linear_op{"grouped_linear", "matrix products of groups of rows, one matrix per group", tensors, work,
-                              tolerance,        reference, test_cases, grouped_linear_variants};
+const OpDef grouped_linear_op{"grouped_linear", "matrix products of groups of rows, one matrix per group",
+                              tensors,          work,
+                              tolerance,        reference,
+                              test_cases,       grouped_linear_variants};
 
 }  // namespace layercost

@@ -1,11 +1,11 @@
-// Experts with few rows by our product for tiles, shared out among the threads by expert and block of 64 columns; experts
-// with more rows one after the other by oneDNN on all threads. Both read the same packed copy. Where one of the two is
-// missing, the other does everything.
+// Experts with few rows by our product for tiles, shared out among the threads by expert and block of 64 columns;
+// experts with more rows one after the other by oneDNN on all threads. Both read the same packed copy. Where one of the
+// two is missing, the other does everything.
 //
-// oneDNN's plans are made per number of rows, because a run-time dimension halves its speed: 0.3 to 1.4 ms each. Every number
-// up to 64 has one, and so has every multiple of 64 up to 1024. More rows go in chunks, largest first: 64 rows of a
-// 1536 x 2048 matrix take about as long to multiply (AMX, 1.4 TFLOP/s) as the matrix takes to read, so that reading it once
-// more for the remainder costs little.
+// oneDNN's plans are made per number of rows, because a run-time dimension halves its speed: 0.3 to 1.4 ms each. Every
+// number up to 64 has one, and so has every multiple of 64 up to 1024. More rows go in chunks, largest first: 64 rows
+// of a 1536 x 2048 matrix take about as long to multiply (AMX, 1.4 TFLOP/s) as the matrix takes to read, so that
+// reading it once more for the remainder costs little.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
@@ -22,10 +22,12 @@ namespace {
 
 class PlansByRows {
  public:
-  PlansByRows(std::int64_t first, std::int64_t rows, DType y, const std::shared_ptr<const OnednnMatrices>& w) : exact_(kStep), chunks_(1) {
+  PlansByRows(std::int64_t first, std::int64_t rows, DType y, const std::shared_ptr<const OnednnMatrices>& w)
+      : exact_(kStep), chunks_(1) {
     for (std::int64_t m = 1; m < kStep && m <= rows; ++m)
       if (m >= first || rows > kStep) exact_[static_cast<std::size_t>(m)] = OnednnMatmul::make(m, y, w, {});
-    for (std::int64_t m = kStep; m <= std::min(rows, kMost); m += kStep) chunks_.push_back(OnednnMatmul::make(m, y, w, {}));
+    for (std::int64_t m = kStep; m <= std::min(rows, kMost); m += kStep)
+      chunks_.push_back(OnednnMatmul::make(m, y, w, {}));
   }
   // The plan for the next chunk of `rows` rows, and how many of them it takes.
   std::pair<OnednnMatmul*, std::int64_t> next(std::int64_t rows) const {

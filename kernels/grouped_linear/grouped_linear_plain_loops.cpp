@@ -1,5 +1,6 @@
-// Dot products over row-major weights: each step is one expert and eight of its rows, which stay in the first-level cache
-// over the expert's rows of x. Steps are shared out as threads become free, because experts have unequal numbers of rows.
+// Dot products over row-major weights: each step is one expert and eight of its rows, which stay in the first-level
+// cache over the expert's rows of x. Steps are shared out as threads become free, because experts have unequal numbers
+// of rows.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
@@ -11,7 +12,8 @@ namespace layercost {
 namespace {
 
 template <class X, class W, class Y>
-void product(std::int64_t experts, std::int64_t n, std::int64_t k, const X* x, const std::int32_t* offsets, const W* w, Y* y) {
+void product(std::int64_t experts, std::int64_t n, std::int64_t k, const X* x, const std::int32_t* offsets, const W* w,
+             Y* y) {
   constexpr std::int64_t kRows = 8;
 #pragma omp parallel for collapse(2) schedule(dynamic, 4)
   for (std::int64_t e = 0; e < experts; ++e)

@@ -23,12 +23,14 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
 }
 
 Work work(const OpCase& c, const WorkFacts&) {
-  const auto m = static_cast<double>(c.axis("m")), n = static_cast<double>(c.axis("n")), k = static_cast<double>(c.axis("k"));
+  const auto m = static_cast<double>(c.axis("m")), n = static_cast<double>(c.axis("n")),
+             k = static_cast<double>(c.axis("k"));
   const auto wb = static_cast<double>(size_of(c.type("w_type"))), yb = static_cast<double>(size_of(c.type("y_type")));
   Work w;
   w.flops = 2 * m * n * k + (c.flag("bias") ? m * n : 0) + (c.flag("residual") ? m * n : 0);
   w.weight_bytes = wb * (n * k + (c.flag("bias") ? n : 0));
-  w.activation_bytes = m * k * static_cast<double>(size_of(c.type("x_type"))) + m * n * yb * (c.flag("residual") ? 2 : 1);
+  w.activation_bytes =
+      m * k * static_cast<double>(size_of(c.type("x_type"))) + m * n * yb * (c.flag("residual") ? 2 : 1);
   return w;
 }
 

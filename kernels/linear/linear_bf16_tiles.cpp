@@ -1,5 +1,5 @@
-// A few rows of bf16, where reading the weights is all of the cost: each thread reads its blocks of 64 columns from start to
-// end, at 80 to 90 % of the read bandwidth up to 6 rows.
+// A few rows of bf16, where reading the weights is all of the cost: each thread reads its blocks of 64 columns from
+// start to end, at 80 to 90 % of the read bandwidth up to 6 rows.
 // Limit:   n / 64 pieces of work, so a small n does not fill many cores.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
@@ -13,7 +13,8 @@ namespace layercost {
 namespace {
 
 template <class Y>
-void product(const TileProduct& tile, std::int64_t m, const bf16* x, const Bf16Tiles& w, const bf16* bias, const Y* residual, Y* y) {
+void product(const TileProduct& tile, std::int64_t m, const bf16* x, const Bf16Tiles& w, const bf16* bias,
+             const Y* residual, Y* y) {
 #pragma omp parallel for schedule(static)
   for (std::int64_t b = 0; b < w.blocks(); ++b)
     tile.block(x, m, w, 0, b, [&](std::int64_t r, std::int64_t j, float v) {
@@ -41,7 +42,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const auto bias = c.flag("bias") ? row_major(*t.weight("bias")) : nullptr;
   return dispatch_float(y.dtype, [&]<class Y>(Y*) {
     return invocation(
-        [=] { product(tile, m, x.as<bf16>(), *w, bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>(), y.as<Y>()); },
+        [=] {
+          product(tile, m, x.as<bf16>(), *w, bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>(), y.as<Y>());
+        },
         fmt::format("{}, weights BA16a64b2a", tile.name_for(m)));
   });
 }

@@ -1,5 +1,5 @@
-// oneDNN's matmul with weights packed once for all m. On AMX it reads weights at two thirds of the read bandwidth for up to
-// 64 rows, and multiplies 256 rows x 5120 x 25600 at 1.0 TFLOP/s on 2 cores (Sapphire Rapids class, oneDNN 2.6).
+// oneDNN's matmul with weights packed once for all m. On AMX it reads weights at two thirds of the read bandwidth for
+// up to 64 rows, and multiplies 256 rows x 5120 x 25600 at 1.0 TFLOP/s on 2 cores (Sapphire Rapids class, oneDNN 2.6).
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/contract/dispatch.h"
 #include "kernels/shared/onednn.h"
@@ -17,8 +17,10 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const Tensor x = t.tensor("x"), y = t.tensor("y");
   const Tensor residual = options.residual ? t.tensor("residual") : Tensor{};
   const auto bias = options.bias ? row_major(*t.weight("bias")) : nullptr;
-  const std::shared_ptr<OnednnMatmul> plan = OnednnMatmul::make(c.axis("m"), y.dtype, OnednnMatrices::of(*t.weight("w")), options);
-  return invocation([=] { plan->execute(x.data, 0, bias ? bias->view().data : nullptr, residual.data, y.data); }, plan->chosen());
+  const std::shared_ptr<OnednnMatmul> plan =
+      OnednnMatmul::make(c.axis("m"), y.dtype, OnednnMatrices::of(*t.weight("w")), options);
+  return invocation([=] { plan->execute(x.data, 0, bias ? bias->view().data : nullptr, residual.data, y.data); },
+                    plan->chosen());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Dot products over row-major weights, rows of w shared out among the threads. The fallback for machines and types that no
-// library serves (oneDNN 2.6 refuses bf16 below AVX-512).
+// Dot products over row-major weights, rows of w shared out among the threads. The fallback for machines and types that
+// no library serves (oneDNN 2.6 refuses bf16 below AVX-512).
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 

@@ -54,7 +54,8 @@ void reference(const OpCase& c, const OpTensors& t) {
   for (std::int64_t row = 0; row < tokens; ++row)
     for (std::int64_t h = 0; h < hidden; ++h) {
       double sum = residual ? t.tensor("residual").load(row * hidden + h) : 0.0;
-      for (std::int64_t p = row * top_k; p < (row + 1) * top_k; ++p) sum += weights.load(p) * x.load(slots[p] * hidden + h);
+      for (std::int64_t p = row * top_k; p < (row + 1) * top_k; ++p)
+        sum += weights.load(p) * x.load(slots[p] * hidden + h);
       y.store(row * hidden + h, sum);
     }
 }

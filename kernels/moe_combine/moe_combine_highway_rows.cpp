@@ -1,5 +1,5 @@
-// Two vectors of sums at a time stay in registers over the top_k rows. Tasks are pieces of a row, so that one token of a wide
-// layer still occupies all threads.
+// Two vectors of sums at a time stay in registers over the top_k rows. Tasks are pieces of a row, so that one token of
+// a wide layer still occupies all threads.
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/moe_combine/moe_combine_highway_rows.cpp"
@@ -94,7 +94,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const Combine combine{hidden, top_k, x.data, c.flag("residual") ? t.tensor("residual").data : nullptr,
                         t.tensor("slots").as<std::int32_t>(), t.tensor("weights").as<float>(), y.data};
   const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype);
-  const bool parallel = tokens * top_k * hidden >= kSimdParallelElements;
+  const bool parallel = tokens * top_k * hidden >= 4 * kSimdParallelElements;  // an element of x is one multiply-add
   return invocation(
       [=] {
 #pragma omp parallel for schedule(static) collapse(2) if (parallel)

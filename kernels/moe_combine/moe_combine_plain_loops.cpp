@@ -36,7 +36,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   return dispatch_float(x.dtype, [&]<class X>(X*) {
     return dispatch_float(y.dtype, [&]<class Y>(Y*) {
       return invocation([=] {
-        combine(tokens, hidden, top_k, x.as<X>(), slots.as<std::int32_t>(), weights.as<float>(), residual.as<Y>(), y.as<Y>());
+        combine(tokens, hidden, top_k, x.as<X>(), slots.as<std::int32_t>(), weights.as<float>(), residual.as<Y>(),
+                y.as<Y>());
       });
     });
   });

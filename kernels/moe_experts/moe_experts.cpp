@@ -13,7 +13,11 @@ namespace {
 
 struct Sizes {
   explicit Sizes(const OpCase& c)
-      : tokens(c.axis("tokens")), hidden(c.axis("hidden")), ffn(c.axis("ffn_hidden")), experts(c.axis("experts")), top_k(c.axis("top_k")) {
+      : tokens(c.axis("tokens")),
+        hidden(c.axis("hidden")),
+        ffn(c.axis("ffn_hidden")),
+        experts(c.axis("experts")),
+        top_k(c.axis("top_k")) {
     if (top_k > experts) throw BadCase("'" + c.text() + "': top_k is larger than experts");
     if (c.word("act", "silu") != "silu") throw BadCase("'" + c.text() + "': act: expected silu");
   }
@@ -28,7 +32,11 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
   const float mean = 1.0f / static_cast<float>(s.top_k);
   std::vector<TensorSpec> out = {
       {"x", Role::input, x, {s.tokens, s.hidden}},
-      {.name = "ids", .role = Role::input, .dtype = DType::i32, .shape = {s.tokens, s.top_k}, .fill = fill_expert_ids(s.experts)},
+      {.name = "ids",
+       .role = Role::input,
+       .dtype = DType::i32,
+       .shape = {s.tokens, s.top_k},
+       .fill = fill_expert_ids(s.experts)},
       {"weights", Role::input, DType::f32, {s.tokens, s.top_k}, mean / 4, mean},
       {"w_gate_up", Role::weight, w, {s.experts, 2 * s.ffn, s.hidden}, sigma(s.hidden)},
       {"w_down", Role::weight, w, {s.experts, s.hidden, s.ffn}, sigma(s.ffn)},
@@ -40,7 +48,8 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
 
 Work work(const OpCase& c, const WorkFacts& facts) {
   const Sizes s(c);
-  const auto tokens = static_cast<double>(s.tokens), hidden = static_cast<double>(s.hidden), ffn = static_cast<double>(s.ffn);
+  const auto tokens = static_cast<double>(s.tokens), hidden = static_cast<double>(s.hidden),
+             ffn = static_cast<double>(s.ffn);
   const auto pairs = static_cast<double>(s.tokens * s.top_k);
   const double residual = c.flag("residual") ? 1 : 0;
   const double distinct = facts.distinct_experts.value_or(std::min(static_cast<double>(s.experts), pairs));
@@ -104,11 +113,16 @@ std::vector<OpCase> test_cases() {
   std::vector<OpCase> out;
   for (const char* text : {
            "moe_experts tokens=1 hidden=1 ffn_hidden=1 experts=1 top_k=1 act=silu x_type=f32 w_type=f32 y_type=f32",
-           "moe_experts tokens=5 hidden=90 ffn_hidden=37 experts=7 top_k=3 act=silu x_type=f32 w_type=f32 y_type=f32 residual=1",
-           "moe_experts tokens=1 hidden=512 ffn_hidden=96 experts=32 top_k=8 act=silu x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
-           "moe_experts tokens=17 hidden=258 ffn_hidden=70 experts=5 top_k=5 act=silu x_type=bf16 w_type=bf16 y_type=bf16",
-           "moe_experts tokens=70 hidden=130 ffn_hidden=64 experts=8 top_k=2 act=silu x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
-           "moe_experts tokens=9 hidden=128 ffn_hidden=96 experts=4 top_k=1 act=silu x_type=bf16 w_type=bf16 y_type=f32",
+           "moe_experts tokens=5 hidden=90 ffn_hidden=37 experts=7 top_k=3 act=silu x_type=f32 w_type=f32 y_type=f32 "
+           "residual=1",
+           "moe_experts tokens=1 hidden=512 ffn_hidden=96 experts=32 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16 residual=1",
+           "moe_experts tokens=17 hidden=258 ffn_hidden=70 experts=5 top_k=5 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16",
+           "moe_experts tokens=70 hidden=130 ffn_hidden=64 experts=8 top_k=2 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16 residual=1",
+           "moe_experts tokens=9 hidden=128 ffn_hidden=96 experts=4 top_k=1 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

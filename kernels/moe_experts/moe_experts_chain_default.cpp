@@ -1,5 +1,5 @@
-// moe_permute, grouped_linear, glu, grouped_linear, moe_combine, each by its default variant. Between them the activations
-// are stored in x_type, as frameworks do.
+// moe_permute, grouped_linear, glu, grouped_linear, moe_combine, each by its default variant. Between them the
+// activations are stored in x_type, as frameworks do.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
@@ -22,10 +22,20 @@ std::array<OpCase, 5> steps_of(const OpCase& c) {
     return OpCase("grouped_linear").set("rows", rows).set("experts", experts).set("n", n).set("k", k).set("x_type", x)
         .set("w_type", w).set("y_type", x);
   };
-  OpCase sum = OpCase("moe_combine").set("tokens", tokens).set("hidden", hidden).set("top_k", top_k).set("x_type", x).set("y_type", y);
+  OpCase sum = OpCase("moe_combine")
+                   .set("tokens", tokens)
+                   .set("hidden", hidden)
+                   .set("top_k", top_k)
+                   .set("x_type", x)
+                   .set("y_type", y);
   if (c.flag("residual")) sum.set("residual", 1);
   return {
-      OpCase("moe_permute").set("tokens", tokens).set("hidden", hidden).set("experts", experts).set("top_k", top_k).set("x_type", x),
+      OpCase("moe_permute")
+          .set("tokens", tokens)
+          .set("hidden", hidden)
+          .set("experts", experts)
+          .set("top_k", top_k)
+          .set("x_type", x),
       product(2 * ffn, hidden),
       OpCase("glu").set("tokens", rows).set("ffn_hidden", ffn).set("act", "silu").set("x_type", x).set("y_type", x),
       product(hidden, ffn),
@@ -87,7 +97,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     const Variant& variant = default_variant(find_op(cases[i].op()), cases[i], runtime.device());
     chain->steps[i] = variant.prepare(cases[i], bound[i], runtime);
     const std::string detail = chain->steps[i]->chosen();
-    chosen += fmt::format("{}{} {}{}", i == 0 ? "" : "; ", cases[i].op(), variant.name, detail.empty() ? "" : " (" + detail + ")");
+    chosen += fmt::format("{}{} {}{}", i == 0 ? "" : "; ", cases[i].op(), variant.name,
+                          detail.empty() ? "" : " (" + detail + ")");
   }
   return invocation(
       [chain] {

@@ -1,5 +1,5 @@
-// The formula as it stands, pair by pair, inner activations in f32: a second opinion that shares no code with the chain. An
-// expert's weights are read once per pair, not once per expert.
+// The formula as it stands, pair by pair, inner activations in f32: a second opinion that shares no code with the
+// chain. An expert's weights are read once per pair, not once per expert.
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
@@ -12,8 +12,8 @@ namespace {
 
 template <class X, class W, class Y>
 void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std::int64_t top_k, const X* x,
-                const std::int32_t* ids, const float* weights, const W* w_gate_up, const W* w_down, const Y* residual, float* h,
-                Y* y) {
+                const std::int32_t* ids, const float* weights, const W* w_gate_up, const W* w_down, const Y* residual,
+                float* h, Y* y) {
 #pragma omp parallel
   {
 #pragma omp for collapse(2) schedule(static)
@@ -39,7 +39,8 @@ void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std:
 Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
-  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"), top_k = c.axis("top_k");
+  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"),
+                     top_k = c.axis("top_k");
   const Tensor x = t.tensor("x"), ids = t.tensor("ids"), weights = t.tensor("weights"), y = t.tensor("y");
   const Tensor residual = c.flag("residual") ? t.tensor("residual") : Tensor{};
   const auto gate_up = row_major(*t.weight("w_gate_up")), down = row_major(*t.weight("w_down"));

@@ -9,12 +9,17 @@ namespace layercost {
 namespace {
 
 std::vector<TensorSpec> tensors(const OpCase& c) {
-  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), experts = c.axis("experts"), top_k = c.axis("top_k");
+  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), experts = c.axis("experts"),
+                     top_k = c.axis("top_k");
   if (top_k > experts) throw BadCase("'" + c.text() + "': top_k is larger than experts");
   const DType x = c.type("x_type");
   return {
       {"x", Role::input, x, {tokens, hidden}},
-      {.name = "ids", .role = Role::input, .dtype = DType::i32, .shape = {tokens, top_k}, .fill = fill_expert_ids(experts)},
+      {.name = "ids",
+       .role = Role::input,
+       .dtype = DType::i32,
+       .shape = {tokens, top_k},
+       .fill = fill_expert_ids(experts)},
       {"y", Role::output, x, {tokens * top_k, hidden}},
       {"offsets", Role::output, DType::i32, {experts + 1}},
       {"slots", Role::output, DType::i32, {tokens, top_k}},
@@ -33,7 +38,8 @@ Work work(const OpCase& c, const WorkFacts&) {
 Tolerance tolerance(const OpCase&, const std::string&) { return {}; }
 
 void reference(const OpCase& c, const OpTensors& t) {
-  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), experts = c.axis("experts"), top_k = c.axis("top_k");
+  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), experts = c.axis("experts"),
+                     top_k = c.axis("top_k");
   const Tensor &x = t.tensor("x"), &ids = t.tensor("ids"), &y = t.tensor("y");
   std::int64_t row = 0;
   for (std::int64_t e = 0; e < experts; ++e) {

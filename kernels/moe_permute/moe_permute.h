@@ -2,8 +2,8 @@
 // Formula: the pairs (t, j) in order of (ids[t,j], t) are rows 0, 1, ...;  slots[t,j] = row of the pair
 //          y[slots[t,j],:] = x[t,:]      offsets[e] = number of pairs whose expert is below e
 // Shapes:  x [tokens, hidden]; ids [tokens, top_k], i32, different within a row, each in 0 .. experts - 1;
-//          y [tokens * top_k, hidden]; offsets [experts + 1], i32: expert e owns rows offsets[e] .. offsets[e+1] - 1, perhaps
-//          none; slots [tokens, top_k], i32.
+//          y [tokens * top_k, hidden]; offsets [experts + 1], i32: expert e owns rows offsets[e] .. offsets[e+1] - 1,
+//          perhaps none; slots [tokens, top_k], i32.
 // Types:   x_type (x, y): f32 or bf16.
 // Cost:    no flops; reads x once, writes it top_k times.
 // Axes:    tokens hidden experts top_k x_type

@@ -20,8 +20,8 @@ void permute(std::int64_t tokens, std::int64_t experts, std::int64_t top_k, std:
 #pragma omp parallel for schedule(static) if (total > (1u << 17))  // below, the threads' start costs more than the copy
   for (std::int64_t t = 0; t < tokens; ++t)
     for (std::int64_t j = 0; j < top_k; ++j)
-      std::memcpy(y + static_cast<std::size_t>(slots[t * top_k + j]) * row_bytes, x + static_cast<std::size_t>(t) * row_bytes,
-                  row_bytes);
+      std::memcpy(y + static_cast<std::size_t>(slots[t * top_k + j]) * row_bytes,
+                  x + static_cast<std::size_t>(t) * row_bytes, row_bytes);
 }
 
 Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }

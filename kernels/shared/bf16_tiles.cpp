@@ -24,7 +24,8 @@ void pack_block(const bf16* rows, std::int64_t count, std::int64_t k, bf16* out)
     if (count < kColumns || width < 32) std::fill_n(tile, 32 * kColumns, bf16{});
     for (std::int64_t c = 0; c < count; ++c) {
       const bf16* row = rows + c * k + k0;
-      for (std::int64_t p = 0; p < width / 2; ++p) std::memcpy(tile + (p * kColumns + c) * 2, row + 2 * p, 2 * sizeof(bf16));
+      for (std::int64_t p = 0; p < width / 2; ++p)
+        std::memcpy(tile + (p * kColumns + c) * 2, row + 2 * p, 2 * sizeof(bf16));
       if (width % 2 != 0) tile[((width / 2) * kColumns + c) * 2] = row[width - 1];
     }
   }
@@ -56,8 +57,8 @@ std::shared_ptr<const Bf16Tiles> Bf16Tiles::of(const Weight& w) {
 
 #if defined(__x86_64__)
 
-// By attribute and not by compiler flags: with flags, inline functions of shared headers would be compiled for AVX-512 too, and
-// the linker may keep that copy for everybody.
+// By attribute and not by compiler flags: with flags, inline functions of shared headers would be compiled for AVX-512
+// too, and the linker may keep that copy for everybody.
 #define LAYERCOST_AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 #define LAYERCOST_AMX __attribute__((target("amx-tile,amx-bf16")))
 
@@ -94,7 +95,8 @@ LAYERCOST_AVX512_BF16 void avx512_pass(const bf16* x, std::int64_t k, const bf16
   if (k % 2 != 0) {
     const bf16* at = block + pairs * 2 * kColumns;
     for (int r = 0; r < kRows; ++r) {
-      const auto v = reinterpret_cast<__m512bh>(_mm512_set1_epi32(x[r * k + k - 1].bits));  // the pair's second weight is padding
+      const auto v =
+          reinterpret_cast<__m512bh>(_mm512_set1_epi32(x[r * k + k - 1].bits));  // the pair's second weight is padding
       for (int j = 0; j < 4; ++j)
         sum[r][j] = _mm512_dpbf16_ps(sum[r][j], reinterpret_cast<__m512bh>(_mm512_load_si512(at + 32 * j)), v);
     }
@@ -113,7 +115,8 @@ bool amx_granted() {
 }
 
 // Registers 0 to 3: sums of 16 columns each; 4: 32 values of each row of x; 5: weights, 16 pairs x 16 columns.
-LAYERCOST_AMX void amx_pass(const bf16* x, std::int64_t rows, std::int64_t k, const bf16* block, float (*out)[kColumns]) {
+LAYERCOST_AMX void amx_pass(const bf16* x, std::int64_t rows, std::int64_t k, const bf16* block,
+                            float (*out)[kColumns]) {
   struct alignas(64) Config {
     std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
     std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
@@ -130,7 +133,8 @@ LAYERCOST_AMX void amx_pass(const bf16* x, std::int64_t rows, std::int64_t k, co
   constexpr int kWeightStride = 2 * kColumns * sizeof(bf16);
   for (std::int64_t k0 = 0; k0 < k; k0 += 32) {
     const bf16* at = block + k0 * kColumns;
-    for (int line = 0; line < 64; ++line) _mm_prefetch(reinterpret_cast<const char*>(at) + kAmxAheadBytes + 64 * line, _MM_HINT_T0);
+    for (int line = 0; line < 64; ++line)
+      _mm_prefetch(reinterpret_cast<const char*>(at) + kAmxAheadBytes + 64 * line, _MM_HINT_T0);
     if (k0 + 32 <= k) {
       _tile_loadd(4, x + k0, k * static_cast<std::int64_t>(sizeof(bf16)));
     } else {
@@ -162,7 +166,8 @@ std::int64_t few_rows(const DeviceInfo& d) { return d.cpu.amx_bf16 ? 32 : 6; }
 
 TileProduct::TileProduct(const DeviceInfo& d) : rows_per_pass_(d.cpu.amx_bf16 && amx_granted() ? kMaxRows : 6) {}
 
-void TileProduct::pass(const bf16* x, std::int64_t rows, std::int64_t k, const bf16* block, float (*out)[kColumns]) const {
+void TileProduct::pass(const bf16* x, std::int64_t rows, std::int64_t k, const bf16* block,
+                       float (*out)[kColumns]) const {
   switch (rows) {
     case 1: return avx512_pass<1>(x, k, block, out);
     case 2: return avx512_pass<2>(x, k, block, out);

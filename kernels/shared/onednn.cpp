@@ -11,7 +11,9 @@ std::string onednn_version() { return {}; }
 
 Support onednn_supports(DType, DType, DType, const DeviceInfo&) { return Support::no("built without oneDNN"); }
 
-std::shared_ptr<const OnednnMatrices> OnednnMatrices::of(const Weight&) { throw std::logic_error("built without oneDNN"); }
+std::shared_ptr<const OnednnMatrices> OnednnMatrices::of(const Weight&) {
+  throw std::logic_error("built without oneDNN");
+}
 
 std::unique_ptr<OnednnMatmul> OnednnMatmul::make(std::int64_t, DType, std::shared_ptr<const OnednnMatrices>, Options) {
   throw std::logic_error("built without oneDNN");
@@ -56,8 +58,8 @@ Desc rows_of(std::int64_t rows, std::int64_t columns, DType t) { return {{rows, 
 // oneDNN's weights are [k, n].
 Desc weights_of(std::int64_t n, std::int64_t k, DType t, Tag tag) { return {{k, n}, to_dnnl(t), tag}; }
 
-dnnl::matmul::primitive_desc describe(std::int64_t m, std::int64_t n, std::int64_t k, DType x, DType y, const Desc& weights,
-                                      OnednnMatmul::Options options) {
+dnnl::matmul::primitive_desc describe(std::int64_t m, std::int64_t n, std::int64_t k, DType x, DType y,
+                                      const Desc& weights, OnednnMatmul::Options options) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const Desc x_desc = rows_of(m, k, x), y_desc = rows_of(m, n, y);
@@ -84,7 +86,8 @@ class Matrices final : public OnednnMatrices {
         tiles_(std::move(tiles)) {
     const std::int64_t count = w.shape().size() == 3 ? w.dim(0) : 1;
     if (tiles_)
-      for (std::int64_t i = 0; i < count; ++i) memories_.emplace_back(desc_, cpu(), const_cast<bf16*>(tiles_->matrix(i)));
+      for (std::int64_t i = 0; i < count; ++i)
+        memories_.emplace_back(desc_, cpu(), const_cast<bf16*>(tiles_->matrix(i)));
     else
       pack(w, count);
   }
@@ -105,7 +108,8 @@ class Matrices final : public OnednnMatrices {
     const dnnl::memory from(weights_of(n_, k_, dtype_, Tag::ba), cpu(), rows.view().data);
     dnnl::stream stream(cpu());
     for (std::int64_t i = 0; i < count; ++i) {
-      const dnnl::memory& to = memories_.emplace_back(desc_, cpu(), packed_.data() + static_cast<std::size_t>(i) * stride);
+      const dnnl::memory& to =
+          memories_.emplace_back(desc_, cpu(), packed_.data() + static_cast<std::size_t>(i) * stride);
 #pragma omp parallel for schedule(static)
       for (std::int64_t j = 0; j < n_; ++j)
         w.read((i * n_ + j) * k_, k_, rows.view().as<std::byte>() + static_cast<std::size_t>(j * k_) * size_of(dtype_));
@@ -174,7 +178,8 @@ class Matmul final : public OnednnMatmul {
 }  // namespace
 
 Support onednn_supports(DType x, DType w, DType y, const DeviceInfo& device) {
-  if (x != w) return Support::no(fmt::format("oneDNN takes x and w of one type, not {} and {}", to_string(x), to_string(w)));
+  if (x != w)
+    return Support::no(fmt::format("oneDNN takes x and w of one type, not {} and {}", to_string(x), to_string(w)));
   if (x == DType::f32 && y != DType::f32) return Support::no("oneDNN writes f32 for f32 inputs");
   if (x == DType::bf16 && !device.cpu.avx512) return Support::no("oneDNN needs AVX-512 for bf16");
   return Support::yes();
@@ -192,7 +197,8 @@ std::shared_ptr<const OnednnMatrices> OnednnMatrices::of(const Weight& w) {
   return w.packed<OnednnMatrices>("oneDNN matmul", [&] { return std::make_shared<const Matrices>(w, desc, tiles); });
 }
 
-std::unique_ptr<OnednnMatmul> OnednnMatmul::make(std::int64_t m, DType y, std::shared_ptr<const OnednnMatrices> w, Options options) {
+std::unique_ptr<OnednnMatmul> OnednnMatmul::make(std::int64_t m, DType y, std::shared_ptr<const OnednnMatrices> w,
+                                                 Options options) {
   return std::make_unique<Matmul>(m, y, std::static_pointer_cast<const Matrices>(std::move(w)), options);
 }
 

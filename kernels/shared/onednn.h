@@ -1,14 +1,16 @@
-// What:    oneDNN's matrix product with a constant matrix. onednn.cpp is the one file that includes oneDNN; it compiles with
-//          2.6 (Debian 12) and 3.x (Debian 13, Ubuntu 24.04). In a build without oneDNN everything here exists and
+// What:    oneDNN's matrix product with a constant matrix. onednn.cpp is the one file that includes oneDNN; it compiles
+//          with 2.6 (Debian 12) and 3.x (Debian 13, Ubuntu 24.04). In a build without oneDNN everything here exists and
 //          onednn_supports says no.
 // Formula: y[m,n] = sum_k x[m,k] * w[n,k]  (+ bias[n])  (+ residual[m,n])
 // Shapes:  x [m, k], bias [n], residual and y [m, n], all row-major; w as OnednnMatrices.
-// Layout:  one for all m: asked for once with format_tag::any at 64 rows and then given to every plan. Where this ends in one of
-//          the brgemm kernels (AVX-512-BF16, AMX), bf16 weights lie in BA16a64b2a, which is Bf16Tiles; others oneDNN packs.
-// Why matmul: inner_product chooses the same tiles and runs within 3 % of it at 1, 8, 64 and 256 rows (1536 x 2048 and 25600 x 5120,
+// Layout:  one for all m: asked for once with format_tag::any at 64 rows and then given to every plan. Where this ends
+//          in one of the brgemm kernels (AVX-512-BF16, AMX), bf16 weights lie in BA16a64b2a, which is Bf16Tiles; others
+//          oneDNN packs.
+// Why matmul: inner_product chooses the same tiles and runs within 3 % of it at 1, 8, 64 and 256 rows (1536 x 2048 and
+// 25600 x 5120,
 //          bf16, AMX); below AVX-512 its f32 layout is the row-major one.
-// Threads: plans use all OpenMP threads; one caller at a time per plan. execute allocates nothing of ours (scratch memory belongs
-//          to the plan; oneDNN 2.6 itself makes a small argument map per call).
+// Threads: plans use all OpenMP threads; one caller at a time per plan. execute allocates nothing of ours (scratch
+//          memory belongs to the plan; oneDNN 2.6 itself makes a small argument map per call).
 // Types:   x and w alike, bf16 or f32; y f32 or bf16 (with x f32: f32); bias of w's type, residual of y's.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

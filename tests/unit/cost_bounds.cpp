@@ -50,11 +50,12 @@ TEST(Roofline, ARoofIsTheMeanOfTheProbesAround) {
 }
 
 TEST(Roofline, EachSampleIsHeldAgainstItsOwnProbes) {
-  // The machine doubles its bandwidth; the layer follows. Every sample reaches its limit, so the share is 1. One roof for
-  // all (15 GB/s) would give 0.67 and 1.33.
+  // The machine doubles its bandwidth; the layer follows. Every sample reaches its limit, so the share is 1. One roof
+  // for all (15 GB/s) would give 0.67 and 1.33.
   PartRecord part = fixture::part("dense", 1, 1, {op("mlp", 0, 1e9)});
   const Roofs slow{10e9, 1e12}, fast{20e9, 1e12};
-  part.rounds = {{0, {sample(0.1, slow, slow), sample(0.05, fast, fast), sample(0.1, slow, slow), sample(0.05, fast, fast)}}};
+  part.rounds = {
+      {0, {sample(0.1, slow, slow), sample(0.05, fast, fast), sample(0.1, slow, slow), sample(0.05, fast, fast)}}};
   const auto bounds = bounds_of(part);
   ASSERT_TRUE(bounds);
   EXPECT_NEAR(bounds->possible_fraction, 1, 1e-12);
@@ -79,8 +80,9 @@ TEST(Roofline, ImpossibleBeginsTwoPercentAboveTheHardBound) {
 
 TEST(Roofline, MedianDecidesAboutImpossible) {
   PartRecord part = fixture::part("dense", 1, 1, {op("mlp", 0, 1e9)});
-  part.rounds = {{0, {sample(0.04, fixture::kRoofs, fixture::kRoofs), sample(0.06, fixture::kRoofs, fixture::kRoofs),
-                      sample(0.06, fixture::kRoofs, fixture::kRoofs)}}};
+  part.rounds = {{0,
+                  {sample(0.04, fixture::kRoofs, fixture::kRoofs), sample(0.06, fixture::kRoofs, fixture::kRoofs),
+                   sample(0.06, fixture::kRoofs, fixture::kRoofs)}}};
   EXPECT_FALSE(bounds_of(part)->impossible);
 }
 
@@ -226,9 +228,9 @@ TEST(Composition, IsWithheldWhereLayersDoNotAddUp) {
   EXPECT_FALSE(summary.models[1].time_s);
   EXPECT_FALSE(summary.models[1].usd_per_mtok);
   EXPECT_NE(summary.models[1].why.find("25.0 % off a straight line"), std::string::npos) << summary.models[1].why;
-  EXPECT_TRUE(summary.models[1].parts[0].time_s);   // the layer itself stays
-  EXPECT_TRUE(summary.models[3].time_s);            // other batch
-  EXPECT_FALSE(summary.tradeoffs[0].paid);          // and so is what would be computed from it
+  EXPECT_TRUE(summary.models[1].parts[0].time_s);  // the layer itself stays
+  EXPECT_TRUE(summary.models[3].time_s);           // other batch
+  EXPECT_FALSE(summary.tradeoffs[0].paid);         // and so is what would be computed from it
   EXPECT_TRUE(summary.tradeoffs[1].paid);
 }
 

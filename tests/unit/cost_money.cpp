@@ -41,7 +41,8 @@ TEST(TokenCost, InputAndOutputAddUpToTheBill) {
   for (int i = 0; i < 100'000; ++i) {
     const Service service{any(), any(), any(), any(), any(), 0.6};
     const ServiceCost cost = cost_of(service);
-    const double parts = cost.input_usd_per_mtok * service.input_tokens / 1e6 + cost.output_usd_per_mtok * service.output_tokens / 1e6;
+    const double parts =
+        cost.input_usd_per_mtok * service.input_tokens / 1e6 + cost.output_usd_per_mtok * service.output_tokens / 1e6;
     const double blended = cost.blended_usd_per_mtok * (service.input_tokens + service.output_tokens) / 1e6;
     ASSERT_NEAR(parts / cost.usd, 1, 1e-12);
     ASSERT_NEAR(blended / cost.usd, 1, 1e-12);
@@ -97,7 +98,8 @@ TEST(TokenCost, IntervalOfCostIsThatOfTimeTimesPrice) {
 TEST(TokenCost, OfTheFixtureAsWorkedByHand) {
   const Summary summary = summarise(fixture::result_file());
   // 0.72 USD/h = 0.0002 USD/s; step time / tokens * 1e6.
-  const double expected[] = {0.2625 * 200, 0.1125 * 200, 0.272 * 200 / 8, 0.336 * 200 / 8, 10.5 * 200 / 512, 5.5 * 200 / 512};
+  const double expected[] = {0.2625 * 200,    0.1125 * 200,     0.272 * 200 / 8,
+                             0.336 * 200 / 8, 10.5 * 200 / 512, 5.5 * 200 / 512};
   for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(*summary.models[i].usd_per_mtok, expected[i], 1e-9) << i;
   // A layer's row costs one layer.
   EXPECT_NEAR(*summary.models[0].parts[0].usd_per_mtok, 0.0625 * 200, 1e-9);

@@ -40,14 +40,16 @@ TEST(Tradeoff, PossibleDoesNotContainTheMachinesMood) {
     if (point.model != "tiny-moe") continue;
     for (PartRecord& part : point.parts) {
       for (Round& round : part.rounds) {
-        for (Sample& sample : round.samples) sample.roofs_before.read_bytes_per_s = sample.roofs_after.read_bytes_per_s = 40e9;
+        for (Sample& sample : round.samples)
+          sample.roofs_before.read_bytes_per_s = sample.roofs_after.read_bytes_per_s = 40e9;
       }
     }
   }
-  // Both at the median of 20 and 40 GB/s: 30. dense 4 x (3.33 + 30) + 6.67 ms = 140; moe 4 x (3.33 + 6.67) + 6.67 = 46.67.
+  // Both at the median of 20 and 40 GB/s: 30. dense 4 x (3.33 + 30) + 6.67 ms = 140; moe 4 x (3.33 + 6.67) + 6.67 =
+  // 46.67.
   EXPECT_NEAR(*tradeoffs(file)[0].possible, 3, 1e-12);
-  // With an MoE that is all arithmetic (100 ms a layer) the limits do not cancel: 140 against 4 x 100 + 6.67 ms. At each
-  // model's own limits it would be 210 against 405.
+  // With an MoE that is all arithmetic (100 ms a layer) the limits do not cancel: 140 against 4 x 100 + 6.67 ms. At
+  // each model's own limits it would be 210 against 405.
   file.points[1].parts[0].ops = {fixture::op("experts", 50e9, 0)};
   EXPECT_NEAR(*tradeoffs(file)[0].possible, 0.14 / (0.4 + 0.2 / 30), 1e-12);
 }

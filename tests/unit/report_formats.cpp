@@ -35,7 +35,9 @@ std::vector<std::string> lines_of(const std::string& text) {
 // The first line that holds all pieces, else "".
 std::string line_with(const std::string& text, std::vector<std::string> pieces) {
   for (const std::string& line : lines_of(text)) {
-    if (std::all_of(pieces.begin(), pieces.end(), [&](const std::string& p) { return line.find(p) != std::string::npos; })) return line;
+    if (std::all_of(pieces.begin(), pieces.end(),
+                    [&](const std::string& p) { return line.find(p) != std::string::npos; }))
+      return line;
   }
   return "";
 }
@@ -155,7 +157,9 @@ TEST(Text, EscapeSequencesAreRemoved) {
   EXPECT_EQ(plain("a\x1b"), "a");
   EXPECT_EQ(plain("a\x1b[31"), "a");
   EXPECT_EQ(plain("a\rb\nc\xC2\x9B"), "a?b?c?");
-  EXPECT_EQ(plain("\xE2\x80\xAE" "evil"), "?evil");  // right-to-left override
+  EXPECT_EQ(plain("\xE2\x80\xAE"
+                  "evil"),
+            "?evil");  // right-to-left override
 }
 
 TEST(Formats, AreFoundByNameAndByPath) {
@@ -164,8 +168,9 @@ TEST(Formats, AreFoundByNameAndByPath) {
   EXPECT_EQ(find_report_format("r.csv").name, "csv");
   EXPECT_EQ(find_report_format("csv").name, "csv");
   EXPECT_EQ(find_report_format(".md").name, "md");
-  for (const auto& [asked, hint] : {std::pair{"r.cvs", "did you mean '.csv'?"}, std::pair{"tabel", "did you mean 'table'?"},
-                                    std::pair{"r.docx", "known are .txt, .md, .csv"}}) {
+  for (const auto& [asked, hint] :
+       {std::pair{"r.cvs", "did you mean '.csv'?"}, std::pair{"tabel", "did you mean 'table'?"},
+        std::pair{"r.docx", "known are .txt, .md, .csv"}}) {
     try {
       find_report_format(asked);
       ADD_FAILURE() << asked;
@@ -179,11 +184,14 @@ TEST(Table, ShowsTheNumbersWorkedByHand) {
   const std::string text = table(fixture::result_file());
   // 62.5 ms a layer, 80 % of possible; 262.5 ms a token, 3.81 tokens/s, 52.5 USD per Mtok.
   const std::string dense = line_with(text, {"    1  4× dense "});
-  for (const char* piece : {"62.5 ms", "±5.0 %", "80 %", "263 ms", "3.81", "52.5"}) EXPECT_NE(dense.find(piece), std::string::npos) << piece << ": " << dense;
+  for (const char* piece : {"62.5 ms", "±5.0 %", "80 %", "263 ms", "3.81", "52.5"})
+    EXPECT_NE(dense.find(piece), std::string::npos) << piece << ": " << dense;
   const std::string moe = line_with(text, {"    8  4× moe "});
-  for (const char* piece : {"80.0 ms", "336 ms", "23.8", "8.40"}) EXPECT_NE(moe.find(piece), std::string::npos) << piece << ": " << moe;
+  for (const char* piece : {"80.0 ms", "336 ms", "23.8", "8.40"})
+    EXPECT_NE(moe.find(piece), std::string::npos) << piece << ": " << moe;
   const std::string first = line_with(text, {"decode", "4.0×"});
-  for (const char* piece : {"3.0×", "2.3×", "2.33 to 2.33", "MoE cheaper", "████████▒▒▒░░░"}) EXPECT_NE(first.find(piece), std::string::npos) << piece << ": " << first;
+  for (const char* piece : {"3.0×", "2.3×", "2.33 to 2.33", "MoE cheaper", "████████▒▒▒░░░"})
+    EXPECT_NE(first.find(piece), std::string::npos) << piece << ": " << first;
   EXPECT_NE(text.find("the MoE stops being cheaper at batch 5.3 (measured: 1 and 8)"), std::string::npos);
   EXPECT_NE(text.find("Example CPU 9000"), std::string::npos);
   EXPECT_NE(text.find("0.72 USD per hour"), std::string::npos);
@@ -272,9 +280,29 @@ TEST(Csv, HasARowPerLayerKindAndOneForTheModel) {
   EXPECT_EQ(rows[0].at("layer_kind"), "dense");
   EXPECT_EQ(rows[1].at("layer_kind"), "head");
   EXPECT_EQ(rows[2].at("layer_kind"), "model");
-  for (const char* column : {"model", "layer_kind", "phase", "batch", "context", "tokens", "weight_type", "activation_type", "kv_type",
-                             "device", "routing", "time_s", "tokens_per_s", "possible_fraction", "memory_required_bytes", "fits",
-                             "usd_per_mtok", "state", "time_low_s", "time_high_s", "labels", "price_id", "note"}) {
+  for (const char* column : {"model",
+                             "layer_kind",
+                             "phase",
+                             "batch",
+                             "context",
+                             "tokens",
+                             "weight_type",
+                             "activation_type",
+                             "kv_type",
+                             "device",
+                             "routing",
+                             "time_s",
+                             "tokens_per_s",
+                             "possible_fraction",
+                             "memory_required_bytes",
+                             "fits",
+                             "usd_per_mtok",
+                             "state",
+                             "time_low_s",
+                             "time_high_s",
+                             "labels",
+                             "price_id",
+                             "note"}) {
     EXPECT_TRUE(rows[0].contains(column)) << column;
   }
   EXPECT_EQ(rows[0].at("time_s"), "0.0625");
@@ -301,7 +329,8 @@ TEST(Csv, MissingIsEmptyAndNeverZero) {
   const auto rows = csv_rows(csv(file));
   for (const auto& row : rows) {
     if (row.at("state") == "measured") continue;
-    for (const char* column : {"time_s", "time_low_s", "time_high_s", "tokens_per_s", "possible_fraction", "usd_per_mtok"}) {
+    for (const char* column :
+         {"time_s", "time_low_s", "time_high_s", "tokens_per_s", "possible_fraction", "usd_per_mtok"}) {
       EXPECT_EQ(row.at(column), "") << column;
     }
     EXPECT_NE(row.at("why"), "");
@@ -349,14 +378,16 @@ TEST(Hostile, NoFieldOfAFileEscapes) {
   for (ModelRecord& model : file.models) spoil(model.name);
   spoil(file.pairs[0].dense);
   spoil(file.pairs[0].moe);
-  for (std::string* text : {&file.environment.device_name, &file.suite, &file.commit, &file.program_version, &file.started_at,
-                            &file.price->id, &file.price->label, &file.schema_version}) {
+  for (std::string* text : {&file.environment.device_name, &file.suite, &file.commit, &file.program_version,
+                            &file.started_at, &file.price->id, &file.price->label, &file.schema_version}) {
     spoil(*text);
   }
   file.environment.libraries = {{evil, evil}};
   file.warnings = {{evil, evil}};
   for (PointRecord& point : file.points) {
-    for (std::string* text : {&point.model, &point.weight_type, &point.activation_type, &point.kv_type, &point.device, &point.routing}) spoil(*text);
+    for (std::string* text :
+         {&point.model, &point.weight_type, &point.activation_type, &point.kv_type, &point.device, &point.routing})
+      spoil(*text);
     for (PartRecord& part : point.parts) {
       spoil(part.kind);
       spoil(part.why);
@@ -364,7 +395,8 @@ TEST(Hostile, NoFieldOfAFileEscapes) {
   }
   file.depths = {{evil, evil, evil, 1, 1, {1, 2, 4}, {1, 2, 4}}};
   const auto has_control = [](const std::string& text) {
-    return std::any_of(text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20 && c != '\n') || c == 0x7F; }) ||
+    return std::any_of(text.begin(), text.end(),
+                       [](char c) { return (c >= 0 && c < 0x20 && c != '\n') || c == 0x7F; }) ||
            text.find("\xE2\x80\xA8") != std::string::npos || text.find("\xE2\x80\xAE") != std::string::npos;
   };
   for (const ReportFormat& format : report_formats()) {
@@ -396,7 +428,10 @@ TEST(Hostile, NoFieldOfAFileEscapes) {
 
 TEST(Markdown, ShowsTheSameNumbers) {
   const std::string text = markdown(fixture::result_file());
-  EXPECT_NE(line_with(text, {"| tiny-dense | 4× dense | 1 | 62.5 ms | ±5.0 % | 80 % | 263 ms | ±5.0 % | 80 % | 3.81 | 52.5 |"}), "");
+  EXPECT_NE(
+      line_with(text,
+                {"| tiny-dense | 4× dense | 1 | 62.5 ms | ±5.0 % | 80 % | 263 ms | ±5.0 % | 80 % | 3.81 | 52.5 |"}),
+      "");
   EXPECT_NE(line_with(text, {"| decode | 8 | 4096 | 4.0× | 1.9× | 0.81× |", "MoE dearer |"}), "");
   EXPECT_NE(line_with(text, {"hypothetical: does not fit; needs 21.5 GB, has 16.0 GB"}), "");
 }

@@ -1,4 +1,5 @@
-// Every step of a write made to fail, and the process made to die at every step: a reader finds the old or the new file.
+// Every step of a write made to fail, and the process made to die at every step: a reader finds the old or the new
+// file.
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -48,8 +49,8 @@ class AtomicFile : public ::testing::Test {
 // Which call fails, how. One fault at a time; calls beyond it go through.
 struct Fault {
   enum Call { open, write, fsync, close, rename, none } call = none;
-  int nth = 0;          // counted from 0 over all calls of that kind
-  int error = 0;        // errno; 0: die there
+  int nth = 0;    // counted from 0 over all calls of that kind
+  int error = 0;  // errno; 0: die there
   bool die = false;
 };
 Fault fault;
@@ -66,7 +67,9 @@ bool hit(Fault::Call call) {
 }
 
 const FileCalls kFaulty = {
-    [](const char* path, int flags, mode_t mode) { return hit(Fault::open) ? -1 : kSystemFileCalls.open(path, flags, mode); },
+    [](const char* path, int flags, mode_t mode) {
+      return hit(Fault::open) ? -1 : kSystemFileCalls.open(path, flags, mode);
+    },
     [](int fd, const void* bytes, std::size_t size) -> ssize_t {
       if (interrupted_writes > 0) {
         --interrupted_writes;
@@ -128,8 +131,8 @@ TEST_F(AtomicFile, ShortWritesAndInterruptionsAreContinued) {
 
 TEST_F(AtomicFile, EveryFailureLeavesTheOldFileAndNothingElse) {
   const Fault faults[] = {
-      {Fault::open, 0, ENOSPC, false}, {Fault::write, 0, ENOSPC, false}, {Fault::write, 2, ENOSPC, false},
-      {Fault::write, 1, EIO, false},   {Fault::write, 1, EDQUOT, false}, {Fault::fsync, 0, EIO, false},
+      {Fault::open, 0, ENOSPC, false},  {Fault::write, 0, ENOSPC, false},  {Fault::write, 2, ENOSPC, false},
+      {Fault::write, 1, EIO, false},    {Fault::write, 1, EDQUOT, false},  {Fault::fsync, 0, EIO, false},
       {Fault::close, 0, EDQUOT, false}, {Fault::rename, 0, ENOSPC, false}, {Fault::rename, 0, EIO, false},
   };
   write_at_most = 100'000;

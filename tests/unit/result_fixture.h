@@ -1,6 +1,6 @@
 // What:    a result file with round numbers, for the tests of result/, cost/ and report/: a dense model and a
-//          mixture-of-experts model on one machine, 3 rounds of 5 samples, decode at batches 1 and 8, prefill at batch 1.
-//          The times are chosen so that the expected values in the tests can be worked by hand:
+//          mixture-of-experts model on one machine, 3 rounds of 5 samples, decode at batches 1 and 8, prefill at batch
+//          1. The times are chosen so that the expected values in the tests can be worked by hand:
 //            every probe says 20 GB/s and 500 GFLOP/s
 //            round r of a part takes time * (1, 1.02, 0.98)[r]; inside a round samples are 1 and 1 -/+ 1 and 2 %
 //            so the headline of a part is `time`, and a sample's probes are the same for all
@@ -59,7 +59,8 @@ inline PartRecord part(std::string kind, std::int64_t count, double time_s, std:
   record.verdict = Verdict{true, "", 1.5e-3, 4e-3, 2e-5, 1e-2, 3e-2, 5e-4, 8, 8, {}, 2};
   record.stack = StackRecord{3, 3e9, 32e6, 3e9};
   if (distinct) {
-    record.routing = RoutingRecord{"uniform", 18446744073709551615u, 4, 2, 30, {15, 14, 16, 15}, *distinct, 1.25, "00ff"};
+    record.routing =
+        RoutingRecord{"uniform", 18446744073709551615u, 4, 2, 30, {15, 14, 16, 15}, *distinct, 1.25, "00ff"};
   }
   record.ops = std::move(ops);
   record.rounds = rounds(time_s, distinct);
@@ -112,8 +113,13 @@ inline ResultFile result_file() {
   file.environment.governor = "performance";
   file.environment.load_average = 0.25;
   file.environment.libraries = {{"oneDNN", "2.6.3"}};
-  file.price = PriceRecord{"example-owned-workstation", "an example, not your machine", 0.72, "made up for a test",
-                           "2026-01-01", "owned", false};
+  file.price = PriceRecord{"example-owned-workstation",
+                           "an example, not your machine",
+                           0.72,
+                           "made up for a test",
+                           "2026-01-01",
+                           "owned",
+                           false};
   file.models = {{"tiny-dense", "Example/Tiny-Dense", "llama", 4'000'000'000, 4'000'000'000, 4, 1024, 32000, {}, {}},
                  {"tiny-moe", "Example/Tiny-MoE", "mixtral", 10'000'000'000, 1'000'000'000, 4, 1024, 32000, 4, 2}};
   file.pairs = {{"tiny-dense", "tiny-moe"}};
@@ -121,9 +127,12 @@ inline ResultFile result_file() {
     return part("dense", 4, time_s, {op("attention", 0.2e9 * scale, 0.1e9), op("mlp", 1.8e9 * scale, 0.9e9)});
   };
   const auto moe = [](double time_s, double scale, double distinct) {
-    return part("moe", 4, time_s, {op("attention", 0.2e9 * scale, 0.1e9), op("experts", 0.4e9 * scale, 0, 0.1e9)}, distinct);
+    return part("moe", 4, time_s, {op("attention", 0.2e9 * scale, 0.1e9), op("experts", 0.4e9 * scale, 0, 0.1e9)},
+                distinct);
   };
-  const auto head = [](double time_s, double scale) { return part("head", 1, time_s, {op("lm head", 0.4e9 * scale, 0.2e9)}); };
+  const auto head = [](double time_s, double scale) {
+    return part("head", 1, time_s, {op("lm head", 0.4e9 * scale, 0.2e9)});
+  };
   file.points = {
       point("tiny-dense", "decode", 1, {dense(0.0625, 1), head(0.0125, 1)}),
       point("tiny-moe", "decode", 1, {moe(0.025, 1, 2), head(0.0125, 1)}),

@@ -140,7 +140,8 @@ TEST(ResultIo, NotANumberIsRefusedAndNamed) {
     EXPECT_NE(message.find("points[1].parts[0].rounds[2].samples[1].time_s"), std::string::npos) << message;
     Json summary = to_json(summarise(fixture::result_file()));
     summary["models"][0]["time_s"] = bad;
-    EXPECT_NE(message_of([&] { text_of(fixture::result_file(), summary); }).find("summary.models[0].time_s"), std::string::npos);
+    EXPECT_NE(message_of([&] { text_of(fixture::result_file(), summary); }).find("summary.models[0].time_s"),
+              std::string::npos);
   }
 }
 
@@ -185,7 +186,10 @@ TEST(ResultIo, RefusesWhatTheRulesForbid) {
       {"appears twice", [](ResultFile& f) { f.models.push_back(f.models[0]); }},
       {"\"decode\" or \"prefill\"", [](ResultFile& f) { f.points[0].phase = "train"; }},
       {"3 entries for 4 experts", [](ResultFile& f) { f.points[1].parts[0].routing->histogram.pop_back(); }},
-      {"1 depths and 0 times", [](ResultFile& f) { f.depths = {{"tiny-moe", "moe", "decode", 1, 0, {1}, {}}}; }},
+      {"1 depths and 0 times",
+       [](ResultFile& f) {
+         f.depths = {{"tiny-moe", "moe", "decode", 1, 0, {1}, {}}};
+       }},
       {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = 0; }},
       {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = -1; }},
       {"out of range", [](ResultFile& f) { f.price->usd_per_h = 0; }},
@@ -258,23 +262,28 @@ TEST(ResultIo, RefusesSpoiledFiles) {
     const std::size_t at = text.find(c.find);
     ASSERT_NE(at, std::string::npos) << c.find;
     text.replace(at, std::string(c.find).size(), c.replace);
-    const std::string message = message_of([&] { EXPECT_THROW(result_from_text("r.json", text), BadInput) << c.replace;
-                                               result_from_text("r.json", text); });
+    const std::string message = message_of([&] {
+      EXPECT_THROW(result_from_text("r.json", text), BadInput) << c.replace;
+      result_from_text("r.json", text);
+    });
     EXPECT_NE(message.find(c.message), std::string::npos) << c.replace << ": " << message;
     EXPECT_TRUE(message.starts_with("r.json: ")) << message;
   }
 }
 
 TEST(ResultIo, RefusesOversizeAndRubbish) {
-  for (const std::string& text : {std::string(), std::string("[]"), std::string("{}"), std::string("null"), std::string("{\"schema_version\""),
-                                  std::string(100'000, '['), "{\"schema_version\":\"" + std::string(5000, '1') + "\"}"}) {
+  for (const std::string& text :
+       {std::string(), std::string("[]"), std::string("{}"), std::string("null"), std::string("{\"schema_version\""),
+        std::string(100'000, '['), "{\"schema_version\":\"" + std::string(5000, '1') + "\"}"}) {
     EXPECT_THROW(result_from_text("r.json", text), BadInput) << text.substr(0, 40);
   }
   std::string numbers = "{\"schema_version\":\"1.0.0\",\"x\":[";
   for (int i = 0; i < 4'000'001; ++i) numbers += "0,";
-  EXPECT_NE(message_of([&] { result_from_text("r.json", numbers + "0]}"); }).find("holds more than"), std::string::npos);
-  EXPECT_NE(message_of([&] { result_from_text("r.json", std::string(kResultMaxBytes + 1, ' ')); }).find("is larger than"),
+  EXPECT_NE(message_of([&] { result_from_text("r.json", numbers + "0]}"); }).find("holds more than"),
             std::string::npos);
+  EXPECT_NE(
+      message_of([&] { result_from_text("r.json", std::string(kResultMaxBytes + 1, ' ')); }).find("is larger than"),
+      std::string::npos);
 }
 
 // Any byte changed: either refused or read as a file that can be written again. Never a crash.
@@ -372,9 +381,11 @@ struct KeyCheck {
 // requires is always there.
 std::vector<Json> example_files() {
   std::vector<Json> files;
-  const auto add = [&](const ResultFile& file) { files.push_back(Json::parse(text_of(file, to_json(summarise(file))))); };
+  const auto add = [&](const ResultFile& file) {
+    files.push_back(Json::parse(text_of(file, to_json(summarise(file)))));
+  };
   add(full_file());
-  add(fixture::result_file());  // a crossover between two batches
+  add(fixture::result_file());                                    // a crossover between two batches
   files.push_back(Json::parse(text_of(fixture::result_file())));  // no summary
   ResultFile unequal = full_file();  // no crossover, withheld sum, no interval, no experts, no price
   unequal.depths[0].time_s = {1, 2, 6};
@@ -433,11 +444,16 @@ TEST(ResultSchema, ALibraryAgrees) {
   ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
   const fs::path folder = pattern;
   const std::pair<const char*, const char*> spoils[] = {
-      {"/points/0/parts/0/rounds/0/samples/0/time_s", "-1"}, {"/points/0/parts/0/rounds/0/samples/0/time_s", "\"1\""},
-      {"/points/0/parts/0/outcome", "\"okay\""},             {"/points/0/parts/0/outcome", "\"wrong\""},
-      {"/points/0/parts/0/verdict/ok", "false"},             {"/points/0/parts/0/rounds", "[]"},
-      {"/points/0/extra", "1"},                              {"/schema_version", "\"2.0.0\""},
-      {"/price/usd_per_h", "0.72"},                          {"/summary/models/0/usd_per_mtok", "null"},
+      {"/points/0/parts/0/rounds/0/samples/0/time_s", "-1"},
+      {"/points/0/parts/0/rounds/0/samples/0/time_s", "\"1\""},
+      {"/points/0/parts/0/outcome", "\"okay\""},
+      {"/points/0/parts/0/outcome", "\"wrong\""},
+      {"/points/0/parts/0/verdict/ok", "false"},
+      {"/points/0/parts/0/rounds", "[]"},
+      {"/points/0/extra", "1"},
+      {"/schema_version", "\"2.0.0\""},
+      {"/price/usd_per_h", "0.72"},
+      {"/summary/models/0/usd_per_mtok", "null"},
       {"/points/1/parts/0/routing/seed", "7"},
   };
   const char* python = std::getenv("LAYERCOST_PYTHON");

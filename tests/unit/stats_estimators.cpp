@@ -103,8 +103,9 @@ TEST(Stats, MedianIntervalTakesThoseRanks) {
 }
 
 TEST(Stats, StudentTIsThatOfPublishedTables) {
-  const std::pair<std::int64_t, double> table[] = {{1, 12.706205}, {2, 4.302653},  {3, 3.182446},  {4, 2.776445},  {5, 2.570582},
-                                                   {9, 2.262157},  {19, 2.093024}, {29, 2.045230}, {30, 2.042272}, {100, 1.983972}};
+  const std::pair<std::int64_t, double> table[] = {{1, 12.706205}, {2, 4.302653},  {3, 3.182446},  {4, 2.776445},
+                                                   {5, 2.570582},  {9, 2.262157},  {19, 2.093024}, {29, 2.045230},
+                                                   {30, 2.042272}, {100, 1.983972}};
   for (const auto& [degrees, t] : table) EXPECT_NEAR(student_t_975(degrees), t, 1e-6) << degrees;
   EXPECT_NEAR(student_t_975(1'000'000), 1.959966, 1e-5);
   EXPECT_THROW(student_t_975(0), std::invalid_argument);
@@ -112,7 +113,8 @@ TEST(Stats, StudentTIsThatOfPublishedTables) {
 
 TEST(Stats, HalfWidthOfTheRoundIntervalIsThatOfTheRules) {
   // In units of s: R=5 1.24, R=10 0.72, R=20 0.47, R=30 0.37.
-  for (const auto& [rounds, expected] : {std::pair{5, 1.24}, std::pair{10, 0.72}, std::pair{20, 0.47}, std::pair{30, 0.37}}) {
+  for (const auto& [rounds, expected] :
+       {std::pair{5, 1.24}, std::pair{10, 0.72}, std::pair{20, 0.47}, std::pair{30, 0.37}}) {
     Values values;
     for (int r = 0; r < rounds; ++r) values.push_back(r);
     const auto interval = mean_interval(values);
@@ -194,8 +196,9 @@ TEST(Stats, VerdictsFollowTheTable) {
 TEST(Stats, SettleDriftComparesHalves) {
   EXPECT_NEAR(*settle_drift({round_of(0, {1, 1, 2, 2})}), 1, 1e-12);
   EXPECT_NEAR(*settle_drift({round_of(0, {1, 1, 9, 2, 2})}), 1, 1e-12);  // the middle one belongs to neither
-  EXPECT_NEAR(*settle_drift({round_of(0, {1, 1, 1.1, 1.1}), round_of(1, {1, 1, 1, 1}), round_of(2, {1, 1, 1.02, 1.02})}),
-              0.02, 1e-12);
+  EXPECT_NEAR(
+      *settle_drift({round_of(0, {1, 1, 1.1, 1.1}), round_of(1, {1, 1, 1, 1}), round_of(2, {1, 1, 1.02, 1.02})}), 0.02,
+      1e-12);
   EXPECT_NEAR(*settle_drift({round_of(0, {2, 2, 1, 1})}), -0.5, 1e-12);
   EXPECT_FALSE(settle_drift({round_of(0, {1, 2, 3})}));
   EXPECT_FALSE(settle_drift({}));

@@ -1,0 +1,124 @@
+# What:   bad input ends with exit code 2 and one line that names the file or option, the value and what was expected;
+#         never with a crash, a stack of lines, or a wait.
+# Usage:  bad_input.py PROGRAM ROOT [-v]
+# SPDX-License-Identifier: Apache-2.0
+import copy
+import json
+import pathlib
+import sys
+
+from program import Program
+
+GOOD = json.loads((pathlib.Path(__file__).parent / "small_moe.json").read_text())
+
+
+def changed(**keys):
+    config = copy.deepcopy(GOOD)
+    for key, value in keys.items():
+        if value is None:
+            del config[key]
+        else:
+            config[key] = value
+    return json.dumps(config)
+
+
+# title, content of config.json, words that the message has to hold
+BAD_CONFIGS = [
+    ("empty file", "", []),
+    ("not JSON", "hello\n", []),
+    ("truncated", changed()[: len(changed()) // 2], []),
+    ("an array", "[]", ["object"]),
+    ("trailing text", changed() + "x", []),
+    ("deeply nested", '{"a":' * 3000 + "1" + "}" * 3000, []),
+    ("deeply nested and open", "[" * 500_000, []),
+    ("huge", '{"x":"' + "y" * 3_000_000 + '"}', ["MB"]),
+    ("duplicate key", changed()[:-1] + ', "hidden_size": 512}', ["hidden_size"]),
+    ("binary", "\x00\x01\x02\x80", []),
+    ("no such number", changed().replace('"hidden_size": 512', '"hidden_size": NaN'), []),
+    ("key missing", changed(hidden_size=None), ["hidden_size"]),
+    ("no model_type", changed(model_type=None), ["model_type"]),
+    ("unknown model_type", changed(model_type="qwen3_mo"), ["model_type", "qwen3_moe"]),
+    ("model_type of another type", changed(model_type=3), ["model_type"]),
+    ("text for a number", changed(hidden_size="512"), ["hidden_size", "512"]),
+    ("fraction", changed(num_attention_heads=4.5), ["num_attention_heads", "4.5"]),
+    ("negative", changed(hidden_size=-512), ["hidden_size", "-512"]),
+    ("zero", changed(num_hidden_layers=0), ["num_hidden_layers", "0"]),
+    ("2^63", changed(moe_intermediate_size=2**63), ["moe_intermediate_size", str(2**63)]),
+    ("2^64 + 1", changed(vocab_size=2**64 + 1), ["vocab_size"]),
+    ("list for a number", changed(num_experts=[4]), ["num_experts"]),
+    ("heads not divisible", changed(num_attention_heads=5), ["num_key_value_heads"]),
+    ("more chosen than there are", changed(num_experts_per_tok=5), ["num_experts_per_tok", "4"]),
+    ("eps", changed(rms_norm_eps="1e-6"), ["rms_norm_eps"]),
+    ("flag as number", changed(norm_topk_prob=2), ["norm_topk_prob"]),
+]
+
+# title, command line, words that the message has to hold
+BAD_COMMANDS = [
+    ("unknown command", ["rnu"], ["rnu", "'run'"]),
+    ("unknown option", ["run", "--modle", "qwen3-4b"], ["--modle", "'--model'"]),
+    ("unknown option of plan", ["plan", "-m", "qwen3-4b", "--bacth=3"], ["'--batch'"]),
+    ("nothing to do", ["run"], ["model", "suite"]),
+    ("unknown model", ["plan", "-m", "qwen3-4c"], ["qwen3-4c", "'qwen3-4b'"]),
+    ("unknown model, other case", ["plan", "-m", "Qwen/Qwen3-30B-A3"], ["'qwen3-30b-a3b'"]),
+    ("unknown suite", ["plan", "--suite", "quik"], ["quik", "'quick'"]),
+    ("batch 0", ["plan", "-m", "qwen3-4b", "-b", "0"], ["-b", "0"]),
+    ("batch -1", ["plan", "-m", "qwen3-4b", "-b", "1,-1"], ["-b", "-1"]),
+    ("batch text", ["plan", "-m", "qwen3-4b", "-b", "1,two"], ["-b", "two"]),
+    ("batch empty", ["plan", "-m", "qwen3-4b", "-b", "1,,2"], ["-b"]),
+    ("batch fraction", ["plan", "-m", "qwen3-4b", "-b", "1.5"], ["-b", "1.5"]),
+    ("batch 2^63", ["plan", "-m", "qwen3-4b", "-b", str(2**63)], ["-b"]),
+    ("context", ["plan", "-m", "qwen3-4b", "-c", "4k"], ["-c", "4k"]),
+    ("context past the model", ["plan", "-m", "qwen3-4b", "-c", "40961"], ["-c", "40960"]),
+    ("phase", ["plan", "-m", "qwen3-4b", "--phase", "train"], ["--phase", "train", "prefill"]),
+    ("dtype", ["plan", "-m", "qwen3-4b", "--dtype", "fp7"], ["--dtype", "fp7", "bf16"]),
+    ("routing", ["plan", "-m", "qwen3-4b", "--routing", "zipf"], ["--routing", "'zipf:1'"]),
+    ("routing parameter", ["plan", "-m", "qwen3-4b", "--routing", "zipf:-2"], ["--routing", "zipf:-2"]),
+    ("price id", ["run", "-m", "qwen3-4b", "--price", "h200-nebiu"], ["--price", "'h200-nebius'"]),
+    ("price negative", ["run", "-m", "qwen3-4b", "--price", "-2/h"], ["--price"]),
+    ("price unit", ["run", "-m", "qwen3-4b", "--price", "2.50/day"], ["--price", "2.50/day"]),
+    ("price infinite", ["run", "-m", "qwen3-4b", "--price", "inf/h"], ["--price"]),
+    ("device", ["run", "-m", "qwen3-4b", "--device", "gpu"], ["--device", "gpu", "cpu"]),
+    ("device that is not there", ["run", "-m", "qwen3-4b", "--device", "cuda:99"], ["cuda"]),
+    ("rounds 0", ["run", "-m", "qwen3-4b", "--rounds", "0"], ["--rounds"]),
+    ("depth", ["run", "-m", "qwen3-4b", "--depth", "1,0"], ["--depth"]),
+    ("output folder missing", ["run", "-m", "qwen3-4b", "-o", "no/such/folder/x.json"], ["no/such/folder/x.json"]),
+    ("output is a folder", ["run", "-m", "qwen3-4b", "-o", "."], ["."]),
+    ("resume of nothing", ["run", "-m", "qwen3-4b", "--resume", "nothing.json"], ["nothing.json"]),
+    ("resume of no result", ["run", "-m", "qwen3-4b", "--resume", "good/config.json"], ["good/config.json"]),
+    ("list of what", ["list", "modles"], ["modles", "'models'"]),
+    ("report of nothing", ["report"], ["files"]),
+    ("report of a missing file", ["report", "nothing.json"], ["nothing.json"]),
+    ("report of no result", ["report", "good/config.json"], ["good/config.json"]),
+    ("cost without price", ["cost", "good/config.json"], ["--price"]),
+    ("check half", ["check", "--model", "good"], ["--weights", "--io"]),
+    ("check of no op", ["check", "--op", "linaer"], ["linaer", "'linear'"]),
+    ("ops of a bad case", ["ops", "--case", "linear m=0 n=1 k=1"], ["linear"]),
+    ("ops of no op", ["ops", "--case", "linaer m=1"], ["linaer"]),
+    ("ops of an unknown option", ["ops", "--bench_filter=x"], ["--bench_filter"]),
+    ("control characters are not passed on", ["plan", "-m", "a\x1b[31mb"], ["a"]),
+]
+
+
+def main():
+    program = Program(sys.argv)
+    with program.scratch() as folder:
+        (folder / "good").mkdir()
+        (folder / "good" / "config.json").write_text(changed())
+        program.expect("the good config is accepted", ["plan", "-m", "good"], 0)
+        for title, text, words in BAD_CONFIGS:
+            (folder / "bad").mkdir(exist_ok=True)
+            (folder / "bad" / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+            program.expect(f"config: {title}", ["plan", "-m", "bad"], 2, ["config.json", *words])
+        (folder / "bad" / "config.json").unlink()
+        program.expect("config: missing", ["plan", "-m", "bad"], 2, ["bad"])
+        program.expect("config: no such path", ["plan", "-m", "./nothing/config.json"], 2, ["nothing"])
+        (folder / "bad" / "config.json").write_text(changed(auto_map={"AutoModel": "evil.Model"}))
+        program.expect("auto_map is not followed, and said", ["plan", "-m", "bad"], 0, stdout=["auto_map"])
+        for title, command, words in BAD_COMMANDS:
+            program.expect(title, command, 2, words)
+        leftovers = sorted(p.name for p in folder.iterdir())
+        program.that("no file is left behind by refused commands", leftovers == ["bad", "good"], leftovers)
+    return program.finish()
+
+
+sys.exit(main())
