@@ -1,6 +1,6 @@
-# From THE op list to sources. Every op is a folder with <op>.h, <op>.cpp and variants.inc; every line of variants.inc,
-# LAYERCOST_VARIANT(name), needs its file <op>_<name>.cpp (and may have .cu beside it); every .cpp in the folder needs its
-# line. What does not match stops the configuration.
+# From THE op list to sources. Every op is a folder with <op>.h, <op>.cpp and variants.inc; every line of
+# variants.inc, LAYERCOST_VARIANT(name), needs its file <op>_<name>.cpp (and may have .cu beside it); every .cpp in the
+# folder needs its line. What does not match stops the configuration.
 # SPDX-License-Identifier: Apache-2.0
 function(layercost_collect_ops out_sources)
   set(sources)

@@ -1,5 +1,5 @@
 // A few rows of bf16, where reading the weights is all of the cost: each thread reads its blocks of 64 columns from
-// start to end, at 80 to 90 % of the read bandwidth up to 6 rows.
+// start to end, at 80 to 90 % of the read bandwidth up to 6 rows, at 80 % with AMX up to 16.
 // Limit:   n / 64 pieces of work, so a small n does not fill many cores.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// oneDNN's matmul with weights packed once for all m. On AMX it reads weights at two thirds of the read bandwidth for
-// up to 64 rows, and multiplies 256 rows x 5120 x 25600 at 1.0 TFLOP/s on 2 cores (Sapphire Rapids class, oneDNN 2.6).
+// oneDNN's matmul with weights packed once for all m. With AMX it reads weights at two thirds of the read bandwidth for
+// up to 16 rows, and multiplies 256 rows x 5120 x 25600 at 1.0 TFLOP/s on 2 cores (Sapphire Rapids class, oneDNN 2.6).
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/contract/dispatch.h"
 #include "kernels/shared/onednn.h"

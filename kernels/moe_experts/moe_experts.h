@@ -1,8 +1,8 @@
 // What:    the chosen experts of a mixture-of-experts layer, from tokens and routing to the weighted sum of their
 //          results.
 // Formula: h[t,j,:] = silu(Wg x[t]) * (Wu x[t])    Wg, Wu = upper and lower half of the rows of w_gate_up[ids[t,j]]
-//          y[t,:]   = sum_j weights[t,j] * w_down[ids[t,j]] h[t,j,:]  (+ residual[t,:])      silu(z) = z / (1 +
-//          exp(-z))
+//          y[t,:]   = sum_j weights[t,j] * w_down[ids[t,j]] h[t,j,:]  (+ residual[t,:])
+//          silu(z) = z / (1 + exp(-z))
 // Shapes:  x [tokens, hidden]; ids [tokens, top_k], i32, different within a row; weights [tokens, top_k], f32;
 //          w_gate_up [experts, 2 * ffn_hidden, hidden] (gate rows first); w_down [experts, hidden, ffn_hidden];
 //          residual, y [tokens, hidden].
@@ -11,8 +11,7 @@
 //          distinct expert.
 // Axes:    tokens hidden ffn_hidden experts top_k act=silu x_type w_type y_type [residual=0|1]
 // Tolerance: bf16: three inner roundings (after gate and up, the activation, down) of 1.7e-3 root mean square each, the
-// first on
-//          two factors, and the output's own: sqrt(5) * 1.7e-3 = 3.8e-3 expected, 6e-3 allowed. f32: usual.
+//          first on two factors, and the output's own: sqrt(5) * 1.7e-3 = 3.8e-3 expected, 6e-3 allowed. f32: usual.
 // One op, because the best implementations fuse differently per number of tokens.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -193,7 +193,7 @@ std::shared_ptr<const OnednnMatrices> OnednnMatrices::of(const Weight& w) {
   // For some small n oneDNN would choose narrower blocks; its kernels take the usual ones too, and so can ours.
   const bool is_tiled = w.dtype() == DType::bf16 && std::string_view(any.impl_info_str()).starts_with("brg");
   const Desc desc = is_tiled ? tiled : any.weights_desc();
-  const auto tiles = is_tiled ? Bf16Tiles::of(w) : nullptr;  // before packed(), which does not nest
+  const auto tiles = is_tiled ? Bf16Tiles::of(w) : nullptr;
   return w.packed<OnednnMatrices>("oneDNN matmul", [&] { return std::make_shared<const Matrices>(w, desc, tiles); });
 }
 

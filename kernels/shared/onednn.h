@@ -6,9 +6,8 @@
 // Layout:  one for all m: asked for once with format_tag::any at 64 rows and then given to every plan. Where this ends
 //          in one of the brgemm kernels (AVX-512-BF16, AMX), bf16 weights lie in BA16a64b2a, which is Bf16Tiles; others
 //          oneDNN packs.
-// Why matmul: inner_product chooses the same tiles and runs within 3 % of it at 1, 8, 64 and 256 rows (1536 x 2048 and
-// 25600 x 5120,
-//          bf16, AMX); below AVX-512 its f32 layout is the row-major one.
+//          matmul and not inner_product: that chooses the same tiles and runs within a few percent (1 to 256 rows of
+//          1536 x 2048 and 25600 x 5120, bf16, AMX).
 // Threads: plans use all OpenMP threads; one caller at a time per plan. execute allocates nothing of ours (scratch
 //          memory belongs to the plan; oneDNN 2.6 itself makes a small argument map per call).
 // Types:   x and w alike, bf16 or f32; y f32 or bf16 (with x f32: f32); bias of w's type, residual of y's.

@@ -1,4 +1,5 @@
-# What:   every config file loads: each list of the program shows one line per file, each model and suite can be planned.
+# What:   every config file loads: each list of the program shows one line per file, each model and suite can be
+#         planned.
 # Usage:  check_configs.py ROOT PROGRAM
 # SPDX-License-Identifier: Apache-2.0
 import pathlib

@@ -1,5 +1,5 @@
-# What:   each floor of the house includes only what lies below it; each outside library that is shut into one file stays
-#         there.
+# What:   each floor of the house includes only what lies below it; each outside library that is shut into one file
+#         stays there.
 # Usage:  check_includes.py ROOT
 # SPDX-License-Identifier: Apache-2.0
 import pathlib
@@ -58,13 +58,14 @@ def main():
             if parts[0] in ("kernels", "harness", "tests"):
                 other = "/".join(parts[:2])
                 if other != folder and other not in may:
-                    problems.append(f"{name}: includes {target}; {folder} may include only {', '.join(may) or 'itself'}")
+                    allowed = ", ".join(may) or "itself"
+                    problems.append(f"{name}: includes {target}; {folder} may include only {allowed}")
                 for start, banned in NEVER.items():
                     if name.startswith(start) and any(target.startswith(b) for b in banned):
                         problems.append(f"{name}: includes {target}, which {start} may not know")
     for library, most in ONE_FILE.items():
         if len(users[library]) > most:
-            problems.append(f"<{library}...> is included by {len(users[library])} files, at most {most}: {', '.join(users[library])}")
+            problems.append(f"<{library}...>: at most {most} file may include it, not {', '.join(users[library])}")
     return report("includes", problems, looked_at)
 
 

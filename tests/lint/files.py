@@ -9,7 +9,8 @@ SOURCE_SUFFIXES = {".cpp", ".h", ".cu", ".cuh", ".py", ".cmake", ".sh"}
 def all_files(root):
     root = pathlib.Path(root)
     try:
-        listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others",
+                                "--exclude-standard"],
                                 check=True, capture_output=True).stdout.decode().split("\0")
         names = [name for name in listed if name]
     except (OSError, subprocess.CalledProcessError):

@@ -1,0 +1,122 @@
+# What:   layercost check agrees with a golden, and says WRONG (exit code 1) as soon as one number of config.json is
+#         another; spoiled safetensors files are refused; layercost plan, list and the welcome print what they should.
+# Usage:  check_plan.py PROGRAM ROOT
+# SPDX-License-Identifier: Apache-2.0
+import json
+import shutil
+import struct
+import sys
+
+from program import Program
+
+
+def spoil_header(path, change):
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = change(json.loads(data[8 : 8 + length]))
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+
+
+def rename(header, old, new):
+    return {new if key == old else key: value for key, value in header.items()}
+
+
+def check(model, layer=0, dtype="f32", weights=None):
+    return ["check", "--model", model, "--weights", weights or f"{model}/model.safetensors", "--layer", layer,
+            "--io", f"{model}/io_layer{layer}.safetensors", "--dtype", dtype]
+
+
+def goldens(program, folder):
+    for name, layer in (("qwen3_gqa", 0), ("qwen3_moe_sparse", 1)):
+        shutil.copytree(program.root / "tests/golden" / name, folder / name)
+        for dtype in ("f32", "bf16"):
+            done = program.expect(f"{name} agrees in {dtype}", check(name, layer, dtype), 0, stdout=["agrees"])
+            program.that(f"{name}: nothing is wrong", "WRONG" not in done.stdout, done.stdout)
+
+    config = folder / "qwen3_gqa" / "config.json"
+    good = json.loads(config.read_text())
+    rope = good.get("rope_parameters")
+    theta = {"rope_parameters": {**rope, "rope_theta": 20000.0}} if rope else {"rope_theta": 20000.0}
+    for title, change in (("eps", {"rms_norm_eps": 0.01}), ("theta", theta)):
+        config.write_text(json.dumps({**good, **change}))
+        done = program.expect(f"another {title} is WRONG", check("qwen3_gqa"), 1, stdout=["WRONG"])
+        program.that(f"another {title}: no crash instead", "layercost:" not in done.stderr, done.stderr)
+    config.write_text(json.dumps({**good, "hidden_size": good["hidden_size"] * 2}))
+    program.expect("another hidden size does not fit the file", check("qwen3_gqa"), 2)
+    config.write_text(json.dumps(good))
+    program.expect("layer past the end", check("qwen3_gqa", 0) + ["--layer", "99"], 2)
+    program.expect("unknown dtype", check("qwen3_gqa", 0, "fp8"), 2, ["--dtype", "fp8"])
+    io = folder / "qwen3_gqa" / "io_layer0.safetensors"
+    program.expect("input and output swapped for weights", check("qwen3_gqa", weights=str(io)), 2, ["io_layer0"])
+
+
+def spoiled_files(program, folder):
+    name = "qwen3_gqa"
+    tensors = folder / name / "model.safetensors"
+    good = tensors.read_bytes()
+    (length,) = struct.unpack("<Q", good[:8])
+    header = json.loads(good[8 : 8 + length])
+    victim = next(key for key in header if key.endswith("q_proj.weight"))
+
+    def with_entry(**entry):
+        return lambda h: {**h, victim: {**h[victim], **entry}}
+
+    start, end = header[victim]["data_offsets"]
+    cases = [
+        ("tensor missing", lambda h: rename(h, victim, victim.replace("q_proj", "z_proj")), [victim]),
+        ("another shape", with_entry(shape=list(reversed(header[victim]["shape"]))), [victim]),
+        ("shape larger than the data", with_entry(shape=[2**31, 2**31]), [victim]),
+        ("negative shape", with_entry(shape=[-1, 4]), [victim]),
+        ("data past the end", with_entry(data_offsets=[start, end + 2**40]), [victim]),
+        ("data backwards", with_entry(data_offsets=[end, start]), [victim]),
+        ("unknown type", with_entry(dtype="F99"), ["F99"]),
+    ]
+    for title, change, words in cases:
+        tensors.write_bytes(good)
+        spoil_header(tensors, change)
+        program.expect(f"safetensors: {title}", check(name), 2, ["model.safetensors", *words])
+    raw = [
+        ("empty", b""),
+        ("seven bytes", good[:7]),
+        ("truncated data", good[: len(good) // 2]),
+        ("header longer than the file", struct.pack("<Q", len(good)) + good[8:]),
+        ("header of 2^63 bytes", struct.pack("<Q", 2**63) + good[8:]),
+        ("header cut", struct.pack("<Q", length // 2) + good[8:]),
+        ("header is no JSON", good[:8] + b"x" * length + good[8 + length :]),
+        ("bytes after the data", good + b"\0" * 16),
+    ]
+    for title, data in raw:
+        tensors.write_bytes(data)
+        program.expect(f"safetensors: {title}", check(name), 2, ["model.safetensors"])
+    tensors.write_bytes(good)
+    program.expect("the restored file agrees again", check(name), 0)
+
+
+def plan_and_lists(program):
+    done = program.expect("plan of a large model", ["plan", "-m", "qwen3-235b-a22b", "-b", "64", "-c", "8192"], 0,
+                          stdout=["94 x moe", "experts", "memory:", "125.9 of 128 experts", "tokens already cached"])
+    program.that("plan: both phases", "decode, batch 64" in done.stdout and "prefill, batch 1" in done.stdout,
+                 done.stdout)
+    program.expect("plan of a suite", ["plan", "--suite", "quick"], 0, stdout=["qwen3-30b-a3b", "qwen3-4b"])
+    program.expect("plan of a dense model has no experts", ["plan", "-m", "Qwen/Qwen3-4B"], 0, stdout=["36 x dense"])
+    program.expect("welcome", [], 0, stdout=["layercost run --suite quick", "this machine"])
+    program.expect("help", ["--help"], 0, stdout=["run", "check", "plan", "report"])
+    program.expect("help of a command", ["run", "--help"], 0, stdout=["--routing", "--price"])
+    program.expect("version", ["--version"], 0)
+    program.expect("variants", ["list", "variants"], 0, stdout=["plain_loops", "moe_experts"])
+    program.expect("devices", ["list", "devices"], 0, stdout=["cpu", "cuda:0"])
+    program.expect("doctor", ["doctor", "--no-probe"], 0, stdout=["models in configs"])
+    program.expect("one op", ["check", "--op", "rms_norm"], 0, stdout=["rms_norm", "0 wrong"])
+
+
+def main():
+    program = Program(sys.argv)
+    with program.scratch() as folder:
+        goldens(program, folder)
+        spoiled_files(program, folder)
+        plan_and_lists(program)
+    return program.finish()
+
+
+sys.exit(main())
