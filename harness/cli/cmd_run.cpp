@@ -166,7 +166,7 @@ void add_run(CLI::App& app, Action& action) {
   c->add_option("--device", o->device, "cpu or cuda:N");
   c->add_option("--price", o->price, "USD per hour of this machine (2.50/h), a price id (layercost list prices), or a file");
   c->add_option("--rounds", o->rounds, "interleaved rounds (default 3; 10 for a headline)")->check(CLI::Range(1, 1000));
-  c->add_option("--seconds", o->cell_s, "time for the samples of one layer at one point in one round (default 0.8)")->check(CLI::Range(0.01, 3600.0));
+  c->add_option("--seconds", o->cell_s, "time for the samples of one layer at one point in one round (default 0.6)")->check(CLI::Range(0.01, 3600.0));
   c->add_option("--depth", o->depths, "also measure stacks of these heights, e.g. 1,2,4,8");
   c->add_flag("--no-head", o->no_head, "layers only: no final norm, LM head and composition");
   c->add_option("--threads", o->threads, "number of CPU threads (default: all this process may use)")->check(CLI::Range(1, 4096));

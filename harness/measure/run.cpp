@@ -117,6 +117,11 @@ class Measurement {
     // Read after the probe's buffers were touched: they are no longer available.
     memory_ = static_cast<double>(describe_cpu().available_bytes) * plan_.policy.memory_fraction;
 
+    struct Recycling {
+      explicit Recycling(double bytes) { set_recycling_limit(static_cast<std::size_t>(bytes)); }
+      ~Recycling() { set_recycling_limit(0); }
+    } recycling(memory_);
+
     std::vector<Part> parts;
     for (std::size_t m = 0; m < plan_.models.size(); ++m) {
       std::size_t index = 0;
@@ -159,6 +164,7 @@ class Measurement {
     std::rotate(points.begin(), points.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(round) % points.size()), points.end());
 
     std::int64_t most = 0;
+    std::size_t tallest = 0;  // the point whose stack has all the layers
     std::vector<std::pair<std::size_t, StackSize>> sizes;
     for (std::size_t p : points) {
       const Scenario& s = plan_.points[p].scenario;
@@ -175,7 +181,10 @@ class Measurement {
         changed();
         continue;
       }
-      most = std::max(most, size.layers);
+      if (size.layers > most) {
+        most = size.layers;
+        tallest = p;
+      }
       sizes.emplace_back(p, size);
     }
     if (sizes.empty()) return;
@@ -187,7 +196,8 @@ class Measurement {
     for (const auto& [p, size] : sizes) {
       PartRecord& r = record(part, p);
       try {
-        measure_cell(part, p, round, size, weights, seed, r);
+        if (!copy_same_head(part, p, round, r))
+          measure_cell(part, p, round, size, weights, seed, round == 0 && p == tallest, r);
       } catch (const Interrupted&) {
         throw;
       } catch (const OutOfMemory& e) {
@@ -208,8 +218,24 @@ class Measurement {
     }
   }
 
+  // Prefill and decode of the same batch end in the same head: what was measured for one point of this round stands for the
+  // other.
+  bool copy_same_head(const Part& part, std::size_t point, std::int64_t round, PartRecord& r) {
+    if (part.kind) return false;
+    const Scenario& s = plan_.points[point].scenario;
+    for (std::size_t p = 0; p < plan_.points.size(); ++p) {
+      const Scenario& o = plan_.points[p].scenario;
+      if (p == point || plan_.points[p].model != part.model || o.batch != s.batch || o.weight_type != s.weight_type) continue;
+      const PartRecord& other = record(part, p);
+      if (other.outcome != Outcome::measured || static_cast<std::int64_t>(other.rounds.size()) != round + 1) continue;
+      r = other;
+      return true;
+    }
+    return false;
+  }
+
   void measure_cell(const Part& part, std::size_t point, std::int64_t round, const StackSize& size,
-                    const std::vector<WeightSet>& weights, std::uint64_t seed, PartRecord& r) {
+                    const std::vector<WeightSet>& weights, std::uint64_t seed, bool first_of_part, PartRecord& r) {
     const ModelSpec& model = plan_.models[part.model];
     const Scenario& scenario = plan_.points[point].scenario;
     const LayerPlan plan = plan_of(model, part, scenario);
@@ -255,7 +281,8 @@ class Measurement {
       interrupt_check();
       stack.layer(l).run();
       if (moe && !generator) distinct = static_cast<double>(tally->add(stack.layer(l).buffer("ids").as<std::int32_t>(), tokens));
-      if (l == 0 || round == 0) check_layer(stack.layer(l), rows_of(stack.layer(l)), verdict);
+      // The layers' packed weights are shared by the points of a part: all of them once, then the first one each time.
+      if (l == 0 || first_of_part) check_layer(stack.layer(l), rows_of(stack.layer(l)), verdict);
       if (!verdict.ok) return fail(r, verdict, fmt::format("layer {} of the stack: {}", l, verdict.why));
     }
     if (moe && !generator) distinct = tally->mean_distinct();

@@ -1,6 +1,6 @@
 // What:    the few loops that the references in double share. Plain on purpose: what is checked against must be seen to be
 //          right.
-// Formula: dot = sum_i a[i] * b[i] in double, in eight interleaved partial sums (the order does not matter at 2^-53).
+// Formula: dot = sum_i a[i] * b[i] in double, in 16 interleaved partial sums (the order does not matter at 2^-53).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -17,14 +17,10 @@ inline std::vector<double> as_double(const Tensor& t) {
   return out;
 }
 
-inline double dot(const double* a, const double* b, std::int64_t n) {
-  double sum[8] = {};
-  std::int64_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int j = 0; j < 8; ++j) sum[j] += a[i + j] * b[i + j];
-  for (; i < n; ++i) sum[0] += a[i] * b[i];
-  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-}
+// Compiled for several instruction sets and chosen at load: a check of one Qwen3-32B layer is half a billion of these.
+double dot(const double* a, const double* b, std::int64_t n);
+// n elements of a float type as double.
+void widen(const Tensor& from, std::int64_t first, std::int64_t n, double* to);
 
 // f(row index, row as double) for rows first .. first + rows - 1 of a weight of rows of k elements, on all threads. The
 // weight is read 16 rows at a time: it need not exist as a whole.
@@ -40,7 +36,7 @@ void for_rows_of(const Weight& w, std::int64_t rows, std::int64_t k, F&& f, std:
       const std::int64_t begin = b * kBlock, count = std::min(kBlock, rows - begin);
       w.read((first + begin) * k, count * k, raw.view().data);
       for (std::int64_t j = 0; j < count; ++j) {
-        for (std::int64_t i = 0; i < k; ++i) row[static_cast<std::size_t>(i)] = raw.view().load(j * k + i);
+        widen(raw.view(), j * k, k, row.data());
         f(begin + j, row.data());
       }
     }

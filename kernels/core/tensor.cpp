@@ -5,7 +5,9 @@
 #include <fmt/ranges.h>
 #include <sys/mman.h>
 
+#include <deque>
 #include <limits>
+#include <mutex>
 
 #include "kernels/core/error.h"
 
@@ -42,28 +44,95 @@ constexpr std::size_t kPage = 4096;
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 }  // namespace
 
-Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
+namespace {
+
+// Blocks that were freed, oldest first.
+class Recycler {
+ public:
+  void set_limit(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    limit_ = bytes;
+    trim(0);
+  }
+  // A kept block of at least `bytes` and at most a third more, or null.
+  std::byte* take(std::size_t bytes, std::size_t& mapped) {
+    const std::lock_guard lock(mutex_);
+    for (auto it = kept_.begin(); it != kept_.end(); ++it)
+      if (it->second >= bytes && it->second <= bytes + bytes / 3) {
+        std::byte* data = it->first;
+        mapped = it->second;
+        kept_bytes_ -= mapped;
+        used_bytes_ += mapped;
+        kept_.erase(it);
+        return data;
+      }
+    trim(bytes);
+    used_bytes_ += bytes;
+    return nullptr;
+  }
+  void forget(std::size_t bytes) {  // of a take() that could not be mapped
+    const std::lock_guard lock(mutex_);
+    used_bytes_ -= bytes;
+  }
+  void give(std::byte* data, std::size_t mapped) {
+    const std::lock_guard lock(mutex_);
+    used_bytes_ -= mapped;
+    kept_bytes_ += mapped;
+    kept_.emplace_back(data, mapped);
+    trim(0);
+  }
+
+ private:
+  void trim(std::size_t coming) {
+    while (!kept_.empty() && used_bytes_ + kept_bytes_ + coming > limit_) {
+      munmap(kept_.front().first, kept_.front().second);
+      kept_bytes_ -= kept_.front().second;
+      kept_.pop_front();
+    }
+  }
+  std::mutex mutex_;
+  std::deque<std::pair<std::byte*, std::size_t>> kept_;
+  std::size_t limit_ = 0, used_bytes_ = 0, kept_bytes_ = 0;
+};
+
+Recycler& recycler() {
+  static auto* r = new Recycler;  // never destroyed: buffers of static life may be freed after it
+  return *r;
+}
+
+constexpr std::size_t kRecycledMin = std::size_t{8} << 20;
+
+}  // namespace
+
+void set_recycling_limit(std::size_t bytes) { recycler().set_limit(bytes); }
+
+Buffer::Buffer(std::size_t bytes, Pages pages) : bytes_(bytes), pages_(bytes >= kRecycledMin ? pages : Pages::fresh) {
   if (bytes == 0) return;
-  const bool huge = bytes >= kHugePage;
   if (bytes > std::numeric_limits<std::size_t>::max() / 2) throw OutOfMemory("one buffer", bytes, 0);
-  const std::size_t want = round_up(bytes, kPage) + (huge ? kHugePage : 0);
-  void* p = mmap(nullptr, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) throw OutOfMemory("one buffer", bytes, 0);
-  auto* base = static_cast<std::byte*>(p);
+  const bool huge = bytes >= kHugePage;
   mapped_bytes_ = round_up(bytes, kPage);
-  data_ = base;
+  if (pages_ == Pages::recycled && (data_ = recycler().take(mapped_bytes_, mapped_bytes_)) != nullptr) return;
+  const std::size_t want = mapped_bytes_ + (huge ? kHugePage : 0);
+  void* p = mmap(nullptr, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) {
+    if (pages_ == Pages::recycled) recycler().forget(mapped_bytes_);
+    throw OutOfMemory("one buffer", bytes, 0);
+  }
+  data_ = static_cast<std::byte*>(p);
   if (huge) {  // trim to a 2 MiB boundary
-    const auto addr = reinterpret_cast<std::uintptr_t>(base);
-    const std::size_t skip = round_up(addr, kHugePage) - addr;
-    data_ = base + skip;
-    if (skip > 0) munmap(base, skip);
+    const auto address = reinterpret_cast<std::uintptr_t>(p);
+    const std::size_t skip = round_up(address, kHugePage) - address;
+    if (skip > 0) munmap(data_, skip);
+    data_ += skip;
     if (kHugePage > skip) munmap(data_ + mapped_bytes_, kHugePage - skip);
     madvise(data_, mapped_bytes_, MADV_HUGEPAGE);
   }
 }
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) munmap(data_, mapped_bytes_);
+  if (data_ == nullptr) return;
+  if (pages_ == Pages::recycled) recycler().give(data_, mapped_bytes_);
+  else munmap(data_, mapped_bytes_);
 }
 
 }  // namespace layercost

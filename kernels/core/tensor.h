@@ -56,10 +56,14 @@ struct Tensor {
   }
 };
 
+// Fresh pages are zero. Recycled ones hold anything: blocks of 8 MiB and more may come from a buffer freed earlier, because
+// on a virtual machine the host may take seconds per 10 GB to hand out pages (0.7 GB/s was seen).
+enum class Pages { fresh, recycled };
+
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::size_t bytes);
+  explicit Buffer(std::size_t bytes, Pages pages = Pages::fresh);
   ~Buffer();
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {
@@ -82,11 +86,17 @@ class Buffer {
     std::swap(data_, o.data_);
     std::swap(bytes_, o.bytes_);
     std::swap(mapped_bytes_, o.mapped_bytes_);
+    std::swap(pages_, o.pages_);
   }
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
   std::size_t mapped_bytes_ = 0;
+  Pages pages_ = Pages::fresh;
 };
+
+// Recycled buffers, those in use and those kept for reuse together, stay below this; 0 (the start) keeps none and lets go
+// of all that are kept.
+void set_recycling_limit(std::size_t bytes);
 
 // A Tensor with memory of its own.
 class OwnedTensor {

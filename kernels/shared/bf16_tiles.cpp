@@ -37,7 +37,8 @@ Bf16Tiles::Bf16Tiles(const Weight& w)
     : count_(w.shape().size() == 3 ? w.dim(0) : 1), n_(w.dim(w.shape().size() - 2)), k_(w.dim(w.shape().size() - 1)) {
   const std::int64_t padded_k = (k_ + 31) / 32 * 32;
   block_elements_ = padded_k * kColumns;
-  tiles_ = Buffer(static_cast<std::size_t>(count_ * blocks() * block_elements_) * sizeof(bf16));
+  tiles_ = Buffer(static_cast<std::size_t>(count_ * blocks() * block_elements_) * sizeof(bf16), Pages::recycled);
+  const bool has_padding = padded_k != k_ || n_ % kColumns != 0;
 #pragma omp parallel
   {
     std::vector<bf16> rows(static_cast<std::size_t>(kColumns * k_));
@@ -46,7 +47,9 @@ Bf16Tiles::Bf16Tiles(const Weight& w)
       for (std::int64_t b = 0; b < blocks(); ++b) {
         const std::int64_t first = b * kColumns, here = std::min(kColumns, n_ - first);
         w.read((i * n_ + first) * k_, here * k_, rows.data());
-        pack_block(rows.data(), here, k_, tiles_.as<bf16>() + (i * blocks() + b) * block_elements_);
+        bf16* to = tiles_.as<bf16>() + (i * blocks() + b) * block_elements_;
+        if (has_padding) std::fill_n(to, block_elements_, bf16{});
+        pack_block(rows.data(), here, k_, to);
       }
   }
 }

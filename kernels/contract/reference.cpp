@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/contract/reference.h"
+
+// Sanitizers run before the resolvers of cloned functions may; they get the plain version.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define LAYERCOST_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#else
+#define LAYERCOST_CLONES
+#endif
+
+namespace layercost {
+
+LAYERCOST_CLONES double dot(const double* a, const double* b, std::int64_t n) {
+  constexpr int kLanes = 16;
+  double sum[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int j = 0; j < kLanes; ++j) sum[j] += a[i + j] * b[i + j];
+  for (; i < n; ++i) sum[0] += a[i] * b[i];
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int j = 0; j < half; ++j) sum[j] += sum[j + half];
+  return sum[0];
+}
+
+namespace {
+LAYERCOST_CLONES void widen_bf16(const bf16* from, std::int64_t n, double* to) {
+  for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<double>(to_f32(from[i]));
+}
+}  // namespace
+
+void widen(const Tensor& from, std::int64_t first, std::int64_t n, double* to) {
+  if (from.dtype == DType::bf16) return widen_bf16(from.as<bf16>() + first, n, to);
+  for (std::int64_t i = 0; i < n; ++i) to[i] = from.load(first + i);
+}
+
+}  // namespace layercost
