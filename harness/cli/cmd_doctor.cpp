@@ -6,6 +6,7 @@
 #include "harness/measure/environment.h"
 #include "harness/measure/roofs.h"
 #include "harness/spec/model_spec.h"
+#include "layercost_commit.h"
 
 namespace layercost {
 namespace {

@@ -13,6 +13,7 @@
 #include "harness/measure/environment.h"
 #include "harness/report/report.h"
 #include "harness/result/result_io.h"
+#include "layercost_commit.h"
 
 namespace layercost {
 namespace {
