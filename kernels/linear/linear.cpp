@@ -63,6 +63,8 @@ std::vector<OpCase> test_cases() {
            "linear m=2 n=128 k=84 x_type=bf16 w_type=bf16 y_type=f32",
            "linear m=20 n=70 k=95 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
            "linear m=65 n=130 k=257 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 residual=1",
+           "linear m=259 n=1100 k=2100 x_type=bf16 w_type=bf16 y_type=f32",
+           "linear m=67 n=70 k=1060 x_type=bf16 w_type=bf16 y_type=f32 bias=1 residual=1",
            "linear m=33 n=64 k=128 x_type=f32 w_type=f32 y_type=f32 residual=1",
        })
     out.push_back(OpCase::parse(text));

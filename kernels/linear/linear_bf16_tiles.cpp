@@ -28,8 +28,8 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   const DType x = c.type("x_type"), w = c.type("w_type");
   if (x != DType::bf16 || w != DType::bf16) return Support::no("takes bf16 x and w only");
   if (!has_tile_product(device)) return Support::no("needs AVX-512-BF16");
-  if (c.axis("m") > few_rows(device) && onednn_supports(x, w, c.type("y_type"), device))
-    return Support::no(fmt::format("oneDNN is faster above {} rows", few_rows(device)));
+  if (c.axis("m") > few_rows(device) && (has_amx_product(device) || onednn_supports(x, w, c.type("y_type"), device)))
+    return Support::no(fmt::format("for up to {} rows", few_rows(device)));
   return Support::yes();
 }
 

@@ -127,6 +127,7 @@ LAYERCOST_AMX void amx_pass(const bf16* x, std::int64_t rows, std::int64_t k, co
   } config;
   for (int i = 0; i < 5; ++i) config.rows[i] = static_cast<std::uint8_t>(rows);
   config.rows[5] = 16;
+  asm volatile("" : : "m"(config));  // GCC 12 believes that the next line reads eight bytes
   _tile_loadconfig(&config);
   _tile_zero(0);
   _tile_zero(1);
@@ -165,9 +166,11 @@ LAYERCOST_AMX void amx_pass(const bf16* x, std::int64_t rows, std::int64_t k, co
 
 bool has_tile_product(const DeviceInfo& d) { return d.cpu.avx512_bf16; }
 
+bool has_amx_product(const DeviceInfo& d) { return d.cpu.amx_bf16 && amx_granted(); }
+
 std::int64_t few_rows(const DeviceInfo& d) { return d.cpu.amx_bf16 ? 32 : 6; }
 
-TileProduct::TileProduct(const DeviceInfo& d) : rows_per_pass_(d.cpu.amx_bf16 && amx_granted() ? kMaxRows : 6) {}
+TileProduct::TileProduct(const DeviceInfo& d) : rows_per_pass_(has_amx_product(d) ? kMaxRows : 6) {}
 
 void TileProduct::pass(const bf16* x, std::int64_t rows, std::int64_t k, const bf16* block,
                        float (*out)[kColumns]) const {
@@ -185,6 +188,8 @@ void TileProduct::pass(const bf16* x, std::int64_t rows, std::int64_t k, const b
 #else
 
 bool has_tile_product(const DeviceInfo&) { return false; }
+
+bool has_amx_product(const DeviceInfo&) { return false; }
 
 std::int64_t few_rows(const DeviceInfo&) { return 0; }
 

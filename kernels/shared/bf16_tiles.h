@@ -41,6 +41,8 @@ class Bf16Tiles {
 // Our products, for processors with AVX-512-BF16 (6 rows per pass over a block: 6 x 4 sums, 4 weights and the broadcast
 // x fill the 32 registers) or AMX (16 rows per pass).
 bool has_tile_product(const DeviceInfo&);
+// Whether the processor has AMX and the system lets this process use it.
+bool has_amx_product(const DeviceInfo&);
 // Up to here ours is as fast as oneDNN or faster. More rows take another pass over a block, from the second-level cache.
 std::int64_t few_rows(const DeviceInfo&);
 
