@@ -1,4 +1,5 @@
 # Run at every build: writes OUT with the commit that results name, only when it changed. Without git: "unknown".
+# SPDX-License-Identifier: Apache-2.0
 set(commit unknown)
 set(dirty false)
 execute_process(COMMAND git rev-parse --short=12 HEAD WORKING_DIRECTORY ${SOURCE} OUTPUT_VARIABLE head

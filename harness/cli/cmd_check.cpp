@@ -23,17 +23,21 @@ int check_model(const Options& o) {
   const std::vector<std::filesystem::path> files(o.weights.begin(), o.weights.end());
   CheckpointReader reader = files.size() == 1 ? CheckpointReader(files.front()) : CheckpointReader(files);
   const LayerIo io = read_layer_io(o.io, model.hidden);
-  const DType type = o.dtype == "f32" ? DType::f32 : o.dtype == "bf16" ? DType::bf16
-                                                   : throw BadInput("--dtype: expected f32 or bf16, got '" + printable(o.dtype) + "'");
+  const DType type = o.dtype == "f32" ? DType::f32
+                     : o.dtype == "bf16"
+                         ? DType::bf16
+                         : throw BadInput("--dtype: expected f32 or bf16, got '" + printable(o.dtype) + "'");
   const auto rows = check_against_io(model, o.layer, reader, io, type, runtime);
   fmt::print("{} ({}), layer {} ({}), {} on {}; {} sequences of {} tokens\n", model.name, model.model_type, o.layer,
-             to_string(model.layer_kinds[static_cast<std::size_t>(o.layer)]), o.dtype, runtime.device().id, io.batch, io.seq);
-  fmt::print("error of what the layer adds, relative; limits {:.0e}, worst token {:.0e}\n\n", rows[0].verdict.rel_l2_limit,
-             rows[0].verdict.worst_row_limit);
+             to_string(model.layer_kinds[static_cast<std::size_t>(o.layer)]), o.dtype, runtime.device().id, io.batch,
+             io.seq);
+  fmt::print("error of what the layer adds, relative; limits {:.0e}, worst token {:.0e}\n\n",
+             rows[0].verdict.rel_l2_limit, rows[0].verdict.worst_row_limit);
   fmt::print("  {:<26} {:>12} {:>13} {:>12}\n", "", "relative L2", "worst token", "");
   bool ok = true;
   for (const LayerCheckRow& r : rows) {
-    fmt::print("  {:<26} {:>12.2e} {:>13.2e} {:>12}\n", r.mode, r.verdict.rel_l2, r.verdict.worst_row, r.verdict.ok ? "agrees" : "WRONG");
+    fmt::print("  {:<26} {:>12.2e} {:>13.2e} {:>12}\n", r.mode, r.verdict.rel_l2, r.verdict.worst_row,
+               r.verdict.ok ? "agrees" : "WRONG");
     if (!r.verdict.ok) fmt::print("    {}\n", r.verdict.why);
     ok &= r.verdict.ok;
   }
@@ -62,8 +66,8 @@ int check_ops(const Options& o) {
         r.ok ? ++passed : ++wrong;
         if (!r.ok) fmt::print("  {}\n", r.problems.front());
       }
-      fmt::print("{:<15} {:<18} {:>3} right, {} wrong, {} refused; largest error {:.0f} % of its limit{}\n", op->name, v->name,
-                 passed, wrong, refused, 100 * worst, why.empty() ? "" : " (" + why + ")");
+      fmt::print("{:<15} {:<18} {:>3} right, {} wrong, {} refused; largest error {:.0f} % of its limit{}\n", op->name,
+                 v->name, passed, wrong, refused, 100 * worst, why.empty() ? "" : " (" + why + ")");
       std::fflush(stdout);
       ok &= wrong == 0;
     }
@@ -74,7 +78,8 @@ int check_ops(const Options& o) {
 }  // namespace
 
 void add_check(CLI::App& app, Action& action) {
-  auto* c = app.add_subcommand("check", "does a layer compute what the real model computes? does every variant of an op?");
+  auto* c =
+      app.add_subcommand("check", "does a layer compute what the real model computes? does every variant of an op?");
   auto o = std::make_shared<Options>();
   c->add_option("-m,--model", o->model, "model name, or path to a config.json or its folder");
   c->add_option("--weights", o->weights, "safetensors file(s), an index file, or a folder");

@@ -20,16 +20,26 @@ int doctor(bool probe) {
   };
   const DeviceInfo d = describe_cpu();
   const EnvironmentRecord e = describe_environment(d);
-  fmt::print("layercost {} ({}{}), {} build, {}\n\n", LAYERCOST_VERSION, LAYERCOST_COMMIT, LAYERCOST_DIRTY ? ", changed" : "", e.build_type, e.compiler);
-  line("ok", fmt::format("{}, {} threads, {:.0f} MB cache ({})", d.name, d.threads, static_cast<double>(d.last_level_cache_bytes) / 1e6, d.last_level_cache_source));
-  line("ok", fmt::format("{:.1f} GB of memory, {:.1f} GB free; {}", static_cast<double>(d.memory_bytes) / 1e9, static_cast<double>(d.available_bytes) / 1e9, e.operating_system));
-  if (e.build_type != "release") advise("not a release build: its times mean nothing. Build with: cmake --workflow --preset cpu");
+  fmt::print("layercost {} ({}{}), {} build, {}\n\n", LAYERCOST_VERSION, LAYERCOST_COMMIT,
+             LAYERCOST_DIRTY ? ", changed" : "", e.build_type, e.compiler);
+  line("ok", fmt::format("{}, {} threads, {:.0f} MB cache ({})", d.name, d.threads,
+                         static_cast<double>(d.last_level_cache_bytes) / 1e6, d.last_level_cache_source));
+  line("ok", fmt::format("{:.1f} GB of memory, {:.1f} GB free; {}", static_cast<double>(d.memory_bytes) / 1e9,
+                         static_cast<double>(d.available_bytes) / 1e9, e.operating_system));
+  if (e.build_type != "release")
+    advise("not a release build: its times mean nothing. Build with: cmake --workflow --preset cpu");
   if (!d.cpu.avx512_bf16) advise("no AVX-512 bf16 instructions: bf16 products run through f32, correctly and slower");
-  if (e.libraries.empty()) advise("built without oneDNN: products run on plain loops. Install libdnnl-dev and build again");
-  if (e.huge_pages != "always" && e.huge_pages != "madvise") advise("huge pages are off: reading large weights costs more page walks");
-  if (e.governor && *e.governor != "performance") advise("the CPU governor is '" + *e.governor + "': clocks may rise only while measuring. Try: cpupower frequency-set -g performance");
-  if (e.load_average && *e.load_average > 0.5) advise(fmt::format("load average {:.1f}: something else is running, and results will say so", *e.load_average));
-  if (d.available_bytes < (std::uint64_t{6} << 30)) advise("less than 6 GB free: stacks will be too small to keep weights out of the cache");
+  if (e.libraries.empty())
+    advise("built without oneDNN: products run on plain loops. Install libdnnl-dev and build again");
+  if (e.huge_pages != "always" && e.huge_pages != "madvise")
+    advise("huge pages are off: reading large weights costs more page walks");
+  if (e.governor && *e.governor != "performance")
+    advise("the CPU governor is '" + *e.governor +
+           "': clocks may rise only while measuring. Try: cpupower frequency-set -g performance");
+  if (e.load_average && *e.load_average > 0.5)
+    advise(fmt::format("load average {:.1f}: something else is running, and results will say so", *e.load_average));
+  if (d.available_bytes < (std::uint64_t{6} << 30))
+    advise("less than 6 GB free: stacks will be too small to keep weights out of the cache");
   try {
     line("ok", fmt::format("{} models in configs", list_models(configs_dir()).size()));
   } catch (const BadInput& error) {
@@ -41,9 +51,11 @@ int doctor(bool probe) {
     Runtime runtime(d);
     RoofProbe roofs(DType::bf16, runtime);
     const Roofs r = roofs.measure();
-    fmt::print("\n  measured limits: reads {:.1f} GB/s, bf16 products {:.0f} GFLOP/s ({})\n", r.read_bytes_per_s / 1e9, r.flops_per_s / 1e9, roofs.compute_variant());
+    fmt::print("\n  measured limits: reads {:.1f} GB/s, bf16 products {:.0f} GFLOP/s ({})\n", r.read_bytes_per_s / 1e9,
+               r.flops_per_s / 1e9, roofs.compute_variant());
   }
-  fmt::print("\n{}\n", problems == 0 ? "nothing stands in the way" : fmt::format("{} thing{} to know", problems, problems == 1 ? "" : "s"));
+  fmt::print("\n{}\n", problems == 0 ? "nothing stands in the way"
+                                     : fmt::format("{} thing{} to know", problems, problems == 1 ? "" : "s"));
   return 0;
 }
 

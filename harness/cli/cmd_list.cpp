@@ -14,12 +14,14 @@ namespace layercost {
 namespace {
 
 void list_all_models() {
-  fmt::print("{:<32} {:<10} {:>9} {:>9} {:>7} {:>16}\n", "model", "type", "total", "active", "layers", "KV bytes/token");
+  fmt::print("{:<32} {:<10} {:>9} {:>9} {:>7} {:>16}\n", "model", "type", "total", "active", "layers",
+             "KV bytes/token");
   for (const std::string& name : list_models(configs_dir())) {
     const ModelSpec m = find_model(name, configs_dir());
     const ParameterCount n = count_parameters(m);
-    fmt::print("{:<32} {:<10} {:>8.3f}B {:>8.3f}B {:>7} {:>16}\n", m.name, m.model_type, static_cast<double>(n.total) / 1e9,
-               static_cast<double>(n.active) / 1e9, m.layers, 2 * kv_elements_per_token(m));
+    fmt::print("{:<32} {:<10} {:>8.3f}B {:>8.3f}B {:>7} {:>16}\n", m.name, m.model_type,
+               static_cast<double>(n.total) / 1e9, static_cast<double>(n.active) / 1e9, m.layers,
+               2 * kv_elements_per_token(m));
   }
 }
 
@@ -36,14 +38,16 @@ void list_ops(bool with_variants) {
         any |= s.ok;
         if (!s.ok) why = s.why;
       }
-      fmt::print("  {:<20} {:<5} {:<10} {}\n", v->name, to_string(v->target), v->provider, any ? "" : "not here: " + why);
+      fmt::print("  {:<20} {:<5} {:<10} {}\n", v->name, to_string(v->target), v->provider,
+                 any ? "" : "not here: " + why);
     }
   }
 }
 
 void list_devices_here() {
   for (const DeviceListing& l : list_devices())
-    fmt::print("{:<8} {:<44} {}\n", l.info.id, l.info.name, l.why_not.empty() ? fmt::format("{} threads", l.info.threads) : l.why_not);
+    fmt::print("{:<8} {:<44} {}\n", l.info.id, l.info.name,
+               l.why_not.empty() ? fmt::format("{} threads", l.info.threads) : l.why_not);
 }
 
 }  // namespace
@@ -63,20 +67,26 @@ void add_list(CLI::App& app, Action& action) {
       } else if (*what == "devices") {
         list_devices_here();
       } else if (*what == "prices") {
-        for (const Price& p : list_prices(configs_dir())) fmt::print("{:<36} {:>8.3f} USD/h   {}\n", price_id(p), usd_per_device_hour(p), price_summary(p));
+        for (const Price& p : list_prices(configs_dir()))
+          fmt::print("{:<36} {:>8.3f} USD/h   {}\n", price_id(p), usd_per_device_hour(p), price_summary(p));
       } else if (*what == "hardware") {
-        fmt::print("{:<20} {:>14} {:>12} {:>9} {:>7}   {}\n", "hardware (nominal)", "bf16 TFLOP/s", "memory TB/s", "GB", "W", "source of the peak");
+        fmt::print("{:<20} {:>14} {:>12} {:>9} {:>7}   {}\n", "hardware (nominal)", "bf16 TFLOP/s", "memory TB/s", "GB",
+                   "W", "source of the peak");
         for (const HardwareSpec& h : list_hardware(configs_dir())) {
           const HardwarePeak* peak = h.peak("bf16");
-          fmt::print("{:<20} {:>14} {:>12.2f} {:>9.0f} {:>7.0f}   {}\n", h.id, peak != nullptr ? fmt::format("{:.0f}", peak->flops_per_s / 1e12) : "",
-                     h.memory_bytes_per_s.value / 1e12, h.memory_bytes.value / 1e9, h.power_w.value, peak != nullptr ? peak->source + ", " + peak->date : "");
+          fmt::print("{:<20} {:>14} {:>12.2f} {:>9.0f} {:>7.0f}   {}\n", h.id,
+                     peak != nullptr ? fmt::format("{:.0f}", peak->flops_per_s / 1e12) : "",
+                     h.memory_bytes_per_s.value / 1e12, h.memory_bytes.value / 1e9, h.power_w.value,
+                     peak != nullptr ? peak->source + ", " + peak->date : "");
         }
       } else if (*what == "suites") {
-        for (const std::string& s : list_suites(configs_dir())) fmt::print("{:<12} {}\n", s, find_suite(s, configs_dir()).title);
+        for (const std::string& s : list_suites(configs_dir()))
+          fmt::print("{:<12} {}\n", s, find_suite(s, configs_dir()).title);
       } else {
         const std::string known[] = {"models", "ops", "variants", "devices", "prices", "hardware", "suites"};
-        throw BadInput(fmt::format("list: '{}' is not a list{}; expected models, ops, variants, devices, prices, hardware or suites",
-                                   printable(*what), did_you_mean(*what, known)));
+        throw BadInput(fmt::format(
+            "list: '{}' is not a list{}; expected models, ops, variants, devices, prices, hardware or suites",
+            printable(*what), did_you_mean(*what, known)));
       }
       return 0;
     };

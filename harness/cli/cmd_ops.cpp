@@ -46,13 +46,15 @@ void add_ops(CLI::App& app, Action& action) {
   auto* c = app.add_subcommand("ops", "single ops under Google Benchmark (takes its --benchmark_... options)");
   auto o = std::make_shared<Options>();
   add_point_options(*c, o->points);
-  c->add_option("--case", o->cases, "an op case in its text form, e.g. 'linear m=1 n=512 k=512 x_type=bf16 w_type=bf16 y_type=bf16'");
+  c->add_option("--case", o->cases,
+                "an op case in its text form, e.g. 'linear m=1 n=512 k=512 x_type=bf16 w_type=bf16 y_type=bf16'");
   c->add_option("--device", o->device, "cpu or cuda:N");
   c->add_option("--threads", o->threads, "number of CPU threads")->check(CLI::Range(1, 4096));
   c->allow_extras();
   c->callback([o, c, &action] {
     for (const std::string& word : c->remaining())
-      if (!word.starts_with("--benchmark_") && word != "--v") throw BadInput("ops: unknown option '" + printable(word) + "'");
+      if (!word.starts_with("--benchmark_") && word != "--v")
+        throw BadInput("ops: unknown option '" + printable(word) + "'");
     action = [o, extra = c->remaining()] { return ops(*o, extra); };
   });
 }

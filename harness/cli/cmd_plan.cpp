@@ -23,8 +23,8 @@ std::string si(double v, const char* unit) {
 void print_plan(const ModelSpec& m, const Scenario& s) {
   const StepShape shape = step_shape(s, m.moe.has_value());
   const ParameterCount n = count_parameters(m);
-  fmt::print("{}: {} layers, {} parameters, {} active per token\n", m.name, m.layers, si(static_cast<double>(n.total), ""),
-             si(static_cast<double>(n.active), ""));
+  fmt::print("{}: {} layers, {} parameters, {} active per token\n", m.name, m.layers,
+             si(static_cast<double>(n.total), ""), si(static_cast<double>(n.active), ""));
   for (const std::string& note : m.notes) fmt::print("  note: {}\n", note);
   if (s.phase == Phase::decode)
     fmt::print("decode, batch {}, {} tokens already cached; {}\n", s.batch, s.context, to_string(s.weight_type));
@@ -33,23 +33,26 @@ void print_plan(const ModelSpec& m, const Scenario& s) {
   WorkFacts facts;
   if (m.moe) {
     facts.distinct_experts = expected_distinct_experts(s.routing, m.moe->experts, m.moe->top_k, shape.tokens());
-    fmt::print("routing {}: {:.1f} of {} experts expected to be touched per layer\n", s.routing.name(), *facts.distinct_experts, m.moe->experts);
+    fmt::print("routing {}: {:.1f} of {} experts expected to be touched per layer\n", s.routing.name(),
+               *facts.distinct_experts, m.moe->experts);
   }
   double model_flops = 0, model_bytes = 0;
   const auto show = [&](const LayerPlan& plan) {
-    fmt::print("\n{} x {}\n  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", plan.count, plan.kind, "component", "op", "FLOPs", "weights", "cache", "case");
+    fmt::print("\n{} x {}\n  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", plan.count, plan.kind, "component", "op",
+               "FLOPs", "weights", "cache", "case");
     Work sum;
     for (const PlannedOp& p : plan.ops) {
       const Work w = find_op(p.op_case.op()).work(p.op_case, facts);
       const double cache = w.kv_read_bytes + w.kv_write_bytes;
       const std::string text = p.op_case.text();
-      fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", p.component, p.op_case.op(), si(w.flops, "FLOP"), si(w.weight_bytes, "B"),
-                 cache > 0 ? si(cache, "B") : "", text.substr(text.find(' ') + 1));
+      fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", p.component, p.op_case.op(), si(w.flops, "FLOP"),
+                 si(w.weight_bytes, "B"), cache > 0 ? si(cache, "B") : "", text.substr(text.find(' ') + 1));
       sum.flops += w.flops;
       sum.weight_bytes += w.weight_bytes;
       sum.kv_read_bytes += cache;
     }
-    fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}\n", "sum", "", si(sum.flops, "FLOP"), si(sum.weight_bytes, "B"), si(sum.kv_read_bytes, "B"));
+    fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}\n", "sum", "", si(sum.flops, "FLOP"), si(sum.weight_bytes, "B"),
+               si(sum.kv_read_bytes, "B"));
     model_flops += static_cast<double>(plan.count) * sum.flops;
     model_bytes += static_cast<double>(plan.count) * (sum.weight_bytes + sum.kv_read_bytes);
   };
@@ -58,13 +61,16 @@ void print_plan(const ModelSpec& m, const Scenario& s) {
   const DeviceInfo d = describe_cpu();
   const MemoryNeed need = memory_need(m, s, static_cast<double>(d.memory_bytes));
   const double total = need.weight_bytes + need.kv_bytes + need.activation_bytes;
-  fmt::print("\nwhole model, one step: {}, {} of weights and cache to be read\n", si(model_flops, "FLOP"), si(model_bytes, "B"));
-  fmt::print("memory: {} weights + {} KV cache + {} activations = {}\n", si(need.weight_bytes, "B"), si(need.kv_bytes, "B"),
-             si(need.activation_bytes, "B"), si(total, "B"));
+  fmt::print("\nwhole model, one step: {}, {} of weights and cache to be read\n", si(model_flops, "FLOP"),
+             si(model_bytes, "B"));
+  fmt::print("memory: {} weights + {} KV cache + {} activations = {}\n", si(need.weight_bytes, "B"),
+             si(need.kv_bytes, "B"), si(need.activation_bytes, "B"), si(total, "B"));
   if (total <= static_cast<double>(d.memory_bytes))
-    fmt::print("fits this machine ({}); largest batch that would: {}\n", si(static_cast<double>(d.memory_bytes), "B"), need.largest_batch.value_or(0));
+    fmt::print("fits this machine ({}); largest batch that would: {}\n", si(static_cast<double>(d.memory_bytes), "B"),
+               need.largest_batch.value_or(0));
   else if (need.largest_batch)
-    fmt::print("does not fit this machine ({}); largest batch that would: {}\n", si(static_cast<double>(d.memory_bytes), "B"), *need.largest_batch);
+    fmt::print("does not fit this machine ({}); largest batch that would: {}\n",
+               si(static_cast<double>(d.memory_bytes), "B"), *need.largest_batch);
   else
     fmt::print("does not fit this machine ({}), at no batch\n", si(static_cast<double>(d.memory_bytes), "B"));
 }

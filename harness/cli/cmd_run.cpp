@@ -28,7 +28,8 @@ struct Options {
 };
 
 std::string utc_now(const char* format = "{:%Y-%m-%dT%H:%M:%SZ}") {
-  return fmt::format(fmt::runtime(format), fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+  return fmt::format(fmt::runtime(format),
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
 }
 
 // One line that is overwritten on a terminal; elsewhere a plain line at most every ten seconds.
@@ -51,7 +52,8 @@ class ProgressLine {
     if (stderr_is_terminal()) fmt::print(stderr, "\r\x1b[K");
   }
   static std::string duration(double s) {
-    return s < 90 ? fmt::format("{:.0f} s", s) : fmt::format("{:.0f} min {:.0f} s", std::floor(s / 60), std::fmod(s, 60));
+    return s < 90 ? fmt::format("{:.0f} s", s)
+                  : fmt::format("{:.0f} min {:.0f} s", std::floor(s / 60), std::fmod(s, 60));
   }
 
  private:
@@ -61,7 +63,9 @@ class ProgressLine {
 // A run that is resumed must be the same run on the same machine.
 void require_same(const ResultFile& planned, const ResultFile& old, const std::string& file) {
   const auto refuse = [&](std::string_view what, const std::string& was, const std::string& is) {
-    throw BadInput(file, what, fmt::format("was '{}', is '{}' now; a resumed run must continue the same one", printable(was), printable(is)));
+    throw BadInput(
+        file, what,
+        fmt::format("was '{}', is '{}' now; a resumed run must continue the same one", printable(was), printable(is)));
   };
   const auto same = [&](std::string_view what, const std::string& was, const std::string& is) {
     if (was != is) refuse(what, was, is);
@@ -153,7 +157,8 @@ int run(const Options& o) {
   for (const PointRecord& p : result.points)
     for (const PartRecord& part : p.parts) {
       if (part.kind == "head" && o.no_head) continue;
-      if (part.outcome == Outcome::wrong || part.outcome == Outcome::failed || part.outcome == Outcome::skipped) return 1;
+      if (part.outcome == Outcome::wrong || part.outcome == Outcome::failed || part.outcome == Outcome::skipped)
+        return 1;
     }
   return 0;
 }
@@ -165,12 +170,15 @@ void add_run(CLI::App& app, Action& action) {
   auto o = std::make_shared<Options>();
   add_point_options(*c, o->points);
   c->add_option("--device", o->device, "cpu or cuda:N");
-  c->add_option("--price", o->price, "USD per hour of this machine (2.50/h), a price id (layercost list prices), or a file");
+  c->add_option("--price", o->price,
+                "USD per hour of this machine (2.50/h), a price id (layercost list prices), or a file");
   c->add_option("--rounds", o->rounds, "interleaved rounds (default 3; 10 for a headline)")->check(CLI::Range(1, 1000));
-  c->add_option("--seconds", o->cell_s, "time for the samples of one layer at one point in one round (default 0.6)")->check(CLI::Range(0.01, 3600.0));
+  c->add_option("--seconds", o->cell_s, "time for the samples of one layer at one point in one round (default 0.6)")
+      ->check(CLI::Range(0.01, 3600.0));
   c->add_option("--depth", o->depths, "also measure stacks of these heights, e.g. 1,2,4,8");
   c->add_flag("--no-head", o->no_head, "layers only: no final norm, LM head and composition");
-  c->add_option("--threads", o->threads, "number of CPU threads (default: all this process may use)")->check(CLI::Range(1, 4096));
+  c->add_option("--threads", o->threads, "number of CPU threads (default: all this process may use)")
+      ->check(CLI::Range(1, 4096));
   c->add_option("-o,--output", o->out, "result file (default: layercost-<time>.json here)");
   c->add_option("--resume", o->resume, "go on with a run that was stopped");
   c->callback([o, &action] { action = [o] { return run(*o); }; });

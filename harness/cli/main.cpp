@@ -26,7 +26,8 @@ std::filesystem::path configs_dir() {
   if (const char* dir = std::getenv("LAYERCOST_CONFIGS")) return dir;
   std::error_code ignored;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  if (const auto beside = program.parent_path() / "configs"; std::filesystem::is_directory(beside, ignored)) return beside;
+  if (const auto beside = program.parent_path() / "configs"; std::filesystem::is_directory(beside, ignored))
+    return beside;
   return LAYERCOST_CONFIGS_DIR;
 }
 
@@ -53,7 +54,8 @@ std::vector<std::int64_t> parse_list(const std::string& option, const std::strin
     std::int64_t v = 0;
     const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, v);
     if (error != std::errc() || stop != text.data() + end || v < 1 || v > high)
-      throw BadInput(fmt::format("{}: expected integers in 1..{} separated by commas, got '{}'", option, high, printable(text)));
+      throw BadInput(
+          fmt::format("{}: expected integers in 1..{} separated by commas, got '{}'", option, high, printable(text)));
     if (std::find(out.begin(), out.end(), v) == out.end()) out.push_back(v);  // a point is measured once
     begin = end + 1;
   }
@@ -62,7 +64,11 @@ std::vector<std::int64_t> parse_list(const std::string& option, const std::strin
 
 int welcome() {
   const DeviceInfo d = describe_cpu();
-  std::string isa = d.cpu.amx_bf16 ? "AMX bf16" : d.cpu.avx512_bf16 ? "AVX-512 bf16" : d.cpu.avx512 ? "AVX-512" : d.cpu.avx2 ? "AVX2" : "baseline";
+  std::string isa = d.cpu.amx_bf16      ? "AMX bf16"
+                    : d.cpu.avx512_bf16 ? "AVX-512 bf16"
+                    : d.cpu.avx512      ? "AVX-512"
+                    : d.cpu.avx2        ? "AVX2"
+                                        : "baseline";
   fmt::print(
       "layercost {}: real transformer layers on this machine, and what a token costs here\n\n"
       "  this machine   {}, {} threads, {} ({:.0f} MB last-level cache)\n"
@@ -75,7 +81,8 @@ int welcome() {
       "\ntry\n"
       "  layercost run --suite quick                      a dense and a mixture-of-experts model, three minutes\n"
       "  layercost run -m qwen3-30b-a3b --price 0.10/h    what a token of one model costs here\n"
-      "  layercost plan -m qwen3-235b-a22b -b 64          what one would have to compute and hold, without running it\n\n"
+      "  layercost plan -m qwen3-235b-a22b -b 64          what one would have to compute and hold, without running "
+      "it\n\n"
       "layercost --help lists all commands\n");
   return 0;
 }
@@ -99,7 +106,9 @@ int main(int argc, char** argv) {
   // Everything behind `ops` belongs to the benchmark engine as well.
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    command_words().push_back(word.find('/') == std::string::npos || word.starts_with("-") ? word : std::filesystem::path(word).filename().string());
+    command_words().push_back(word.find('/') == std::string::npos || word.starts_with("-")
+                                  ? word
+                                  : std::filesystem::path(word).filename().string());
   }
   try {
     app.parse(argc, argv);

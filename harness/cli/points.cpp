@@ -9,8 +9,10 @@
 namespace layercost {
 
 void add_point_options(CLI::App& c, PointOptions& o) {
-  c.add_option("-m,--model", o.models, "model name (layercost list models), or path to a config.json; may be given several times");
-  c.add_option("--suite", o.suite, "a suite (layercost list suites) or a file; other options below override its values");
+  c.add_option("-m,--model", o.models,
+               "model name (layercost list models), or path to a config.json; may be given several times");
+  c.add_option("--suite", o.suite,
+               "a suite (layercost list suites) or a file; other options below override its values");
   c.add_option("--phase", o.phase, "prefill or decode (default: decode at every batch, prefill at batch 1)");
   c.add_option("-b,--batch", o.batches, "batch sizes, e.g. 1,8,64 (default 1)");
   c.add_option("-c,--context", o.contexts, "decode: tokens already cached; prefill: prompt length (default 1024)");
@@ -44,9 +46,12 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   else if (!o.phase.empty()) throw BadInput("--phase: expected prefill or decode, got '" + printable(o.phase) + "'");
 
   const std::string dtype = !o.dtype.empty() ? o.dtype : !suite.dtype.empty() ? suite.dtype : "bf16";
-  if (dtype != "bf16" && dtype != "f32") throw BadInput("--dtype: expected bf16 or f32, got '" + printable(dtype) + "'");
+  if (dtype != "bf16" && dtype != "f32")
+    throw BadInput("--dtype: expected bf16 or f32, got '" + printable(dtype) + "'");
   const DType type = dtype_from(dtype);
-  const RoutingSpec routing = RoutingSpec::parse(!o.routing.empty() ? o.routing : !suite.routing.empty() ? suite.routing : "uniform");
+  const RoutingSpec routing = RoutingSpec::parse(!o.routing.empty()       ? o.routing
+                                                 : !suite.routing.empty() ? suite.routing
+                                                                          : "uniform");
 
   struct Step {
     Phase phase;
@@ -54,15 +59,17 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   };
   std::vector<Step> steps;
   const bool from_suite = !o.suite.empty();
-  const auto list = [&](const char* option, const std::string& text, std::vector<std::int64_t> otherwise, std::int64_t high) {
-    return text.empty() ? otherwise : parse_list(option, text, high);
-  };
+  const auto list = [&](const char* option, const std::string& text, std::vector<std::int64_t> otherwise,
+                        std::int64_t high) { return text.empty() ? otherwise : parse_list(option, text, high); };
   if (only != Phase::prefill)
-    for (std::int64_t c : list("-c", o.contexts, from_suite ? suite.decode.contexts : std::vector<std::int64_t>{1024}, kMaxContext))
-      for (std::int64_t b : list("-b", o.batches, from_suite ? suite.decode.batches : std::vector<std::int64_t>{1}, kMaxBatch))
+    for (std::int64_t c :
+         list("-c", o.contexts, from_suite ? suite.decode.contexts : std::vector<std::int64_t>{1024}, kMaxContext))
+      for (std::int64_t b :
+           list("-b", o.batches, from_suite ? suite.decode.batches : std::vector<std::int64_t>{1}, kMaxBatch))
         steps.push_back({Phase::decode, b, c});
   if (only != Phase::decode)
-    for (std::int64_t c : list("-c", o.contexts, from_suite ? suite.prefill.tokens : std::vector<std::int64_t>{1024}, kMaxContext))
+    for (std::int64_t c :
+         list("-c", o.contexts, from_suite ? suite.prefill.tokens : std::vector<std::int64_t>{1024}, kMaxContext))
       for (std::int64_t b : only == Phase::prefill
                                 ? list("-b", o.batches, {from_suite ? suite.prefill.batch : 1}, kMaxBatch)
                                 : std::vector<std::int64_t>{from_suite ? suite.prefill.batch : 1})

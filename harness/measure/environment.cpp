@@ -81,7 +81,8 @@ EnvironmentRecord describe_environment(const DeviceInfo& d) {
   e.build_type += " address-sanitizer";
 #endif
   e.huge_pages = bracketed(first_line("/sys/kernel/mm/transparent_hugepage/enabled"));
-  if (const std::string g = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"); !g.empty()) e.governor = g;
+  if (const std::string g = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"); !g.empty())
+    e.governor = g;
   double load = 0;
   if (std::istringstream(first_line("/proc/loadavg")) >> load) e.load_average = load;
   if (const std::string v = onednn_version(); !v.empty()) e.libraries["oneDNN"] = v;

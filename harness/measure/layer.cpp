@@ -25,7 +25,8 @@ WeightSet synthetic_weights(const LayerPlan& plan, std::uint64_t seed, std::int6
   for (const WeightSpec& w : plan.weights) {
     const std::uint64_t key = seed_for(seed, w.name, static_cast<std::uint64_t>(layer));
     out[w.name] = std::make_shared<const Weight>(
-        w.dtype, w.shape, [key, mean = w.mean, sigma = w.sigma, t = w.dtype](std::int64_t first, std::int64_t n, void* p) {
+        w.dtype, w.shape,
+        [key, mean = w.mean, sigma = w.sigma, t = w.dtype](std::int64_t first, std::int64_t n, void* p) {
           fill_normal(key, first, n, mean, sigma, t, p);
         });
   }
@@ -43,11 +44,12 @@ WeightSet checkpoint_weights(const LayerPlan& plan, CheckpointReader& reader, co
       reader.read_f32(prefix + s.tensor, s.shape, std::span(values->data() + at, n));
       at += n;
     }
-    out[w.name] = std::make_shared<const Weight>(w.dtype, w.shape, [values, t = w.dtype](std::int64_t first, std::int64_t n, void* p) {
-      const float* from = values->data() + first;
-      if (t == DType::f32) std::copy_n(from, n, static_cast<float*>(p));
-      else std::transform(from, from + n, static_cast<bf16*>(p), to_bf16);
-    });
+    out[w.name] = std::make_shared<const Weight>(w.dtype, w.shape,
+                                                 [values, t = w.dtype](std::int64_t first, std::int64_t n, void* p) {
+                                                   const float* from = values->data() + first;
+                                                   if (t == DType::f32) std::copy_n(from, n, static_cast<float*>(p));
+                                                   else std::transform(from, from + n, static_cast<bf16*>(p), to_bf16);
+                                                 });
   }
   return out;
 }
@@ -88,7 +90,8 @@ Layer::Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtim
       Tensor t = buffers_.at(name)->view();
       if (t.dtype != s.dtype || t.elements() != elements_of(s.shape))
         throw BadCase(fmt::format("{}: buffer '{}' {} {} does not fit '{}' {} {}", p.op_case.text(), name,
-                                  to_string(t.dtype), to_string(t.shape), s.name, to_string(s.dtype), to_string(s.shape)));
+                                  to_string(t.dtype), to_string(t.shape), s.name, to_string(s.dtype),
+                                  to_string(s.shape)));
       t.shape = s.shape;
       tensors.bind(s.name, t);
     }

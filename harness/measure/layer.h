@@ -1,6 +1,8 @@
-// What:    a planned layer made real: weights (synthetic or from a checkpoint), buffers, and one Invocation per op. Layers
+// What:    a planned layer made real: weights (synthetic or from a checkpoint), buffers, and one Invocation per op.
+// Layers
 //          of one stack share the activations and have weights and caches of their own.
-// Rules:   run() is the lean pass: the ops in order, nothing else. run_timed() reads the clock around every op and is only
+// Rules:   run() is the lean pass: the ops in order, nothing else. run_timed() reads the clock around every op and is
+// only
 //          used to explain.
 // Errors:  BadInput for a checkpoint that lacks a tensor; OutOfMemory.
 // SPDX-License-Identifier: Apache-2.0
@@ -32,12 +34,14 @@ void interrupt_check();
 using BufferSet = std::map<std::string, std::shared_ptr<const OwnedTensor>>;
 // Everything but the caches and forced_ids; cos and sin are filled.
 BufferSet shared_buffers(const LayerPlan&, const RopeSpec&);
-// A layer's own: caches filled with normal values from the seed (their contents stand for an earlier context), forced_ids.
+// A layer's own: caches filled with normal values from the seed (their contents stand for an earlier context),
+// forced_ids.
 BufferSet own_buffers(const LayerPlan&, std::uint64_t seed, std::int64_t layer);
 
 class Layer {
  public:
-  // `buffers` must name every buffer of the plan. `variant_of` may pin a variant; the default is the op's first that fits.
+  // `buffers` must name every buffer of the plan. `variant_of` may pin a variant; the default is the op's first that
+  // fits.
   Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtime& runtime);
 
   void run() {

@@ -53,8 +53,8 @@ const PlannedOp& component(const LayerPlan& plan, const std::string& name) {
 OwnedTensor reference_attention(const Layer& layer, const std::vector<std::int64_t>& rows) {
   const LayerPlan& plan = layer.plan();
   const StepShape& s = plan.shape;
-  const PlannedOp &norm = component(plan, "attention norm"), &qkv = component(plan, "qkv"), &rope = component(plan, "rope"),
-                  &attention = component(plan, "attention");
+  const PlannedOp &norm = component(plan, "attention norm"), &qkv = component(plan, "qkv"),
+                  &rope = component(plan, "rope"), &attention = component(plan, "attention");
   const std::int64_t h = norm.op_case.axis("hidden"), heads = rope.op_case.axis("heads"),
                      kv_heads = rope.op_case.axis("kv_heads"), d = rope.op_case.axis("head_dim"), q = heads * d,
                      kv = kv_heads * d, width = q + 2 * kv;
@@ -88,9 +88,11 @@ OwnedTensor reference_attention(const Layer& layer, const std::vector<std::int64
         const auto w = layer.weights().at(qkv.bind.at(name));
         Shape shape = w->shape();
         shape[0] = n;
-        bound.bind(name, std::make_shared<const Weight>(w->dtype(), shape, [w, skip = first * row_elements](std::int64_t at, std::int64_t count, void* p) {
-          w->read(at + skip, count, p);
-        }));
+        bound.bind(name, std::make_shared<const Weight>(
+                             w->dtype(), shape,
+                             [w, skip = first * row_elements](std::int64_t at, std::int64_t count, void* p) {
+                               w->read(at + skip, count, p);
+                             }));
       };
       part("w", h);
       if (qkv.op_case.flag("bias")) part("bias", 1);
@@ -114,13 +116,19 @@ OwnedTensor reference_attention(const Layer& layer, const std::vector<std::int64
     };
     const OwnedTensor k = cache_of("k_cache"), v = cache_of("v_cache"), qs(DType::f64, {s.q_len, heads, d});
     run_reference(rope, with(rope.op_case, {{"batch", 1}}), layer,
-                  {{"qkv", fused}, {"cos", layer.buffer("cos")}, {"sin", layer.buffer("sin")}, {"q", qs}, {"k_cache", k}, {"v_cache", v}});
+                  {{"qkv", fused},
+                   {"cos", layer.buffer("cos")},
+                   {"sin", layer.buffer("sin")},
+                   {"q", qs},
+                   {"k_cache", k},
+                   {"v_cache", v}});
     for (std::int64_t r : sampled) {
       const std::int64_t i = r - b * s.q_len;
       const auto at = std::find(rows.begin(), rows.end(), r) - rows.begin();
       const Tensor one_q{qs.view().as<double>() + i * q, DType::f64, {1, heads, d}};
       const Tensor one_y{attended.view().as<double>() + at * q, DType::f64, {1, q}};
-      run_reference(attention, with(attention.op_case, {{"batch", 1}, {"q_len", 1}, {"kv_len", s.kv_len - s.q_len + i + 1}}),
+      run_reference(attention,
+                    with(attention.op_case, {{"batch", 1}, {"q_len", 1}, {"kv_len", s.kv_len - s.q_len + i + 1}}),
                     layer, {{"q", one_q}, {"k_cache", k}, {"v_cache", v}, {"y", one_y}});
     }
   }
@@ -136,7 +144,8 @@ std::string judge_ids(const Tensor& logits, const Tensor& ids, const std::vector
     for (std::int64_t j = 0; j < k; ++j) {
       const auto e = static_cast<std::int64_t>(ids.load(t * k + j));
       if (e < 0 || e >= experts || !chosen.insert(e).second)
-        return fmt::format("row {}: expert id {} is out of range or chosen twice", rows[static_cast<std::size_t>(t)], e);
+        return fmt::format("row {}: expert id {} is out of range or chosen twice", rows[static_cast<std::size_t>(t)],
+                           e);
       lowest = std::min(lowest, logits.load(t * experts + e));
     }
     for (std::int64_t e = 0; e < experts; ++e)
@@ -186,8 +195,8 @@ LayerTolerance layer_tolerance(DType activation, DType weight) {
   return {1e-5, 5e-5, 1e-5, 1e-4};
 }
 
-std::vector<std::int64_t> sample_rows(const StepShape& s, const std::int32_t* ids, std::int64_t top_k, std::int64_t experts,
-                                      std::int64_t wanted, std::uint64_t seed) {
+std::vector<std::int64_t> sample_rows(const StepShape& s, const std::int32_t* ids, std::int64_t top_k,
+                                      std::int64_t experts, std::int64_t wanted, std::uint64_t seed) {
   const std::int64_t tokens = s.tokens();
   std::set<std::int64_t> rows = {tokens - 1};
   for (std::uint64_t i = 0; static_cast<std::int64_t>(rows.size()) < std::min(wanted, tokens); ++i)
@@ -229,15 +238,17 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
   }
 
   const std::int64_t h = x.view().dim(1);
-  const OwnedTensor attended = reference_attention(layer, rows), projected(DType::f64, {n, h}), normed(DType::f64, {n, h}),
-                    middle(DType::f64, {n, h}), expected(DType::f64, {n, h});
+  const OwnedTensor attended = reference_attention(layer, rows), projected(DType::f64, {n, h}),
+                    normed(DType::f64, {n, h}), middle(DType::f64, {n, h}), expected(DType::f64, {n, h});
   const PlannedOp &o = component(plan, "o"), &norm = component(plan, "mlp norm");
   run_reference(o, with(o.op_case, {{"m", n}}), layer, {{"x", attended}, {"y", projected}});
   run_reference(norm, with(norm.op_case, {{"tokens", n}}), layer,
                 {{"x", projected}, {"residual", x}, {"sum", middle}, {"y", normed}});
-  const bool moe = std::any_of(plan.ops.begin(), plan.ops.end(), [](const PlannedOp& p) { return p.component == "experts"; });
+  const bool moe =
+      std::any_of(plan.ops.begin(), plan.ops.end(), [](const PlannedOp& p) { return p.component == "experts"; });
   if (!moe) {
-    const PlannedOp &gate_up = component(plan, "gate_up"), &glu = component(plan, "glu"), &down = component(plan, "down");
+    const PlannedOp &gate_up = component(plan, "gate_up"), &glu = component(plan, "glu"),
+                    &down = component(plan, "down");
     const std::int64_t f = glu.op_case.axis("ffn_hidden");
     const OwnedTensor both(DType::f64, {n, 2 * f}), gated(DType::f64, {n, f});
     run_reference(gate_up, with(gate_up.op_case, {{"m", n}}), layer, {{"x", normed}, {"y", both}});
@@ -247,8 +258,8 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
     const PlannedOp &router = component(plan, "router"), &route = component(plan, "route"),
                     &experts = component(plan, "experts");
     const std::int64_t e = route.op_case.axis("experts"), k = route.op_case.axis("top_k");
-    const OwnedTensor ids = gather_rows(layer.buffer("ids"), rows), logits(DType::f64, {n, e}), own_ids(DType::i32, {n, k}),
-                      weights(DType::f64, {n, k}), counts(DType::i32, {e});
+    const OwnedTensor ids = gather_rows(layer.buffer("ids"), rows), logits(DType::f64, {n, e}),
+                      own_ids(DType::i32, {n, k}), weights(DType::f64, {n, k}), counts(DType::i32, {e});
     run_reference(router, with(router.op_case, {{"m", n}}), layer, {{"x", normed}, {"y", logits}});
     if (route.op_case.flag("forced")) {
       const OwnedTensor forced = gather_rows(layer.buffer("forced_ids"), rows);
@@ -263,8 +274,9 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
         return refuse(verdict, std::move(why));
     }
     // The tested ids, whoever chose them; the weights are the reference's own scores there.
-    run_reference(route, with(route.op_case, {{"tokens", n}, {"forced", 1}}), layer,
-                  {{"logits", logits}, {"forced_ids", ids}, {"ids", own_ids}, {"weights", weights}, {"counts", counts}});
+    run_reference(
+        route, with(route.op_case, {{"tokens", n}, {"forced", 1}}), layer,
+        {{"logits", logits}, {"forced_ids", ids}, {"ids", own_ids}, {"weights", weights}, {"counts", counts}});
     run_reference(experts, with(experts.op_case, {{"tokens", n}}), layer,
                   {{"x", normed}, {"ids", ids}, {"weights", weights}, {"residual", middle}, {"y", expected}});
     std::set<std::int32_t> seen(ids.view().as<std::int32_t>(), ids.view().as<std::int32_t>() + n * k);
@@ -284,7 +296,8 @@ LayerIo read_layer_io(const std::filesystem::path& path, std::int64_t hidden) {
   expect("input", in);
   expect("output", out);
   if (in.shape != out.shape)
-    throw BadInput(path.string(), "output", fmt::format("expected {} like input, got {}", to_string(in.shape), to_string(out.shape)));
+    throw BadInput(path.string(), "output",
+                   fmt::format("expected {} like input, got {}", to_string(in.shape), to_string(out.shape)));
   LayerIo io{in.shape[0], in.shape[1], hidden, {}, {}};
   io.input.resize(static_cast<std::size_t>(in.elements));
   io.output.resize(static_cast<std::size_t>(in.elements));
@@ -324,7 +337,8 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
     poison(y);
     for (std::int64_t b = 0; b < io.batch; ++b)
       for (std::int64_t i = 0; i < q_len * h; ++i)
-        x.store(b * q_len * h + i, static_cast<double>(io.input[static_cast<std::size_t>((b * io.seq + begin) * h + i)]));
+        x.store(b * q_len * h + i,
+                static_cast<double>(io.input[static_cast<std::size_t>((b * io.seq + begin) * h + i)]));
     layer.run();
     for (std::int64_t b = 0; b < io.batch; ++b)
       for (std::int64_t i = 0; i < q_len * h; ++i)

@@ -1,12 +1,16 @@
-// What:    is the output of a layer right? Two questions: against the double references (while measuring: the layer's own
+// What:    is the output of a layer right? Two questions: against the double references (while measuring: the layer's
+// own
 //          input, sampled rows, the tested expert ids), and against a file made elsewhere (`layercost check`).
-// Formula: errors are relative to what the layer adds: ||y - y*|| / ||y* - x||, because the residual stream would hide them.
+// Formula: errors are relative to what the layer adds: ||y - y*|| / ||y* - x||, because the residual stream would hide
+// them.
 //          Gain: <y - y*, y* - x> / <y* - x, y* - x>.
 // Rows:    sampled so that every touched expert is covered, and the last token of a prefill always. Keys and values are
 //          recomputed for all rows of the sampled sequences; cached context is read from the cache.
-// Experts: the tested ids are used for the outputs (a near tie may go either way) and judged separately: no refused expert may
+// Experts: the tested ids are used for the outputs (a near tie may go either way) and judged separately: no refused
+// expert may
 //          have a reference logit above a chosen one by more than the margin. Forced ids are not judged.
-// Tolerance: f32 1e-5, bf16 2e-2, worst row 5 x as much as... bf16 5e-2 (transformers itself in bf16 against f32: 0.75e-2
+// Tolerance: f32 1e-5, bf16 2e-2, worst row 5 x as much as... bf16 5e-2 (transformers itself in bf16 against f32:
+// 0.75e-2
 //          to 1.3e-2, worst token 3.2e-2).
 // Does not prove: rows that were not sampled; the ops' conformance tests cover sizes, these cover the wiring.
 // SPDX-License-Identifier: Apache-2.0
@@ -27,11 +31,11 @@ struct LayerTolerance {
 LayerTolerance layer_tolerance(DType activation, DType weight);
 
 // Rows to check: at most `wanted` plus what covering the experts takes. ids may be null.
-std::vector<std::int64_t> sample_rows(const StepShape&, const std::int32_t* ids, std::int64_t top_k, std::int64_t experts,
-                                      std::int64_t wanted, std::uint64_t seed);
+std::vector<std::int64_t> sample_rows(const StepShape&, const std::int32_t* ids, std::int64_t top_k,
+                                      std::int64_t experts, std::int64_t wanted, std::uint64_t seed);
 
-// Right after layer.run(): its buffers still hold input, output, ids and caches. `input` and `output` are the buffer names
-// bound in this layer. Merges into `verdict`: the largest errors, ok = false with a reason at the first miss.
+// Right after layer.run(): its buffers still hold input, output, ids and caches. `input` and `output` are the buffer
+// names bound in this layer. Merges into `verdict`: the largest errors, ok = false with a reason at the first miss.
 void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verdict& verdict);
 
 // ---- layercost check ----
@@ -47,7 +51,7 @@ struct LayerCheckRow {
   Verdict verdict;
 };
 // Prefill in one call; decode token by token from an empty cache; prefill of the first half followed by decode.
-std::vector<LayerCheckRow> check_against_io(const ModelSpec&, std::int64_t layer, CheckpointReader&, const LayerIo&, DType,
-                                            Runtime&);
+std::vector<LayerCheckRow> check_against_io(const ModelSpec&, std::int64_t layer, CheckpointReader&, const LayerIo&,
+                                            DType, Runtime&);
 
 }  // namespace layercost

@@ -56,7 +56,8 @@ int run_op_benchmarks(const std::vector<OpCase>& cases, const std::vector<std::s
       const std::string name = c.text() + " [" + v->name + "]";
       benchmark::RegisterBenchmark(name.c_str(), [&op, v, c, name, &runtime](benchmark::State& state) {
         interrupt_check();
-        if (const Support s = v->supports(c, runtime.device()); !s) return state.SkipWithError(("unsupported: " + s.why).c_str());
+        if (const Support s = v->supports(c, runtime.device()); !s)
+          return state.SkipWithError(("unsupported: " + s.why).c_str());
         prepare(name, op, *v, c, runtime);
         if (!current.problem.empty()) return state.SkipWithError(("wrong: " + current.problem).c_str());
         for (auto _ : state) current.call->run();

@@ -1,10 +1,11 @@
 // What:    what this machine can do, measured by fixed probes beside the samples.
-//          Bandwidth roof: reading a buffer of 4 x the last-level cache on all threads; each probe reads the next window of
-//          512 MiB of it (or all, if it is smaller), so that every byte was last touched 4 x the cache ago.
-//          Compute roof: the best rate that any variant of `linear` reaches on 256 x 5120 x 25600 in the weight type; the
-//          fastest variant is found once and is the probe from then on.
+//          Bandwidth roof: reading a buffer of 4 x the last-level cache on all threads; each probe reads the next
+//          window of 512 MiB of it (or all, if it is smaller), so that every byte was last touched 4 x the cache ago.
+//          Compute roof: the best rate that any variant of `linear` reaches on 256 x 5120 x 25600 in the weight type;
+//          the fastest variant is found once and is the probe from then on.
 // Units:   bytes/s, flops/s.
-// Cost:    a bandwidth probe takes 512 MiB / bandwidth (10 ms at 50 GB/s), a compute probe 67 GFLOP / rate (0.1 s at 670 GFLOP/s).
+// Cost:    a bandwidth probe takes 512 MiB / bandwidth (10 ms at 50 GB/s), a compute probe 67 GFLOP / rate (0.1 s at
+// 670 GFLOP/s).
 //          On a machine where it takes more than kSlowProbe_s, the compute probe runs once per round instead of around
 //          every sample.
 // SPDX-License-Identifier: Apache-2.0

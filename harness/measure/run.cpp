@@ -38,8 +38,8 @@ LayerPlan plan_of(const ModelSpec& m, const Part& part, const Scenario& s) {
   return part.kind ? plan_layer(m, *part.kind, shape) : plan_head(m, s.batch, shape);
 }
 
-// The work of each op; what depends on the distinct experts is split off. The first and the last op carry the layer's own input
-// and output, which must cross memory; everything between may stay in cache.
+// The work of each op; what depends on the distinct experts is split off. The first and the last op carry the layer's
+// own input and output, which must cross memory; everything between may stay in cache.
 std::vector<OpRecord> op_records(const LayerPlan& plan) {
   std::vector<OpRecord> out;
   for (const PlannedOp& p : plan.ops) {
@@ -83,7 +83,8 @@ class Stack {
         buffers["input"] = l == 0 ? start : l % 2 == 1 ? a : b;
         buffers["output"] = l % 2 == 0 ? a : b;
       }
-      layers_.push_back(std::make_unique<Layer>(plan, weights[static_cast<std::size_t>(l)], std::move(buffers), runtime));
+      layers_.push_back(
+          std::make_unique<Layer>(plan, weights[static_cast<std::size_t>(l)], std::move(buffers), runtime));
     }
   }
 
@@ -161,7 +162,9 @@ class Measurement {
     for (std::size_t p = 0; p < plan_.points.size(); ++p)
       if (wanted(part, p, round)) points.push_back(p);
     if (points.empty()) return;
-    std::rotate(points.begin(), points.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(round) % points.size()), points.end());
+    std::rotate(points.begin(),
+                points.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(round) % points.size()),
+                points.end());
 
     std::int64_t most = 0;
     std::size_t tallest = 0;  // the point whose stack has all the layers
@@ -190,7 +193,8 @@ class Measurement {
     if (sizes.empty()) return;
 
     const LayerPlan any = plan_of(model, part, plan_.points[sizes.front().first].scenario);
-    const std::uint64_t seed = seed_for(plan_.policy.seed, model.name + "/" + any.kind, static_cast<std::uint64_t>(round));
+    const std::uint64_t seed =
+        seed_for(plan_.policy.seed, model.name + "/" + any.kind, static_cast<std::uint64_t>(round));
     std::vector<WeightSet> weights;
     for (std::int64_t l = 0; l < most; ++l) weights.push_back(synthetic_weights(any, seed, l));
     for (const auto& [p, size] : sizes) {
@@ -218,14 +222,15 @@ class Measurement {
     }
   }
 
-  // Prefill and decode of the same batch end in the same head: what was measured for one point of this round stands for the
-  // other.
+  // Prefill and decode of the same batch end in the same head: what was measured for one point of this round stands for
+  // the other.
   bool copy_same_head(const Part& part, std::size_t point, std::int64_t round, PartRecord& r) {
     if (part.kind) return false;
     const Scenario& s = plan_.points[point].scenario;
     for (std::size_t p = 0; p < plan_.points.size(); ++p) {
       const Scenario& o = plan_.points[p].scenario;
-      if (p == point || plan_.points[p].model != part.model || o.batch != s.batch || o.weight_type != s.weight_type) continue;
+      if (p == point || plan_.points[p].model != part.model || o.batch != s.batch || o.weight_type != s.weight_type)
+        continue;
       const PartRecord& other = record(part, p);
       if (other.outcome != Outcome::measured || static_cast<std::int64_t>(other.rounds.size()) != round + 1) continue;
       r = other;
@@ -239,8 +244,8 @@ class Measurement {
     const ModelSpec& model = plan_.models[part.model];
     const Scenario& scenario = plan_.points[point].scenario;
     const LayerPlan plan = plan_of(model, part, scenario);
-    const std::string what = fmt::format("{} {} {} b={} c={}, round {}", model.name, plan.kind, to_string(scenario.phase),
-                                         scenario.batch, scenario.context, round + 1);
+    const std::string what = fmt::format("{} {} {} b={} c={}, round {}", model.name, plan.kind,
+                                         to_string(scenario.phase), scenario.batch, scenario.context, round + 1);
     tell("preparing " + what, done());
     Stack stack(plan, model, weights, size.layers, seed, runtime_);
 
@@ -280,7 +285,8 @@ class Measurement {
     for (std::size_t l = 0; l < stack.size(); ++l) {
       interrupt_check();
       stack.layer(l).run();
-      if (moe && !generator) distinct = static_cast<double>(tally->add(stack.layer(l).buffer("ids").as<std::int32_t>(), tokens));
+      if (moe && !generator)
+        distinct = static_cast<double>(tally->add(stack.layer(l).buffer("ids").as<std::int32_t>(), tokens));
       // The layers' packed weights are shared by the points of a part: all of them once, then the first one each time.
       if (l == 0 || first_of_part) check_layer(stack.layer(l), rows_of(stack.layer(l)), verdict);
       if (!verdict.ok) return fail(r, verdict, fmt::format("layer {} of the stack: {}", l, verdict.why));
@@ -295,7 +301,8 @@ class Measurement {
         r.ops[i].provider = stack.layer(0).variant(i).provider;
         r.ops[i].chosen = stack.layer(0).chosen(i);
       }
-      r.stack = StackRecord{size.layers, size.reuse_distance_bytes, static_cast<double>(runtime_.device().last_level_cache_bytes),
+      r.stack = StackRecord{size.layers, size.reuse_distance_bytes,
+                            static_cast<double>(runtime_.device().last_level_cache_bytes),
                             static_cast<double>(size.layers) * plan.weight_bytes()};
     }
     draw(1);
@@ -371,8 +378,10 @@ class Measurement {
       routing.seed = routing_seed;
       routing.experts = model.moe->experts;
       routing.top_k = top_k;
-      routing.distinct_experts = (routing.distinct_experts * old_draws + tally->mean_distinct() * new_draws) / (old_draws + new_draws);
-      routing.imbalance = (routing.imbalance * old_draws + tally->mean_imbalance() * new_draws) / (old_draws + new_draws);
+      routing.distinct_experts =
+          (routing.distinct_experts * old_draws + tally->mean_distinct() * new_draws) / (old_draws + new_draws);
+      routing.imbalance =
+          (routing.imbalance * old_draws + tally->mean_imbalance() * new_draws) / (old_draws + new_draws);
       routing.draws += tally->draws();
       routing.histogram.resize(tally->histogram().size());
       for (std::size_t e = 0; e < routing.histogram.size(); ++e) routing.histogram[e] += tally->histogram()[e];
@@ -389,6 +398,7 @@ class Measurement {
     r.verdict = verdict;
     r.rounds.push_back(std::move(samples));
     r.outcome = Outcome::measured;
+    r.why.clear();
   }
 
   static void poison_output(Layer& layer) {
@@ -409,22 +419,28 @@ class Measurement {
     const ModelSpec& model = plan_.models[point.model];
     const LayerKind kind = kinds_of(model).front().first;
     const LayerPlan plan = plan_layer(model, kind, step_shape(point.scenario, model.moe.has_value()));
-    DepthRecord d{model.name, plan.kind, to_string(point.scenario.phase), point.scenario.batch, point.scenario.context, {}, {}};
+    DepthRecord d{model.name, plan.kind, to_string(point.scenario.phase), point.scenario.batch, point.scenario.context,
+                  {},         {}};
     const std::uint64_t seed = seed_for(plan_.policy.seed, model.name + "/depth");
     std::vector<WeightSet> weights;
     const std::int64_t most = *std::max_element(plan_.depths.begin(), plan_.depths.end());
     for (std::int64_t l = 0; l < most; ++l) weights.push_back(synthetic_weights(plan, seed, l));
     std::optional<RoutingGenerator> generator;
     if (plan.shape.forced_routing && kind.is_moe)
-      generator.emplace(point.scenario.routing, seed_for(plan_.policy.seed, "routing"), model.moe->experts, model.moe->top_k);
+      generator.emplace(point.scenario.routing, seed_for(plan_.policy.seed, "routing"), model.moe->experts,
+                        model.moe->top_k);
     for (std::int64_t depth : plan_.depths) {
-      const double need = static_cast<double>(depth) * (plan.weight_bytes() + plan.cache_bytes()) + plan.activation_bytes();
+      const double need =
+          static_cast<double>(depth) * (plan.weight_bytes() + plan.cache_bytes()) + plan.activation_bytes();
       if (need > memory_) {
-        result_.warnings.push_back({"depth_out_of_memory", fmt::format("{} at depth {} needs {:.1f} GB, {:.1f} GB are at hand", model.name,
-                                                                       depth, need / 1e9, memory_ / 1e9)});
+        result_.warnings.push_back(
+            {"depth_out_of_memory", fmt::format("{} at depth {} needs {:.1f} GB, {:.1f} GB are at hand", model.name,
+                                                depth, need / 1e9, memory_ / 1e9)});
         continue;
       }
-      tell(fmt::format("depth {} of {} {} b={}", depth, model.name, to_string(point.scenario.phase), point.scenario.batch), 1);
+      tell(fmt::format("depth {} of {} {} b={}", depth, model.name, to_string(point.scenario.phase),
+                       point.scenario.batch),
+           1);
       Stack stack(plan, model, weights, depth, seed, runtime_);
       Verdict verdict;
       std::vector<double> times;
@@ -443,7 +459,10 @@ class Measurement {
       }
       Layer& last = stack.layer(stack.size() - 1);
       const std::int32_t* chosen = kind.is_moe ? last.buffer("ids").as<std::int32_t>() : nullptr;
-      check_layer(last, sample_rows(plan.shape, chosen, kind.is_moe ? model.moe->top_k : 0, kind.is_moe ? model.moe->experts : 0, 2, seed), verdict);
+      check_layer(last,
+                  sample_rows(plan.shape, chosen, kind.is_moe ? model.moe->top_k : 0,
+                              kind.is_moe ? model.moe->experts : 0, 2, seed),
+                  verdict);
       if (!verdict.ok) {
         result_.warnings.push_back({"depth_wrong", fmt::format("{} at depth {}: {}", model.name, depth, verdict.why)});
         continue;
@@ -479,7 +498,9 @@ class Measurement {
       }
   }
 
-  double done() const { return total_cells_ == 0 ? 0 : static_cast<double>(cells_done_) / static_cast<double>(total_cells_); }
+  double done() const {
+    return total_cells_ == 0 ? 0 : static_cast<double>(cells_done_) / static_cast<double>(total_cells_);
+  }
   void changed() {
     finish_labels();
     if (events_.changed) events_.changed();
@@ -530,7 +551,8 @@ void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& resu
     r.device = device.id;
     r.routing = m.moe ? s.routing.name() : std::string();
     const MemoryNeed need = memory_need(m, s, static_cast<double>(device.memory_bytes));
-    r.memory = {need.weight_bytes, need.kv_bytes, need.activation_bytes, static_cast<double>(device.memory_bytes), need.largest_batch};
+    r.memory = {need.weight_bytes, need.kv_bytes, need.activation_bytes, static_cast<double>(device.memory_bytes),
+                need.largest_batch};
     for (const auto& [kind, count] : kinds_of(m)) {
       PartRecord part;
       part.kind = to_string(kind);

@@ -1,10 +1,12 @@
 // What:    decides whether a variant computed the right thing. Used before anything is timed.
-// Order of checks, for each of several seeds on one Invocation (so that a kernel that keeps results of an earlier call is
+// Order of checks, for each of several seeds on one Invocation (so that a kernel that keeps results of an earlier call
+// is
 //          seen): fill inputs; poison outputs; run; guard words around every tensor intact; inputs unchanged; no poison
-//          and no NaN left; integer outputs equal; float outputs within the op's Tolerance. All seeds use the same weights.
+//          and no NaN left; integer outputs equal; float outputs within the op's Tolerance. All seeds use the same
+//          weights.
 // Formula: rel_l2 = ||y - y*|| / ||y*||; worst_row = max_r ||y_r - y*_r|| / max(||y*_r||, rms row norm / 16);
-//          gain = |<y - y*, y*>| / <y*, y*>, y* from the double reference. The gain limit is widened to 5 rel_l2_limit / sqrt(n) for
-//          outputs of few elements n, where rounding does not average out.
+//          gain = |<y - y*, y*>| / <y*, y*>, y* from the double reference. The gain limit is widened to 5 rel_l2_limit
+//          / sqrt(n) for outputs of few elements n, where rounding does not average out.
 // Poison:  a quiet NaN with a payload of its own (f32 0x7fd3c0de, bf16 0x7fd3, i32 0x7fd3c0de): never a computed value.
 //          Guard words: 64 KiB of a pattern that depends on the address offset, before and behind each tensor.
 // Does not prove: anything about sizes not tried, or about timing.
@@ -38,7 +40,8 @@ struct CheckResult {
 
 CheckResult check_variant(const OpDef&, const Variant&, const OpCase&, Runtime&, int seeds = 3);
 
-// Tensors of one case in guarded memory, with inputs that can be refilled from a seed. Also the data of `layercost ops`.
+// Tensors of one case in guarded memory, with inputs that can be refilled from a seed. Also the data of `layercost
+// ops`.
 class GuardedCase {
  public:
   GuardedCase(const OpDef&, const OpCase&, std::uint64_t weight_seed);

@@ -16,7 +16,8 @@ class Builder {
  public:
   Builder(const ModelSpec& m, const StepShape& s) : m_(m), s_(s) { plan_.shape = s; }
 
-  std::string buffer(const std::string& name, DType t, Shape shape, BufferSpec::Kind kind = BufferSpec::Kind::activation) {
+  std::string buffer(const std::string& name, DType t, Shape shape,
+                     BufferSpec::Kind kind = BufferSpec::Kind::activation) {
     plan_.buffers.push_back({name, t, std::move(shape), kind});
     return name;
   }
@@ -30,7 +31,8 @@ class Builder {
     plan_.weights.push_back({name, s_.weight_type, std::move(shape), 0.0f, sigma, std::move(sources)});
     return name;
   }
-  std::string vector(const std::string& name, std::int64_t n, float mean, float sigma, std::vector<WeightSpec::Source> sources) {
+  std::string vector(const std::string& name, std::int64_t n, float mean, float sigma,
+                     std::vector<WeightSpec::Source> sources) {
     plan_.weights.push_back({name, s_.weight_type, {n}, mean, sigma, std::move(sources)});
     return name;
   }
@@ -66,7 +68,9 @@ class Builder {
               const std::string& residual = {}, std::optional<DType> y_type = {}) {
     OpCase c("linear");
     c.set("m", rows).set("n", n).set("k", k);
-    c.set("x_type", s_.activation_type).set("w_type", s_.weight_type).set("y_type", y_type.value_or(s_.activation_type));
+    c.set("x_type", s_.activation_type)
+        .set("w_type", s_.weight_type)
+        .set("y_type", y_type.value_or(s_.activation_type));
     std::map<std::string, std::string> bind = {{"x", x}, {"w", w}, {"y", y}};
     if (!bias_name.empty()) {
       c.set("bias", 1);
@@ -132,8 +136,8 @@ class Builder {
 
     linear("o", "attended", matrix("o_w", {h, q}, {{a + "o_proj.weight", {h, q}}}), "projected", t, h, q,
            m_.o_bias ? bias("o_bias", {{a + "o_proj.bias", {h}}}) : std::string());
-    rms_norm("mlp norm", "projected", norm_weight("mlp_norm", h, "post_attention_layernorm.weight"), "normed", t, "input",
-             "middle");
+    rms_norm("mlp norm", "projected", norm_weight("mlp_norm", h, "post_attention_layernorm.weight"), "normed", t,
+             "input", "middle");
   }
 
   void dense_block() {
@@ -146,8 +150,8 @@ class Builder {
       down_bias = bias("down_bias", {{"mlp.down_proj.bias", {h}}});
     }
     linear("gate_up", "normed",
-           matrix("gate_up_w", {2 * f, h}, {{"mlp.gate_proj.weight", {f, h}}, {"mlp.up_proj.weight", {f, h}}}), "gate_up", t,
-           2 * f, h, gate_up_bias);
+           matrix("gate_up_w", {2 * f, h}, {{"mlp.gate_proj.weight", {f, h}}, {"mlp.up_proj.weight", {f, h}}}),
+           "gate_up", t, 2 * f, h, gate_up_bias);
     OpCase glu("glu");
     glu.set("tokens", t).set("ffn_hidden", f).set("act", "silu");
     glu.set("x_type", s_.activation_type).set("y_type", s_.activation_type);
@@ -164,8 +168,8 @@ class Builder {
     buffer("ids", DType::i32, {t, e.top_k});
     buffer("route_weights", DType::f32, {t, e.top_k});
     buffer("counts", DType::i32, {e.experts});
-    linear("router", "normed", matrix("router_w", {e.experts, h}, {{e.prefix + ".gate.weight", {e.experts, h}}}), "logits", t,
-           e.experts, h, {}, {}, DType::f32);
+    linear("router", "normed", matrix("router_w", {e.experts, h}, {{e.prefix + ".gate.weight", {e.experts, h}}}),
+           "logits", t, e.experts, h, {}, {}, DType::f32);
     OpCase route("moe_route");
     route.set("tokens", t).set("experts", e.experts).set("top_k", e.top_k).set("renormalise", e.renormalise ? 1 : 0);
     std::map<std::string, std::string> bind = {{"logits", "logits"}, {"ids", "ids"}, {"weights", "route_weights"},
@@ -208,7 +212,12 @@ class Builder {
   LayerPlan plan_;
 };
 
-double bytes_of(DType t, const Shape& s) { return static_cast<double>(elements_of(s)) * static_cast<double>(size_of(t)); }
+// A toy model beside a server's cache would need tens of thousands of layers; it is measured partly cached, and says so.
+constexpr double kMostLayers = 512;
+
+double bytes_of(DType t, const Shape& s) {
+  return static_cast<double>(elements_of(s)) * static_cast<double>(size_of(t));
+}
 
 }  // namespace
 
@@ -233,8 +242,10 @@ LayerPlan plan_head(const ModelSpec& model, std::int64_t sequences, const StepSh
   b.activation("input", sequences, model.hidden);
   b.activation("normed", sequences, model.hidden);
   b.buffer("output", DType::f32, {sequences, model.vocab});
-  b.rms_norm("final norm", "input", b.norm_weight("final_norm", model.hidden, "model.norm.weight"), "normed", sequences);
-  b.linear("lm head", "normed", b.matrix("lm_head", {model.vocab, model.hidden}, {{"lm_head.weight", {model.vocab, model.hidden}}}),
+  b.rms_norm("final norm", "input", b.norm_weight("final_norm", model.hidden, "model.norm.weight"), "normed",
+             sequences);
+  b.linear("lm head", "normed",
+           b.matrix("lm_head", {model.vocab, model.hidden}, {{"lm_head.weight", {model.vocab, model.hidden}}}),
            "output", sequences, model.vocab, model.hidden, {}, {}, DType::f32);
   return b.take();
 }
@@ -352,12 +363,13 @@ MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_byte
   return need;
 }
 
-StackSize stack_size(const LayerPlan& plan, const WorkFacts& facts, double last_level_cache_bytes, double memory_bytes) {
+StackSize stack_size(const LayerPlan& plan, const WorkFacts& facts, double last_level_cache_bytes,
+                     double memory_bytes) {
   const double touched = plan.touched_bytes(facts);
   const double held = plan.weight_bytes() + plan.cache_bytes();
   StackSize s;
   // At least two: with one layer its own output would feed it back from cache.
-  const double wanted = std::max(2.0, 1 + std::ceil(2 * last_level_cache_bytes / touched));
+  const double wanted = std::clamp(1 + std::ceil(2 * last_level_cache_bytes / touched), 2.0, kMostLayers);
   // One matrix at a time is made in row-major order before it is packed.
   double largest = 0;
   for (const WeightSpec& w : plan.weights) largest = std::max(largest, bytes_of(w.dtype, w.shape));

@@ -1,7 +1,8 @@
 // What:    one decoder layer of a model as an ordered list of op cases, with the buffers and weights they are bound to.
 //          The same plan is measured (synthetic weights, stacks) and proven (weights of a checkpoint).
 // Shapes:  the residual stream is [batch * q_len, hidden]. Caches are [batch, kv_heads, capacity, head_dim].
-// Layer:   norm -> qkv -> rope (q/k norm, cache append) -> attention -> o -> norm with residual add (second output: the sum)
+// Layer:   norm -> qkv -> rope (q/k norm, cache append) -> attention -> o -> norm with residual add (second output: the
+// sum)
 //          -> gate_up -> glu -> down + residual                              (dense)
 //          -> router -> route -> experts + residual                          (mixture of experts)
 // Head:    final norm -> LM head, on the last token of each sequence.
@@ -42,8 +43,8 @@ struct WeightSpec {
   DType dtype = DType::f32;
   Shape shape;
   float mean = 0, sigma = 1;  // of the synthetic values
-  // The checkpoint's tensors, without "model.layers.N.", whose elements follow one another in row-major order, each with
-  // its shape in the checkpoint.
+  // The checkpoint's tensors, without "model.layers.N.", whose elements follow one another in row-major order, each
+  // with its shape in the checkpoint.
   struct Source {
     std::string tensor;
     Shape shape;
@@ -102,7 +103,8 @@ struct MemoryNeed {
 };
 MemoryNeed memory_need(const ModelSpec&, const Scenario&, double device_bytes);
 
-// How many layers a stack has: the least R with (R - 1) * touched >= 2 * last-level cache, as far as memory allows.
+// How many layers a stack has: the least R with (R - 1) * touched >= 2 * last-level cache, as far as memory and a limit of 512
+// layers allow.
 struct StackSize {
   std::int64_t layers = 1;
   double reuse_distance_bytes = 0;

@@ -24,8 +24,9 @@ RoutingSpec RoutingSpec::parse(std::string_view text) {
     if (error == std::errc() && end == number.data() + number.size() && s >= 0 && s <= 8) return {Kind::zipf, s};
   }
   const std::string known[] = {"router", "balanced", "uniform", "zipf:1"};
-  throw BadInput(fmt::format("--routing: '{}' is not a routing{}; expected router, balanced, uniform or zipf:S with S in 0..8",
-                             printable(text), did_you_mean(text, known)));
+  throw BadInput(
+      fmt::format("--routing: '{}' is not a routing{}; expected router, balanced, uniform or zipf:S with S in 0..8",
+                  printable(text), did_you_mean(text, known)));
 }
 
 std::string RoutingSpec::name() const {
@@ -79,7 +80,8 @@ void RoutingGenerator::draw(std::uint64_t draw, std::int64_t tokens, std::int32_
   }
 }
 
-double expected_distinct_experts(const RoutingSpec& spec, std::int64_t experts, std::int64_t top_k, std::int64_t tokens) {
+double expected_distinct_experts(const RoutingSpec& spec, std::int64_t experts, std::int64_t top_k,
+                                 std::int64_t tokens) {
   const double e = static_cast<double>(experts), k = static_cast<double>(top_k), t = static_cast<double>(tokens);
   if (spec.kind == RoutingSpec::Kind::balanced) return std::min(e, t * k);
   if (spec.kind != RoutingSpec::Kind::zipf || top_k == experts) return e * (1 - std::pow(1 - k / e, t));

@@ -1,7 +1,9 @@
-// What:    everything that a run writes down, as plain structs: what was planned, on what, what was seen. Raw facts only;
+// What:    everything that a run writes down, as plain structs: what was planned, on what, what was seen. Raw facts
+// only;
 //          derived numbers (summaries, bounds, money) are computed from these by cost/ and may be stored beside them.
 // Units:   in every name: _s, _bytes, _flops, _bytes_per_s, _flops_per_s. Missing is std::nullopt, never 0.
-// Rules:   every planned point appears exactly once, whatever became of it. Samples are never dropped. Measured, modelled
+// Rules:   every planned point appears exactly once, whatever became of it. Samples are never dropped. Measured,
+// modelled
 //          and published numbers never share a field.
 // Outcome: measured        timed, and its output was checked first and on the last timed pass
 //          wrong           the output failed its check; no time is kept
@@ -54,13 +56,13 @@ struct Round {
 };
 
 struct OpRecord {
-  std::string component;           // "attention norm", "qkv", "rope", "attention", "o", "mlp norm", "router", "experts", ...
+  std::string component;  // "attention norm", "qkv", "rope", "attention", "o", "mlp norm", "router", "experts", ...
   std::string case_text;
   std::string variant;
   std::string provider;
   std::string chosen;              // "" if the variant had no choice
   double flops = 0;
-  double bytes = 0;                // compulsory: weights and cache; the first and last op also carry the layer's input and output
+  double bytes = 0;  // compulsory: weights and cache; the first and last op also carry the layer's input and output
   double bytes_per_distinct_expert = 0;  // comes on top, times the sample's distinct experts
   std::optional<double> time_s;    // median of the instrumented pass; explains, is never the headline
 };
@@ -68,7 +70,7 @@ struct OpRecord {
 struct Verdict {
   bool ok = false;
   std::string why;                 // when not ok: what was expected and seen
-  double rel_l2 = 0, worst_row = 0, gain = 0;               // of what the layer adds; the largest seen over layers and checks
+  double rel_l2 = 0, worst_row = 0, gain = 0;  // of what the layer adds; the largest seen over layers and checks
   double rel_l2_limit = 0, worst_row_limit = 0, gain_limit = 0;
   std::int64_t rows_checked = 0, rows = 0;
   std::optional<std::int64_t> experts_checked;

@@ -65,7 +65,7 @@ struct ModelSpec {
 
 struct ParameterCount {
   std::int64_t total = 0;          // embedding, layers, final norm, LM head (once if tied)
-  std::int64_t active = 0;         // layers with top_k experts, final norm and LM head; no embedding: the *promised* count
+  std::int64_t active = 0;  // layers with top_k experts, final norm and LM head; no embedding: the *promised* count
   std::int64_t active_layers = 0;  // layers only
 };
 ParameterCount count_parameters(const ModelSpec&);

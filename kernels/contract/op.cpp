@@ -23,8 +23,8 @@ const std::shared_ptr<const Weight>& OpTensors::weight(const std::string& name) 
 }
 
 Tolerance usual_tolerance(DType storage, std::int64_t terms) {
-  // f32: rounding errors of a sum of n terms in blocked order grow like sqrt(n) * 2^-24 (6e-8); 8 times that is far from
-  // what a correct kernel does and far below any mistake. bf16: 2^-9 = 2.0e-3 is the largest relative error of one
+  // f32: rounding errors of a sum of n terms in blocked order grow like sqrt(n) * 2^-24 (6e-8); 8 times that is far
+  // from what a correct kernel does and far below any mistake. bf16: 2^-9 = 2.0e-3 is the largest relative error of one
   // rounding, 1.1e-3 its root mean square; two roundings (output, and a product held in bf16) stay below 4e-3.
   const double f32 = 8 * 6e-8 * std::sqrt(static_cast<double>(std::max<std::int64_t>(terms, 16)));
   if (storage == DType::bf16) return {4e-3 + f32, 8e-3 + f32, 5e-4};

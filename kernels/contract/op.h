@@ -5,10 +5,11 @@
 //          an Invocation bound to tensors (prepare: allocates, packs weights, chooses; never timed). Invocation::run is
 //          what is timed.
 // Rules for run():
-//          allocates nothing, can be replayed any number of times, leaves inputs unchanged, writes every element of every
-//          output and nothing else (of an `updated` tensor: only what the formula changes). On a CPU it returns when
-//          the work is done; on a GPU it enqueues. It uses as many threads as the runtime has.
-// Who owns memory: the caller owns tensors, and keeps them alive while the Invocation lives. Weights are read in prepare
+//          allocates nothing, can be replayed any number of times, leaves inputs unchanged, writes every element of
+//          every output and nothing else (of an `updated` tensor: only what the formula changes). On a CPU it returns
+//          when the work is done; on a GPU it enqueues. It uses as many threads as the runtime has.
+// Who owns memory: the caller owns tensors, and keeps them alive while the Invocation lives. Weights are read in
+// prepare
 //          only; what run() needs of them the Invocation holds, through Weight::packed.
 // Units:   flops counts a multiply-add as 2; bytes.
 // Errors:  BadCase from any function that is given an impossible case.
@@ -69,8 +70,8 @@ struct Work {
   double weight_bytes = 0;        // each weight element that is needed, once
   double kv_read_bytes = 0;       // cache entries that are visible, once
   double kv_write_bytes = 0;
-  double activation_bytes = 0;    // inputs and outputs of this op; inside a layer they may stay in cache, so the layer's
-                                  // bound counts only its own input and output
+  double activation_bytes = 0;  // inputs and outputs of this op; inside a layer they may stay in cache, so the layer's
+                                // bound counts only its own input and output
 };
 
 // What is known of a run beyond the sizes.
@@ -80,7 +81,8 @@ struct WorkFacts {
 
 // Limits on y - y* against the double reference y*:
 //   rel_l2     ||y - y*|| / ||y*|| over the whole output
-//   worst_row  the same over each row (last axis), largest; a row's denominator is at least the root mean square row norm / 16, so
+//   worst_row  the same over each row (last axis), largest; a row's denominator is at least the root mean square row
+//   norm / 16, so
 //              that a row that happens to be near zero is not judged by its own smallness
 //   gain       |<y - y*, y*>| / <y*, y*>: a common factor, which rounding noise averages out of
 struct Tolerance {

@@ -1,7 +1,7 @@
 // What:    Weight, a constant matrix that is made on demand, part by part, and kept only in the packed forms that
 //          variants ask for. A layer of Qwen3-32B holds 1 GB of weights and a stack several layers: the row-major
-//          original and a packed copy of everything would not fit beside each other, and several cases (batch 1, batch 8,
-//          prefill) share the packed form.
+//          original and a packed copy of everything would not fit beside each other, and several cases (batch 1, batch
+//          8, prefill) share the packed form.
 // Shapes:  any; element order is row-major. Slices are ranges of flat elements.
 // Units:   bytes.
 // Rules:   thread-safe for packed(); fill may be called from several threads at once.

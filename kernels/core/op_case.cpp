@@ -63,7 +63,9 @@ OpCase& OpCase::set(std::string_view key, std::string_view word) {
   values_.emplace_back(key, word);
   return *this;
 }
-OpCase& OpCase::set(std::string_view key, std::int64_t value) { return set(key, std::string_view(fmt::to_string(value))); }
+OpCase& OpCase::set(std::string_view key, std::int64_t value) {
+  return set(key, std::string_view(fmt::to_string(value)));
+}
 OpCase& OpCase::set(std::string_view key, double value) { return set(key, std::string_view(fmt::format("{}", value))); }
 
 const std::string* OpCase::find(std::string_view key) const {
@@ -94,7 +96,8 @@ std::int64_t OpCase::integer(std::string_view key, std::int64_t otherwise) const
 
 double OpCase::real(std::string_view key) const {
   double v = 0;
-  if (!read_number(std::string_view(require(key)), v)) throw BadCase(fmt::format("'{}': {} must be a number", text(), key));
+  if (!read_number(std::string_view(require(key)), v))
+    throw BadCase(fmt::format("'{}': {} must be a number", text(), key));
   return v;
 }
 

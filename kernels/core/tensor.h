@@ -1,6 +1,8 @@
 // What:    Tensor, a view of dense row-major memory; Buffer, memory that is owned.
-// Shapes:  the last axis is contiguous; no strides. A Buffer is 64-byte aligned; from 2 MiB up it is aligned to 2 MiB and
-//          the system is asked for huge pages (advice, not a promise: what it gave is read back by the environment record).
+// Shapes:  the last axis is contiguous; no strides. A Buffer is 64-byte aligned; from 2 MiB up it is aligned to 2 MiB
+// and
+//          the system is asked for huge pages (advice, not a promise: what it gave is read back by the environment
+//          record).
 // Units:   bytes, elements.
 // Errors:  Buffer throws OutOfMemory when the system refuses.
 // SPDX-License-Identifier: Apache-2.0
@@ -56,8 +58,8 @@ struct Tensor {
   }
 };
 
-// Fresh pages are zero. Recycled ones hold anything: blocks of 8 MiB and more may come from a buffer freed earlier, because
-// on a virtual machine the host may take seconds per 10 GB to hand out pages (0.7 GB/s was seen).
+// Fresh pages are zero. Recycled ones hold anything: blocks of 8 MiB and more may come from a buffer freed earlier,
+// because on a virtual machine the host may take seconds per 10 GB to hand out pages (0.7 GB/s was seen).
 enum class Pages { fresh, recycled };
 
 class Buffer {
@@ -94,8 +96,8 @@ class Buffer {
   Pages pages_ = Pages::fresh;
 };
 
-// Recycled buffers, those in use and those kept for reuse together, stay below this; 0 (the start) keeps none and lets go
-// of all that are kept.
+// Recycled buffers, those in use and those kept for reuse together, stay below this; 0 (the start) keeps none and lets
+// go of all that are kept.
 void set_recycling_limit(std::size_t bytes);
 
 // A Tensor with memory of its own.

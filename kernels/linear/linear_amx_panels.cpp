@@ -1,11 +1,11 @@
-// Many rows of bf16 on AMX. Loops, from the outside: 256 rows of x; a group of columns per thread (up to 8 blocks of 64); 1024 of
-// k; the group's blocks; 32 rows at a time. So what is used again stays in the second-level cache (2 MB): 256 x 1024 of
-// x (0.5 MB), one piece of weights and the one fetched ahead (2 x 0.13 MB), and the group's sums (0.5 MB).
-// Inside, 2 x 2 registers of 16 x 16 sums take 4 tile loads per 4 products. x is copied into tiles first (3 MB for
-// 256 x 5120, 0.2 ms of 60): read in place, its rows lie k apart and fall on the same few sets of the first-level cache.
-// 256 x 5120 x 25600: 2.33 TFLOP/s where oneDNN 2.6 with AMX does 1.16; 64 rows: 1.48 and 0.92 (2 threads, Xeon with AMX).
-// Weights are those of Bf16Tiles, shared with the variants for fewer rows.
-// SPDX-License-Identifier: Apache-2.0
+// Many rows of bf16 on AMX. Loops, from the outside: 256 rows of x; a group of columns per thread (up to 8 blocks of
+// 64); 1024 of k; the group's blocks; 32 rows at a time. So what is used again stays in the second-level cache (2 MB):
+// 256 x 1024 of x (0.5 MB), one piece of weights and the one fetched ahead (2 x 0.13 MB), and the group's sums (0.5
+// MB). Inside, 2 x 2 registers of 16 x 16 sums take 4 tile loads per 4 products. x is copied into tiles first (3 MB for
+// 256 x 5120, 0.2 ms of 60): read in place, its rows lie k apart and fall on the same few sets of the first-level
+// cache. 256 x 5120 x 25600: 2.33 TFLOP/s where oneDNN 2.6 with AMX does 1.16; 64 rows: 1.48 and 0.92 (2 threads, Xeon
+// with AMX). Weights are those of Bf16Tiles, shared with the variants for fewer rows. SPDX-License-Identifier:
+// Apache-2.0
 #include <fmt/format.h>
 #include <omp.h>
 
@@ -95,7 +95,8 @@ LAYERCOST_AMX void multiply(const bf16* panel, const bf16* piece, std::int64_t s
       _tile_loadd(5, panel + s * kPanelStep + kPanelStep / 2, 64);
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
-      for (std::int64_t l = 0; l < lines; ++l, ahead += 32) _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
+      for (std::int64_t l = 0; l < lines; ++l, ahead += 32)
+        _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
     }
     _tile_stored(0, sums, kSumStride);
     _tile_stored(1, sums + 16, kSumStride);
@@ -155,10 +156,11 @@ void Product::run() {
             const bf16* ahead = i + 1 < end                    ? w->block(0, i + 1) + s0 * kBlockStep
                                 : s0 + kStepsAtOnce < steps ? w->block(0, begin) + (s0 + kStepsAtOnce) * kBlockStep
                                                             : w->block(0, std::min(end, blocks - 1));
-            const std::int64_t lines = (64 + 2 * panels_here - 1) / (2 * panels_here);  // 4 KB per step, spread over the panels
+            const std::int64_t lines =
+                (64 + 2 * panels_here - 1) / (2 * panels_here);  // 4 KB per step, spread over the panels
             for (std::int64_t p = 0; p < panels_here; ++p)
-              multiply(panels.as<bf16>() + (p * steps + s0) * kPanelStep, w->block(0, i) + s0 * kBlockStep, count, s0 == 0,
-                       own + ((i - begin) * kRowsAtOnce + p * kPanelRows) * kColumns, ahead, lines);
+              multiply(panels.as<bf16>() + (p * steps + s0) * kPanelStep, w->block(0, i) + s0 * kBlockStep, count,
+                       s0 == 0, own + ((i - begin) * kRowsAtOnce + p * kPanelRows) * kColumns, ahead, lines);
           }
         }
         for (std::int64_t i = begin; i < end; ++i) {
@@ -204,7 +206,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p->panels = Buffer(static_cast<std::size_t>(kRowsAtOnce * p->steps * kStepK) * sizeof(bf16));
   p->sums = Buffer(static_cast<std::size_t>(threads * kMostBlocks * kRowsAtOnce * kColumns) * sizeof(float));
   return dispatch_float(p->y.dtype, [&]<class Y>(Y*) {
-    return invocation([p] { p->run<Y>(); }, fmt::format("AMX, groups of {} x 64 columns, weights BA16a64b2a", p->group));
+    return invocation([p] { p->run<Y>(); },
+                      fmt::format("AMX, groups of {} x 64 columns, weights BA16a64b2a", p->group));
   });
 }
 

@@ -9,7 +9,8 @@ namespace layercost {
 namespace {
 
 template <class X, class W, class Y>
-void rows(std::int64_t tokens, std::int64_t hidden, float eps, const X* x, const X* residual, const W* w, X* sum, Y* y) {
+void rows(std::int64_t tokens, std::int64_t hidden, float eps, const X* x, const X* residual, const W* w, X* sum,
+          Y* y) {
 #pragma omp parallel for schedule(static) if (tokens > 1)
   for (std::int64_t t = 0; t < tokens; ++t) {
     const X* in = x + t * hidden;

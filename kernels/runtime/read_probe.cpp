@@ -25,7 +25,11 @@ std::uint64_t xor_words(const std::uint64_t* HWY_RESTRICT p, std::size_t words) 
     c = hn::Xor(c, hn::Xor(hn::LoadU(d, p + i + 4 * lanes), hn::LoadU(d, p + i + 5 * lanes)));
     e = hn::Xor(e, hn::Xor(hn::LoadU(d, p + i + 6 * lanes), hn::LoadU(d, p + i + 7 * lanes)));
   }
-  return hn::GetLane(hn::SumOfLanes(d, hn::Xor(hn::Xor(a, b), hn::Xor(c, e))));
+  HWY_ALIGN std::uint64_t lane[hn::MaxLanes(d)];
+  hn::Store(hn::Xor(hn::Xor(a, b), hn::Xor(c, e)), d, lane);
+  std::uint64_t all = 0;
+  for (std::size_t i = 0; i < lanes; ++i) all ^= lane[i];
+  return all;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -43,7 +47,8 @@ std::uint64_t read_once(const std::byte* data, std::size_t bytes) {
   std::uint64_t sum = 0;
 #pragma omp parallel for schedule(static) reduction(^ : sum)
   for (std::int64_t b = 0; b < pages / kBlock; ++b)
-    sum ^= HWY_DYNAMIC_DISPATCH(xor_words)(reinterpret_cast<const std::uint64_t*>(data + b * kBlock * kPage), kBlock * kPage / 8);
+    sum ^= HWY_DYNAMIC_DISPATCH(xor_words)(reinterpret_cast<const std::uint64_t*>(data + b * kBlock * kPage),
+                                           kBlock * kPage / 8);
   return sum;
 }
 

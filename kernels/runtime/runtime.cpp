@@ -37,7 +37,8 @@ std::optional<std::uint64_t> to_number(const std::string& s) {
   return v;
 }
 
-// This process's own cgroup and every one above it may set a limit; version 2 has one tree, version 1 one per controller.
+// This process's own cgroup and every one above it may set a limit; version 2 has one tree, version 1 one per
+// controller.
 std::vector<std::string> cgroup_folders(const std::string& v1_controller) {
   std::vector<std::string> out;
   std::ifstream in("/proc/self/cgroup");
@@ -47,7 +48,8 @@ std::vector<std::string> cgroup_folders(const std::string& v1_controller) {
     const std::string controllers = line.substr(a + 1, b - a - 1);
     std::string root;
     if (controllers.empty()) root = "/sys/fs/cgroup";
-    else if (("," + controllers + ",").find("," + v1_controller + ",") != std::string::npos) root = "/sys/fs/cgroup/" + v1_controller;
+    else if (("," + controllers + ",").find("," + v1_controller + ",") != std::string::npos)
+      root = "/sys/fs/cgroup/" + v1_controller;
     else continue;
     for (std::filesystem::path p = line.substr(b + 1);; p = p.parent_path()) {
       out.push_back(root + (p == "/" ? std::string() : p.string()));

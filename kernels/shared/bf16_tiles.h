@@ -43,7 +43,8 @@ class Bf16Tiles {
 bool has_tile_product(const DeviceInfo&);
 // Whether the processor has AMX and the system lets this process use it.
 bool has_amx_product(const DeviceInfo&);
-// Up to here ours is as fast as oneDNN or faster. More rows take another pass over a block, from the second-level cache.
+// Up to here ours is as fast as oneDNN or faster. More rows take another pass over a block, from the second-level
+// cache.
 std::int64_t few_rows(const DeviceInfo&);
 
 class TileProduct {

@@ -1,5 +1,5 @@
-// Kernels that are wrong on purpose, one kind of mistake each: the checker must refuse every one, and pass the right one.
-// SPDX-License-Identifier: Apache-2.0
+// Kernels that are wrong on purpose, one kind of mistake each: the checker must refuse every one, and pass the right
+// one. SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -97,8 +97,9 @@ TEST(Checker, RefusesOneWordPastTheEnd) {
 }
 
 TEST(Checker, RefusesOneWordBeforeTheStart) {
-  expect_refused(check_spoiled("rms_norm", kNorm, [](const OpTensors& t, int) { t.tensor("y").as<float>()[-1] = 0.0f; }),
-                 "before its start");
+  expect_refused(
+      check_spoiled("rms_norm", kNorm, [](const OpTensors& t, int) { t.tensor("y").as<float>()[-1] = 0.0f; }),
+      "before its start");
 }
 
 TEST(Checker, RefusesOneZeroRowIn4096) {
@@ -111,8 +112,8 @@ TEST(Checker, RefusesOneZeroRowIn4096) {
 }
 
 TEST(Checker, RefusesNaN) {
-  expect_refused(check_spoiled("linear", kLinear, [](const OpTensors& t, int) { t.tensor("y").store(77, std::nan("")); }),
-                 "NaN");
+  expect_refused(
+      check_spoiled("linear", kLinear, [](const OpTensors& t, int) { t.tensor("y").store(77, std::nan("")); }), "NaN");
 }
 
 TEST(Checker, RefusesAChangedInput) {

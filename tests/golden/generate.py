@@ -284,13 +284,15 @@ def generate():
     torch.set_num_threads(1)
 
     entries, total = [], 0
-    print(f"{'case':<24}{'layer':>5} {'attn':>6} {'mlp':>6} {'margin':>7} {'numpy':>8} {'bf16':>8} {'worst':>8} {'KB':>5}")
+    print(f"{'case':<24}{'layer':>5} {'attn':>6} {'mlp':>6} {'margin':>7} {'numpy':>8} {'bf16':>8} "
+          f"{'worst':>8} {'KB':>5}")
     for number, spec in enumerate(CASES):
         config, folder = spec["config"], HERE / spec["name"]
         folder.mkdir(exist_ok=True)
         check_rope_bands(config)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        made = {layer: make_layer(spec, layer, np.random.default_rng([SEED, number, layer])) for layer in spec["layers"]}
+        made = {layer: make_layer(spec, layer, np.random.default_rng([SEED, number, layer]))
+                for layer in spec["layers"]}
         tensors = {name: value for own, _ in made.values() for name, value in own.items()}
         for name, value in tensors.items():
             assert np.abs(value).min() > 0 and np.unique(value).size > 0.9 * value.size, name
@@ -335,7 +337,8 @@ def generate():
         total += size
         assert size < 250_000, (spec["name"], size)
         for layer, attn, mlp, margin, by_numpy, bf16, worst in rows:
-            print(f"{spec['name']:<24}{layer:>5} {attn:>6.3f} {mlp:>6.3f} {'-' if margin is None else f'{margin:.3f}':>7} "
+            print(f"{spec['name']:<24}{layer:>5} {attn:>6.3f} {mlp:>6.3f} "
+                  f"{'-' if margin is None else f'{margin:.3f}':>7} "
                   f"{by_numpy:>8.1e} {bf16:>8.1e} {worst:>8.1e} {size // 1000:>5}")
     assert total < 3_000_000, total
     manifest = {
@@ -472,7 +475,8 @@ def verify(verbose):
         moved.append((added_error(y, golden, x)[0], "rope on neighbouring pairs"))
 
         failures += [f"{name} layer {layer}: {what} moves it by only {e:.1e}" for e, what in moved if e <= NOTICED]
-        failures += [f"{name} layer {layer}: {what} should be invisible, {e:.1e}" for e, what in silent if e > NUMPY_LIMIT]
+        failures += [f"{name} layer {layer}: {what} should be invisible, {e:.1e}"
+                     for e, what in silent if e > NUMPY_LIMIT]
         least = min(moved)
         weakest = min(weakest, (least[0], f"{name} layer {layer}, {least[1]}"))
         checked += len(moved)

@@ -32,7 +32,8 @@ TEST_P(GoldenLayer, AgreesWithTransformers) {
   const auto& [golden, type] = GetParam();
   const ModelSpec model = read_model(kRoot / golden.folder);
   CheckpointReader reader(kRoot / golden.folder / "model.safetensors");
-  const LayerIo io = read_layer_io(kRoot / golden.folder / fmt::format("io_layer{}.safetensors", golden.layer), model.hidden);
+  const LayerIo io =
+      read_layer_io(kRoot / golden.folder / fmt::format("io_layer{}.safetensors", golden.layer), model.hidden);
   Runtime runtime(describe_cpu());
   const auto rows = check_against_io(model, golden.layer, reader, io, type, runtime);
   EXPECT_EQ(rows.size(), 3u);
@@ -40,7 +41,8 @@ TEST_P(GoldenLayer, AgreesWithTransformers) {
     EXPECT_TRUE(r.verdict.ok) << r.mode << ": " << r.verdict.why << " (rel " << r.verdict.rel_l2 << ")";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GoldenLayer, testing::Combine(testing::ValuesIn(goldens()), testing::Values(DType::f32, DType::bf16)),
+INSTANTIATE_TEST_SUITE_P(All, GoldenLayer,
+                         testing::Combine(testing::ValuesIn(goldens()), testing::Values(DType::f32, DType::bf16)),
                          [](const auto& p) {
                            return fmt::format("{}_layer{}_{}", std::get<0>(p.param).folder, std::get<0>(p.param).layer,
                                               to_string(std::get<1>(p.param)));

@@ -39,8 +39,9 @@ def ours(args, model, phase, batch, context):
 def pytorch(args, model, phase, batch, context):
     config = next((ROOT / "configs/models").glob(f"*--{model}.json"), None) or next(
         p for p in (ROOT / "configs/models").glob("*.json") if p.stem.lower().endswith("--" + model))
-    command = [args.python, str(ROOT / "tests/peers/torch_layers.py"), "--once", "--threads", args.threads, "--config",
-               config, "--points", f"{phase}:{batch}:{context}", "--passes", args.passes, "--memory-gib", args.memory_gib]
+    command = [args.python, ROOT / "tests/peers/torch_layers.py", "--once", "--threads", args.threads,
+               "--config", config, "--points", f"{phase}:{batch}:{context}", "--passes", args.passes,
+               "--memory-gib", args.memory_gib]
     done = subprocess.run([str(c) for c in command], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     answer = json.loads(done.stdout.decode().strip().splitlines()[-1])
     if "error" in answer:

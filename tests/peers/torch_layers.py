@@ -240,7 +240,8 @@ class Bench:
         reuse = count * (stack.dense_bytes + kv_bytes) + sum(hit) * stack.expert_bytes
         return {
             "implementation": "pytorch", "version": torch.__version__, "transformers": transformers.__version__,
-            "model": command.get("name") or (path.parent.name if path.stem == "config" else path.stem), "family": stack.config.model_type,
+            "model": command.get("name") or (path.parent.name if path.stem == "config" else path.stem),
+             "family": stack.config.model_type,
             "phase": phase, "batch": batch, "context": context, "dtype": str(stack.dtype).split(".")[-1],
             "threads": self.threads, "layers": count, "reuse_distance_bytes": reuse,
             "last_level_cache_bytes": last_level_cache(), "cold": reuse >= 2 * last_level_cache(), "note": note,
