@@ -1,9 +1,7 @@
 // What:    a planned layer made real: weights (synthetic or from a checkpoint), buffers, and one Invocation per op.
-// Layers
-//          of one stack share the activations and have weights and caches of their own.
+//          Layers of one stack share the activations and have weights and caches of their own.
 // Rules:   run() is the lean pass: the ops in order, nothing else. run_timed() reads the clock around every op and is
-// only
-//          used to explain.
+//          only used to explain.
 // Errors:  BadInput for a checkpoint that lacks a tensor; OutOfMemory.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -5,8 +5,8 @@
 //          the fastest variant is found once and is the probe from then on.
 // Units:   bytes/s, flops/s.
 // Cost:    a bandwidth probe takes 512 MiB / bandwidth (10 ms at 50 GB/s), a compute probe 67 GFLOP / rate (0.1 s at
-// 670 GFLOP/s).
-//          On a machine where it takes more than kSlowProbe_s, the compute probe runs once per round instead of around
+//          670 GFLOP/s). On a machine where it takes more than kSlowProbe_s, the compute probe runs once per round
+//          instead of around
 //          every sample.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -1,21 +1,19 @@
 // What:    measures. Walks rounds x models x kinds of layer x points, builds the stacks, checks them, samples them, and
-// fills
-//          in a ResultFile whose points were all planned beforehand.
+//          fills in a ResultFile whose points were all planned beforehand.
 // Round:   stacks built anew with fresh weights (on recycled pages), rotated order of models and points; every case
-// once per round, so that cases
-//          are interleaved over the whole run (TRUST S1, S3; a fresh process per round comes later).
+//          once per round, so that cases are interleaved over the whole run (TRUST S1, S3; a fresh process per round
+//          comes later).
 // Sample:  as many passes over the stack as take at least 500 us; roofs probed before and after; time of one layer =
 //          section / (passes x layers). The timed section holds the passes and nothing else (with several passes in one
 //          section: and the copy of the next pass's expert ids, at most tokens x top_k x 4 bytes).
 // Check:   before timing every layer of a part once, in the first round at its first point, then the first layer at
-// every point and
-//          round (points of a part share the packed weights); the last layer again on the output of the last timed
+//          every point and round (points of a part share the packed weights); the last layer again on the output of the
+//          last timed
 //          pass. A part that fails has no time.
 // Heads:   of points with the same batch and types are one case, measured once a round.
 // Cells:   each (round, part, point) gets Policy::cell_s of samples, at least min_samples.
 // Errors:  what goes wrong in one part ends that part (wrong, out_of_memory, failed); the others go on. Interrupted
-// ends
-//          the run; what was measured stays.
+//          ends the run; what was measured stays.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -212,7 +212,7 @@ class Builder {
   LayerPlan plan_;
 };
 
-// A toy model beside a server's cache would need tens of thousands of layers; it is measured partly cached, and says so.
+// A toy model beside a server's cache would need ten thousand layers; it is measured partly cached, and says so.
 constexpr double kMostLayers = 512;
 
 double bytes_of(DType t, const Shape& s) {

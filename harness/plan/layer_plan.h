@@ -1,12 +1,11 @@
 // What:    one decoder layer of a model as an ordered list of op cases, with the buffers and weights they are bound to.
 //          The same plan is measured (synthetic weights, stacks) and proven (weights of a checkpoint).
 // Shapes:  the residual stream is [batch * q_len, hidden]. Caches are [batch, kv_heads, capacity, head_dim].
-// Layer:   norm -> qkv -> rope (q/k norm, cache append) -> attention -> o -> norm with residual add (second output: the
-// sum)
-//          -> gate_up -> glu -> down + residual                              (dense)
-//          -> router -> route -> experts + residual                          (mixture of experts)
+// Layer:   norm -> qkv -> rope (q/k norm, cache append) -> attention -> o -> norm with residual add (sum as well)
+//          -> gate_up -> glu -> down + residual        (dense)
+//          -> router -> route -> experts + residual    (mixture of experts)
 // Head:    final norm -> LM head, on the last token of each sequence.
-// Left out of a model: the embedding look-up (one row copied per token), sampling, tokenisation.
+// Absent:  of a real model: the embedding look-up (one row copied per token), sampling, tokenisation.
 // Errors:  BadCase for impossible sizes; BadInput for a checkpoint without a tensor that the plan names.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -103,8 +102,8 @@ struct MemoryNeed {
 };
 MemoryNeed memory_need(const ModelSpec&, const Scenario&, double device_bytes);
 
-// How many layers a stack has: the least R with (R - 1) * touched >= 2 * last-level cache, as far as memory and a limit of 512
-// layers allow.
+// How many layers a stack has: the least R with (R - 1) * touched >= 2 * last-level cache, as far as memory and a limit
+// of 512 layers allow.
 struct StackSize {
   std::int64_t layers = 1;
   double reuse_distance_bytes = 0;

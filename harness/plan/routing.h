@@ -6,8 +6,7 @@
 //            zipf:S     Plackett-Luce over weights rank^-S: experts drawn one after the other without replacement with
 //                       probability proportional to their weight; which expert has which rank is a seeded permutation
 // Formula: integer weights floor(2^32 rank^-S); a draw is uniform_below(hash, remaining weight). Integer arithmetic
-// only,
-//          so that ids are the same bytes on every machine.
+//          only, so that ids are the same bytes on every machine.
 //          E[distinct] under uniform = E (1 - (1 - k/E)^T) for T tokens (TRUST 8.3).
 // Rules:   ids depend on (seed, draw, token) alone; ids of one token are distinct.
 // Errors:  parse throws BadInput.

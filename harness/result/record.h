@@ -1,10 +1,9 @@
 // What:    everything that a run writes down, as plain structs: what was planned, on what, what was seen. Raw facts
-// only;
-//          derived numbers (summaries, bounds, money) are computed from these by cost/ and may be stored beside them.
+//          only; derived numbers (summaries, bounds, money) are computed from these by cost/ and may be stored beside
+//          them.
 // Units:   in every name: _s, _bytes, _flops, _bytes_per_s, _flops_per_s. Missing is std::nullopt, never 0.
 // Rules:   every planned point appears exactly once, whatever became of it. Samples are never dropped. Measured,
-// modelled
-//          and published numbers never share a field.
+//          modelled and published numbers never share a field.
 // Outcome: measured        timed, and its output was checked first and on the last timed pass
 //          wrong           the output failed its check; no time is kept
 //          unsupported     no variant can do it here

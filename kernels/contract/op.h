@@ -8,9 +8,8 @@
 //          allocates nothing, can be replayed any number of times, leaves inputs unchanged, writes every element of
 //          every output and nothing else (of an `updated` tensor: only what the formula changes). On a CPU it returns
 //          when the work is done; on a GPU it enqueues. It uses as many threads as the runtime has.
-// Who owns memory: the caller owns tensors, and keeps them alive while the Invocation lives. Weights are read in
-// prepare
-//          only; what run() needs of them the Invocation holds, through Weight::packed.
+// Memory:  the caller owns tensors, and keeps them alive while the Invocation lives. Weights are read in prepare only;
+//          what run() needs of them the Invocation holds, through Weight::packed.
 // Units:   flops counts a multiply-add as 2; bytes.
 // Errors:  BadCase from any function that is given an impossible case.
 // SPDX-License-Identifier: Apache-2.0

@@ -1,6 +1,5 @@
 // What:    the few loops that the references in double share. Plain on purpose: what is checked against must be seen to
-// be
-//          right.
+//          be right.
 // Formula: dot = sum_i a[i] * b[i] in double, in 16 interleaved partial sums (the order does not matter at 2^-53).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

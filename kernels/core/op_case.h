@@ -6,8 +6,8 @@
 //            attention batch=2 q_len=1 kv_len=1025 capacity=1088 heads=32 kv_heads=4 qk_dim=128 v_dim=128
 //          parse(print(c)) == c; keys keep their order.
 // Axes:    one vocabulary: tokens hidden heads kv_heads head_dim qk_dim v_dim ffn_hidden experts top_k batch q_len
-// kv_len
-//          capacity window; products are y[m,n] = x[m,k] w[n,k]^T. Types: x_type (activation in), y_type (activation
+//          kv_len capacity window; products are y[m,n] = x[m,k] w[n,k]^T. Types: x_type (activation in), y_type
+//          (activation
 //          out), w_type (weight), kv_type (cache).
 // Errors:  BadCase names the case, the key and what was expected.
 // SPDX-License-Identifier: Apache-2.0

@@ -1,7 +1,6 @@
 // What:    Tensor, a view of dense row-major memory; Buffer, memory that is owned.
 // Shapes:  the last axis is contiguous; no strides. A Buffer is 64-byte aligned; from 2 MiB up it is aligned to 2 MiB
-// and
-//          the system is asked for huge pages (advice, not a promise: what it gave is read back by the environment
+//          and the system is asked for huge pages (advice, not a promise: what it gave is read back by the environment
 //          record).
 // Units:   bytes, elements.
 // Errors:  Buffer throws OutOfMemory when the system refuses.

@@ -1,11 +1,9 @@
 // What:    devices: what they are, how much memory is at hand, clocks, and cache eviction.
 // Units:   seconds, bytes. now_s() is CLOCK_MONOTONIC_RAW (not adjusted by NTP; resolution 1 ns).
 // Rules:   nothing here synchronises implicitly. evict_caches() reads and writes 2 x the last-level cache on all
-// threads,
-//          so that nothing that was cached before survives.
+//          threads, so that nothing that was cached before survives.
 // Limits:  threads come from the affinity mask and the cgroup's CPU quota, memory from the cgroup and MemAvailable:
-// what
-//          this process may use, not what the machine has.
+//          what this process may use, not what the machine has.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -1,5 +1,6 @@
 // Kernels that are wrong on purpose, one kind of mistake each: the checker must refuse every one, and pass the right
-// one. SPDX-License-Identifier: Apache-2.0
+// one.
+// SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <algorithm>
