@@ -1,5 +1,5 @@
 // What:    decides whether a variant computed the right thing. Used before anything is timed.
-// Order:   for each of several seeds on one Invocation (so that a kernel that keeps results of an earlier call is seen):
+// Order:   for each of several seeds on one Invocation (so that a kernel that keeps earlier results is seen):
 //          fill inputs; poison outputs; run; guard words around every tensor intact; inputs unchanged; no poison and no
 //          NaN left; integer outputs equal; float outputs within the op's Tolerance. All seeds use the same weights.
 // Formula: rel_l2 = ||y - y*|| / ||y*||; worst_row = max_r ||y_r - y*_r|| / max(||y*_r||, rms row norm / 16);
