@@ -37,7 +37,8 @@ def main():
             (copy / "CMakeLists.txt").write_text(
                 f"cmake_minimum_required(VERSION 3.25)\nproject(copy LANGUAGES NONE)\ninclude({root}/cmake/ops.cmake)\n"
                 f"layercost_collect_ops(sources {OP})\n")
-            done = subprocess.run([cmake, "-G", "Ninja", "-S", copy, "-B", copy / "build"], capture_output=True, text=True)
+            command = [cmake, "-G", "Ninja", "-S", copy, "-B", copy / "build"]
+            done = subprocess.run(command, capture_output=True, text=True)
             words = " ".join(done.stderr.split())  # CMake breaks its lines
             good = done.returncode == 0 if word is None else done.returncode != 0 and word in words
             failures += not good
