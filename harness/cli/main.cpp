@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
   add_cost(app, action);
   add_ops(app, action);
   add_doctor(app, action);
-  // Everything behind `ops` belongs to the benchmark engine as well.
+  // For result files: names of files without their folders.
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     command_words().push_back(word.find('/') == std::string::npos || word.starts_with("-")

@@ -14,13 +14,6 @@
 namespace layercost {
 namespace {
 
-std::string first_line(const std::string& path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
 // "always [madvise] never" -> "madvise"
 std::string bracketed(const std::string& s) {
   const auto a = s.find('['), b = s.find(']');

@@ -68,7 +68,7 @@ class Stack {
  public:
   Stack(const LayerPlan& plan, const ModelSpec& model, const std::vector<WeightSet>& weights, std::int64_t layers,
         std::uint64_t seed, Runtime& runtime)
-      : plan_(plan), moe_(model.moe) {
+      : plan_(plan) {
     const BufferSet shared = shared_buffers(plan, model.rope);
     const auto find = [&](const char* name) { return shared.at(name); };
     const auto start = find("input"), a = find("output");
@@ -101,7 +101,6 @@ class Stack {
 
  private:
   LayerPlan plan_;
-  std::optional<MoeSpec> moe_;
   std::vector<std::unique_ptr<Layer>> layers_;
 };
 

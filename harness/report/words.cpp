@@ -163,7 +163,7 @@ std::vector<NamedText> legend(const ResultFile& file, const Summary& summary) {
                      "done, at the limits probed beside each sample, one operation after the other."});
     lines.push_back(
         {"composed", "layers times their count, plus the head. A floor: no scheduler, sampling, network or waiting."});
-    lines.push_back({"±", "95 % interval from the rounds, each with fresh memory and weights. Money has the same."});
+    lines.push_back({"±", "95 % interval from the rounds, each with new stacks and weights. Money has the same."});
   }
   if (timed && file.price) {
     lines.push_back({"$ per Mtok",

@@ -15,11 +15,4 @@ OwnedTensor Weight::whole() const {
   return t;
 }
 
-OwnedTensor Weight::part(std::int64_t index) const {
-  OwnedTensor t(dtype_, Shape(shape_.begin() + 1, shape_.end()));
-  const std::int64_t n = t.view().elements();
-  read(index * n, n, t.view().data);
-  return t;
-}
-
 }  // namespace layercost

@@ -33,7 +33,6 @@ class Weight {
 
   void read(std::int64_t first, std::int64_t count, void* out) const { fill_(first, count, out); }
   OwnedTensor whole() const;                              // all of it, filled on all threads
-  OwnedTensor part(std::int64_t index) const;             // slice [index] of the first axis
 
   // The packed form named `key`, made once by `make` and shared from then on. The key names layout and parameters that
   // change the bytes, e.g. "onednn bf16 n=5120 k=2560 BA16a64b2a".
@@ -43,10 +42,6 @@ class Weight {
     std::any& slot = packed_[key];
     if (!slot.has_value()) slot = std::shared_ptr<const P>(make());
     return std::any_cast<std::shared_ptr<const P>>(slot);
-  }
-  void drop_packed() const {
-    const std::lock_guard lock(mutex_);
-    packed_.clear();
   }
 
  private:

@@ -23,13 +23,6 @@
 namespace layercost {
 namespace {
 
-std::string first_line(const std::string& path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
 std::optional<std::uint64_t> to_number(const std::string& s) {
   std::uint64_t v = 0;
   const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
@@ -144,6 +137,13 @@ void read_cpu_name_and_features(DeviceInfo& d) {
 }
 
 }  // namespace
+
+std::string first_line(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
 
 std::string_view to_string(Target t) { return t == Target::cpu ? "cpu" : "cuda"; }
 

@@ -60,4 +60,7 @@ class Runtime {
 
 double now_s();
 
+// The first line of a small file, such as those of /proc and /sys; "" if it cannot be read.
+std::string first_line(const std::string& path);
+
 }  // namespace layercost
