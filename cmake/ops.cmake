@@ -1,9 +1,11 @@
 # From THE op list to sources. Every op is a folder with <op>.h, <op>.cpp and variants.inc; every line of
 # variants.inc, LAYERCOST_VARIANT(name), needs its file <op>_<name>.cpp (and may have .cu beside it); every .cpp in the
-# folder needs its line. What does not match stops the configuration.
+# folder needs its line, every .cu its .cpp. What does not match stops the configuration.
+# out_sources: host code. out_device: device code (.cu), for nvcc or, in the tests, for the executor.
 # SPDX-License-Identifier: Apache-2.0
-function(layercost_collect_ops out_sources)
+function(layercost_collect_ops out_sources out_device)
   set(sources)
+  set(device)
   set(inc "// Made by cmake/ops.cmake from the op list in kernels/CMakeLists.txt.\n")
   foreach(op IN LISTS ARGN)
     set(dir ${CMAKE_CURRENT_SOURCE_DIR}/${op})
@@ -32,6 +34,14 @@ function(layercost_collect_ops out_sources)
         message(FATAL_ERROR "${file} has no line in kernels/${op}/variants.inc")
       endif()
     endforeach()
+    file(GLOB found CONFIGURE_DEPENDS ${dir}/*.cu)
+    foreach(file IN LISTS found)
+      string(REGEX REPLACE "\\.cu$" ".cpp" host ${file})
+      if(NOT host IN_LIST expected)
+        message(FATAL_ERROR "${file} has no ${host} beside it")
+      endif()
+    endforeach()
+    list(APPEND device ${found})
     list(APPEND sources ${expected})
     if(NOT addresses)
       message(FATAL_ERROR "kernels/${op}/variants.inc names no variant")
@@ -58,4 +68,5 @@ ${declarations}inline std::span<const Variant* const> ${op}_variants() {
   endforeach()
   file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/generated/ops.inc CONTENT "${inc}" @ONLY)
   set(${out_sources} ${sources} PARENT_SCOPE)
+  set(${out_device} ${device} PARENT_SCOPE)
 endfunction()

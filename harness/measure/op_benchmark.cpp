@@ -31,7 +31,7 @@ void prepare(const std::string& name, const OpDef& op, const Variant& v, const O
     any_failed = true;
     return;
   }
-  current.data = std::make_unique<GuardedCase>(op, c, 1);
+  current.data = std::make_unique<GuardedCase>(op, c, 1, runtime);
   current.data->fill(1);
   current.call = v.prepare(c, current.data->tensors(), runtime);
 }

@@ -107,28 +107,39 @@ std::string judge(const OutputError& e, std::int64_t elements) {
   return {};
 }
 
-GuardedCase::GuardedCase(const OpDef& op, const OpCase& c, std::uint64_t weight_seed) : specs_(op.tensors(c)) {
+GuardedCase::GuardedCase(const OpDef& op, const OpCase& c, std::uint64_t weight_seed, Runtime& runtime)
+    : runtime_(runtime),
+      guard_bytes_(runtime.backend() != nullptr && runtime.backend()->guards_allocations() ? 0 : kGuardBytes),
+      specs_(op.tensors(c)) {
   for (const TensorSpec& s : specs_) {
     if (s.role == Role::weight) {
       auto raw = std::make_shared<OwnedTensor>(s.dtype, s.shape);
       default_fill(s, raw->view(), seed_for(weight_seed, s.name));
-      bound_.bind(s.name, std::make_shared<const Weight>(
-                              s.dtype, s.shape, [raw](std::int64_t first, std::int64_t n, void* out) {
-                                const std::size_t unit = size_of(raw->view().dtype);
-                                std::memcpy(out, raw->view().as<std::byte>() + static_cast<std::size_t>(first) * unit,
-                                            static_cast<std::size_t>(n) * unit);
-                              }));
+      const auto weight = std::make_shared<const Weight>(
+          s.dtype, s.shape, [raw](std::int64_t first, std::int64_t n, void* out) {
+            const std::size_t unit = size_of(raw->view().dtype);
+            std::memcpy(out, raw->view().as<std::byte>() + static_cast<std::size_t>(first) * unit,
+                        static_cast<std::size_t>(n) * unit);
+          });
+      bound_.bind(s.name, weight);
+      host_.bind(s.name, weight);
       continue;
     }
     Slot slot;
     const std::size_t bytes = static_cast<std::size_t>(elements_of(s.shape)) * size_of(s.dtype);
-    slot.memory = Buffer(bytes + 2 * kGuardBytes);
-    slot.view = Tensor{slot.memory.data() + kGuardBytes, s.dtype, s.shape};
-    for (std::size_t i = 0; i < kGuardBytes; ++i) {
+    slot.memory = Buffer(bytes + 2 * guard_bytes_);
+    slot.view = Tensor{slot.memory.data() + guard_bytes_, s.dtype, s.shape};
+    for (std::size_t i = 0; i < guard_bytes_; ++i) {
       slot.memory.data()[i] = guard_byte(i);
-      slot.memory.data()[kGuardBytes + bytes + i] = guard_byte(i);
+      slot.memory.data()[guard_bytes_ + bytes + i] = guard_byte(i);
     }
-    bound_.bind(s.name, slot.view);
+    host_.bind(s.name, slot.view);
+    Tensor bound = slot.view;
+    if (!runtime_.on_host()) {
+      slot.device = runtime_.buffer(bytes + 2 * guard_bytes_);
+      bound.data = slot.device.data() + guard_bytes_;
+    }
+    bound_.bind(s.name, bound);
     slots_.emplace(s.name, std::move(slot));
   }
 }
@@ -143,11 +154,19 @@ void GuardedCase::fill(std::uint64_t seed) {
       default_fill(s, slot.view, seed_for(seed, s.name));
       slot.hash = hash_bytes(slot.view);
     }
+    if (!runtime_.on_host())
+      runtime_.backend()->upload(slot.device.data(), slot.memory.data(), slot.view.bytes() + 2 * guard_bytes_);
   }
 }
 
+void GuardedCase::fetch() {
+  if (runtime_.on_host()) return;
+  for (auto& [name, slot] : slots_)
+    runtime_.backend()->download(slot.memory.data(), slot.device.data(), slot.view.bytes() + 2 * guard_bytes_);
+}
+
 OpTensors GuardedCase::with_reference_outputs() {
-  OpTensors out = bound_;
+  OpTensors out = host_;
   for (const TensorSpec& s : specs_) {
     if (s.role != Role::output && s.role != Role::updated) continue;
     OwnedTensor copy(s.dtype == DType::i32 ? DType::i32 : DType::f64, s.shape);
@@ -168,13 +187,13 @@ std::vector<std::string> GuardedCase::problems() const {
     if (s.role == Role::weight) continue;
     const Slot& slot = slots_.at(s.name);
     const std::size_t bytes = slot.view.bytes();
-    for (std::size_t i = 0; i < kGuardBytes; ++i) {
+    for (std::size_t i = 0; i < guard_bytes_; ++i) {
       // Nearest to the tensor first: that is where overruns begin.
-      if (slot.memory.data()[kGuardBytes + bytes + i] != guard_byte(i)) {
+      if (slot.memory.data()[guard_bytes_ + bytes + i] != guard_byte(i)) {
         out.push_back(fmt::format("{}: wrote {} bytes past its end", s.name, i + 1));
         break;
       }
-      const std::size_t before = kGuardBytes - 1 - i;
+      const std::size_t before = guard_bytes_ - 1 - i;
       if (slot.memory.data()[before] != guard_byte(before)) {
         out.push_back(fmt::format("{}: wrote {} bytes before its start", s.name, i + 1));
         break;
@@ -187,7 +206,7 @@ std::vector<std::string> GuardedCase::problems() const {
 
 CheckResult check_variant(const OpDef& op, const Variant& variant, const OpCase& c, Runtime& runtime, int seeds) {
   CheckResult result;
-  GuardedCase data(op, c, 7001);
+  GuardedCase data(op, c, 7001, runtime);
   const std::unique_ptr<Invocation> call = variant.prepare(c, data.tensors(), runtime);
   for (int seed = 1; seed <= seeds; ++seed) {
     const auto report = [&](const std::string& what) {
@@ -197,11 +216,12 @@ CheckResult check_variant(const OpDef& op, const Variant& variant, const OpCase&
     data.fill(static_cast<std::uint64_t>(seed));
     const OpTensors reference = data.with_reference_outputs();
     call->run();
+    data.fetch();
     for (const std::string& p : data.problems()) report(p);
     op.reference(c, reference);
     for (const TensorSpec& s : data.specs()) {
       if (s.role != Role::output && s.role != Role::updated) continue;
-      const Tensor& y = data.tensors().tensor(s.name);
+      const Tensor& y = data.result(s.name);
       const Tensor& expected = data.reference(s.name);
       const std::int64_t n = y.elements();
       std::int64_t bad = -1;

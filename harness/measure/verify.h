@@ -39,13 +39,16 @@ struct CheckResult {
 CheckResult check_variant(const OpDef&, const Variant&, const OpCase&, Runtime&, int seeds = 3);
 
 // Tensors of one case in guarded memory, with inputs that can be refilled from a seed. Also the data of `layercost
-// ops`.
+// ops`. On a device with memory of its own every tensor has two places: fill() ends with a copy to the device, fetch()
+// copies back what the device made of it.
 class GuardedCase {
  public:
-  GuardedCase(const OpDef&, const OpCase&, std::uint64_t weight_seed);
-  const OpTensors& tensors() const { return bound_; }
-  void fill(std::uint64_t seed);             // inputs and updated tensors from the seed; outputs poisoned
-  OpTensors with_reference_outputs();        // outputs and updated tensors replaced by f64 copies; inputs shared
+  GuardedCase(const OpDef&, const OpCase&, std::uint64_t weight_seed, Runtime&);
+  const OpTensors& tensors() const { return bound_; }  // on the device
+  void fill(std::uint64_t seed);                       // inputs and updated tensors from the seed; outputs poisoned
+  void fetch();
+  const Tensor& result(const std::string& name) const { return slots_.at(name).view; }  // after fetch(), on the host
+  OpTensors with_reference_outputs();         // outputs and updated tensors replaced by f64 copies; inputs shared
   std::vector<std::string> problems() const;  // of guards and inputs since the last fill
   const std::vector<TensorSpec>& specs() const { return specs_; }
   const Tensor& reference(const std::string& name) const;
@@ -53,13 +56,16 @@ class GuardedCase {
  private:
   struct Slot {
     Buffer memory;
-    Tensor view;
+    Buffer device;  // empty where the host's memory is the device's
+    Tensor view;    // in `memory`
     std::uint64_t hash = 0;  // of an input's bytes at the last fill
   };
+  Runtime& runtime_;
+  std::size_t guard_bytes_;
   std::vector<TensorSpec> specs_;
   std::map<std::string, Slot> slots_;
   std::map<std::string, OwnedTensor> reference_;
-  OpTensors bound_;
+  OpTensors host_, bound_;
 };
 
 bool is_poison(const Tensor&, std::int64_t i);

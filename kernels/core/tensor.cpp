@@ -130,7 +130,7 @@ Buffer::Buffer(std::size_t bytes, Pages pages) : bytes_(bytes), pages_(bytes >= 
 }
 
 Buffer::~Buffer() {
-  if (data_ == nullptr) return;
+  if (mapped_bytes_ == 0) return;  // empty, or somebody else's
   if (pages_ == Pages::recycled) recycler().give(data_, mapped_bytes_);
   else munmap(data_, mapped_bytes_);
 }

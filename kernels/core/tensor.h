@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <numeric>
 #include <span>
 #include <string>
@@ -65,6 +66,9 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::size_t bytes, Pages pages = Pages::fresh);
+  // Memory that somebody else gives back when `owner` goes (a device's, say).
+  Buffer(std::byte* data, std::size_t bytes, std::shared_ptr<void> owner)
+      : data_(data), bytes_(bytes), owner_(std::move(owner)) {}
   ~Buffer();
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {
@@ -88,11 +92,13 @@ class Buffer {
     std::swap(bytes_, o.bytes_);
     std::swap(mapped_bytes_, o.mapped_bytes_);
     std::swap(pages_, o.pages_);
+    std::swap(owner_, o.owner_);
   }
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
   std::size_t mapped_bytes_ = 0;
   Pages pages_ = Pages::fresh;
+  std::shared_ptr<void> owner_;
 };
 
 // Recycled buffers, those in use and those kept for reuse together, stay below this; 0 (the start) keeps none and lets
@@ -106,6 +112,8 @@ class OwnedTensor {
   OwnedTensor(DType dtype, Shape shape)
       : buffer_(static_cast<std::size_t>(elements_of(shape)) * size_of(dtype)),
         tensor_{buffer_.data(), dtype, std::move(shape)} {}
+  OwnedTensor(Buffer buffer, DType dtype, Shape shape)
+      : buffer_(std::move(buffer)), tensor_{buffer_.data(), dtype, std::move(shape)} {}
   const Tensor& view() const { return tensor_; }
   operator const Tensor&() const { return tensor_; }
 

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -159,25 +160,110 @@ DeviceInfo describe_cpu(int threads) {
 }
 
 std::vector<DeviceListing> list_devices() {
+  std::vector<DeviceListing> out = {{describe_cpu(), ""}};
+  if (list_cuda_devices) {
+    for (DeviceListing& l : list_cuda_devices()) out.push_back(std::move(l));
+    return out;
+  }
   DeviceInfo cuda;
   cuda.target = Target::cuda;
   cuda.id = "cuda:0";
   cuda.name = "NVIDIA GPU";
-  return {{describe_cpu(), ""}, {cuda, "built without CUDA"}};
+  out.push_back({cuda, "built without CUDA"});
+  return out;
 }
 
 DeviceInfo find_device(const std::string& id, int threads) {
   if (id == "cpu") return describe_cpu(threads);
-  if (id.starts_with("cuda"))
+  if (id != "cuda" && !id.starts_with("cuda:"))
+    throw BadInput("--device: '" + printable(id) + "' is not a device; expected cpu or cuda:N");
+  if (!list_cuda_devices)
     throw BadInput("--device: '" + printable(id) + "' cannot be used: this program was built without CUDA");
-  throw BadInput("--device: '" + printable(id) + "' is not a device; expected cpu or cuda:N");
+  const std::string wanted = id == "cuda" ? "cuda:0" : id;
+  std::string known;
+  for (DeviceListing& l : list_cuda_devices()) {
+    if (l.info.id == wanted || !l.info.cuda.major) {
+      if (!l.why_not.empty()) throw BadInput("--device: '" + printable(id) + "' cannot be used: " + l.why_not);
+      l.info.threads = threads > 0 ? threads : allowed_threads();
+      return l.info;
+    }
+    known += (known.empty() ? "" : ", ") + l.info.id;
+  }
+  throw BadInput("--device: there is no '" + printable(id) + "' here; known: cpu, " + known);
 }
 
-Runtime::Runtime(DeviceInfo device) : device_(std::move(device)) { omp_set_num_threads(device_.threads); }
+Runtime::Runtime(DeviceInfo device) : device_(std::move(device)) {
+  omp_set_num_threads(device_.threads);
+  if (device_.target == Target::cuda) backend_ = open_cuda_device(device_);
+}
+
+Buffer Runtime::buffer(std::size_t bytes) {
+  if (on_host()) return Buffer(bytes);
+  auto* p = static_cast<std::byte*>(backend_->allocate(bytes));
+  return Buffer(p, bytes, std::shared_ptr<void>(p, [backend = backend_](void* q) { backend->release(q); }));
+}
+
+OwnedTensor Runtime::tensor(DType t, Shape shape) {
+  Buffer memory = buffer(static_cast<std::size_t>(elements_of(shape)) * size_of(t));
+  return OwnedTensor(std::move(memory), t, std::move(shape));
+}
+
+void Runtime::upload(const Tensor& to, const Tensor& from) {
+  if (to.bytes() != from.bytes()) throw BadCase("upload of " + to_string(from.shape) + " to " + to_string(to.shape));
+  if (on_host()) std::memcpy(to.data, from.data, to.bytes());
+  else backend_->upload(to.data, from.data, to.bytes());
+}
+
+OwnedTensor Runtime::read(const Tensor& t) {
+  if (on_host()) return OwnedTensor(Buffer(t.as<std::byte>(), t.bytes(), nullptr), t.dtype, t.shape);
+  OwnedTensor out(t.dtype, t.shape);
+  backend_->download(out.view().data, t.data, t.bytes());
+  return out;
+}
+
+void Runtime::copy(const Tensor& to, const Tensor& from) {
+  if (to.bytes() != from.bytes()) throw BadCase("copy of " + to_string(from.shape) + " to " + to_string(to.shape));
+  if (on_host()) std::memcpy(to.data, from.data, to.bytes());
+  else backend_->copy(to.data, from.data, to.bytes());
+}
+
+void Runtime::fill_bytes(const Tensor& t, int byte) {
+  if (on_host()) std::memset(t.data, byte, t.bytes());
+  else backend_->fill(t.data, byte, t.bytes());
+}
+
+void Runtime::synchronise() {
+  if (!on_host()) backend_->synchronise();
+}
+
+std::uint64_t Runtime::available_bytes() {
+  return on_host() ? describe_cpu().available_bytes : backend_->available_bytes();
+}
+
+std::unique_ptr<Graph> Runtime::capture(const std::function<void()>& enqueue) {
+  struct Again final : Graph {
+    explicit Again(std::function<void()> f) : f_(std::move(f)) {}
+    void launch() override { f_(); }
+    std::function<void()> f_;
+  };
+  return on_host() ? std::make_unique<Again>(enqueue) : backend_->capture(enqueue);
+}
+
+SectionTime Runtime::time(const std::function<void()>& enqueue) {
+  if (!on_host()) return backend_->time(enqueue);
+  const double begin = now_s();
+  enqueue();
+  const double s = now_s() - begin;
+  return {s, s};
+}
 
 void Runtime::evict_caches() {
   const std::size_t bytes = 2 * device_.last_level_cache_bytes;
-  if (!eviction_) eviction_ = Buffer(bytes);
+  if (!eviction_) eviction_ = buffer(bytes);
+  if (!on_host()) {
+    backend_->fill(eviction_.data(), 0x5a, bytes);
+    return;
+  }
   auto* p = eviction_.as<std::uint64_t>();
   const std::int64_t n = static_cast<std::int64_t>(bytes / 64);
 #pragma omp parallel for schedule(static)

@@ -1,7 +1,8 @@
-// What:    devices: what they are, how much memory is at hand, clocks, and cache eviction.
+// What:    devices: what they are, their memory, clocks, replay and cache eviction. Runtime is one device in use.
 // Units:   seconds, bytes. now_s() is CLOCK_MONOTONIC_RAW (not adjusted by NTP; resolution 1 ns).
-// Rules:   nothing here synchronises implicitly. evict_caches() reads and writes 2 x the last-level cache on all
-//          threads, so that nothing that was cached before survives.
+// Rules:   on a CPU everything is done when the call returns. On a GPU work is enqueued in one stream; upload, read and
+//          synchronise wait for it. evict_caches() writes 2 x the last-level cache, so that nothing that was cached
+//          before survives.
 // Limits:  threads come from the affinity mask and the cgroup's CPU quota, memory from the cgroup and MemAvailable:
 //          what this process may use, not what the machine has.
 // SPDX-License-Identifier: Apache-2.0
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "kernels/core/tensor.h"
+#include "kernels/runtime/device_backend.h"
 
 namespace layercost {
 
@@ -21,6 +23,18 @@ std::string_view to_string(Target);
 
 struct CpuFeatures {
   bool avx2 = false, avx512 = false, avx512_bf16 = false, amx_bf16 = false;
+};
+
+struct CudaFeatures {
+  int major = 0, minor = 0;  // compute capability
+  int multiprocessors = 0;
+  std::size_t shared_bytes_per_block = 0;  // the most that a kernel can ask for
+  std::size_t shared_bytes_per_multiprocessor = 0;
+  std::string uuid;     // "GPU-........-....", as nvidia-smi prints it
+  std::string pci;      // "00000000:01:00.0"
+  std::string driver;   // CUDA version that the driver supports, "13.0"
+  std::string runtime;  // CUDA version that this program was built with
+  int capability() const { return 10 * major + minor; }  // 90 for 9.0
 };
 
 struct DeviceInfo {
@@ -32,7 +46,8 @@ struct DeviceInfo {
   std::uint64_t available_bytes = 0;   // of these, free now
   std::uint64_t last_level_cache_bytes = 0;  // as the system reports it; shared with others on a virtual machine
   std::string last_level_cache_source;       // "sysfs L3", or "assumed" where the system does not say
-  CpuFeatures cpu;
+  CpuFeatures cpu;   // of a GPU's host: all absent
+  CudaFeatures cuda;
 };
 
 // The CPU now. `threads` > 0 overrides the count.
@@ -49,12 +64,32 @@ std::vector<DeviceListing> list_devices();
 
 class Runtime {
  public:
-  explicit Runtime(DeviceInfo device);  // sets the number of OpenMP threads
+  explicit Runtime(DeviceInfo device);  // sets the number of OpenMP threads; opens a GPU
   const DeviceInfo& device() const { return device_; }
+  bool on_host() const { return backend_ == nullptr; }  // tensors of the device can be read and written directly
+
+  Buffer buffer(std::size_t bytes);
+  OwnedTensor tensor(DType, Shape);  // in the device's memory; on a CPU zero, on a GPU undefined
+  void upload(const Tensor& to, const Tensor& from_host);
+  // The values as they are when everything enqueued so far is done: on a CPU the same memory, else a copy.
+  OwnedTensor read(const Tensor&);
+  void copy(const Tensor& to, const Tensor& from);  // within the device
+  void fill_bytes(const Tensor&, int byte);
+  void synchronise();
+  std::uint64_t available_bytes();  // now
+
+  std::unique_ptr<Graph> capture(const std::function<void()>& enqueue);
+  SectionTime time(const std::function<void()>& enqueue);
   void evict_caches();
+
+  // For CUDA variants.
+  Stream stream() const { return backend_->stream(); }
+  void check(int error, const char* what) const { backend_->check(error, what); }
+  DeviceBackend* backend() const { return backend_.get(); }
 
  private:
   DeviceInfo device_;
+  std::shared_ptr<DeviceBackend> backend_;
   Buffer eviction_;
 };
 

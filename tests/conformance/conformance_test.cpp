@@ -20,11 +20,20 @@ std::vector<Param> all_variants() {
   return out;
 }
 
+// The first device of the kind that can be used.
+std::optional<DeviceInfo> device_for(Target target) {
+  for (const DeviceListing& l : list_devices())
+    if (l.info.target == target && l.why_not.empty()) return l.info;
+  return std::nullopt;
+}
+
 class Conformance : public testing::TestWithParam<Param> {};
 
 TEST_P(Conformance, EveryCaseIsRightOrRefusedWithAReason) {
   const auto [op, variant] = GetParam();
-  Runtime runtime(describe_cpu());
+  const std::optional<DeviceInfo> device = device_for(variant->target);
+  if (!device) GTEST_SKIP() << "no usable " << to_string(variant->target) << " device here";
+  Runtime runtime(*device);
   int done = 0;
   for (const OpCase& c : op->test_cases()) {
     SCOPED_TRACE(c.text());

@@ -12,22 +12,23 @@ from files import all_files, report
 CORE, RUNTIME, CONTRACT = "kernels/core", "kernels/runtime", "kernels/contract"
 SPEC, PLAN, RESULT, MEASURE = "harness/spec", "harness/plan", "harness/result", "harness/measure"
 COST, REPORT = "harness/cost", "harness/report"
-SHARED = [CORE, RUNTIME, CONTRACT]
+SIMT = "kernels/simt"
+SHARED = [CORE, RUNTIME, CONTRACT, SIMT]
 MAY = {
     CORE: [],
-    RUNTIME: [CORE],
+    SIMT: [],
+    RUNTIME: [CORE, SIMT],
     CONTRACT: [CORE, RUNTIME],
-    "kernels/simt": [CORE],
     "kernels/shared": SHARED,
     SPEC: [CORE],
     PLAN: [CORE, RUNTIME, CONTRACT, SPEC],
     RESULT: [CORE, SPEC],
-    MEASURE: [CORE, RUNTIME, CONTRACT, "kernels/shared", SPEC, PLAN, RESULT],
+    MEASURE: [CORE, SIMT, RUNTIME, CONTRACT, "kernels/shared", SPEC, PLAN, RESULT],
     COST: [CORE, SPEC, RESULT],
     REPORT: [CORE, SPEC, RESULT, COST],
     "harness/cli": [CORE, RUNTIME, CONTRACT, SPEC, PLAN, RESULT, MEASURE, COST, REPORT],
 }
-OP_MAY = SHARED + ["kernels/shared", "kernels/simt"]
+OP_MAY = SHARED + ["kernels/shared"]
 # Single headers that a floor may not know although it may use the folder.
 NEVER = {MEASURE: ["harness/spec/price_spec.h"], "kernels/": ["harness/"]}
 ONE_FILE = {"benchmark/": 1, "oneapi/dnnl/": 1, "dnnl.": 1}

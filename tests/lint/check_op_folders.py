@@ -24,6 +24,7 @@ def main():
         "a line without its file": (add_line, "not_there"),
         "a file without its line": (lambda op: (op / f"{OP}_orphan.cpp").write_text(""), "has no line"),
         "a variant's file removed": (lambda op: (op / f"{OP}_{variant}.cpp").unlink(), "is missing"),
+        "device code without its variant": (lambda op: (op / f"{OP}_orphan.cu").write_text(""), "beside it"),
         "header removed": (lambda op: (op / f"{OP}.h").unlink(), "is missing"),
         "no variant": (lambda op: (op / "variants.inc").write_text(""), "has no line"),
         "an op that is not in the list": (lambda op: shutil.copytree(op, op.parent / "unlisted"), "not in the list"),
@@ -36,7 +37,7 @@ def main():
             change(copy / OP)
             (copy / "CMakeLists.txt").write_text(
                 f"cmake_minimum_required(VERSION 3.25)\nproject(copy LANGUAGES NONE)\ninclude({root}/cmake/ops.cmake)\n"
-                f"layercost_collect_ops(sources {OP})\n")
+                f"layercost_collect_ops(sources device {OP})\n")
             command = [cmake, "-G", "Ninja", "-S", copy, "-B", copy / "build"]
             done = subprocess.run(command, capture_output=True, text=True)
             words = " ".join(done.stderr.split())  # CMake breaks its lines

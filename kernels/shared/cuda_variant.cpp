@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/shared/cuda_variant.h"
+
+#include <fmt/format.h>
+
+#include "kernels/core/error.h"
+
+namespace layercost {
+
+Support cuda_support(const DeviceInfo& device, bool built, int capability) {
+  if (!built) return Support::no("built without CUDA");
+  if (device.target != Target::cuda) return Support::no("runs on an NVIDIA GPU");
+  if (device.cuda.capability() < capability)
+    return Support::no(fmt::format("needs compute capability {}.{}, this device has {}.{}", capability / 10,
+                                   capability % 10, device.cuda.major, device.cuda.minor));
+  return Support::yes();
+}
+
+std::shared_ptr<const OwnedTensor> on_device(const Weight& w, Runtime& runtime) {
+  return w.packed<OwnedTensor>("row_major " + runtime.device().id, [&] {
+    auto out = std::make_shared<OwnedTensor>(runtime.tensor(w.dtype(), w.shape()));
+    // In pieces: the host need not hold a layer of experts as a whole.
+    constexpr std::int64_t kPiece = std::int64_t{64} << 20;
+    const std::int64_t n = elements_of(w.shape());
+    const std::size_t size = size_of(w.dtype());
+    OwnedTensor piece(w.dtype(), {std::min(n, kPiece)});
+    for (std::int64_t at = 0; at < n; at += kPiece) {
+      const std::int64_t count = std::min(kPiece, n - at);
+      constexpr std::int64_t kChunk = std::int64_t{1} << 18;
+#pragma omp parallel for schedule(dynamic)
+      for (std::int64_t c = 0; c < count; c += kChunk)
+        w.read(at + c, std::min(kChunk, count - c), piece.view().as<std::byte>() + static_cast<std::size_t>(c) * size);
+      runtime.upload(Tensor{out->view().as<std::byte>() + static_cast<std::size_t>(at) * size, w.dtype(), {count}},
+                     Tensor{piece.view().data, w.dtype(), {count}});
+    }
+    return std::shared_ptr<const OwnedTensor>(out);
+  });
+}
+
+simt::Type simt_type(DType t) {
+  if (t == DType::f32) return simt::Type::f32;
+  if (t == DType::bf16) return simt::Type::bf16;
+  throw BadCase("expected f32 or bf16, got " + std::string(to_string(t)));
+}
+
+Support all_bf16(const OpCase& c, std::initializer_list<const char*> keys) {
+  for (const char* key : keys)
+    if (c.type(key) != DType::bf16)
+      return Support::no(fmt::format("needs {}=bf16, this case has {}", key, to_string(c.type(key))));
+  return Support::yes();
+}
+
+}  // namespace layercost

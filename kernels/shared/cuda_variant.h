@@ -1,0 +1,24 @@
+// What:    what every CUDA variant does the same way: say whether it was built and whether the device can run it, and
+//          hold a weight row-major in device memory.
+// Rules:   supports() must work without the device: it looks at DeviceInfo only.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "kernels/contract/op.h"
+#include "kernels/simt/launch.h"
+
+namespace layercost {
+
+// `built`: the launcher's address is not null. `capability`: 80 for compute capability 8.0, the least needed.
+Support cuda_support(const DeviceInfo&, bool built, int capability = 80);
+
+// Device copy of the whole weight, made once and shared by all who ask on this device.
+std::shared_ptr<const OwnedTensor> on_device(const Weight&, Runtime&);
+
+simt::Type simt_type(DType);  // BadCase unless f32 or bf16
+// "x_type=f32" is not what a kernel for bf16 takes: yes if each named type of the case is bf16.
+Support all_bf16(const OpCase&, std::initializer_list<const char*> keys);
+
+}  // namespace layercost

@@ -1,0 +1,61 @@
+// What:    what a kernel takes from the device, under one set of names: nvcc turns each into the instruction, the host
+//          compiler into a call of the executor that the tests run kernels on (tests only: nothing is timed there).
+// Kernel:  written as usual: `template <...> __global__ void __launch_bounds__(256) name(Parameters p)`, with
+//          threadIdx, blockIdx, blockDim and gridDim. Everything else comes from here:
+//            lane(), warp()                              along threadIdx.x; blocks are one-dimensional
+//            sync_block(), sync_warp(), sync_part(id, n)  barrier of all, of the warp, of n threads (id 1 .. 15)
+//            shuffle(v, lane), shuffle_xor, shuffle_up, shuffle_down, ballot, any, all     by all 32 lanes, 4-byte v
+//            warp_sum(v), warp_max(v)                    result in every lane
+//            atomic_add/max/exchange/compare_exchange, fence
+//            shared<T>()                                 the block's shared memory as a struct T of `Array`s: launch
+//                                                        with shared_bytes = sizeof(T). Array<T, N> checks its index on
+//                                                        the executor. Its contents are undefined at the start.
+//            cp_async16(to, from, valid), cp_async_commit(), cp_async_wait<N>()     16 bytes global -> shared, both
+//                                                        16-byte aligned; zeros where not valid (from is not read);
+//                                                        visible to this thread after the wait, to others after a
+//                                                        barrier behind it
+//            ldmatrix_x4/x2[_trans](registers, row)      row: this lane's row of 8 b16 values, 16-byte aligned
+//            mma_bf16, mma_f16 (m16n8k16), mma_e4m3 (m16n8k32)   d += a b^T, fragments as the PTX manual lays them out
+//            load_streaming(p)                           16 bytes that are read once (constant over the launch)
+//            exp2_fast, exp_fast, divide_fast, reciprocal_sqrt   about 2 ulp
+//            grid_wait(), grid_launch_dependents()       programmatic dependent launch
+// Launch:  launch("name", {grid, block, shared_bytes, stream}, kernel<...>, arguments...) enqueues; 0 or the device
+//          runtime's error code.
+// Rules:   all lanes of a warp make the same warp-wide calls; all threads of a block reach the same barriers. No block
+//          waits for another one, except through the order of launches: blocks of one launch may run one after the
+//          other.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#if defined(__CUDACC__)
+#include "kernels/simt/device.h"
+#else
+#include "kernels/simt/executor.h"
+#endif
+
+namespace layercost {
+namespace simt {
+
+SIMT_INLINE float warp_sum(float v) {
+#pragma unroll
+  for (int mask = 16; mask > 0; mask /= 2) v += shuffle_xor(v, mask);
+  return v;
+}
+
+SIMT_INLINE float warp_max(float v) {
+#pragma unroll
+  for (int mask = 16; mask > 0; mask /= 2) {
+    const float other = shuffle_xor(v, mask);
+    v = other > v ? other : v;
+  }
+  return v;
+}
+
+// Calls f with a null pointer of the type that `t` names.
+template <class F>
+int with_type(Type t, F&& f) {
+  return t == Type::f32 ? f(static_cast<float*>(nullptr)) : f(static_cast<bf16*>(nullptr));
+}
+
+}  // namespace simt
+}  // namespace layercost

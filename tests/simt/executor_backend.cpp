@@ -1,0 +1,67 @@
+// What:    the executor as a device "cuda:0", for tests: device memory is the host's heap (so that the address
+//          sanitizer guards every allocation), a stream does everything at once, a graph runs its work again.
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "kernels/runtime/runtime.h"
+
+namespace layercost {
+namespace {
+
+class ExecutorBackend final : public DeviceBackend {
+ public:
+  void* allocate(std::size_t bytes) override {
+    void* p = nullptr;
+    if (posix_memalign(&p, 256, bytes == 0 ? 1 : bytes) != 0) throw std::bad_alloc();
+    std::memset(p, 0xff, bytes);  // NaN, and an impossible index
+    return p;
+  }
+  void release(void* p) noexcept override { std::free(p); }
+  void upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void download(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void fill(void* to, int byte, std::size_t bytes) override { std::memset(to, byte, bytes); }
+  void synchronise() override {}
+  Stream stream() override { return nullptr; }
+  std::unique_ptr<Graph> capture(const std::function<void()>& enqueue) override {
+    struct Again final : Graph {
+      explicit Again(std::function<void()> f) : f_(std::move(f)) {}
+      void launch() override { f_(); }
+      std::function<void()> f_;
+    };
+    return std::make_unique<Again>(enqueue);
+  }
+  SectionTime time(const std::function<void()>&) override {
+    throw std::logic_error("nothing is timed on the executor");
+  }
+  void check(int error, const char* what) override {
+    if (error != 0) throw std::runtime_error(std::string(what) + ": error " + std::to_string(error));
+  }
+  std::size_t available_bytes() override { return std::size_t{4} << 30; }
+  bool guards_allocations() const override { return true; }
+};
+
+}  // namespace
+
+// As an H100, so that `supports` of every variant says what it would say there.
+std::vector<DeviceListing> list_cuda_devices() {
+  DeviceListing l;
+  l.info.target = Target::cuda;
+  l.info.id = "cuda:0";
+  l.info.name = "SIMT executor";
+  l.info.threads = describe_cpu().threads;
+  l.info.memory_bytes = l.info.available_bytes = std::uint64_t{4} << 30;
+  l.info.last_level_cache_bytes = std::uint64_t{1} << 20;
+  l.info.last_level_cache_source = "executor";
+  l.info.cuda.major = 9;
+  l.info.cuda.multiprocessors = 4;  // few, so that grids of one block per multiprocessor stay short
+  l.info.cuda.shared_bytes_per_block = 227 * 1024;
+  l.info.cuda.shared_bytes_per_multiprocessor = 228 * 1024;
+  return {l};
+}
+
+std::shared_ptr<DeviceBackend> open_cuda_device(const DeviceInfo&) { return std::make_shared<ExecutorBackend>(); }
+
+}  // namespace layercost
