@@ -9,6 +9,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "harness/measure/gpu_monitor.h"
+#include "kernels/shared/cublaslt.h"
 #include "kernels/shared/onednn.h"
 
 namespace layercost {
@@ -79,6 +81,19 @@ EnvironmentRecord describe_environment(const DeviceInfo& d) {
   double load = 0;
   if (std::istringstream(first_line("/proc/loadavg")) >> load) e.load_average = load;
   if (const std::string v = onednn_version(); !v.empty()) e.libraries["oneDNN"] = v;
+  if (d.target == Target::cuda) {
+    e.gpu = GpuMonitor(d.cuda.uuid).facts();
+    e.gpu->cuda_driver = d.cuda.driver;
+    e.gpu->cuda_runtime = d.cuda.runtime;
+    e.gpu->uuid = d.cuda.uuid;
+    e.gpu->pci = d.cuda.pci;
+    e.gpu->host_cpu = describe_cpu().name;
+    e.gpu->compute_capability = fmt::format("{}.{}", d.cuda.major, d.cuda.minor);
+    e.gpu->multiprocessors = d.cuda.multiprocessors;
+    if (cublaslt_version) {
+      if (const std::string v = cublaslt_version(); !v.empty()) e.libraries["cuBLASLt"] = v;
+    }
+  }
   return e;
 }
 

@@ -8,6 +8,7 @@
 
 namespace layercost {
 
+// Of a GPU also its driver's facts, read through NVML; its host is described as the CPU would be.
 EnvironmentRecord describe_environment(const DeviceInfo&);
 
 // CPU time that others used, in CPUs, between two readings: all busy and stolen time less this process's own.

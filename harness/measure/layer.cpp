@@ -54,29 +54,41 @@ WeightSet checkpoint_weights(const LayerPlan& plan, CheckpointReader& reader, co
   return out;
 }
 
-BufferSet shared_buffers(const LayerPlan& plan, const RopeSpec& rope) {
+void fill_normal(Runtime& runtime, const Tensor& t, std::uint64_t seed) {
+  if (runtime.on_host()) return fill_normal(t, seed);
+  const OwnedTensor host(t.dtype, t.shape);
+  fill_normal(host.view(), seed);
+  runtime.upload(t, host);
+}
+
+BufferSet shared_buffers(const LayerPlan& plan, const RopeSpec& rope, Runtime& runtime) {
   BufferSet out;
   for (const BufferSpec& b : plan.buffers)
     if (b.kind != BufferSpec::Kind::cache && b.name != "forced_ids")
-      out[b.name] = std::make_shared<const OwnedTensor>(b.dtype, b.shape);
-  if (out.contains("cos"))
-    fill_rope_table(rope, out["cos"]->view().dim(1) * 2, out["cos"]->view(), out["sin"]->view());
+      out[b.name] = std::make_shared<const OwnedTensor>(runtime.tensor(b.dtype, b.shape));
+  if (out.contains("cos")) {
+    const Tensor &cos = out["cos"]->view(), &sin = out["sin"]->view();
+    const OwnedTensor host_cos(cos.dtype, cos.shape), host_sin(sin.dtype, sin.shape);
+    fill_rope_table(rope, cos.dim(1) * 2, host_cos, host_sin);
+    runtime.upload(cos, host_cos);
+    runtime.upload(sin, host_sin);
+  }
   return out;
 }
 
-BufferSet own_buffers(const LayerPlan& plan, std::uint64_t seed, std::int64_t layer) {
+BufferSet own_buffers(const LayerPlan& plan, std::uint64_t seed, std::int64_t layer, Runtime& runtime) {
   BufferSet out;
   for (const BufferSpec& b : plan.buffers) {
     if (b.kind != BufferSpec::Kind::cache && b.name != "forced_ids") continue;
-    out[b.name] = std::make_shared<const OwnedTensor>(b.dtype, b.shape);
+    out[b.name] = std::make_shared<const OwnedTensor>(runtime.tensor(b.dtype, b.shape));
     if (b.kind == BufferSpec::Kind::cache)
-      fill_normal(out[b.name]->view(), seed_for(seed, b.name, static_cast<std::uint64_t>(layer)));
+      fill_normal(runtime, out[b.name]->view(), seed_for(seed, b.name, static_cast<std::uint64_t>(layer)));
   }
   return out;
 }
 
 Layer::Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtime& runtime)
-    : plan_(plan), weights_(std::move(weights)), buffers_(std::move(buffers)) {
+    : runtime_(runtime), plan_(plan), weights_(std::move(weights)), buffers_(std::move(buffers)) {
   for (const PlannedOp& p : plan_.ops) {
     interrupt_check();
     const OpDef& op = find_op(p.op_case.op());
@@ -102,13 +114,7 @@ Layer::Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtim
 }
 
 void Layer::run_timed(std::vector<double>& seconds) {
-  double before = now_s();
-  for (auto& call : calls_) {
-    call->run();
-    const double after = now_s();
-    seconds.push_back(after - before);
-    before = after;
-  }
+  for (auto& call : calls_) seconds.push_back(runtime_.time([&] { call->run(); }).device_s);
 }
 
 }  // namespace layercost

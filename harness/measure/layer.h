@@ -1,7 +1,7 @@
 // What:    a planned layer made real: weights (synthetic or from a checkpoint), buffers, and one Invocation per op.
 //          Layers of one stack share the activations and have weights and caches of their own.
-// Rules:   run() is the lean pass: the ops in order, nothing else. run_timed() reads the clock around every op and is
-//          only used to explain.
+// Rules:   buffers are in the device's memory; read() is how the host sees one. run() is the lean pass: the ops in
+//          order, nothing else. run_timed() reads the clock around every op and is only used to explain.
 // Errors:  BadInput for a checkpoint that lacks a tensor; OutOfMemory.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -31,10 +31,12 @@ void interrupt_check();
 // Buffers by name. Those that several layers share are made once and bound into each layer's set.
 using BufferSet = std::map<std::string, std::shared_ptr<const OwnedTensor>>;
 // Everything but the caches and forced_ids; cos and sin are filled.
-BufferSet shared_buffers(const LayerPlan&, const RopeSpec&);
+BufferSet shared_buffers(const LayerPlan&, const RopeSpec&, Runtime&);
 // A layer's own: caches filled with normal values from the seed (their contents stand for an earlier context),
 // forced_ids.
-BufferSet own_buffers(const LayerPlan&, std::uint64_t seed, std::int64_t layer);
+BufferSet own_buffers(const LayerPlan&, std::uint64_t seed, std::int64_t layer, Runtime&);
+// Normal values in a tensor of the device, the same bytes on every device.
+void fill_normal(Runtime&, const Tensor&, std::uint64_t seed);
 
 class Layer {
  public:
@@ -49,11 +51,13 @@ class Layer {
 
   const LayerPlan& plan() const { return plan_; }
   const Tensor& buffer(const std::string& name) const { return buffers_.at(name)->view(); }
+  OwnedTensor read(const std::string& name) const { return runtime_.read(buffer(name)); }
   const WeightSet& weights() const { return weights_; }
   const Variant& variant(std::size_t op) const { return *variants_[op]; }
   std::string chosen(std::size_t op) const { return calls_[op]->chosen(); }
 
  private:
+  Runtime& runtime_;
   LayerPlan plan_;
   WeightSet weights_;
   BufferSet buffers_;

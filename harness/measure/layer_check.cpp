@@ -58,7 +58,8 @@ OwnedTensor reference_attention(const Layer& layer, const std::vector<std::int64
   const std::int64_t h = norm.op_case.axis("hidden"), heads = rope.op_case.axis("heads"),
                      kv_heads = rope.op_case.axis("kv_heads"), d = rope.op_case.axis("head_dim"), q = heads * d,
                      kv = kv_heads * d, width = q + 2 * kv;
-  const Tensor& input = layer.buffer("input");
+  const OwnedTensor input = layer.read("input"), cos = layer.read("cos"), sin = layer.read("sin"),
+                    k_cache = layer.read("k_cache"), v_cache = layer.read("v_cache");
   OwnedTensor attended(DType::f64, {static_cast<std::int64_t>(rows.size()), q});
 
   std::set<std::int64_t> sequences;
@@ -107,18 +108,17 @@ OwnedTensor reference_attention(const Layer& layer, const std::vector<std::int64
     product(others, q, 2 * kv);
 
     // This sequence's cache: the context as it is, the new slots as the reference makes them.
-    const auto cache_of = [&](const char* name) {
-      const Tensor& from = layer.buffer(name);
+    const auto cache_of = [&](const Tensor& from) {
       const std::int64_t n = kv_heads * s.capacity * d;
       OwnedTensor out(DType::f64, {1, kv_heads, s.capacity, d});
       for (std::int64_t i = 0; i < n; ++i) out.view().store(i, from.load(b * n + i));
       return out;
     };
-    const OwnedTensor k = cache_of("k_cache"), v = cache_of("v_cache"), qs(DType::f64, {s.q_len, heads, d});
+    const OwnedTensor k = cache_of(k_cache), v = cache_of(v_cache), qs(DType::f64, {s.q_len, heads, d});
     run_reference(rope, with(rope.op_case, {{"batch", 1}}), layer,
                   {{"qkv", fused},
-                   {"cos", layer.buffer("cos")},
-                   {"sin", layer.buffer("sin")},
+                   {"cos", cos},
+                   {"sin", sin},
                    {"q", qs},
                    {"k_cache", k},
                    {"v_cache", v}});
@@ -225,7 +225,7 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
   verdict.rows = plan.shape.tokens();
   verdict.rows_checked = n;
 
-  const OwnedTensor x = gather_rows(layer.buffer("input"), rows), y = gather_rows(layer.buffer("output"), rows);
+  const OwnedTensor x = gather_rows(layer.read("input"), rows), y = gather_rows(layer.read("output"), rows);
   for (std::int64_t i = 0, count = y.view().elements(); i < count; ++i)
     if (!std::isfinite(y.view().load(i))) return refuse(verdict, "the output holds NaN or infinity");
 
@@ -258,11 +258,11 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
     const PlannedOp &router = component(plan, "router"), &route = component(plan, "route"),
                     &experts = component(plan, "experts");
     const std::int64_t e = route.op_case.axis("experts"), k = route.op_case.axis("top_k");
-    const OwnedTensor ids = gather_rows(layer.buffer("ids"), rows), logits(DType::f64, {n, e}),
+    const OwnedTensor ids = gather_rows(layer.read("ids"), rows), logits(DType::f64, {n, e}),
                       own_ids(DType::i32, {n, k}), weights(DType::f64, {n, k}), counts(DType::i32, {e});
     run_reference(router, with(router.op_case, {{"m", n}}), layer, {{"x", normed}, {"y", logits}});
     if (route.op_case.flag("forced")) {
-      const OwnedTensor forced = gather_rows(layer.buffer("forced_ids"), rows);
+      const OwnedTensor forced = gather_rows(layer.read("forced_ids"), rows);
       if (std::memcmp(forced.view().data, ids.view().data, forced.view().bytes()) != 0)
         return refuse(verdict, "the layer did not use the expert ids it was given");
     } else {
@@ -321,7 +321,7 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
   shape.q_len = shape.kv_len = 1;
   const LayerPlan any = plan_layer(model, kind, shape);
   const WeightSet weights = checkpoint_weights(any, reader, fmt::format("model.layers.{}.", index));
-  const BufferSet caches = own_buffers(any, 1, 0);
+  const BufferSet caches = own_buffers(any, 1, 0, runtime);
 
   std::vector<float> result(io.output.size());
   const auto step = [&](std::int64_t begin, std::int64_t q_len) {
@@ -329,20 +329,25 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
     s.q_len = q_len;
     s.kv_len = begin + q_len;
     const LayerPlan plan = plan_layer(model, kind, s);
-    BufferSet buffers = shared_buffers(plan, model.rope);
+    BufferSet buffers = shared_buffers(plan, model.rope, runtime);
     buffers["k_cache"] = caches.at("k_cache");
     buffers["v_cache"] = caches.at("v_cache");
     Layer layer(plan, weights, buffers, runtime);
-    const Tensor &x = layer.buffer("input"), &y = layer.buffer("output");
-    poison(y);
+    const Tensor& in = layer.buffer("input");
+    const OwnedTensor staged(in.dtype, in.shape);
+    const Tensor& x = staged.view();
+    runtime.fill_bytes(layer.buffer("output"), kNaNByte);
     for (std::int64_t b = 0; b < io.batch; ++b)
       for (std::int64_t i = 0; i < q_len * h; ++i)
         x.store(b * q_len * h + i,
                 static_cast<double>(io.input[static_cast<std::size_t>((b * io.seq + begin) * h + i)]));
+    runtime.upload(in, x);
     layer.run();
+    const OwnedTensor y = layer.read("output");
     for (std::int64_t b = 0; b < io.batch; ++b)
       for (std::int64_t i = 0; i < q_len * h; ++i)
-        result[static_cast<std::size_t>((b * io.seq + begin) * h + i)] = static_cast<float>(y.load(b * q_len * h + i));
+        result[static_cast<std::size_t>((b * io.seq + begin) * h + i)] =
+            static_cast<float>(y.view().load(b * q_len * h + i));
   };
 
   const LayerTolerance limit = layer_tolerance(type, type);
@@ -350,8 +355,8 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
   std::iota(row_numbers.begin(), row_numbers.end(), 0);
   std::vector<LayerCheckRow> out;
   const auto mode = [&](const std::string& name, std::int64_t prefill) {
-    poison(caches.at("k_cache")->view());
-    poison(caches.at("v_cache")->view());
+    runtime.fill_bytes(caches.at("k_cache")->view(), kNaNByte);
+    runtime.fill_bytes(caches.at("v_cache")->view(), kNaNByte);
     std::fill(result.begin(), result.end(), std::nanf(""));
     if (prefill > 0) step(0, prefill);
     for (std::int64_t i = prefill; i < io.seq; ++i) step(i, 1);

@@ -3,6 +3,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+
 #include "harness/measure/layer.h"
 #include "harness/measure/verify.h"
 #include "kernels/contract/registry.h"
@@ -14,11 +16,23 @@ namespace {
 // between calls of the same benchmark.
 struct Prepared {
   std::string name;
-  std::unique_ptr<GuardedCase> data;
-  std::unique_ptr<Invocation> call;
+  std::vector<std::unique_ptr<GuardedCase>> data;
+  std::vector<std::unique_ptr<Invocation>> calls;
+  std::unique_ptr<Graph> graph;  // GPU: all calls, one after the other
   std::string problem;
 };
 Prepared current;
+
+// On a GPU as many copies with weights and inputs of their own as make every byte come from memory: a reuse distance of
+// 3 x the L2 cache, 64 copies at most.
+std::int64_t copies_of(const OpDef& op, const OpCase& c, const Runtime& runtime) {
+  if (runtime.on_host()) return 1;
+  const Work w = op.work(c, {});
+  const double bytes = w.weight_bytes + w.kv_read_bytes + w.kv_write_bytes + w.activation_bytes;
+  const double cache = static_cast<double>(runtime.device().last_level_cache_bytes);
+  return std::clamp<std::int64_t>(1 + static_cast<std::int64_t>(3 * cache / std::max(bytes, 1.0)), 1, 64);
+}
+
 bool any_failed = false;
 
 void prepare(const std::string& name, const OpDef& op, const Variant& v, const OpCase& c, Runtime& runtime) {
@@ -31,9 +45,17 @@ void prepare(const std::string& name, const OpDef& op, const Variant& v, const O
     any_failed = true;
     return;
   }
-  current.data = std::make_unique<GuardedCase>(op, c, 1, runtime);
-  current.data->fill(1);
-  current.call = v.prepare(c, current.data->tensors(), runtime);
+  for (std::int64_t i = 0; i < copies_of(op, c, runtime); ++i) {
+    const auto seed = static_cast<std::uint64_t>(1 + i);
+    current.data.push_back(std::make_unique<GuardedCase>(op, c, seed, runtime));
+    current.data.back()->fill(seed);
+    current.calls.push_back(v.prepare(c, current.data.back()->tensors(), runtime));
+    current.calls.back()->run();
+  }
+  if (!runtime.on_host())
+    current.graph = runtime.capture([] {
+      for (const auto& call : current.calls) call->run();
+    });
 }
 
 }  // namespace
@@ -46,7 +68,8 @@ int run_op_benchmarks(const std::vector<OpCase>& cases, const std::vector<std::s
   int argc = static_cast<int>(argv.size());
   benchmark::Initialize(&argc, argv.data());
   if (benchmark::ReportUnrecognizedArguments(argc, argv.data())) return 2;
-  benchmark::AddCustomContext("caches", "warm");
+  benchmark::AddCustomContext("caches", runtime.on_host() ? "warm" : "cold, by rotating copies of the case in one graph");
+  benchmark::AddCustomContext("device", runtime.device().name);
   benchmark::AddCustomContext("threads", std::to_string(runtime.device().threads));
 
   for (const OpCase& c : cases) {
@@ -54,19 +77,28 @@ int run_op_benchmarks(const std::vector<OpCase>& cases, const std::vector<std::s
     for (const Variant* v : op.variants()) {
       if (v->target != runtime.device().target) continue;
       const std::string name = c.text() + " [" + v->name + "]";
-      benchmark::RegisterBenchmark(name.c_str(), [&op, v, c, name, &runtime](benchmark::State& state) {
+      auto* registered = benchmark::RegisterBenchmark(name.c_str(), [&op, v, c, name, &runtime](benchmark::State& state) {
         interrupt_check();
         if (const Support s = v->supports(c, runtime.device()); !s)
           return state.SkipWithError(("unsupported: " + s.why).c_str());
         prepare(name, op, *v, c, runtime);
         if (!current.problem.empty()) return state.SkipWithError(("wrong: " + current.problem).c_str());
-        for (auto _ : state) current.call->run();
+        for (auto _ : state) {
+          if (current.graph) {
+            const double s = runtime.time([] { current.graph->launch(); }).device_s;
+            state.SetIterationTime(s / static_cast<double>(current.calls.size()));
+          } else {
+            current.calls.front()->run();
+          }
+        }
+        state.SetLabel(current.calls.front()->chosen());
         const Work w = op.work(c, {});
         using benchmark::Counter;
         state.counters["FLOP/s"] = Counter(w.flops, Counter::kIsIterationInvariantRate, Counter::kIs1000);
         state.counters["B/s"] = Counter(w.weight_bytes + w.kv_read_bytes + w.kv_write_bytes + w.activation_bytes,
                                         Counter::kIsIterationInvariantRate, Counter::kIs1000);
-      })->UseRealTime();
+      });
+      runtime.on_host() ? registered->UseRealTime() : registered->UseManualTime();
     }
   }
   benchmark::RunSpecifiedBenchmarks();

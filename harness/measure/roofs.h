@@ -1,13 +1,13 @@
 // What:    what this machine can do, measured by fixed probes beside the samples.
 //          Bandwidth roof: reading a buffer of 4 x the last-level cache on all threads; each probe reads the next
 //          window of 512 MiB of it (or all, if it is smaller), so that every byte was last touched 4 x the cache ago.
-//          Compute roof: the best rate that any variant of `linear` reaches on 256 x 5120 x 25600 in the weight type;
-//          the fastest variant is found once and is the probe from then on.
+//          On a GPU the buffer has at least 2 GiB and is read whole, the best of five times.
+//          Compute roof: the best rate that any variant of `linear` reaches on 256 x 5120 x 25600 (GPU: 8192 cubed) in
+//          the weight type; the fastest variant is found once and is the probe from then on.
 // Units:   bytes/s, flops/s.
 // Cost:    a bandwidth probe takes 512 MiB / bandwidth (10 ms at 50 GB/s), a compute probe 67 GFLOP / rate (0.1 s at
 //          670 GFLOP/s). On a machine where it takes more than kSlowProbe_s, the compute probe runs once per round
-//          instead of around
-//          every sample.
+//          instead of around every sample. On a GPU both run once per round.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -32,13 +32,18 @@ class RoofProbe {
  private:
   double measure_read();
   double measure_compute();
+  double flops() const { return 2.0 * static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_); }
+  Runtime& runtime_;
+  std::int64_t m_, n_, k_;
   std::size_t window_ = 0, at_ = 0;
   Buffer buffer_;
   OwnedTensor x_, y_;
   std::shared_ptr<const Weight> weight_;
   std::unique_ptr<Invocation> product_;
   std::string variant_;
+  OwnedTensor sink_;
   double compute_s_ = 0;  // of the last compute probe
+  Roofs last_;
   bool due_ = true;
 };
 

@@ -5,13 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 #include "harness/measure/environment.h"
+#include "harness/measure/gpu_monitor.h"
 #include "harness/measure/layer.h"
 #include "harness/measure/layer_check.h"
 #include "harness/measure/roofs.h"
+#include "harness/measure/verify.h"
 #include "harness/result/stats.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
@@ -68,16 +69,27 @@ class Stack {
  public:
   Stack(const LayerPlan& plan, const ModelSpec& model, const std::vector<WeightSet>& weights, std::int64_t layers,
         std::uint64_t seed, Runtime& runtime)
-      : plan_(plan) {
-    const BufferSet shared = shared_buffers(plan, model.rope);
+      : runtime_(runtime), plan_(plan) {
+    const BufferSet shared = shared_buffers(plan, model.rope, runtime);
     const auto find = [&](const char* name) { return shared.at(name); };
     const auto start = find("input"), a = find("output");
-    const auto b = std::make_shared<const OwnedTensor>(a->view().dtype, a->view().shape);
-    fill_normal(start->view(), seed_for(seed, "input"));
+    const auto b = std::make_shared<const OwnedTensor>(runtime.tensor(a->view().dtype, a->view().shape));
+    fill_normal(runtime, start->view(), seed_for(seed, "input"));
+    for (const BufferSpec& buffer : plan.buffers)
+      if (buffer.name == "forced_ids") {
+        id_count_ = elements_of(buffer.shape);
+        ids_ = runtime.tensor(DType::i32, {layers, id_count_});
+      }
     for (std::int64_t l = 0; l < layers; ++l) {
       interrupt_check();
       BufferSet buffers = shared;
-      buffers.merge(own_buffers(plan, seed, l));
+      buffers.merge(own_buffers(plan, seed, l, runtime));
+      if (id_count_ > 0) {  // one after the other, so that one copy sets those of all layers
+        const Tensor& own = buffers.at("forced_ids")->view();
+        auto* p = reinterpret_cast<std::byte*>(ids_.view().as<std::int32_t>() + l * id_count_);
+        buffers["forced_ids"] =
+            std::make_shared<const OwnedTensor>(Buffer(p, own.bytes(), nullptr), own.dtype, own.shape);
+      }
       // A head ends in logits: every copy reads the same input. Layers pass on theirs.
       if (plan.kind != "head") {
         buffers["input"] = l == 0 ? start : l % 2 == 1 ? a : b;
@@ -92,15 +104,27 @@ class Stack {
   Layer& layer(std::size_t l) { return *layers_[l]; }
   bool forced() const { return plan_.shape.forced_routing && plan_.kind != "head"; }
 
-  void set_ids(std::size_t l, const std::int32_t* ids, std::size_t bytes) {
-    std::memcpy(layers_[l]->buffer("forced_ids").data, ids, bytes);
+  // The expert ids of all layers for one pass; `drawn` is in the device's memory.
+  void set_ids(const Tensor& drawn, std::size_t pass) {
+    const std::size_t bytes = ids_.view().bytes();
+    runtime_.copy(ids_, Tensor{drawn.as<std::byte>() + pass * bytes, DType::i32, ids_.view().shape});
   }
-  void run() {
+  // From now on a pass is one graph (on a CPU: the same calls). Every kernel has run once before: one that is loaded
+  // while the queue is held would wait for the queue.
+  void capture() {
     for (auto& layer : layers_) layer->run();
+    graph_ = runtime_.capture([this] {
+      for (auto& layer : layers_) layer->run();
+    });
   }
+  void run() { graph_->launch(); }
 
  private:
+  Runtime& runtime_;
   LayerPlan plan_;
+  OwnedTensor ids_;
+  std::int64_t id_count_ = 0;
+  std::unique_ptr<Graph> graph_;
   std::vector<std::unique_ptr<Layer>> layers_;
 };
 
@@ -115,7 +139,8 @@ class Measurement {
     tell("probing the machine's limits", 0);
     roofs_.emplace(probe_type, runtime_);
     // Read after the probe's buffers were touched: they are no longer available.
-    memory_ = static_cast<double>(describe_cpu().available_bytes) * plan_.policy.memory_fraction;
+    memory_ = static_cast<double>(runtime_.available_bytes()) * plan_.policy.memory_fraction;
+    if (runtime_.device().target == Target::cuda) gpu_ = std::make_unique<GpuMonitor>(runtime_.device().cuda.uuid);
 
     struct Recycling {
       explicit Recycling(double bytes) { set_recycling_limit(static_cast<std::size_t>(bytes)); }
@@ -203,6 +228,10 @@ class Measurement {
           measure_cell(part, p, round, size, weights, seed, round == 0 && p == tallest, r);
       } catch (const Interrupted&) {
         throw;
+      } catch (const DeviceLost& e) {
+        r.outcome = Outcome::failed;
+        r.why = e.what();
+        throw;
       } catch (const OutOfMemory& e) {
         r.outcome = Outcome::failed;
         r.why = std::string("ran out of memory unforeseen: ") + e.what();
@@ -260,6 +289,7 @@ class Measurement {
     // ids [pass][layer][tokens * top_k], fresh for every section
     const auto id_count = static_cast<std::size_t>(tokens * top_k);
     std::vector<std::int32_t> ids;
+    OwnedTensor drawn(DType::i32, {0});
     double distinct = 0;
     const auto draw = [&](std::size_t passes) {
       if (!generator) return;
@@ -270,7 +300,10 @@ class Measurement {
         distinct += static_cast<double>(tally->add(ids.data() + i * id_count, tokens));
       }
       distinct /= static_cast<double>(passes * stack.size());
-      for (std::size_t l = 0; l < stack.size(); ++l) stack.set_ids(l, ids.data() + l * id_count, id_count * 4);
+      const Tensor host{ids.data(), DType::i32, {static_cast<std::int64_t>(ids.size())}};
+      if (drawn.view().bytes() != host.bytes()) drawn = runtime_.tensor(DType::i32, host.shape);
+      runtime_.upload(drawn, host);
+      stack.set_ids(drawn, 0);
     };
 
     // Checked before anything is timed; this is also the first warm-up pass.
@@ -278,14 +311,14 @@ class Measurement {
     draw(1);
     Verdict verdict = r.verdict.value_or(Verdict{});
     const auto rows_of = [&](const Layer& layer) {
-      const std::int32_t* chosen = moe ? layer.buffer("ids").as<std::int32_t>() : nullptr;
-      return sample_rows(plan.shape, chosen, top_k, moe ? model.moe->experts : 0, plan_.policy.rows_checked, seed);
+      const OwnedTensor chosen = moe ? layer.read("ids") : OwnedTensor();
+      return sample_rows(plan.shape, chosen.view().as<std::int32_t>(), top_k, moe ? model.moe->experts : 0, plan_.policy.rows_checked, seed);
     };
     for (std::size_t l = 0; l < stack.size(); ++l) {
       interrupt_check();
       stack.layer(l).run();
       if (moe && !generator)
-        distinct = static_cast<double>(tally->add(stack.layer(l).buffer("ids").as<std::int32_t>(), tokens));
+        distinct = static_cast<double>(tally->add(stack.layer(l).read("ids").view().as<std::int32_t>(), tokens));
       // The layers' packed weights are shared by the points of a part: all of them once, then the first one each time.
       if (l == 0 || first_of_part) check_layer(stack.layer(l), rows_of(stack.layer(l)), verdict);
       if (!verdict.ok) return fail(r, verdict, fmt::format("layer {} of the stack: {}", l, verdict.why));
@@ -305,9 +338,8 @@ class Measurement {
                             static_cast<double>(size.layers) * plan.weight_bytes()};
     }
     draw(1);
-    double begin = now_s();
-    stack.run();
-    const double pass_s = now_s() - begin;
+    stack.capture();
+    const double pass_s = runtime_.time([&] { stack.run(); }).device_s;
     const auto passes = static_cast<std::size_t>(std::max(1.0, std::ceil(1.2 * plan_.policy.section_min_s / pass_s)));
 
     NeighbourMeter neighbours;
@@ -316,22 +348,23 @@ class Measurement {
     samples.index = round;
     Roofs before = roofs_->measure();
     const double cell_begin = now_s();
-    bool short_section = false;
+    bool short_section = false, gap = false;
+    if (gpu_) gpu_->start();
     const auto n = [&] { return static_cast<std::int64_t>(samples.samples.size()); };
     while (n() < plan_.policy.min_samples ||
            (n() < plan_.policy.max_samples && now_s() - cell_begin < plan_.policy.cell_s)) {
       interrupt_check();
       draw(passes);
-      for (std::size_t l = 0; l < stack.size(); ++l) poison_output(stack.layer(l));
-      begin = now_s();
-      stack.run();
-      for (std::size_t pass = 1; pass < passes; ++pass) {
-        if (generator)
-          for (std::size_t l = 0; l < stack.size(); ++l)
-            stack.set_ids(l, ids.data() + (pass * stack.size() + l) * id_count, id_count * 4);
+      for (std::size_t l = 0; l < stack.size(); ++l)
+        runtime_.fill_bytes(stack.layer(l).buffer("output"), kNaNByte);
+      const SectionTime timed = runtime_.time([&] {
         stack.run();
-      }
-      const double section = now_s() - begin;
+        for (std::size_t pass = 1; pass < passes; ++pass) {
+          if (generator) stack.set_ids(drawn, pass);
+          stack.run();
+        }
+      });
+      const double section = timed.device_s;
       const Roofs after = roofs_->measure();
       Sample s;
       s.section_s = section;
@@ -340,13 +373,18 @@ class Measurement {
       s.roofs_before = before;
       s.roofs_after = after;
       if (moe) s.distinct_experts = distinct;
+      if (!runtime_.on_host()) {
+        s.host_section_s = timed.host_s;
+        gap |= timed.host_s > 1.05 * timed.device_s + 20e-6;  // 20 us: letting the queue go, and hearing of its end
+      }
       samples.samples.push_back(s);
       before = after;
       short_section |= section < plan_.policy.section_min_s;
       // A pass that alone outlasts the cell's time several times over: one sample a round must do.
       if (section > 4 * plan_.policy.cell_s) break;
     }
-    const std::optional<double> busy = neighbours.busy_cpus();
+    if (gpu_) samples.conditions = gpu_->stop();
+    const std::optional<double> busy = runtime_.on_host() ? neighbours.busy_cpus() : std::nullopt;
 
     // The last layer's buffers still hold the last timed pass.
     Layer& last = stack.layer(stack.size() - 1);
@@ -393,16 +431,21 @@ class Measurement {
     label(Label::cache_partial, !size.cold);
     label(Label::overhead_bound, short_section);
     label(Label::shared, busy && *busy > 0.1);
+    label(Label::queue_gap, gap);
+    if (const auto& c = samples.conditions) {
+      const auto seen = [&](std::string_view reason) {
+        return std::find(c->clock_reasons.begin(), c->clock_reasons.end(), reason) != c->clock_reasons.end();
+      };
+      label(Label::shared, c->other_processes.value_or(0) > 0);
+      label(Label::power_capped, c->power_held_back ? *c->power_held_back > 0.01 : seen("power cap"));
+      label(Label::thermal, c->thermal_held_back.value_or(0) > 0 || seen("thermal slowdown") ||
+                                seen("hardware thermal slowdown") || seen("hardware slowdown") || seen("power brake"));
+    }
     label(Label::best_load_case, moe && scenario.routing.kind == RoutingSpec::Kind::balanced);
     r.verdict = verdict;
     r.rounds.push_back(std::move(samples));
     r.outcome = Outcome::measured;
     r.why.clear();
-  }
-
-  static void poison_output(Layer& layer) {
-    const Tensor& y = layer.buffer("output");
-    std::memset(y.data, 0xff, y.bytes());  // all bits set is a NaN in every float type
   }
 
   static void fail(PartRecord& r, const Verdict& v, std::string why) {
@@ -443,23 +486,27 @@ class Measurement {
       Stack stack(plan, model, weights, depth, seed, runtime_);
       Verdict verdict;
       std::vector<double> times;
-      std::vector<std::int32_t> ids(generator ? static_cast<std::size_t>(plan.shape.tokens() * model.moe->top_k) : 0);
+      const std::int64_t count = generator ? plan.shape.tokens() * model.moe->top_k : 0;
+      std::vector<std::int32_t> ids(static_cast<std::size_t>(depth * count));
+      const OwnedTensor drawn = runtime_.tensor(DType::i32, {depth, count});
+      stack.capture();
       for (int i = 0; i < 8; ++i) {
         interrupt_check();
-        for (std::size_t l = 0; generator && l < stack.size(); ++l) {
-          generator->draw(draws_++, plan.shape.tokens(), ids.data());
-          stack.set_ids(l, ids.data(), ids.size() * 4);
+        if (generator) {
+          for (std::int64_t l = 0; l < depth; ++l)
+            generator->draw(draws_++, plan.shape.tokens(), ids.data() + l * count);
+          runtime_.upload(drawn, Tensor{ids.data(), DType::i32, {depth, count}});
+          stack.set_ids(drawn, 0);
         }
         // Short stacks would find their weights in the cache.
         runtime_.evict_caches();
-        const double begin = now_s();
-        stack.run();
-        if (i > 0) times.push_back(now_s() - begin);
+        const double pass_s = runtime_.time([&] { stack.run(); }).device_s;
+        if (i > 0) times.push_back(pass_s);
       }
       Layer& last = stack.layer(stack.size() - 1);
-      const std::int32_t* chosen = kind.is_moe ? last.buffer("ids").as<std::int32_t>() : nullptr;
+      const OwnedTensor chosen = kind.is_moe ? last.read("ids") : OwnedTensor();
       check_layer(last,
-                  sample_rows(plan.shape, chosen, kind.is_moe ? model.moe->top_k : 0,
+                  sample_rows(plan.shape, chosen.view().as<std::int32_t>(), kind.is_moe ? model.moe->top_k : 0,
                               kind.is_moe ? model.moe->experts : 0, 2, seed),
                   verdict);
       if (!verdict.ok) {
@@ -510,6 +557,7 @@ class Measurement {
   ResultFile& result_;
   const RunEvents& events_;
   std::optional<RoofProbe> roofs_;
+  std::unique_ptr<GpuMonitor> gpu_;
   double memory_ = 0;
   std::uint64_t draws_ = 0;
   std::int64_t total_cells_ = 0, cells_done_ = 0;
@@ -569,7 +617,15 @@ void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& resu
 }
 
 void measure_all(const RunPlan& plan, Runtime& runtime, ResultFile& result, const RunEvents& events) {
-  Measurement(plan, runtime, result, events).run();
+  try {
+    Measurement(plan, runtime, result, events).run();
+  } catch (const DeviceLost& e) {
+    // Nothing more can be measured in this process; what was, stays.
+    result.warnings.push_back({"device_lost", e.what()});
+    for (PointRecord& point : result.points)
+      for (PartRecord& part : point.parts)
+        if (part.outcome == Outcome::skipped) part.why = "not reached: the device was lost";
+  }
 }
 
 }  // namespace layercost

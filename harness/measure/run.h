@@ -5,15 +5,17 @@
 //          comes later).
 // Sample:  as many passes over the stack as take at least 500 us; roofs probed before and after; time of one layer =
 //          section / (passes x layers). The timed section holds the passes and nothing else (with several passes in one
-//          section: and the copy of the next pass's expert ids, at most tokens x top_k x 4 bytes).
+//          section: and the copy of the next pass's expert ids, at most tokens x top_k x 4 bytes a layer). On a GPU a
+//          pass is one graph, the queue is held until all passes are in it, the time is the device's own and the host's
+//          stands beside it; roofs are probed once a round, conditions are read during all samples of a part.
 // Check:   before timing every layer of a part once, in the first round at its first point, then the first layer at
 //          every point and round (points of a part share the packed weights); the last layer again on the output of the
 //          last timed
 //          pass. A part that fails has no time.
 // Heads:   of points with the same batch and types are one case, measured once a round.
 // Cells:   each (round, part, point) gets Policy::cell_s of samples, at least min_samples.
-// Errors:  what goes wrong in one part ends that part (wrong, out_of_memory, failed); the others go on. Interrupted
-//          ends the run; what was measured stays.
+// Errors:  what goes wrong in one part ends that part (wrong, out_of_memory, failed); the others go on. A device that
+//          is lost ends the run, the rest is skipped. Interrupted ends the run; what was measured stays.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

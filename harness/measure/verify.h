@@ -68,6 +68,9 @@ class GuardedCase {
   OpTensors host_, bound_;
 };
 
+// A tensor of these bytes holds NaN in every float type.
+constexpr int kNaNByte = 0xff;
+
 bool is_poison(const Tensor&, std::int64_t i);
 void poison(const Tensor&);
 

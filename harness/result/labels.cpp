@@ -40,8 +40,16 @@ constexpr std::array kLabels = {
     LabelText{Label::best_load_case, "best_load_case", "BEST LOAD CASE",
               "Experts were loaded evenly, as real text never does.",
               "Measure with --routing uniform or a trace as well."},
-    LabelText{Label::shared, "shared", "SHARED", "Other processes used more than a tenth of a CPU.",
+    LabelText{Label::shared, "shared", "SHARED", "Other processes used more than a tenth of a CPU, or the same GPU.",
               "Stop them and run again."},
+    LabelText{Label::power_capped, "power_capped", "POWER CAPPED",
+              "The GPU was held back by its power limit for more than 1 % of the time.",
+              "This is how the card runs under load; compare only with runs under the same limit."},
+    LabelText{Label::thermal, "thermal", "THERMAL", "The GPU was held back by its temperature or its board.",
+              "Not a headline: improve the cooling and run again."},
+    LabelText{Label::queue_gap, "queue_gap", "QUEUE GAP",
+              "The host's clock saw a section more than 5 % longer than the GPU's own.",
+              "Something beside the measured work took time; run again on a quiet host."},
 };
 
 template <typename Table, typename Value>

@@ -32,7 +32,10 @@ enum class Label {
   overhead_bound,   // a sample could not be made 500 us long
   impossible,       // faster than the hard bound by more than 2 %: something is wrong with the measurement
   best_load_case,   // balanced routing alone
-  shared,           // other processes used more than a tenth of a CPU while measuring
+  shared,           // other processes used more than a tenth of a CPU, or the same GPU, while measuring
+  power_capped,     // the GPU was held back by its power limit for more than 1 % of the time
+  thermal,          // the GPU was held back by its temperature, or by a slowdown that its board asked for
+  queue_gap,        // the host's clock saw a section more than 5 % longer than the device's own
 };
 
 // The machine's limits as measured by the fixed probes (cost/roofline.h says how they are used).
@@ -43,15 +46,32 @@ struct Roofs {
 
 struct Sample {
   double time_s = 0;               // of one layer: section / (passes x layers)
-  double section_s = 0;            // the timed section itself
+  double section_s = 0;            // the timed section itself, by the device's clock
   std::int64_t passes = 0;
   Roofs roofs_before, roofs_after;
   std::optional<double> distinct_experts;  // mean per layer over the passes of this sample
+  std::optional<double> host_section_s = {};  // the section by the host's clock, where the device has its own (GPU)
+};
+
+// What a GPU worked under while one part was sampled in one round; absent is what the driver does not tell.
+struct ConditionsRecord {
+  double window_s = 0;             // from the first to the last reading
+  std::int64_t readings = 0;       // of clocks, power and temperature, 20 ms apart
+  std::optional<double> sm_clock_min_hz, sm_clock_median_hz, sm_clock_max_hz;
+  std::optional<double> memory_clock_min_hz, memory_clock_median_hz, memory_clock_max_hz;
+  std::optional<double> power_limit_w, power_min_w, power_median_w, power_max_w;
+  std::optional<double> temperature_start_c, temperature_end_c;
+  bool clock_reasons_known = false;        // else the list says nothing
+  std::vector<std::string> clock_reasons;  // why clocks were lowered, in any of the readings
+  std::optional<double> power_held_back, thermal_held_back;  // share of the window, by the driver's counters
+  std::optional<double> energy_j;          // of the board over the window, idle moments between samples included
+  std::optional<std::int64_t> other_processes;
 };
 
 struct Round {
   std::int64_t index = 0;          // fresh allocation, fresh weights, fresh order
   std::vector<Sample> samples;
+  std::optional<ConditionsRecord> conditions = {};  // GPU only
 };
 
 struct OpRecord {
@@ -156,6 +176,18 @@ struct PriceRecord {               // as read; money is computed by cost/
   bool stale = false;
 };
 
+// A GPU's standing facts; absent is what the driver does not tell.
+struct GpuRecord {
+  std::string driver;              // version; "" unknown
+  std::string cuda_driver, cuda_runtime;   // CUDA versions that the driver supports and the program was built with
+  std::string uuid, pci;
+  std::string host_cpu;
+  std::string compute_capability;  // "9.0"
+  std::int64_t multiprocessors = 0;
+  std::optional<bool> error_correction, persistence, mig;
+  std::optional<double> power_limit_w, sm_clock_limit_hz;
+};
+
 struct EnvironmentRecord {
   std::string device_id, device_name, target;
   int threads = 0;
@@ -167,6 +199,7 @@ struct EnvironmentRecord {
   std::optional<std::string> governor;
   std::optional<double> load_average;          // one minute, at the start
   std::map<std::string, std::string> libraries;  // "oneDNN" -> "2.6.3"
+  std::optional<GpuRecord> gpu;                // of a GPU
 };
 
 struct Warning {
@@ -174,7 +207,7 @@ struct Warning {
 };
 
 struct ResultFile {
-  std::string schema_version = "1.0.0";
+  std::string schema_version = "1.1.0";
   std::string program_version, commit;
   bool commit_dirty = false;
   std::vector<std::string> command;

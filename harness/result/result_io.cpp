@@ -51,15 +51,40 @@ template <typename V>
 void fields(V& v, Sample& s) {
   v("time_s", s.time_s, kPositive);
   v("section_s", s.section_s, kPositive);
+  v("host_section_s", s.host_section_s, kPositive);
   v("passes", s.passes, kOneUp);
   v("roofs_before", s.roofs_before);
   v("roofs_after", s.roofs_after);
   v("distinct_experts", s.distinct_experts, kZeroUp);
 }
 template <typename V>
+void fields(V& v, ConditionsRecord& c) {
+  v("window_s", c.window_s, kZeroUp);
+  v("readings", c.readings, kCount);
+  v("sm_clock_min_hz", c.sm_clock_min_hz, kZeroUp);
+  v("sm_clock_median_hz", c.sm_clock_median_hz, kZeroUp);
+  v("sm_clock_max_hz", c.sm_clock_max_hz, kZeroUp);
+  v("memory_clock_min_hz", c.memory_clock_min_hz, kZeroUp);
+  v("memory_clock_median_hz", c.memory_clock_median_hz, kZeroUp);
+  v("memory_clock_max_hz", c.memory_clock_max_hz, kZeroUp);
+  v("power_limit_w", c.power_limit_w, kZeroUp);
+  v("power_min_w", c.power_min_w, kZeroUp);
+  v("power_median_w", c.power_median_w, kZeroUp);
+  v("power_max_w", c.power_max_w, kZeroUp);
+  v("temperature_start_c", c.temperature_start_c, kAny);
+  v("temperature_end_c", c.temperature_end_c, kAny);
+  v("clock_reasons_known", c.clock_reasons_known);
+  v("clock_reasons", c.clock_reasons);
+  v("power_held_back", c.power_held_back, kZeroUp);
+  v("thermal_held_back", c.thermal_held_back, kZeroUp);
+  v("energy_j", c.energy_j, kPositive);
+  v("other_processes", c.other_processes, kCount);
+}
+template <typename V>
 void fields(V& v, Round& r) {
   v("index", r.index, kCount);
   v("samples", r.samples);
+  v("conditions", r.conditions);
 }
 template <typename V>
 void fields(V& v, OpRecord& o) {
@@ -184,6 +209,22 @@ void fields(V& v, PriceRecord& p) {
   v("stale", p.stale);
 }
 template <typename V>
+void fields(V& v, GpuRecord& g) {
+  v("driver", g.driver);
+  v("cuda_driver", g.cuda_driver);
+  v("cuda_runtime", g.cuda_runtime);
+  v("uuid", g.uuid);
+  v("pci", g.pci);
+  v("host_cpu", g.host_cpu);
+  v("compute_capability", g.compute_capability);
+  v("multiprocessors", g.multiprocessors, kCount);
+  v("error_correction", g.error_correction);
+  v("persistence", g.persistence);
+  v("mig", g.mig);
+  v("power_limit_w", g.power_limit_w, kZeroUp);
+  v("sm_clock_limit_hz", g.sm_clock_limit_hz, kZeroUp);
+}
+template <typename V>
 void fields(V& v, EnvironmentRecord& e) {
   v("device_id", e.device_id);
   v("device_name", e.device_name);
@@ -202,6 +243,7 @@ void fields(V& v, EnvironmentRecord& e) {
   v("governor", e.governor);
   v("load_average", e.load_average, kZeroUp);
   v("libraries", e.libraries);
+  v("gpu", e.gpu);
 }
 template <typename V>
 void fields(V& v, Warning& w) {
@@ -257,6 +299,9 @@ class Writer {
     if (value) object_[name] = *value;
   }
   void operator()(const char* name, const std::optional<std::string>& value) {
+    if (value) (*this)(name, *value);
+  }
+  void operator()(const char* name, const std::optional<bool>& value) {
     if (value) (*this)(name, *value);
   }
   template <typename T, typename Range>
@@ -367,6 +412,9 @@ class Reader {
   }
   void operator()(const char* name, std::optional<std::string>& value) {
     if (const auto node = find(name)) value = node->as_string(kMaxChars);
+  }
+  void operator()(const char* name, std::optional<bool>& value) {
+    if (const auto node = find(name)) value = node->as_bool();
   }
   void operator()(const char* name, std::optional<double>& value, Numbers range) {
     if (const auto node = find(name)) value = node->as_number(range.low, range.high);
@@ -546,7 +594,7 @@ void refuse_foreign_version(const JsonNode& node) {
   if (!good)
     node.fail("schema_version",
               fmt::format("expected a version such as \"{}\", got \"{}\"", kSchemaVersion, printable(text)));
-  if (numbers[0] != 1 || numbers[1] > 0) {
+  if (numbers[0] != kSchemaMajor || numbers[1] > kSchemaMinor) {
     node.fail("schema_version",
               fmt::format("the file follows schema {}, this program reads {} and older 1.x; use a matching layercost",
                           printable(text), kSchemaVersion));

@@ -28,7 +28,8 @@
 
 namespace layercost {
 
-inline constexpr std::string_view kSchemaVersion = "1.0.0";
+inline constexpr std::string_view kSchemaVersion = "1.1.0";
+inline constexpr int kSchemaMajor = 1, kSchemaMinor = 1;
 inline constexpr std::uint64_t kResultMaxBytes = std::uint64_t{64} << 20;
 
 std::string result_to_text(const ResultFile& file, const nlohmann::json& summary);

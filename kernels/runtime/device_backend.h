@@ -1,6 +1,6 @@
 // What:    what the program needs of a device that has memory and a clock of its own (a GPU). Runtime is how everybody
-//          else uses it. One implementation talks to CUDA (cuda_backend.cpp), one runs kernels on the host for the tests
-//          (tests/simt); a build without CUDA has neither.
+//          else uses it. One implementation talks to CUDA (cuda_backend.cpp), one runs kernels on the host for the
+//          tests (tests/simt); a build without CUDA has neither.
 // Units:   bytes, seconds.
 // Errors:  OutOfMemory; DeviceLost once the device no longer answers (every later call throws it again); otherwise
 //          std::runtime_error with the device's own words.

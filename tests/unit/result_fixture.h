@@ -19,6 +19,45 @@ inline constexpr Roofs kRoofs{20e9, 500e9};
 inline constexpr std::array kRoundFactor = {1.0, 1.02, 0.98};
 inline constexpr std::array kSampleFactor = {1.02, 1.0, 0.98, 1.01, 0.99};
 
+inline GpuRecord gpu() {
+  GpuRecord g;
+  g.driver = "580.65.06";
+  g.cuda_driver = g.cuda_runtime = "13.0";
+  g.uuid = "GPU-01020304-0506-0708-090a-0b0c0d0e0f10";
+  g.pci = "00000000:01:00.0";
+  g.host_cpu = "Example CPU 9000";
+  g.compute_capability = "9.0";
+  g.multiprocessors = 132;
+  g.error_correction = true;
+  g.persistence = g.mig = false;
+  g.power_limit_w = 700;
+  g.sm_clock_limit_hz = 1.98e9;
+  return g;
+}
+
+inline ConditionsRecord conditions() {
+  ConditionsRecord c;
+  c.window_s = 0.6;
+  c.readings = 30;
+  c.sm_clock_min_hz = 1.4e9;
+  c.sm_clock_median_hz = 1.6e9;
+  c.sm_clock_max_hz = 1.98e9;
+  c.memory_clock_min_hz = c.memory_clock_median_hz = c.memory_clock_max_hz = 2.6e9;
+  c.power_limit_w = 700;
+  c.power_min_w = 300;
+  c.power_median_w = 600;
+  c.power_max_w = 699;
+  c.temperature_start_c = 45;
+  c.temperature_end_c = 52;
+  c.clock_reasons_known = true;
+  c.clock_reasons = {"power cap"};
+  c.power_held_back = 0.25;
+  c.thermal_held_back = 0;
+  c.energy_j = 350;
+  c.other_processes = 0;
+  return c;
+}
+
 inline std::vector<Round> rounds(double time_s, std::optional<double> distinct = {}) {
   std::vector<Round> result;
   for (std::size_t r = 0; r < kRoundFactor.size(); ++r) {

@@ -212,14 +212,14 @@ TEST(ResultIo, RefusesSpoiledFiles) {
     const char *find, *replace, *message;
   };
   const Case cases[] = {
-      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.0.0"},
-      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"1.1.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"one\"", "expected a version"},
-      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"1.0.0x\"", "expected a version"},
-      {"\"schema_version\": \"1.0.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.0.0\",", "", "schema_version: the key is missing"},
+      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.1.0"},
+      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"1.2.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"one\"", "expected a version"},
+      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"1.1.0x\"", "expected a version"},
+      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.1.0\",", "", "schema_version: the key is missing"},
       {"\"complete\": true", "\"complet\": true", "the key is missing"},
       {"\"complete\": true", "\"complete\": true, \"extra\": 1", "extra: unknown key"},
       {"\"complete\": true", "\"complete\": true, \"_note\": 1", "_note: unknown key"},
@@ -277,7 +277,7 @@ TEST(ResultIo, RefusesOversizeAndRubbish) {
         std::string(100'000, '['), "{\"schema_version\":\"" + std::string(5000, '1') + "\"}"}) {
     EXPECT_THROW(result_from_text("r.json", text), BadInput) << text.substr(0, 40);
   }
-  std::string numbers = "{\"schema_version\":\"1.0.0\",\"x\":[";
+  std::string numbers = "{\"schema_version\":\"1.1.0\",\"x\":[";
   for (int i = 0; i < 4'000'001; ++i) numbers += "0,";
   EXPECT_NE(message_of([&] { result_from_text("r.json", numbers + "0]}"); }).find("holds more than"),
             std::string::npos);
@@ -406,6 +406,14 @@ std::vector<Json> example_files() {
   wrong.verdict->rel_l2 = wrong.verdict->worst_row = wrong.verdict->gain = std::nan("");
   unequal.models[1].parameters_active = 0;
   add(unequal);
+  ResultFile gpu = fixture::result_file();
+  gpu.environment.gpu = fixture::gpu();
+  gpu.points[0].parts[0].rounds[0].conditions = fixture::conditions();
+  gpu.points[0].parts[0].rounds[0].samples[0].host_section_s = 0.5;
+  add(gpu);
+  gpu.environment.gpu = GpuRecord{};  // a driver that tells nothing
+  gpu.points[0].parts[0].rounds[0].conditions = ConditionsRecord{};
+  add(gpu);
   ResultFile never = fixture::result_file();  // crossover not reached: no crossover_batch
   never.points[3].parts[0].rounds = fixture::rounds(0.03, 4);
   never.points[2].parts[0].rounds.resize(1);
@@ -435,7 +443,7 @@ TEST(ResultSchema, KnowsExactlyTheKeysThatAreWritten) {
 
 TEST(ResultSchema, VersionsAgree) {
   EXPECT_EQ(ResultFile{}.schema_version, kSchemaVersion);
-  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.0\\.[0-9]+$");
+  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.[01]\\.[0-9]+$");
 }
 
 // With a schema library, where there is one (LAYERCOST_PYTHON, else python3). The spoiled copies must be refused by it.

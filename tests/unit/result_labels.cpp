@@ -12,7 +12,7 @@ namespace {
 TEST(Labels, EveryOutcomeAndLabelHasItsRow) {
   // The last value of each enumeration, so that a new one without a row is noticed.
   ASSERT_EQ(outcome_texts().size(), static_cast<std::size_t>(Outcome::skipped) + 1);
-  ASSERT_EQ(label_texts().size(), static_cast<std::size_t>(Label::shared) + 1);
+  ASSERT_EQ(label_texts().size(), static_cast<std::size_t>(Label::queue_gap) + 1);
   std::set<std::string> names;
   for (std::size_t i = 0; i < outcome_texts().size(); ++i) {
     const OutcomeText& row = outcome_texts()[i];
