@@ -118,7 +118,8 @@ class CudaBackend final : public DeviceBackend {
 
   SectionTime time(const std::function<void()>& enqueue) override {
     volatile int* flags = flags_;
-    flags[0] = flags[1] = 0;
+    flags[0] = 0;
+    flags[1] = 0;
     check(launch_cuda_hold(flags, flags + 1, kHoldTimeout_ns, stream()), "holding the queue");
     struct LetGo {
       volatile int* flag;

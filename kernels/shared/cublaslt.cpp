@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <tuple>
+#include <map>
 #include <vector>
 
 #include "kernels/core/error.h"
