@@ -11,7 +11,7 @@ namespace layercost {
 namespace {
 
 struct Options {
-  std::string model, io, dtype = "f32", device = "cpu", op;
+  std::string model, io, dtype = "f32", device, op;
   std::vector<std::string> weights;
   std::int64_t layer = 0;
   int threads = 0;
@@ -19,7 +19,7 @@ struct Options {
 
 int check_model(const Options& o) {
   const ModelSpec model = find_model(o.model, configs_dir());
-  Runtime runtime(find_device(o.device, o.threads));
+  Runtime runtime(find_device(o.device.empty() ? default_device() : o.device, o.threads));
   const std::vector<std::filesystem::path> files(o.weights.begin(), o.weights.end());
   CheckpointReader reader = files.size() == 1 ? CheckpointReader(files.front()) : CheckpointReader(files);
   const LayerIo io = read_layer_io(o.io, model.hidden);
@@ -45,7 +45,7 @@ int check_model(const Options& o) {
 }
 
 int check_ops(const Options& o) {
-  Runtime runtime(find_device(o.device, o.threads));
+  Runtime runtime(find_device(o.device.empty() ? default_device() : o.device, o.threads));
   bool ok = true;
   for (const OpDef* op : all_ops()) {
     if (!o.op.empty() && op != &find_op(o.op)) continue;
@@ -86,7 +86,7 @@ void add_check(CLI::App& app, Action& action) {
   c->add_option("--layer", o->layer, "number of the layer, from 0");
   c->add_option("--io", o->io, "safetensors file with 'input' and 'output', f32 [batch, seq, hidden]");
   c->add_option("--dtype", o->dtype, "f32 or bf16");
-  c->add_option("--device", o->device, "cpu or cuda:N");
+  c->add_option("--device", o->device, "cpu or cuda:N (default: cuda:0 where it can be used, else cpu)");
   c->add_option("--op", o->op, "check the variants of this op on its own test cases (without --model: all ops)");
   c->add_option("--threads", o->threads, "number of CPU threads")->check(CLI::Range(1, 4096));
   c->callback([o, &action] {

@@ -4,12 +4,19 @@
 
 #include "harness/cli/commands.h"
 #include "harness/measure/environment.h"
+#include "harness/measure/gpu_monitor.h"
 #include "harness/measure/roofs.h"
 #include "harness/spec/model_spec.h"
+#include "kernels/contract/registry.h"
 #include "layercost_commit.h"
 
 namespace layercost {
 namespace {
+
+OpCase dense_product() {
+  return OpCase("linear").set("m", 1).set("n", 8).set("k", 8).set("x_type", DType::bf16).set("w_type", DType::bf16)
+      .set("y_type", DType::bf16);
+}
 
 int doctor(bool probe) {
   int problems = 0;
@@ -45,14 +52,34 @@ int doctor(bool probe) {
   } catch (const BadInput& error) {
     advise(error.what());
   }
-  for (const DeviceListing& l : list_devices())
-    if (!l.why_not.empty()) line("-", l.info.id + ": " + l.why_not);
+  std::optional<DeviceInfo> gpu;
+  for (const DeviceListing& l : list_devices()) {
+    if (l.info.target != Target::cuda) continue;
+    if (!l.why_not.empty()) {
+      line("-", l.info.id + ": " + l.why_not);
+      continue;
+    }
+    const DeviceInfo& g = l.info;
+    line("ok", fmt::format("{}: {}, compute capability {}.{}, {:.1f} GB, {:.1f} GB free; the driver supports CUDA {}",
+                           g.id, g.name, g.cuda.major, g.cuda.minor, static_cast<double>(g.memory_bytes) / 1e9,
+                           static_cast<double>(g.available_bytes) / 1e9, g.cuda.driver));
+    const EnvironmentRecord ge = describe_environment(g);
+    if (const auto it = ge.libraries.find("cuBLASLt"); it != ge.libraries.end())
+      line("ok", "cuBLASLt " + it->second);
+    else
+      advise(find_variant(find_op("linear"), "cublaslt").supports(dense_product(), g).why +
+             ". Without it dense products are slower and pair ratios are withheld");
+    if (const std::string why = GpuMonitor(g.cuda.uuid).why_not(); !why.empty())
+      advise(why + ": clocks, power and temperature will be missing from results");
+    if (ge.gpu->mig.value_or(false)) advise("the GPU is split (MIG): a part of it is measured");
+    if (!gpu) gpu = g;
+  }
   if (probe) {
-    Runtime runtime(d);
+    Runtime runtime(gpu.value_or(d));
     RoofProbe roofs(DType::bf16, runtime);
     const Roofs r = roofs.measure();
-    fmt::print("\n  measured limits: reads {:.1f} GB/s, bf16 products {:.0f} GFLOP/s ({})\n", r.read_bytes_per_s / 1e9,
-               r.flops_per_s / 1e9, roofs.compute_variant());
+    fmt::print("\n  measured limits of {}: reads {:.1f} GB/s, bf16 products {:.0f} GFLOP/s ({})\n", runtime.device().id,
+               r.read_bytes_per_s / 1e9, r.flops_per_s / 1e9, roofs.compute_variant());
   }
   fmt::print("\n{}\n", problems == 0 ? "nothing stands in the way"
                                      : fmt::format("{} thing{} to know", problems, problems == 1 ? "" : "s"));

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <map>
+
 #include "harness/cli/commands.h"
 #include "harness/spec/hardware_spec.h"
 #include "harness/spec/model_spec.h"
@@ -26,7 +28,18 @@ void list_all_models() {
 }
 
 void list_ops(bool with_variants) {
-  const DeviceInfo cpu = describe_cpu();
+  // The first device of each kind that can be used; of a kind that has none, one that could, and why there is none.
+  std::map<Target, DeviceListing> devices;
+  for (const DeviceListing& l : list_devices()) {
+    const auto known = devices.find(l.info.target);
+    if (known == devices.end() || (!known->second.why_not.empty() && l.why_not.empty())) devices[l.info.target] = l;
+  }
+  for (auto& [target, l] : devices)
+    if (!l.why_not.empty() && l.info.cuda.major == 0) {
+      l.info.cuda.major = 9;
+      l.info.cuda.multiprocessors = 132;
+      l.info.cuda.shared_bytes_per_block = std::size_t{227} << 10;
+    }
   for (const OpDef* op : all_ops()) {
     fmt::print("{:<15} {}\n", op->name, op->summary);
     if (!with_variants) continue;
@@ -34,9 +47,13 @@ void list_ops(bool with_variants) {
       std::string why;
       bool any = false;
       for (const OpCase& c : op->test_cases()) {
-        const Support s = v->supports(c, cpu);
+        const Support s = v->supports(c, devices.at(v->target).info);
         any |= s.ok;
         if (!s.ok) why = s.why;
+      }
+      if (any && !devices.at(v->target).why_not.empty()) {
+        any = false;
+        why = devices.at(v->target).why_not;
       }
       fmt::print("  {:<20} {:<5} {:<10} {}\n", v->name, to_string(v->target), v->provider,
                  any ? "" : "not here: " + why);
@@ -47,7 +64,12 @@ void list_ops(bool with_variants) {
 void list_devices_here() {
   for (const DeviceListing& l : list_devices())
     fmt::print("{:<8} {:<44} {}\n", l.info.id, l.info.name,
-               l.why_not.empty() ? fmt::format("{} threads", l.info.threads) : l.why_not);
+               !l.why_not.empty()                ? l.why_not
+               : l.info.target == Target::cuda
+                   ? fmt::format("compute capability {}.{}, {} multiprocessors, {:.1f} GB", l.info.cuda.major,
+                                 l.info.cuda.minor, l.info.cuda.multiprocessors,
+                                 static_cast<double>(l.info.memory_bytes) / 1e9)
+                   : fmt::format("{} threads", l.info.threads));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 struct Options {
   PointOptions points;
   std::vector<std::string> cases;
-  std::string device = "cpu";
+  std::string device;
   int threads = 0;
 };
 
@@ -35,7 +35,7 @@ int ops(const Options& o, const std::vector<std::string>& engine_arguments) {
         for (const PlannedOp& op : plan_layer(m, kind, shape).ops) add(op.op_case);
     }
   }
-  Runtime runtime(find_device(o.device, o.threads));
+  Runtime runtime(find_device(o.device.empty() ? default_device() : o.device, o.threads));
   install_signal_handlers();
   return run_op_benchmarks(cases, engine_arguments, runtime);
 }
@@ -48,7 +48,7 @@ void add_ops(CLI::App& app, Action& action) {
   add_point_options(*c, o->points);
   c->add_option("--case", o->cases,
                 "an op case in its text form, e.g. 'linear m=1 n=512 k=512 x_type=bf16 w_type=bf16 y_type=bf16'");
-  c->add_option("--device", o->device, "cpu or cuda:N");
+  c->add_option("--device", o->device, "cpu or cuda:N (default: cuda:0 where it can be used, else cpu)");
   c->add_option("--threads", o->threads, "number of CPU threads")->check(CLI::Range(1, 4096));
   c->allow_extras();
   c->callback([o, c, &action] {

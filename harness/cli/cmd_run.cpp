@@ -20,7 +20,7 @@ namespace {
 
 struct Options {
   PointOptions points;
-  std::string device = "cpu", price, depths, out, resume;
+  std::string device, price, depths, out, resume;
   std::int64_t rounds = 3;
   double cell_s = Policy{}.cell_s;
   int threads = 0;
@@ -95,7 +95,7 @@ int run(const Options& o) {
   plan.policy.cell_s = o.cell_s;
   if (!o.depths.empty()) plan.depths = parse_list("--depth", o.depths, 4096);
 
-  Runtime runtime(find_device(o.device, o.threads));
+  Runtime runtime(find_device(o.device.empty() ? default_device() : o.device, o.threads));
   ResultFile result;
   result.program_version = LAYERCOST_VERSION;
   result.commit = LAYERCOST_COMMIT;
@@ -169,7 +169,7 @@ void add_run(CLI::App& app, Action& action) {
   auto* c = app.add_subcommand("run", "measure: what a token costs on this machine");
   auto o = std::make_shared<Options>();
   add_point_options(*c, o->points);
-  c->add_option("--device", o->device, "cpu or cuda:N");
+  c->add_option("--device", o->device, "cpu or cuda:N (default: cuda:0 where it can be used, else cpu)");
   c->add_option("--price", o->price,
                 "USD per hour of this machine (2.50/h), a price id (layercost list prices), or a file");
   c->add_option("--rounds", o->rounds, "interleaved rounds (default 3; 10 for a headline)")->check(CLI::Range(1, 1000));

@@ -76,7 +76,11 @@ int welcome() {
       LAYERCOST_VERSION, d.name, d.threads, isa, static_cast<double>(d.last_level_cache_bytes) / 1e6,
       static_cast<double>(d.memory_bytes) / 1e9, static_cast<double>(d.available_bytes) / 1e9);
   for (const DeviceListing& l : list_devices())
-    if (!l.why_not.empty()) fmt::print("  {:<14} {}\n", l.info.id, l.why_not);
+    if (l.info.target == Target::cuda)
+      fmt::print("  {:<14} {}\n", l.info.id,
+                 l.why_not.empty() ? fmt::format("{}, {:.1f} GB", l.info.name,
+                                                 static_cast<double>(l.info.memory_bytes) / 1e9)
+                                   : l.why_not);
   fmt::print(
       "\ntry\n"
       "  layercost run --suite quick                      a dense and a mixture-of-experts model, three minutes\n"

@@ -96,6 +96,20 @@ std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe
   return Ratio{*d.time_s / *m.time_s, std::nullopt, 0};
 }
 
+// Dense products on a GPU without the vendor's library would flatter the mixture of experts. "" if they are not weak.
+std::string weak_products(const PointRecord& dense) {
+  if (!dense.device.starts_with("cuda")) return {};
+  bool measured = false, library = false;
+  for (const PartRecord& part : dense.parts)
+    for (const OpRecord& op : part.ops) {
+      measured = true;
+      library |= op.provider == "cuBLASLt";
+    }
+  if (!measured || library) return {};
+  return "withheld: without cuBLASLt the dense model's products are slower than they should be, and the ratio would "
+         "flatter the mixture of experts";
+}
+
 Payoff payoff(const Ratio& paid) {
   if (!paid.interval) return Payoff::cannot_tell;
   // time D / time M: "D slower" is "the MoE is cheaper".
@@ -148,7 +162,8 @@ std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
           row.promised = static_cast<double>(d->parameters_active) / static_cast<double>(m->parameters_active);
         }
         row.possible = possible_ratio(dense, moe);
-        row.paid = paid_ratio(dense, moe, file.depths);
+        row.why = weak_products(dense);
+        if (row.why.empty()) row.paid = paid_ratio(dense, moe, file.depths);
         if (row.paid) {
           row.verdict = payoff(*row.paid);
         } else {

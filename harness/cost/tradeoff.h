@@ -7,6 +7,7 @@
 //                     its interval; from one shared round without one; from none the ratio of the composed times
 //          crossover: the first batch, going up, where paid <= 1. Between it and the batch before, ln(paid) is taken as
 //                     linear in ln(batch).
+// Withheld: paid on a GPU where cuBLASLt computed none of the dense model's products.
 // Means:   4.0 = the MoE costs a quarter; 1 = no difference. Same phase, batch, context, types and device on both
 //          sides.
 // Errors:  nothing is guessed: what is not measured on both sides is absent.

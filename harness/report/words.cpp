@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "harness/report/text.h"
@@ -96,6 +97,19 @@ std::string crossover_sentence(const Crossover& c) {
   return "";
 }
 
+// "clocks 1.40 to 1.98 GHz": over every reading of the run.
+std::string clocks_text(const ResultFile& file) {
+  double low = INFINITY, high = 0;
+  for (const PointRecord& point : file.points)
+    for (const PartRecord& part : point.parts)
+      for (const Round& round : part.rounds)
+        if (round.conditions && round.conditions->sm_clock_min_hz && round.conditions->sm_clock_max_hz) {
+          low = std::min(low, *round.conditions->sm_clock_min_hz);
+          high = std::max(high, *round.conditions->sm_clock_max_hz);
+        }
+  return high > 0 ? fmt::format("clocks {:.2f} to {:.2f} GHz", low / 1e9, high / 1e9) : std::string();
+}
+
 }  // namespace
 
 std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary) {
@@ -105,9 +119,22 @@ std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary
   for (const auto& [name, version] : machine.libraries) libraries.push_back(plain(name, 30) + " " + plain(version, 30));
   lines.push_back(
       {"machine",
-       joined({plain(machine.device_name), machine.threads > 0 ? fmt::format("{} threads", machine.threads) : "",
+       joined({plain(machine.device_name),
+               machine.threads > 0 && !machine.gpu ? fmt::format("{} threads", machine.threads) : "",
                machine.memory_bytes > 0 ? gigabytes_text(machine.memory_bytes) : "", joined(libraries, ", ")},
               " · ")});
+  if (machine.gpu) {
+    const GpuRecord& g = *machine.gpu;
+    const auto on_off = [](const char* what, const std::optional<bool>& v) {
+      return v ? fmt::format("{} {}", what, *v ? "on" : "off") : std::string();
+    };
+    lines.push_back(
+        {"driver", joined({g.driver.empty() ? "version unknown" : plain(g.driver, 40),
+                           g.power_limit_w ? fmt::format("power limit {} W", digits(*g.power_limit_w)) : "",
+                           on_off("ECC", g.error_correction), on_off("persistence", g.persistence),
+                           g.mig.value_or(false) ? "MIG on" : "", clocks_text(file)},
+                          " · ")});
+  }
   lines.push_back(
       {"run", joined({"layercost " + plain(file.program_version, 30) +
                           (file.commit.empty()
