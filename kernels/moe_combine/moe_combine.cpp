@@ -68,6 +68,9 @@ std::vector<OpCase> test_cases() {
            "moe_combine tokens=1 hidden=2048 top_k=8 x_type=bf16 y_type=bf16 residual=1",
            "moe_combine tokens=17 hidden=517 top_k=9 x_type=bf16 y_type=bf16",
            "moe_combine tokens=6 hidden=130 top_k=4 x_type=bf16 y_type=f32 residual=1",
+           "moe_combine tokens=7 hidden=168 top_k=10 x_type=bf16 y_type=bf16 residual=1",
+           "moe_combine tokens=3 hidden=136 top_k=6 x_type=f32 y_type=bf16",
+           "moe_combine tokens=2 hidden=72 top_k=17 x_type=f32 y_type=f32 residual=1",
        })
     out.push_back(OpCase::parse(text));
   return out;

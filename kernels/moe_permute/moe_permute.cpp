@@ -62,6 +62,10 @@ std::vector<OpCase> test_cases() {
            "moe_permute tokens=1 hidden=2048 experts=128 top_k=8 x_type=bf16",
            "moe_permute tokens=33 hidden=515 experts=6 top_k=6 x_type=bf16",
            "moe_permute tokens=150 hidden=130 experts=64 top_k=4 x_type=bf16",
+           "moe_permute tokens=3 hidden=2100 experts=300 top_k=260 x_type=bf16",
+           "moe_permute tokens=700 hidden=8 experts=3 top_k=3 x_type=bf16",
+           "moe_permute tokens=515 hidden=9 experts=128 top_k=8 x_type=bf16",
+           "moe_permute tokens=5 hidden=1100 experts=600 top_k=300 x_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

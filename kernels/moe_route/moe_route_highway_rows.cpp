@@ -122,7 +122,12 @@ namespace {
 
 HWY_EXPORT(row_function);
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
+Support supports(const OpCase& c, const DeviceInfo&) {
+  const MoeRouteAxes a = moe_route_axes(c);
+  if (a.sigmoid || a.bias || a.groups > 1 || a.scaling != 1.0)
+    return Support::no("does softmax routing without bias, groups and scaling");
+  return Support::yes();
+}
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const MoeRouteAxes a = moe_route_axes(c);

@@ -1,9 +1,10 @@
-// Per token one pass that keeps the best top_k in a sorted list, and one for the softmax. Plain C++.
+// Per token one pass for the scores, and one that keeps the best top_k in a sorted list. Plain C++.
 // SPDX-License-Identifier: Apache-2.0
 #include <omp.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/contract/dispatch.h"
 #include "kernels/moe_route/moe_route.h"
@@ -12,36 +13,75 @@
 namespace layercost {
 namespace {
 
-// The k largest, descending. An equal logit does not pass one that is in the list, so the lower index stays first.
-template <class X>
-void choose(const X* logits, std::int64_t experts, std::int64_t k, std::int32_t* ids) {
-  for (std::int64_t e = 0; e < experts; ++e) {
-    const float v = load_f32(logits + e);
-    if (e >= k && !(v > load_f32(logits + ids[k - 1]))) continue;
-    std::int64_t at = e < k ? e : k - 1;
-    for (; at > 0 && v > load_f32(logits + ids[at - 1]); --at) ids[at] = ids[at - 1];
-    ids[at] = static_cast<std::int32_t>(e);
+// One thread's memory.
+struct Scratch {
+  float *scores, *choices, *groups;    // [experts], [experts], [groups]
+  std::int32_t *best, *chosen_groups;  // [top_k], [top_groups]
+};
+
+// The k largest of values[0 .. n - 1] for which `can` is true, descending. An equal value does not pass one that is in
+// the list, so the lower index stays first.
+template <class Can>
+void choose(const float* values, std::int64_t n, std::int64_t k, const Can& can, std::int32_t* list) {
+  std::int64_t size = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (!can(i) || (size == k && !(values[i] > values[list[k - 1]]))) continue;
+    std::int64_t at = size < k ? size++ : k - 1;
+    for (; at > 0 && values[i] > values[list[at - 1]]; --at) list[at] = list[at - 1];
+    list[at] = static_cast<std::int32_t>(i);
   }
 }
 
+// The sum of the two largest of n values, or the only one.
+float best_two(const float* values, std::int64_t n) {
+  float first = values[0], second = -std::numeric_limits<float>::infinity();
+  for (std::int64_t i = 1; i < n; ++i) {
+    second = std::max(second, std::min(first, values[i]));
+    first = std::max(first, values[i]);
+  }
+  return n > 1 ? first + second : first;
+}
+
 template <class X>
-void route(const MoeRouteAxes& a, int threads, const X* logits, const std::int32_t* forced, std::int32_t* scratch,
-           std::int32_t* ids, float* weights, std::int32_t* counts) {
+void choose_experts(const MoeRouteAxes& a, const X* logits, const float* bias, const Scratch& s) {
+  float max = load_f32(logits), all = 0;
+  for (std::int64_t e = 1; e < a.experts; ++e) max = std::max(max, load_f32(logits + e));
+  for (std::int64_t e = 0; e < a.experts; ++e) {
+    const float v = load_f32(logits + e);
+    s.scores[e] = a.sigmoid ? 1.0f / (1.0f + std::exp(-v)) : std::exp(v - max);
+    all += s.scores[e];
+  }
+  for (std::int64_t e = 0; e < a.experts; ++e) {
+    if (!a.sigmoid) s.scores[e] /= all;
+    s.choices[e] = bias != nullptr ? s.scores[e] + bias[e] : s.scores[e];
+  }
+  const std::int64_t size = a.group_size();
+  const std::int32_t *groups_begin = s.chosen_groups, *groups_end = groups_begin + a.top_groups;
+  if (a.groups > 1) {
+    for (std::int64_t g = 0; g < a.groups; ++g) s.groups[g] = best_two(s.choices + g * size, size);
+    choose(s.groups, a.groups, a.top_groups, [](std::int64_t) { return true; }, s.chosen_groups);
+  }
+  if (bias == nullptr)  // rounding may make equal scores of different logits
+    for (std::int64_t e = 0; e < a.experts; ++e) s.choices[e] = load_f32(logits + e);
+  choose(
+      s.choices, a.experts, a.top_k,
+      [&](std::int64_t e) { return a.groups == 1 || std::find(groups_begin, groups_end, e / size) != groups_end; },
+      s.best);
+}
+
+template <class X>
+void route(const MoeRouteAxes& a, int threads, const X* logits, const float* bias, const std::int32_t* forced,
+           const std::vector<Scratch>& scratch, std::int32_t* ids, float* weights, std::int32_t* counts) {
 #pragma omp parallel for schedule(static) num_threads(threads) if (a.tokens > 1)
   for (std::int64_t t = 0; t < a.tokens; ++t) {
-    const X* row = logits + t * a.experts;
-    std::int32_t* chosen = scratch != nullptr ? scratch + omp_get_thread_num() * a.top_k : ids + t * a.top_k;
-    choose(row, a.experts, a.top_k, chosen);
-    const float max = load_f32(row + chosen[0]);
-    float all = 0, sum = 0;
-    for (std::int64_t e = 0; e < a.experts; ++e) all += std::exp(load_f32(row + e) - max);
-    for (std::int64_t at = t * a.top_k; at < (t + 1) * a.top_k; ++at) {
-      if (forced != nullptr) ids[at] = forced[at];
-      weights[at] = std::exp(load_f32(row + ids[at]) - max) / all;
-      sum += weights[at];
-    }
-    if (a.renormalise)
-      for (std::int64_t at = t * a.top_k; at < (t + 1) * a.top_k; ++at) weights[at] /= sum;
+    const Scratch& s = scratch[static_cast<std::size_t>(omp_get_thread_num())];
+    choose_experts(a, logits + t * a.experts, bias, s);
+    const std::int64_t first = t * a.top_k;
+    std::copy_n(forced != nullptr ? forced + first : s.best, a.top_k, ids + first);
+    float sum = a.sigmoid ? 1e-20f : 0.0f;
+    for (std::int64_t j = 0; j < a.top_k; ++j) sum += s.scores[ids[first + j]];
+    const float factor = static_cast<float>(a.scaling) / (a.renormalise ? sum : 1.0f);
+    for (std::int64_t j = 0; j < a.top_k; ++j) weights[first + j] = s.scores[ids[first + j]] * factor;
   }
   std::fill_n(counts, a.experts, 0);
   for (std::int64_t i = 0; i < a.tokens * a.top_k; ++i) ++counts[ids[i]];
@@ -54,13 +94,19 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const int threads = omp_get_max_threads();
   const Tensor logits = t.tensor("logits"), ids = t.tensor("ids"), weights = t.tensor("weights");
   const Tensor counts = t.tensor("counts"), forced = a.forced ? t.tensor("forced_ids") : Tensor{};
-  // The choice that forced_ids replace, one row per thread.
-  const auto scratch = a.forced ? std::make_shared<OwnedTensor>(DType::i32, Shape{threads, a.top_k}) : nullptr;
+  const auto bias = a.bias ? row_major(*t.weight("bias")) : nullptr;
+  const auto floats = std::make_shared<OwnedTensor>(DType::f32, Shape{threads, 2 * a.experts + a.groups});
+  const auto integers = std::make_shared<OwnedTensor>(DType::i32, Shape{threads, a.top_k + a.top_groups});
+  std::vector<Scratch> scratch;
+  for (std::int64_t i = 0; i < threads; ++i) {
+    float* f = floats->view().as<float>() + i * (2 * a.experts + a.groups);
+    std::int32_t* n = integers->view().as<std::int32_t>() + i * (a.top_k + a.top_groups);
+    scratch.push_back({f, f + a.experts, f + 2 * a.experts, n, n + a.top_k});
+  }
   return dispatch_float(logits.dtype, [&]<class X>(X*) {
-    return invocation([=] {
-      route(a, threads, logits.as<X>(), forced.as<std::int32_t>(),
-            scratch ? scratch->view().as<std::int32_t>() : nullptr, ids.as<std::int32_t>(), weights.as<float>(),
-            counts.as<std::int32_t>());
+    return invocation([=, keep = std::pair(floats, integers)] {
+      route(a, threads, logits.as<X>(), bias ? bias->view().as<float>() : nullptr, forced.as<std::int32_t>(), scratch,
+            ids.as<std::int32_t>(), weights.as<float>(), counts.as<std::int32_t>());
     });
   });
 }

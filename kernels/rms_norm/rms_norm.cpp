@@ -70,6 +70,10 @@ std::vector<OpCase> test_cases() {
            "rms_norm tokens=8 hidden=2048 eps=1e-06 x_type=bf16 w_type=bf16 y_type=bf16",
            "rms_norm tokens=5 hidden=1027 eps=1e-05 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
            "rms_norm tokens=2 hidden=512 eps=1e-06 x_type=bf16 w_type=f32 y_type=f32 residual=1",
+           "rms_norm tokens=9 hidden=136 eps=0.001 x_type=f32 w_type=bf16 y_type=bf16 residual=1",
+           "rms_norm tokens=3 hidden=1048 eps=1e-06 x_type=f32 w_type=f32 y_type=f32 residual=1",
+           "rms_norm tokens=2 hidden=8200 eps=1e-05 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "rms_norm tokens=2 hidden=8200 eps=1e-05 x_type=f32 w_type=bf16 y_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

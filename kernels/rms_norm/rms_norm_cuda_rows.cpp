@@ -1,6 +1,10 @@
-// One block per token.
+// Rows of up to 8192 elements, a multiple of 8, stay in the registers of 32 to 512 threads; other rows are read twice.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/rms_norm/rms_norm_cuda_rows_launch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 #include "kernels/shared/cuda_variant.h"
 #include "rms_norm_variants.h"
@@ -14,19 +18,24 @@ Support supports(const OpCase&, const DeviceInfo& device) {
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const bool residual = c.flag("residual");
+  const std::int64_t hidden = c.axis("hidden");
   const auto w = on_device(*t.weight("w"), runtime);
-  const RmsNormCudaRows p{c.axis("tokens"),
-                          c.axis("hidden"),
-                          static_cast<float>(c.real("eps")),
-                          t.tensor("x").data,
-                          residual ? t.tensor("residual").data : nullptr,
-                          w->view().data,
-                          residual ? t.tensor("sum").data : nullptr,
-                          t.tensor("y").data,
-                          simt_type(c.type("x_type")),
-                          simt_type(c.type("w_type")),
-                          simt_type(c.type("y_type"))};
-  return invocation([p, w, &runtime] { runtime.check(launch_rms_norm_cuda_rows(p, runtime.stream()), "rms_norm"); });
+  RmsNormCudaRows p{};
+  p.tokens = c.axis("tokens"), p.hidden = hidden, p.eps = static_cast<float>(c.real("eps"));
+  p.x = t.tensor("x").data, p.w = w->view().data, p.y = t.tensor("y").data;
+  if (residual) p.residual = t.tensor("residual").data, p.sum = t.tensor("sum").data;
+  p.x_type = simt_type(c.type("x_type")), p.w_type = simt_type(c.type("w_type"));
+  p.y_type = simt_type(c.type("y_type"));
+
+  p.width = hidden % 8 == 0 ? 8 : 1;
+  const std::int64_t most = std::int64_t{kRmsNormMostThreads} * kRmsNormVectors * 8;
+  p.in_registers = p.width == 8 && hidden <= most;
+  const std::int64_t per_thread = p.in_registers ? 8 * kRmsNormVectors : p.width, wanted = (hidden - 1) / per_thread + 1;
+  p.team = static_cast<int>(std::min<std::int64_t>((wanted + 31) / 32 * 32, kRmsNormMostThreads));
+  const std::string chosen = fmt::format("{} threads per token, {} elements per access, {}", p.team, p.width,
+                                         p.in_registers ? "row in registers" : "row read twice");
+  return invocation([p, w, &runtime] { runtime.check(launch_rms_norm_cuda_rows(p, runtime.stream()), "rms_norm"); },
+                    chosen);
 }
 
 }  // namespace

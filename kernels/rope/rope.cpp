@@ -122,6 +122,12 @@ std::vector<OpCase> test_cases() {
            "y_type=f32 kv_type=bf16 w_type=f32",
            "rope batch=1 q_len=2 kv_len=300 capacity=301 heads=4 kv_heads=2 head_dim=64 x_type=f32 y_type=bf16 "
            "kv_type=bf16 w_type=bf16",
+           "rope batch=2 q_len=2 kv_len=5 capacity=6 heads=3 kv_heads=3 head_dim=64 qk_norm=1 eps=0.001 x_type=bf16 "
+           "y_type=f32 kv_type=f32 w_type=f32",
+           "rope batch=1 q_len=3 kv_len=8 capacity=9 heads=2 kv_heads=1 head_dim=512 qk_norm=1 eps=1e-05 x_type=f32 "
+           "y_type=f32 kv_type=f32 w_type=bf16",
+           "rope batch=3 q_len=1 kv_len=4 capacity=5 heads=2 kv_heads=2 head_dim=16 qk_norm=1 eps=0.01 x_type=f32 "
+           "y_type=bf16 kv_type=f32 w_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -1,0 +1,53 @@
+// One warp per token, all its logits in registers. Up to 64 tokens one launch of one block, which also makes the counts;
+// more tokens two launches, of which the first zeroes the counts.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernels/moe_route/moe_route.h"
+#include "kernels/moe_route/moe_route_cuda_warps_launch.h"
+#include "kernels/shared/cuda_variant.h"
+#include "moe_route_variants.h"
+
+namespace layercost {
+namespace {
+
+// A second launch costs more than three more tokens for each of 16 warps.
+constexpr std::int64_t kAloneTokens = 4 * kMoeRouteAloneWarps;
+
+Support supports(const OpCase& c, const DeviceInfo& device) {
+  const MoeRouteAxes a = moe_route_axes(c);
+  if (a.experts > kMoeRouteMostExperts) return Support::no(fmt::format("more than {} experts", kMoeRouteMostExperts));
+  if (a.top_k > kMoeRouteMostTopK) return Support::no(fmt::format("top_k is over {}", kMoeRouteMostTopK));
+  if (a.groups > kMoeRouteMostGroups) return Support::no(fmt::format("more than {} groups", kMoeRouteMostGroups));
+  return cuda_support(device, launch_moe_route_cuda_warps != nullptr);
+}
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
+  const MoeRouteAxes a = moe_route_axes(c);
+  const auto bias = a.bias ? on_device(*t.weight("bias"), runtime) : nullptr;
+  MoeRouteCudaWarps p{};
+  p.tokens = a.tokens, p.experts = static_cast<int>(a.experts), p.top_k = static_cast<int>(a.top_k);
+  p.groups = static_cast<int>(a.groups), p.top_groups = static_cast<int>(a.top_groups);
+  p.renormalise = a.renormalise, p.sigmoid = a.sigmoid, p.scaling = static_cast<float>(a.scaling);
+  p.logits = t.tensor("logits").data, p.x_type = simt_type(c.type("x_type"));
+  p.ids = t.tensor("ids").as<std::int32_t>(), p.weights = t.tensor("weights").as<float>();
+  p.counts = t.tensor("counts").as<std::int32_t>();
+  if (a.bias) p.bias = bias->view().as<float>();
+  if (a.forced) p.forced_ids = t.tensor("forced_ids").as<std::int32_t>();
+  // Two blocks of 8 warps per multiprocessor: the longer a block lasts, the fewer additions to the counts it makes.
+  const std::int64_t most = std::int64_t{2} * std::max(runtime.device().cuda.multiprocessors, 1);
+  p.blocks = a.tokens <= kAloneTokens
+                 ? 1
+                 : static_cast<int>(std::min((a.tokens + kMoeRouteWarps - 1) / kMoeRouteWarps, most));
+  return invocation(
+      [p, bias, &runtime] { runtime.check(launch_moe_route_cuda_warps(p, runtime.stream()), "moe_route"); },
+      fmt::format("{} blocks, {}", p.blocks, p.blocks == 1 ? "1 launch" : "2 launches"));
+}
+
+}  // namespace
+
+const Variant moe_route_cuda_warps{"cuda_warps", Target::cuda, "layercost", supports, prepare};
+
+}  // namespace layercost

@@ -1,0 +1,143 @@
+// All heads of all tokens, q, k and v, are numbered through; each is a copy, a norm and a rotation of head_dim values.
+//
+// `vectors`: head_dim / 16 lanes per head (8 for 128, so that a warp makes four heads). A lane holds elements 8l .. 8l+7
+// of both halves: the partners i and i + d/2 of the rotation meet in one lane, and every access has 16 bytes. Only the
+// sum of squares needs the other lanes.
+// `any_dim`: a warp per head, one element of each half per lane and step.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/rope/rope_cuda_heads_launch.h"
+
+#include "kernels/simt/elements.h"
+
+namespace layercost {
+namespace {
+
+using namespace simt;
+
+constexpr int kThreads = 128;
+
+// Where head number `item` comes from and goes to.
+struct Head {
+  enum Kind { q, k, v } kind;
+  std::int64_t position, to;  // `to`: first element, in q or in a cache
+};
+
+// 32-bit divisions: a 64-bit one is a function of some hundred instructions. `supports` knows the limit.
+SIMT_INLINE Head head_of(const RopeCudaHeads& p, std::uint32_t item) {
+  const auto all = static_cast<std::uint32_t>(p.heads + 2 * p.kv_heads), q_len = static_cast<std::uint32_t>(p.q_len);
+  const std::int64_t token = item / all, h = item % all, sequence = item / all / q_len;
+  Head out;
+  out.position = p.first_position + item / all % q_len;
+  out.kind = h < p.heads ? Head::q : h < p.heads + p.kv_heads ? Head::k : Head::v;
+  if (out.kind == Head::q) {
+    out.to = (token * p.heads + h) * p.head_dim;
+  } else {
+    const std::int64_t kv_head = h - p.heads - (out.kind == Head::v ? p.kv_heads : 0);
+    out.to = ((sequence * p.kv_heads + kv_head) * p.capacity + out.position) * p.head_dim;
+  }
+  return out;
+}
+
+// What the same N elements of the two halves are multiplied with.
+template <int N>
+struct Turn {
+  float cos[N], sin[N], low[N], high[N];  // low, high: norm weights
+};
+
+template <int N>
+SIMT_INLINE Turn<N> load_turn(const RopeCudaHeads& p, const Head& head, std::int64_t i) {
+  Turn<N> t = {};
+  if (head.kind == Head::v) return t;
+  const std::int64_t half = p.head_dim / 2;
+  to_floats(load_elements<N>(p.cos + head.position * half + i), t.cos);
+  to_floats(load_elements<N>(p.sin + head.position * half + i), t.sin);
+  if (p.q_norm == nullptr) return t;
+  const void* norm = head.kind == Head::q ? p.q_norm : p.k_norm;
+  load_typed(p.w_type, norm, i, t.low);
+  load_typed(p.w_type, norm, i + half, t.high);
+  return t;
+}
+
+template <int N>
+SIMT_INLINE void store_head(const RopeCudaHeads& p, const Head& head, std::int64_t i, const float (&v)[N]) {
+  if (head.kind == Head::q) store_typed(p.y_type, p.q, head.to + i, v);
+  else store_typed(p.kv_type, head.kind == Head::k ? p.k_cache : p.v_cache, head.to + i, v);
+}
+
+// a and b, elements i .. of the two halves: normalised, rotated, stored.
+template <int N>
+SIMT_INLINE void finish(const RopeCudaHeads& p, const Head& head, std::int64_t i, float scale, const Turn<N>& t,
+                        float (&a)[N], float (&b)[N]) {
+  if (head.kind != Head::v) {
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const float x = p.q_norm != nullptr ? a[j] * (scale * t.low[j]) : a[j];
+      const float y = p.q_norm != nullptr ? b[j] * (scale * t.high[j]) : b[j];
+      a[j] = x * t.cos[j] - y * t.sin[j];
+      b[j] = y * t.cos[j] + x * t.sin[j];
+    }
+  }
+  store_head(p, head, i, a);
+  store_head(p, head, i + p.head_dim / 2, b);
+}
+
+template <class X>
+__global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
+  const std::int64_t items = p.tokens * (p.heads + 2 * p.kv_heads);
+  const std::uint32_t thread = blockIdx.x * kThreads + threadIdx.x, lanes = static_cast<std::uint32_t>(p.lanes);
+  const std::uint32_t item = thread / lanes;
+  const std::int64_t i = thread % lanes * 8;
+  const bool valid = item < items;  // the others only take part in the sums of their warp
+  float a[8] = {}, b[8] = {};
+  Head head = {};
+  Turn<8> turn = {};
+  if (valid) {
+    const X* x = static_cast<const X*>(p.qkv) + item * p.head_dim + i;
+    const auto low = load_elements<8>(x), high = load_elements<8>(x + p.head_dim / 2);
+    head = head_of(p, item);
+    turn = load_turn<8>(p, head, i);
+    to_floats(low, a);
+    to_floats(high, b);
+  }
+  float scale = 1.0f;
+  if (p.q_norm != nullptr) {
+    float squares = 0;
+#pragma unroll
+    for (int j = 0; j < 8; ++j) squares += a[j] * a[j] + b[j] * b[j];
+    for (int mask = p.lanes / 2; mask > 0; mask /= 2) squares += shuffle_xor(squares, mask);
+    scale = reciprocal_sqrt(squares / static_cast<float>(p.head_dim) + p.eps);
+  }
+  if (valid) finish(p, head, i, scale, turn, a, b);
+}
+
+template <class X>
+__global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
+  const std::int64_t items = p.tokens * (p.heads + 2 * p.kv_heads), half = p.head_dim / 2;
+  const std::uint32_t item = blockIdx.x * (kThreads / 32) + static_cast<unsigned>(warp());
+  if (item >= items) return;  // whole warps
+  const X* x = static_cast<const X*>(p.qkv) + item * p.head_dim;
+  float scale = 1.0f;
+  if (p.q_norm != nullptr) {
+    float squares = 0;
+    for (std::int64_t i = lane(); i < p.head_dim; i += 32) squares += to_float(x[i]) * to_float(x[i]);
+    scale = reciprocal_sqrt(warp_sum(squares) / static_cast<float>(p.head_dim) + p.eps);
+  }
+  const Head head = head_of(p, item);
+  for (std::int64_t i = lane(); i < half; i += 32) {
+    float a[1] = {to_float(x[i])}, b[1] = {to_float(x[i + half])};
+    finish(p, head, i, scale, load_turn<1>(p, head, i), a, b);
+  }
+}
+
+}  // namespace
+
+int launch_rope_cuda_heads(const RopeCudaHeads& p, Stream stream) {
+  const std::int64_t threads = p.tokens * (p.heads + 2 * p.kv_heads) * (p.lanes != 0 ? p.lanes : 32);
+  const Launch l{dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads)), dim3(kThreads), 0, stream};
+  return with_type(p.x_type, [&](auto* x) {
+    using X = std::remove_pointer_t<decltype(x)>;
+    return launch("rope_cuda_heads", l, p.lanes != 0 ? vectors<X> : any_dim<X>, p);
+  });
+}
+
+}  // namespace layercost
