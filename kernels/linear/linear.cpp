@@ -66,6 +66,15 @@ std::vector<OpCase> test_cases() {
            "linear m=259 n=1100 k=2100 x_type=bf16 w_type=bf16 y_type=f32",
            "linear m=67 n=70 k=1060 x_type=bf16 w_type=bf16 y_type=f32 bias=1 residual=1",
            "linear m=33 n=64 k=128 x_type=f32 w_type=f32 y_type=f32 residual=1",
+           // Whole 16-byte vectors: tiles of every shape, partial in rows, columns and depth; k below, at and above one
+           // slice of 64 columns and the slices in flight.
+           "linear m=1 n=16 k=8 x_type=bf16 w_type=bf16 y_type=bf16",
+           "linear m=17 n=40 k=64 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
+           "linear m=70 n=131 k=200 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 residual=1",
+           "linear m=120 n=250 k=328 x_type=bf16 w_type=bf16 y_type=f32 residual=1",
+           "linear m=601 n=129 k=72 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "linear m=250 n=505 k=136 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
+           "linear m=100 n=1000 k=72 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
        })
     out.push_back(OpCase::parse(text));
   return out;
