@@ -74,7 +74,7 @@ std::vector<OpCase> test_cases() {
            "linear m=120 n=250 k=328 x_type=bf16 w_type=bf16 y_type=f32 residual=1",
            "linear m=601 n=129 k=72 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
            "linear m=250 n=505 k=136 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
-           "linear m=100 n=1000 k=72 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "linear m=250 n=250 k=200 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -93,13 +93,12 @@ class MmaTile {
     }
 
     template <int kSize>
-    SIMT_INLINE void copy(Array<Vec16, kSize>& to, const bf16* from, bool inside) const {
+    SIMT_INLINE void copy(Array<Vec16, kSize>& to, const Vec16* from, bool inside) const {
       const std::uint32_t copied = inside ? valid : 0;
       const int row = static_cast<int>(threadIdx.x) / kChunks, chunk = static_cast<int>(threadIdx.x) % kChunks;
 #pragma unroll
       for (int i = 0; i < kCount; ++i)
-        cp_async16(&to[swizzled<kChunks>(row + i * kRowsAtOnce, chunk)], from + 8 * static_cast<std::int64_t>(offset[i]),
-                   (copied >> i & 1) != 0);
+        cp_async16(&to[swizzled<kChunks>(row + i * kRowsAtOnce, chunk)], from + offset[i], (copied >> i & 1) != 0);
     }
   };
 
@@ -134,16 +133,16 @@ class MmaTile {
 #pragma unroll
         for (int e = 0; e < 4; ++e) sums_[i][j][e] = 0;
 
-    const Source<kRows / kRowsAtOnce> a_source(a_row, k / 8);
-    const Source<kColumns / kRowsAtOnce> b_source(b_row, k / 8);
-    const int slices = (k + kDepth - 1) / kDepth;
-    const int column = static_cast<int>(threadIdx.x) % kChunks * 8;
+    const int chunks = k / 8, slices = (chunks + kChunks - 1) / kChunks;
+    const Source<kRows / kRowsAtOnce> a_source(a_row, chunks);
+    const Source<kColumns / kRowsAtOnce> b_source(b_row, chunks);
+    const int chunk = static_cast<int>(threadIdx.x) % kChunks;
     const auto copy = [&](int slice, int stage) {
       if (slice < slices) {
-        const int at = slice * kDepth + column;
-        const bool inside = at < k;  // else zeros: the last slice may be a partial one
-        a_source.copy(s.stages[stage].a, a + (inside ? at : 0), inside);
-        b_source.copy(s.stages[stage].b, b + (inside ? at : 0), inside);
+        const int at = slice * kChunks + chunk;
+        const bool inside = at < chunks;  // else zeros: the last slice may be a partial one
+        a_source.copy(s.stages[stage].a, reinterpret_cast<const Vec16*>(a) + (inside ? at : 0), inside);
+        b_source.copy(s.stages[stage].b, reinterpret_cast<const Vec16*>(b) + (inside ? at : 0), inside);
       }
       cp_async_commit();  // an empty group, too, so that the waits can count
     };
