@@ -17,6 +17,13 @@ struct MmaShape {
   constexpr int threads() const { return 32 * warps_down * warps_across; }
   constexpr int shared_bytes() const { return 2 * depth * (rows + columns) * stages; }
 
+  // The most tiles of rows that any distribution of `all` rows over `experts` experts needs: each expert that can have
+  // rows adds up to rows - 1 to what is cut.
+  constexpr int row_tiles(std::int64_t all, std::int64_t experts) const {
+    const std::int64_t with_rows = all < experts ? all : experts;
+    return static_cast<int>((all + with_rows * (rows - 1)) / rows);
+  }
+
   // Of `tiles` tiles on a device, for one step of k: the tiles that one multiprocessor gets, each as long as its products
   // and its copies and fragment loads. A row or column of a tile costs about as much through shared memory as 32 products.
   constexpr double cost(std::int64_t tiles, int multiprocessors, std::int64_t shared_bytes_per_multiprocessor) const {

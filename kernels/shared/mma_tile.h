@@ -78,27 +78,24 @@ class MmaTile {
 
   template <int kCount>
   struct Source {  // of the rows that this thread copies a chunk of
-    int offset[kCount];  // of the row's start, in 16 bytes
-    std::uint32_t valid = 0;
+    int offset[kCount];  // of the row's start, in 16 bytes; negative: no row
 
     template <class Row>
     SIMT_INLINE Source(Row row_of, int chunks_per_row) {
-      static_assert(kCount <= 32, "one bit each");
 #pragma unroll
       for (int i = 0; i < kCount; ++i) {
         const int row = row_of(static_cast<int>(threadIdx.x) / kChunks + i * kRowsAtOnce);
-        offset[i] = row < 0 ? 0 : row * chunks_per_row;
-        if (row >= 0) valid |= 1u << i;
+        offset[i] = row < 0 ? -1 : row * chunks_per_row;
       }
     }
 
     template <int kSize>
     SIMT_INLINE void copy(Array<Vec16, kSize>& to, const Vec16* from, bool inside) const {
-      const std::uint32_t copied = inside ? valid : 0;
       const int row = static_cast<int>(threadIdx.x) / kChunks, chunk = static_cast<int>(threadIdx.x) % kChunks;
 #pragma unroll
       for (int i = 0; i < kCount; ++i)
-        cp_async16(&to[swizzled<kChunks>(row + i * kRowsAtOnce, chunk)], from + offset[i], (copied >> i & 1) != 0);
+        cp_async16(&to[swizzled<kChunks>(row + i * kRowsAtOnce, chunk)], from + (offset[i] < 0 ? 0 : offset[i]),
+                   inside && offset[i] >= 0);
     }
   };
 
