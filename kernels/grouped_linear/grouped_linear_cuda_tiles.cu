@@ -1,7 +1,7 @@
-// One tile of one expert's rows per block (kernels/shared/mma_tile.h). A tile never crosses into the next expert's rows:
-// it reads and writes fewer rows instead.
-// Grid:    as many slots for tiles of rows as any offsets can need, rows / tile + one partial tile per expert that can
-//          have rows; a block finds its tile from the offsets (kernels/shared/expert_tile.h), blocks without one leave.
+// One tile of one expert's rows per block (kernels/shared/mma_tile.h). A tile never crosses into the next expert's
+// rows: it reads and writes fewer rows instead.
+// Grid:    as many slots for tiles of rows as any offsets can need (MmaShape::row_tiles) times the tiles across n; a
+//          block finds its tile from the offsets (kernels/shared/expert_tile.h), blocks without one leave.
 // Order:   groups of 8 slots; in a group slots first. Slots of one expert follow each other, so that a tile's rows of w
 //          are read from memory once for up to 8 tiles of rows, and the 8 tiles' rows of x stay in the L2 cache.
 // SPDX-License-Identifier: Apache-2.0
@@ -21,7 +21,8 @@ template <int kShape>
 struct Shape {
   static constexpr MmaShape is = kGroupedLinearCudaTiles[kShape];
   using Tile = MmaTile<is.rows, is.columns, is.depth, is.warps_down, is.warps_across, is.stages>;
-  static_assert(sizeof(typename Tile::Shared) == is.shared_bytes() && Tile::kThreads == is.threads(), "as the host says");
+  static_assert(sizeof(typename Tile::Shared) == is.shared_bytes() && Tile::kThreads == is.threads(),
+                "as the host says");
 };
 
 template <class Y, class Tile>
@@ -78,10 +79,14 @@ int launch_shape(const GroupedLinearCudaTiles& p, Stream stream) {
 int launch_grouped_linear_cuda_tiles(const GroupedLinearCudaTiles& p, Stream stream) {
   static_assert(kGroupedLinearCudaTilesShapes == 4, "one case each");
   switch (p.shape) {
-    case 0: return launch_shape<0>(p, stream);
-    case 1: return launch_shape<1>(p, stream);
-    case 2: return launch_shape<2>(p, stream);
-    default: return launch_shape<3>(p, stream);
+    case 0:
+      return launch_shape<0>(p, stream);
+    case 1:
+      return launch_shape<1>(p, stream);
+    case 2:
+      return launch_shape<2>(p, stream);
+    default:
+      return launch_shape<3>(p, stream);
   }
 }
 

@@ -6,8 +6,8 @@
 
 namespace layercost {
 
-// Most rows first. The first fits only where a block may have 192 KB. The last is for decoding, where most experts have a
-// few rows and the time goes into reading their weights: 3 blocks keep 9 slices of 18 KB on their way.
+// Most rows first. The first fits only where a block may have 192 KB. The last is for decoding, where most experts have
+// a few rows and the time goes into reading their weights: 3 blocks keep 9 slices of 18 KB on their way.
 constexpr MmaShape kGroupedLinearCudaTiles[] = {
     {128, 256, 64, 2, 4, 4, 1},
     {128, 128, 64, 2, 2, 3, 2},

@@ -76,7 +76,7 @@ std::vector<OpCase> test_cases() {
            "linear m=601 n=129 k=72 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
            "linear m=250 n=505 k=136 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
            "linear m=250 n=250 k=200 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
-           // One to eight rows: one or two rows of w per warp, k whole or over 2, 4 and 8 warps, a last block of few rows.
+           // One to eight rows: one or two rows of w per warp, k over 1 to 8 warps, a last block of few rows.
            "linear m=1 n=37 k=4104 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
            "linear m=2 n=270 k=1032 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 residual=1",
            "linear m=3 n=21 k=1096 x_type=bf16 w_type=bf16 y_type=f32 residual=1",

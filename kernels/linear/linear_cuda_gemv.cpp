@@ -1,4 +1,5 @@
-// Up to 4 rows; up to 8 where w has so few rows (a router's) that the tensor cores' tiles of 16 would not fill the device.
+// Up to 4 rows; up to 8 where w has so few rows (a router's) that the tensor cores' tiles of 16 would not fill the
+// device.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_gemv_launch.h"
 

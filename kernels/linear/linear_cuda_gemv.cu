@@ -1,12 +1,13 @@
 // A few rows of x: reading w is all of the cost, so this is a copy of w that happens to multiply.
-// A warp takes 1 or 2 rows of w; its lanes stand side by side along k, 16 bytes each (512 bytes of a row per load), and
-// have 8 loads on their way before the first is used: 4 KB per warp, 128 KB with the 32 warps that the registers of a
-// multiprocessor let live, 64 KB with 16 where there are more than 2 rows of x. Where the rows are too few for that many warps, several warps of a block share
-// the rows of one and their sums are added in the order of k, through shared memory.
-// x is read through the L1 cache: the weights leave it alone (load_streaming), and all warps want the same x.
-// Limit:   per weight 1 instruction to widen it, 1 per row of x to multiply and 1 / rows to widen x. With 2 rows of w and
-//          4 of x that is 7, with 8 of x 13: at 9 weights per clock (4 TB/s over 132 multiprocessors at 1.7 GHz) 63 and
-//          117 of 128 lanes.
+// Does:    a warp takes 1 or 2 rows of w; its lanes stand side by side along k, 16 bytes each (512 bytes of a row per
+//          load), and have 8 loads on their way before the first is used: 4 KB per warp, 128 KB with the 32 warps that
+//          the registers of a multiprocessor let live, 64 KB with 16 where there are more than 2 rows of x.
+//          Where the rows are too few for that many warps, several warps of a block share the rows of one, and their
+//          sums are added in a fixed order through shared memory.
+//          x is read through the L1 cache: the weights leave it alone (load_streaming), and all warps want the same x.
+// Limit:   per weight 1 instruction to widen it, 1 per row of x to multiply and 1 / rows to widen x. With 2 rows of w
+//          and 4 of x that is 7, with 8 of x 13: at 9 weights per clock (4 TB/s over 132 multiprocessors at 1.7 GHz) 63
+//          and 117 of 128 lanes.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_gemv_launch.h"
 

@@ -1,11 +1,11 @@
-// Few rows of x, on the tensor cores: reading w is still nearly all of the cost. The operands are swapped, y^T = w x^T, so
-// that 16 rows of w meet 8 rows of x in an m16n8k16 product and few rows of x waste little.
-// A block takes 16 to 64 rows of w. Its warps divide k among them, 64 columns in turn: neighbours in time are neighbours
-// in memory. Each warp has a pipeline of its own (cp.async, 2 to 4 stages of 64 columns of its rows of w and of x) and
-// waits for nobody until the sums of the warps are added, in the order of the warps, through shared memory. On their way
-// per multiprocessor, with two blocks: 64 to 96 KB of w.
-// x comes from the L2 cache again for every block: tokens / rows of the traffic of w, so many rows per block are better
-// as long as there are blocks for all multiprocessors.
+// Few rows of x, on the tensor cores: reading w is still nearly all of the cost. The operands are swapped,
+// y^T = w x^T, so that 16 rows of w meet 8 rows of x in an m16n8k16 product and few rows of x waste little.
+// Does:    a block takes 16 to 64 rows of w. Its warps divide k among them, 64 columns in turn: neighbours in time are
+//          neighbours in memory. Each warp has a pipeline of its own (cp.async, 2 to 4 stages of 64 columns of the
+//          block's rows of w and of x) and waits for nobody until the warps' sums are added, in the order of the warps,
+//          through shared memory. On their way per multiprocessor, with two blocks: 64 to 96 KB of w.
+// Limit:   x comes from the L2 cache again for every block: tokens / rows of the traffic of w. Many rows per block are
+//          better for that, as long as there are blocks for all multiprocessors.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_skinny_launch.h"
 
@@ -28,8 +28,8 @@ struct Shape {
   struct Shared {
     Array<Array<Stage, is.stages>, is.warps> stages;
   };
-  // The same memory, when the pipelines have run dry. A token's sums are padded by 4: the 4 lanes that hold neighbouring
-  // tokens of a fragment write to different banks.
+  // The same memory, when the pipelines have run dry. A token's sums are padded by 4: the 4 lanes that hold
+  // neighbouring tokens of a fragment write to different banks.
   struct Sums {
     Array<Array<Array<float, is.rows + 4>, is.tokens>, is.warps> of;
   };
@@ -50,8 +50,7 @@ SIMT_INLINE void load_tokens(std::uint32_t (&b)[2][kTokens / 8][2], const Array<
 #pragma unroll
     for (int half = 0; half < 2; ++half)
 #pragma unroll
-      for (int t = 0; t < kTokens / 8; t += 2)
-        load_right<kChunks>(b[half][t], b[half][t + 1], x, 8 * t, step + half);
+      for (int t = 0; t < kTokens / 8; t += 2) load_right<kChunks>(b[half][t], b[half][t + 1], x, 8 * t, step + half);
   }
 }
 
@@ -155,13 +154,20 @@ int launch_shape(const LinearCudaSkinny& p, Stream stream) {
 int launch_linear_cuda_skinny(const LinearCudaSkinny& p, Stream stream) {
   static_assert(kLinearCudaSkinnyShapes == 7, "one case each");
   switch (p.shape) {
-    case 0: return launch_shape<0>(p, stream);
-    case 1: return launch_shape<1>(p, stream);
-    case 2: return launch_shape<2>(p, stream);
-    case 3: return launch_shape<3>(p, stream);
-    case 4: return launch_shape<4>(p, stream);
-    case 5: return launch_shape<5>(p, stream);
-    default: return launch_shape<6>(p, stream);
+    case 0:
+      return launch_shape<0>(p, stream);
+    case 1:
+      return launch_shape<1>(p, stream);
+    case 2:
+      return launch_shape<2>(p, stream);
+    case 3:
+      return launch_shape<3>(p, stream);
+    case 4:
+      return launch_shape<4>(p, stream);
+    case 5:
+      return launch_shape<5>(p, stream);
+    default:
+      return launch_shape<6>(p, stream);
   }
 }
 

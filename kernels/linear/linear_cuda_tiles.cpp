@@ -27,10 +27,9 @@ int best_shape(std::int64_t m, std::int64_t n, const CudaFeatures& cuda) {
   for (int i = 0; i < kLinearCudaTilesShapes; ++i) {
     const MmaShape& shape = kLinearCudaTiles[i];
     if (static_cast<std::size_t>(shape.shared_bytes()) > cuda.shared_bytes_per_block) continue;
-    const std::int64_t tiles =
-        ((m + shape.rows - 1) / shape.rows) * ((n + shape.columns - 1) / shape.columns);
-    const double cost = shape.cost(tiles, cuda.multiprocessors,
-                                   static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor));
+    const std::int64_t tiles = ((m + shape.rows - 1) / shape.rows) * ((n + shape.columns - 1) / shape.columns);
+    const double cost =
+        shape.cost(tiles, cuda.multiprocessors, static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor));
     if (cost < least) {
       least = cost;
       best = i;

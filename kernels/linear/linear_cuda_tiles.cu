@@ -1,6 +1,6 @@
 // One tile of y per block (kernels/shared/mma_tile.h), bias and residual added to the sums in registers.
-// Order of tiles: groups of 8 tiles of rows; in a group rows first. The blocks that run together then read 8 tiles' rows
-// of x and as many rows of w as there are blocks for, and both stay in the L2 cache while they are needed.
+// Order of tiles: groups of 8 tiles of rows; in a group rows first. The blocks that run together then read 8 tiles'
+// rows of x and as many rows of w as there are blocks for, and both stay in the L2 cache while they are needed.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_tiles_launch.h"
 
@@ -17,7 +17,8 @@ template <int kShape>
 struct Shape {
   static constexpr MmaShape is = kLinearCudaTiles[kShape];
   using Tile = MmaTile<is.rows, is.columns, is.depth, is.warps_down, is.warps_across, is.stages>;
-  static_assert(sizeof(typename Tile::Shared) == is.shared_bytes() && Tile::kThreads == is.threads(), "as the host says");
+  static_assert(sizeof(typename Tile::Shared) == is.shared_bytes() && Tile::kThreads == is.threads(),
+                "as the host says");
 };
 
 template <class Y, class Tile>
@@ -81,10 +82,14 @@ int launch_shape(const LinearCudaTiles& p, Stream stream) {
 int launch_linear_cuda_tiles(const LinearCudaTiles& p, Stream stream) {
   static_assert(kLinearCudaTilesShapes == 4, "one case each");
   switch (p.shape) {
-    case 0: return launch_shape<0>(p, stream);
-    case 1: return launch_shape<1>(p, stream);
-    case 2: return launch_shape<2>(p, stream);
-    default: return launch_shape<3>(p, stream);
+    case 0:
+      return launch_shape<0>(p, stream);
+    case 1:
+      return launch_shape<1>(p, stream);
+    case 2:
+      return launch_shape<2>(p, stream);
+    default:
+      return launch_shape<3>(p, stream);
   }
 }
 

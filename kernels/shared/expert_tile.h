@@ -1,6 +1,6 @@
-// What:    which rows the tile number `slot` has, where the rows of each expert are cut into tiles of kRows and numbered
-//          through: expert 0's tiles, expert 1's tiles ... The counts are known on the device only, so the grid is as
-//          large as it can get (MmaShape::row_tiles), and a block without a tile leaves.
+// What:    which rows tile number `slot` has, where each expert's rows are cut into tiles of kRows and these are
+//          numbered through: expert 0's tiles, expert 1's tiles ... The counts are known on the device only, so the
+//          grid is as large as it can get (MmaShape::row_tiles), and a block without a tile leaves.
 // Does:    lane l adds up the tiles of the experts that are its share, a prefix sum over the warp finds the lane whose
 //          share holds the slot, that lane walks its experts. 128 experts: 4 each, read at once.
 // Use:     called by all lanes of a warp; every warp of a block computes the same.
