@@ -82,6 +82,14 @@ std::vector<OpCase> test_cases() {
            "grouped_linear rows=40 experts=3 n=130 k=257 x_type=bf16 w_type=bf16 y_type=bf16",
            "grouped_linear rows=150 experts=20 n=90 k=130 x_type=bf16 w_type=bf16 y_type=bf16",
            "grouped_linear rows=300 experts=2 n=64 k=70 x_type=bf16 w_type=bf16 y_type=f32",
+           // Whole 16-byte vectors: every tile shape, partial in rows, columns and depth, more experts than lanes.
+           "grouped_linear rows=1 experts=3 n=20 k=8 x_type=bf16 w_type=bf16 y_type=bf16",
+           "grouped_linear rows=37 experts=5 n=70 k=328 x_type=bf16 w_type=bf16 y_type=f32",
+           "grouped_linear rows=60 experts=12 n=140 k=64 x_type=bf16 w_type=bf16 y_type=bf16",
+           "grouped_linear rows=70 experts=40 n=33 k=72 x_type=bf16 w_type=bf16 y_type=bf16",
+           "grouped_linear rows=200 experts=3 n=130 k=136 x_type=bf16 w_type=bf16 y_type=bf16",
+           "grouped_linear rows=300 experts=2 n=64 k=200 x_type=bf16 w_type=bf16 y_type=f32",
+           "grouped_linear rows=200 experts=2 n=505 k=72 x_type=bf16 w_type=bf16 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -66,6 +66,31 @@ std::vector<OpCase> test_cases() {
            "linear m=259 n=1100 k=2100 x_type=bf16 w_type=bf16 y_type=f32",
            "linear m=67 n=70 k=1060 x_type=bf16 w_type=bf16 y_type=f32 bias=1 residual=1",
            "linear m=33 n=64 k=128 x_type=f32 w_type=f32 y_type=f32 residual=1",
+           // Whole 16-byte vectors: tiles of every shape, partial in rows, columns and depth; k below, at and above one
+           // slice of 64 columns and the slices in flight.
+           "linear m=1 n=16 k=8 x_type=bf16 w_type=bf16 y_type=bf16",
+           "linear m=2 n=33 k=80 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "linear m=17 n=40 k=64 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
+           "linear m=70 n=131 k=200 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 residual=1",
+           "linear m=120 n=250 k=328 x_type=bf16 w_type=bf16 y_type=f32 residual=1",
+           "linear m=601 n=129 k=72 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "linear m=250 n=505 k=136 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
+           "linear m=250 n=250 k=200 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           // One to eight rows: one or two rows of w per warp, k over 1 to 8 warps, a last block of few rows.
+           "linear m=1 n=37 k=4104 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
+           "linear m=2 n=270 k=1032 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 residual=1",
+           "linear m=3 n=21 k=1096 x_type=bf16 w_type=bf16 y_type=f32 residual=1",
+           "linear m=4 n=259 k=264 x_type=bf16 w_type=bf16 y_type=bf16",
+           "linear m=7 n=64 k=2056 x_type=bf16 w_type=bf16 y_type=f32 bias=1",
+           "linear m=8 n=60 k=72 x_type=bf16 w_type=bf16 y_type=f32",
+           // Up to 32 rows, with fewer slices of 64 columns than warps and with more than all stages hold.
+           "linear m=5 n=50 k=2312 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
+           "linear m=8 n=127 k=1352 x_type=bf16 w_type=bf16 y_type=f32 residual=1",
+           "linear m=12 n=60 k=1800 x_type=bf16 w_type=bf16 y_type=bf16",
+           "linear m=16 n=120 k=1352 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 residual=1",
+           "linear m=10 n=250 k=840 x_type=bf16 w_type=bf16 y_type=bf16",
+           "linear m=20 n=100 k=1096 x_type=bf16 w_type=bf16 y_type=f32 bias=1",
+           "linear m=30 n=240 k=840 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
        })
     out.push_back(OpCase::parse(text));
   return out;

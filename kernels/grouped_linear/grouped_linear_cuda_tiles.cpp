@@ -1,0 +1,69 @@
+// Any number of rows per expert, known on the device only; the tile shape is chosen for the mean.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/grouped_linear/grouped_linear_cuda_tiles_launch.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "grouped_linear_variants.h"
+#include "kernels/shared/cuda_variant.h"
+
+namespace layercost {
+namespace {
+
+Support supports(const OpCase& c, const DeviceInfo& device) {
+  if (Support s = cuda_support(device, launch_grouped_linear_cuda_tiles != nullptr); !s) return s;
+  if (Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
+  const std::int64_t k = c.axis("k");
+  if (k % 8 != 0) return Support::no("needs k to be a multiple of 8");
+  if (std::max(c.axis("rows"), c.axis("n")) * (k / 8) > std::numeric_limits<int>::max())
+    return Support::no("takes operands of up to 32 GB");
+  return Support::yes();
+}
+
+int best_shape(std::int64_t rows, std::int64_t experts, std::int64_t n, const CudaFeatures& cuda) {
+  const std::int64_t with_rows = std::min(rows, experts);
+  int best = kGroupedLinearCudaTilesShapes - 1;  // the smallest fits everywhere
+  double least = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < kGroupedLinearCudaTilesShapes; ++i) {
+    const MmaShape& shape = kGroupedLinearCudaTiles[i];
+    if (static_cast<std::size_t>(shape.shared_bytes()) > cuda.shared_bytes_per_block) continue;
+    // An expert's last tile is half full on average; each that has rows has a tile.
+    const std::int64_t down = std::max(with_rows, rows / shape.rows + with_rows / 2);
+    const double cost = shape.cost(down * ((n + shape.columns - 1) / shape.columns), cuda.multiprocessors,
+                                   static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor));
+    if (cost < least) {
+      least = cost;
+      best = i;
+    }
+  }
+  return best;
+}
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
+  const std::int64_t rows = c.axis("rows"), experts = c.axis("experts"), n = c.axis("n");
+  const auto w = on_device(*t.weight("w"), runtime);
+  const GroupedLinearCudaTiles p{static_cast<int>(rows),
+                                 static_cast<int>(experts),
+                                 static_cast<int>(n),
+                                 static_cast<int>(c.axis("k")),
+                                 t.tensor("x").data,
+                                 t.tensor("offsets").data,
+                                 w->view().data,
+                                 t.tensor("y").data,
+                                 simt_type(c.type("y_type")),
+                                 best_shape(rows, experts, n, runtime.device().cuda)};
+  const MmaShape& shape = kGroupedLinearCudaTiles[p.shape];
+  return invocation(
+      [p, w, &runtime] {
+        runtime.check(launch_grouped_linear_cuda_tiles(p, runtime.stream()), "grouped_linear cuda_tiles");
+      },
+      fmt::format("tiles {}x{}x{}, {} stages", shape.rows, shape.columns, shape.depth, shape.stages));
+}
+
+}  // namespace
+
+const Variant grouped_linear_cuda_tiles{"cuda_tiles", Target::cuda, "layercost", supports, prepare};
+
+}  // namespace layercost
