@@ -67,7 +67,7 @@ SIMT_INLINE void neurons_of(const MoeExpertsCudaGemv& p, const bf16* weights, st
                             std::uint64_t pairs) {
   constexpr int kWeights = 2 * kNeurons;  // rows: gate, up, gate, up
   constexpr int kSteps = kLoads / kWeights;
-  constexpr int kRowsAtOnce = kRows < 4 ? kRows : 4;  // of x in registers
+  constexpr int kRowsAtOnce = kRows <= 4 ? kRows : 2;  // of x in registers
   const int hidden = static_cast<int>(p.hidden), top_k = static_cast<int>(p.top_k);
   int x_at[kRows];
   std::uint64_t left = pairs;
