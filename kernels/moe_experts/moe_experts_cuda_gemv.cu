@@ -66,7 +66,7 @@ template <int kRows, int kNeurons>
 SIMT_INLINE void neurons_of(const MoeExpertsCudaGemv& p, const bf16* weights, std::int64_t neuron,
                             std::uint64_t pairs) {
   constexpr int kWeights = 2 * kNeurons;  // rows: gate, up, gate, up
-  constexpr int kSteps = kLoads / kWeights;
+  constexpr int kSteps = (kRows <= 4 ? kLoads : 6) / kWeights;  // beside 8 rows there are registers for 6 loads
   constexpr int kRowsAtOnce = kRows <= 4 ? kRows : 2;  // of x in registers
   const int hidden = static_cast<int>(p.hidden), top_k = static_cast<int>(p.top_k);
   int x_at[kRows];

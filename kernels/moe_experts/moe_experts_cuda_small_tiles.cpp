@@ -45,14 +45,14 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"),
                      experts = c.axis("experts"), top_k = c.axis("top_k"), pairs = tokens * top_k;
   const int tile_rows = tile_rows_of(pairs, experts);
-  const std::int64_t most_tiles = most_expert_tiles(pairs, experts, tile_rows);
+  const std::int64_t most_tiles = most_pair_tiles(pairs, experts, tile_rows);
   const auto held = std::make_shared<Held>();
   held->gate_up = on_device(*t.weight("w_gate_up"), runtime);
   held->down = on_device(*t.weight("w_down"), runtime);
   held->order = runtime.tensor(DType::i32, {pairs});
   held->h = runtime.tensor(DType::bf16, {pairs, ffn});
   held->results = runtime.tensor(DType::f32, {pairs, hidden});
-  held->tiles = runtime.buffer(static_cast<std::size_t>(most_tiles) * sizeof(ExpertTile));
+  held->tiles = runtime.buffer(static_cast<std::size_t>(most_tiles) * sizeof(PairTile));
   const MoeExpertsCudaSmallTiles p{tokens,
                                    hidden,
                                    ffn,
@@ -67,7 +67,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                                    t.tensor("ids").as<std::int32_t>(),
                                    t.tensor("weights").as<float>(),
                                    held->order.view().as<std::int32_t>(),
-                                   reinterpret_cast<ExpertTile*>(held->tiles.data()),
+                                   reinterpret_cast<PairTile*>(held->tiles.data()),
                                    held->h.view().data,
                                    held->results.view().as<float>(),
                                    t.tensor("y").data,

@@ -20,6 +20,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/moe_experts/moe_experts_cuda_small_tiles_launch.h"
 
+#include "kernels/moe_experts/moe_experts_combine.h"
 #include "kernels/moe_experts/moe_experts_index.h"
 #include "kernels/simt/simt.h"
 
@@ -35,7 +36,6 @@ constexpr int kStages = 4;
 constexpr int kPitch = kDepth + 8;  // 144 bytes: 8 rows of 16 bytes lie in different banks
 constexpr int kVectors = kDepth / 8;
 constexpr int kRowsPerPass = kThreads / kVectors;  // that the block copies at once, 128 bytes of each
-constexpr int kCombineThreads = 128;
 
 __global__ void __launch_bounds__(moe_index::kThreads) list(MoeExpertsCudaSmallTiles p) {
   grid_launch_dependents();
@@ -153,7 +153,7 @@ template <int kTokens>
 __global__ void __launch_bounds__(kThreads) gate_up(MoeExpertsCudaSmallTiles p) {
   grid_wait();
   grid_launch_dependents();  // not before: down reads the tiles without waiting
-  const ExpertTile tile = p.tiles[blockIdx.x];
+  const PairTile tile = p.tiles[blockIdx.x];
   if (tile.rows == 0) return;
   const std::int64_t neuron = blockIdx.y * (kWeightRows / 2);
   const bf16* weights = static_cast<const bf16*>(p.w_gate_up) + tile.expert * 2 * p.ffn * p.hidden;
@@ -180,7 +180,7 @@ __global__ void __launch_bounds__(kThreads) gate_up(MoeExpertsCudaSmallTiles p) 
 template <int kTokens>
 __global__ void __launch_bounds__(kThreads) down(MoeExpertsCudaSmallTiles p) {
   grid_launch_dependents();
-  const ExpertTile tile = p.tiles[blockIdx.x];
+  const PairTile tile = p.tiles[blockIdx.x];
   if (tile.rows == 0) return;
   const std::int64_t neuron = blockIdx.y * kWeightRows;
   const bf16* weights = static_cast<const bf16*>(p.w_down) + tile.expert * p.hidden * p.ffn;
@@ -197,30 +197,6 @@ __global__ void __launch_bounds__(kThreads) down(MoeExpertsCudaSmallTiles p) {
     if (n < p.hidden) to[0] = first;
     if (n + 8 < p.hidden) to[8] = second;
   });
-}
-
-struct alignas(16) Four {
-  float v[4];
-};
-
-// Block (token, 4 columns per thread).
-template <class Y>
-__global__ void __launch_bounds__(kCombineThreads) combine(MoeExpertsCudaSmallTiles p) {
-  grid_wait();
-  const std::int64_t token = blockIdx.x, n = (blockIdx.y * kCombineThreads + threadIdx.x) * std::int64_t{4};
-  if (n >= p.hidden) return;
-  Four sum{};
-  for (std::int64_t pair = token * p.top_k; pair < (token + 1) * p.top_k; ++pair) {
-    const Four v = *reinterpret_cast<const Four*>(p.results + pair * p.hidden + n);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) sum.v[i] += p.weights[pair] * v.v[i];
-  }
-  const std::int64_t to = token * p.hidden + n;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const float residual = p.residual != nullptr ? to_float(static_cast<const Y*>(p.residual)[to + i]) : 0;
-    store(static_cast<Y*>(p.y) + to + i, sum.v[i] + residual);
-  }
 }
 
 unsigned blocks_of(std::int64_t n, std::int64_t size) { return static_cast<unsigned>((n + size - 1) / size); }
@@ -248,12 +224,9 @@ int launch_moe_experts_cuda_small_tiles(const MoeExpertsCudaSmallTiles& p, Strea
                     : p.tile_rows == 16 ? launch_products<16>(p, stream)
                                         : launch_products<32>(p, stream);
   if (error != 0) return error;
-  Launch last{dim3(static_cast<unsigned>(p.tokens), blocks_of(p.hidden, 4 * kCombineThreads)), dim3(kCombineThreads), 0,
-              stream};
-  last.overlap_previous = true;
-  return with_type(p.y_type, [&](auto* y) {
-    return launch("moe_experts_cuda_small_tiles combine", last, combine<std::remove_pointer_t<decltype(y)>>, p);
-  });
+  return moe_combination::launch_combine<float>(
+      "moe_experts_cuda_small_tiles combine",
+      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream);
 }
 
 }  // namespace layercost

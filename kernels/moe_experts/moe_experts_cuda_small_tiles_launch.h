@@ -10,12 +10,12 @@ namespace layercost {
 struct MoeExpertsCudaSmallTiles {
   std::int64_t tokens, hidden, ffn, experts, top_k;
   int tile_rows;   // pairs per tile: 8, 16 or 32
-  int most_tiles;  // most_expert_tiles(tokens * top_k, experts, tile_rows)
+  int most_tiles;  // most_pair_tiles(tokens * top_k, experts, tile_rows)
   const void *x, *w_gate_up, *w_down, *residual;  // residual: null without
   const std::int32_t* ids;
   const float* weights;
   std::int32_t* order;  // [tokens * top_k]
-  ExpertTile* tiles;    // [most_tiles]
+  PairTile* tiles;    // [most_tiles]
   void* h;              // [tokens * top_k, ffn], bf16, in the order of `order`
   float* results;       // [tokens * top_k, hidden], in the order of pairs
   void* y;

@@ -60,7 +60,7 @@ SIMT_INLINE int sum_before(Shared& s, int v) {
 }
 
 // Thread e has the number of pairs of expert e (0 for e >= experts): writes the tiles, returns the expert's first place.
-SIMT_INLINE int cut_into_tiles(Shared& s, int pairs_of_expert, int tile_rows, ExpertTile* tiles, int most_tiles) {
+SIMT_INLINE int cut_into_tiles(Shared& s, int pairs_of_expert, int tile_rows, PairTile* tiles, int most_tiles) {
   const int expert = static_cast<int>(threadIdx.x), needed = (pairs_of_expert + tile_rows - 1) / tile_rows;
   const int first = sum_before(s, pairs_of_expert), first_tile = sum_before(s, needed);
   for (int i = 0; i < needed; ++i) {

@@ -1,0 +1,40 @@
+// What:    the sizes of a tile that kernels/shared/mma_tile.h multiplies: for the kernel, which is instantiated with them,
+//          and for the host, which chooses among them.
+// Units:   rows and columns of y, depth of k, in elements; bytes. cost() has no unit: only its order means something.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace layercost {
+
+struct MmaShape {
+  int rows, columns, depth;
+  int warps_down, warps_across;
+  int stages;
+  int blocks;  // that share a multiprocessor's 65536 registers: the kernel's launch bounds
+
+  constexpr int threads() const { return 32 * warps_down * warps_across; }
+  constexpr int shared_bytes() const { return 2 * depth * (rows + columns) * stages; }
+
+  // The most tiles of rows that any distribution of `all` rows over `experts` experts needs: each expert that can have
+  // rows adds up to rows - 1 to what is cut.
+  constexpr int row_tiles(std::int64_t all, std::int64_t experts) const {
+    const std::int64_t with_rows = all < experts ? all : experts;
+    return static_cast<int>((all + with_rows * (rows - 1)) / rows);
+  }
+
+  // Of `tiles` tiles on a device, for one step of k: the tiles that one multiprocessor gets, each as long as its products
+  // and its copies and fragment loads. A row or column of a tile costs about as much through shared memory as 32 products.
+  constexpr double cost(std::int64_t tiles, int multiprocessors, std::int64_t shared_bytes_per_multiprocessor) const {
+    constexpr int kReserved = 1024;  // of shared memory, by the system, for each block
+    const std::int64_t fit = shared_bytes_per_multiprocessor / (shared_bytes() + kReserved);
+    const std::int64_t together = fit < 1 ? 1 : fit < blocks ? fit : blocks;
+    const std::int64_t at_once = together * multiprocessors;
+    const std::int64_t last = tiles % at_once;  // a last wave of few tiles is a short one
+    const std::int64_t held = tiles / at_once * together + (last + multiprocessors - 1) / multiprocessors;
+    return static_cast<double>(held) * (1.0 * rows * columns + 32.0 * (rows + columns));
+  }
+};
+
+}  // namespace layercost
