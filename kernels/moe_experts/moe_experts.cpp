@@ -123,6 +123,29 @@ std::vector<OpCase> test_cases() {
            "y_type=bf16 residual=1",
            "moe_experts tokens=9 hidden=128 ffn_hidden=96 experts=4 top_k=1 act=silu x_type=bf16 w_type=bf16 "
            "y_type=f32",
+           // Tokens around the limits of the CUDA variants: one, several with the same expert, all with one, most
+           // experts empty; rows longer than a step of 512 columns, and with ends inside every tile.
+           "moe_experts tokens=1 hidden=520 ffn_hidden=72 experts=16 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16",
+           "moe_experts tokens=1 hidden=72 ffn_hidden=264 experts=4 top_k=1 act=silu x_type=bf16 w_type=bf16 y_type=f32 "
+           "residual=1",
+           "moe_experts tokens=2 hidden=264 ffn_hidden=40 experts=5 top_k=2 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16 residual=1",
+           "moe_experts tokens=4 hidden=136 ffn_hidden=96 experts=6 top_k=3 act=silu x_type=bf16 w_type=bf16 y_type=f32",
+           "moe_experts tokens=5 hidden=128 ffn_hidden=64 experts=40 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16 residual=1",
+           "moe_experts tokens=8 hidden=64 ffn_hidden=88 experts=1 top_k=1 act=silu x_type=bf16 w_type=bf16 y_type=f32 "
+           "residual=1",
+           "moe_experts tokens=8 hidden=200 ffn_hidden=104 experts=12 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16",
+           "moe_experts tokens=17 hidden=136 ffn_hidden=72 experts=16 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16 residual=1",
+           "moe_experts tokens=70 hidden=72 ffn_hidden=136 experts=4 top_k=2 act=silu x_type=bf16 w_type=bf16 y_type=f32 "
+           "residual=1",
+           "moe_experts tokens=150 hidden=136 ffn_hidden=72 experts=70 top_k=2 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16",
+           "moe_experts tokens=150 hidden=64 ffn_hidden=72 experts=1 top_k=1 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16 residual=1",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -1,0 +1,53 @@
+// Few tokens: every weight row that a chosen expert has is read once and multiplied by the rows of all tokens that chose
+// the expert. Two kernels, nothing is permuted.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "kernels/moe_experts/moe_experts_cuda_gemv_launch.h"
+#include "kernels/shared/cuda_variant.h"
+#include "moe_experts_variants.h"
+
+namespace layercost {
+namespace {
+
+// The crossover to tiles on tensor cores: not measured yet. At most kMoeGemvMostTokens.
+constexpr std::int64_t kMostTokens = 8;
+
+Support supports(const OpCase& c, const DeviceInfo& device) {
+  if (const Support s = cuda_support(device, launch_moe_experts_cuda_gemv != nullptr); !s) return s;
+  if (const Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
+  const std::int64_t tokens = c.axis("tokens"), pairs = tokens * c.axis("top_k");
+  if (tokens > kMostTokens) return Support::no(fmt::format("for at most {} tokens", kMostTokens));
+  if (pairs > kMoeGemvMostPairs) return Support::no(fmt::format("for at most {} tokens x top_k", kMoeGemvMostPairs));
+  if (c.axis("hidden") % 8 != 0 || c.axis("ffn_hidden") % 8 != 0)
+    return Support::no("needs rows of whole 16-byte vectors: hidden and ffn_hidden in multiples of 8");
+  return Support::yes();
+}
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
+  const std::int64_t tokens = c.axis("tokens"), ffn = c.axis("ffn_hidden"), top_k = c.axis("top_k");
+  const auto gate_up = on_device(*t.weight("w_gate_up"), runtime), down = on_device(*t.weight("w_down"), runtime);
+  const auto h = std::make_shared<OwnedTensor>(runtime.tensor(DType::bf16, {tokens * top_k, ffn}));
+  const MoeExpertsCudaGemv p{tokens,
+                             c.axis("hidden"),
+                             ffn,
+                             top_k,
+                             t.tensor("x").data,
+                             gate_up->view().data,
+                             down->view().data,
+                             c.flag("residual") ? t.tensor("residual").data : nullptr,
+                             t.tensor("ids").as<std::int32_t>(),
+                             t.tensor("weights").as<float>(),
+                             h->view().data,
+                             t.tensor("y").data,
+                             simt_type(c.type("y_type"))};
+  return invocation([p, gate_up, down, h, &runtime] {
+    runtime.check(launch_moe_experts_cuda_gemv(p, runtime.stream()), "moe_experts");
+  });
+}
+
+}  // namespace
+
+const Variant moe_experts_cuda_gemv{"cuda_gemv", Target::cuda, "layercost", supports, prepare};
+
+}  // namespace layercost

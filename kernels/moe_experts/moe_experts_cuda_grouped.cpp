@@ -1,0 +1,120 @@
+// Many tokens: grouped products of large tiles on tensor cores, with x gathered by index and the activation fused.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "kernels/moe_experts/moe_experts_cuda_grouped_launch.h"
+#include "kernels/shared/cuda_variant.h"
+#include "moe_experts_variants.h"
+
+namespace layercost {
+namespace {
+
+struct Sizes {
+  explicit Sizes(const OpCase& c)
+      : tokens(c.axis("tokens")),
+        hidden(c.axis("hidden")),
+        ffn(c.axis("ffn_hidden")),
+        experts(c.axis("experts")),
+        top_k(c.axis("top_k")),
+        pairs(tokens * top_k) {}
+  std::int64_t tokens, hidden, ffn, experts, top_k, pairs;
+};
+
+std::int64_t blocks_of(const Sizes& s, const MmaShape& shape, std::int64_t tiles) {
+  const auto across = [&](std::int64_t columns) { return (columns + shape.columns - 1) / shape.columns; };
+  return tiles * std::max(across(2 * s.ffn), across(s.hidden));
+}
+
+// The cheapest that fits, -1 if none does.
+int best_shape(const Sizes& s, const CudaFeatures& cuda) {
+  const std::int64_t with_pairs = std::min(s.pairs, s.experts);
+  int best = -1;
+  double least = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < kMoeGroupedShapeCount; ++i) {
+    const MmaShape& shape = kMoeGroupedShapes[i];
+    if (static_cast<std::size_t>(shape.shared_bytes()) > cuda.shared_bytes_per_block) continue;
+    // An expert's last tile is half full on average; each that has pairs has a tile.
+    const std::int64_t down = std::max(with_pairs, s.pairs / shape.rows + with_pairs / 2);
+    const auto cost_of = [&](std::int64_t columns, std::int64_t k) {
+      return static_cast<double>(k) * shape.cost(down * ((columns + shape.columns - 1) / shape.columns),
+                                                 cuda.multiprocessors,
+                                                 static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor));
+    };
+    const double cost = cost_of(2 * s.ffn, s.hidden) + cost_of(s.hidden, s.ffn);
+    if (cost < least) {
+      least = cost;
+      best = i;
+    }
+  }
+  return best;
+}
+
+Support supports(const OpCase& c, const DeviceInfo& device) {
+  if (const Support s = cuda_support(device, launch_moe_experts_cuda_grouped != nullptr); !s) return s;
+  if (const Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
+  const Sizes s(c);
+  if (s.experts > kIndexMostExperts) return Support::no(fmt::format("for at most {} experts", kIndexMostExperts));
+  if (s.hidden % 8 != 0 || s.ffn % 8 != 0)
+    return Support::no("needs rows of whole 16-byte vectors: hidden and ffn_hidden in multiples of 8");
+  const int shape = best_shape(s, device.cuda);
+  if (shape < 0) return Support::no("needs more shared memory per block");
+  constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+  if (std::max({s.tokens * (s.hidden / 8), s.pairs * (s.ffn / 8), 2 * s.ffn * (s.hidden / 8)}) > kMost)
+    return Support::no("takes x, h and the weights of one expert of up to 32 GB each");
+  const MmaShape& tile = kMoeGroupedShapes[shape];
+  if (blocks_of(s, tile, most_pair_tiles(s.pairs, s.experts, tile.rows)) > kMost)
+    return Support::no("takes grids of less than 2^31 blocks");
+  return Support::yes();
+}
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
+  struct Held {
+    std::shared_ptr<const OwnedTensor> gate_up, down;
+    OwnedTensor counts, order, h, results;
+    Buffer tiles;
+  };
+  const Sizes s(c);
+  const int shape = best_shape(s, runtime.device().cuda);
+  const MmaShape& tile = kMoeGroupedShapes[shape];
+  const std::int64_t most_tiles = most_pair_tiles(s.pairs, s.experts, tile.rows);
+  const std::int64_t segments = (s.pairs + kMoeGroupedSortPairs - 1) / kMoeGroupedSortPairs;
+  const auto held = std::make_shared<Held>();
+  held->gate_up = on_device(*t.weight("w_gate_up"), runtime);
+  held->down = on_device(*t.weight("w_down"), runtime);
+  held->counts = runtime.tensor(DType::i32, {segments, kIndexMostExperts});
+  held->order = runtime.tensor(DType::i32, {s.pairs});
+  held->h = runtime.tensor(DType::bf16, {s.pairs, s.ffn});
+  held->results = runtime.tensor(DType::bf16, {s.pairs, s.hidden});
+  held->tiles = runtime.buffer(static_cast<std::size_t>(most_tiles) * sizeof(PairTile));
+  const MoeExpertsCudaGrouped p{static_cast<int>(s.tokens),
+                                static_cast<int>(s.hidden),
+                                static_cast<int>(s.ffn),
+                                static_cast<int>(s.experts),
+                                static_cast<int>(s.top_k),
+                                shape,
+                                static_cast<int>(most_tiles),
+                                t.tensor("x").data,
+                                held->gate_up->view().data,
+                                held->down->view().data,
+                                c.flag("residual") ? t.tensor("residual").data : nullptr,
+                                t.tensor("ids").as<std::int32_t>(),
+                                t.tensor("weights").as<float>(),
+                                held->counts.view().as<std::int32_t>(),
+                                held->order.view().as<std::int32_t>(),
+                                reinterpret_cast<PairTile*>(held->tiles.data()),
+                                held->h.view().data,
+                                held->results.view().data,
+                                t.tensor("y").data,
+                                simt_type(c.type("y_type"))};
+  return invocation(
+      [p, held, &runtime] { runtime.check(launch_moe_experts_cuda_grouped(p, runtime.stream()), "moe_experts"); },
+      fmt::format("tiles of {} x {}", tile.rows, tile.columns));
+}
+
+}  // namespace
+
+const Variant moe_experts_cuda_grouped{"cuda_grouped", Target::cuda, "layercost", supports, prepare};
+
+}  // namespace layercost

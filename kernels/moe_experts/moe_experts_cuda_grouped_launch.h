@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/moe_experts/moe_experts_tiles.h"
+#include "kernels/shared/mma_shape.h"
+#include "kernels/simt/launch.h"
+
+namespace layercost {
+
+// Rows are pairs. The first fits only where a block may have 192 KB; the last is for experts of few rows.
+inline constexpr MmaShape kMoeGroupedShapes[] = {
+    {128, 256, 64, 2, 4, 4, 1},
+    {128, 128, 64, 2, 2, 3, 2},
+    {64, 128, 64, 2, 2, 3, 3},
+};
+inline constexpr int kMoeGroupedShapeCount = sizeof(kMoeGroupedShapes) / sizeof(MmaShape);
+inline constexpr int kMoeGroupedSortPairs = 2048;  // that a block of the sort takes
+
+// bf16 rows, 16-byte aligned: hidden % 8 == 0, ffn % 8 == 0. experts <= kIndexMostExperts. Less than 2^31 pairs, and
+// less than 2^31 16-byte vectors in x, h and an expert's weights.
+struct MoeExpertsCudaGrouped {
+  int tokens, hidden, ffn, experts, top_k;
+  int shape;       // index of kMoeGroupedShapes
+  int most_tiles;  // most_pair_tiles(tokens * top_k, experts, rows of the shape)
+  const void *x, *w_gate_up, *w_down, *residual;  // residual: null without
+  const std::int32_t* ids;
+  const float* weights;
+  std::int32_t* counts;  // [blocks of the sort, kIndexMostExperts]: pairs of each expert; then their first place
+  std::int32_t* order;   // [tokens * top_k]
+  PairTile* tiles;       // [most_tiles]
+  void* h;               // [tokens * top_k, ffn], bf16, in the order of `order`
+  void* results;         // [tokens * top_k, hidden], bf16, in the order of pairs
+  void* y;
+  simt::Type y_type;
+};
+LAYERCOST_DEVICE_CODE int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped&, Stream);
+
+}  // namespace layercost

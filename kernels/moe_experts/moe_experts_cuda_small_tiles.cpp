@@ -1,0 +1,86 @@
+// Tiles of few tokens of one expert on tensor cores, with device-made lists and a grid for the worst routing.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "kernels/moe_experts/moe_experts_cuda_small_tiles_launch.h"
+#include "kernels/shared/cuda_variant.h"
+#include "moe_experts_variants.h"
+
+namespace layercost {
+namespace {
+
+// The crossover to tiles of 128 rows: not measured yet.
+constexpr std::int64_t kMostTokens = 512;
+// One block sorts the pairs; 16 warps with 256 pairs each.
+constexpr std::int64_t kMostPairs = 4096;
+
+// Pairs of an expert per tile: the smallest width that holds twice the mean, so that with uniform routing few experts
+// need a second tile. Twice: not measured yet.
+int tile_rows_of(std::int64_t pairs, std::int64_t experts) {
+  const std::int64_t wanted = 2 * pairs / experts;
+  return wanted <= 8 ? 8 : wanted <= 16 ? 16 : 32;
+}
+
+Support supports(const OpCase& c, const DeviceInfo& device) {
+  if (const Support s = cuda_support(device, launch_moe_experts_cuda_small_tiles != nullptr); !s) return s;
+  if (const Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
+  const std::int64_t tokens = c.axis("tokens"), pairs = tokens * c.axis("top_k"), experts = c.axis("experts");
+  if (tokens > kMostTokens) return Support::no(fmt::format("for at most {} tokens", kMostTokens));
+  if (pairs > kMostPairs) return Support::no(fmt::format("for at most {} tokens x top_k", kMostPairs));
+  if (experts > kIndexMostExperts) return Support::no(fmt::format("for at most {} experts", kIndexMostExperts));
+  if (c.axis("hidden") % 8 != 0 || c.axis("ffn_hidden") % 8 != 0)
+    return Support::no("needs rows of whole 16-byte vectors: hidden and ffn_hidden in multiples of 8");
+  const int shared_bytes = shared_bytes_moe_experts_cuda_small_tiles(tile_rows_of(pairs, experts));
+  if (static_cast<std::size_t>(shared_bytes) > device.cuda.shared_bytes_per_block)
+    return Support::no(fmt::format("needs {} bytes of shared memory per block", shared_bytes));
+  return Support::yes();
+}
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
+  struct Held {
+    std::shared_ptr<const OwnedTensor> gate_up, down;
+    OwnedTensor order, h, results;
+    Buffer tiles;
+  };
+  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"),
+                     experts = c.axis("experts"), top_k = c.axis("top_k"), pairs = tokens * top_k;
+  const int tile_rows = tile_rows_of(pairs, experts);
+  const std::int64_t most_tiles = most_pair_tiles(pairs, experts, tile_rows);
+  const auto held = std::make_shared<Held>();
+  held->gate_up = on_device(*t.weight("w_gate_up"), runtime);
+  held->down = on_device(*t.weight("w_down"), runtime);
+  held->order = runtime.tensor(DType::i32, {pairs});
+  held->h = runtime.tensor(DType::bf16, {pairs, ffn});
+  held->results = runtime.tensor(DType::f32, {pairs, hidden});
+  held->tiles = runtime.buffer(static_cast<std::size_t>(most_tiles) * sizeof(PairTile));
+  const MoeExpertsCudaSmallTiles p{tokens,
+                                   hidden,
+                                   ffn,
+                                   experts,
+                                   top_k,
+                                   tile_rows,
+                                   static_cast<int>(most_tiles),
+                                   t.tensor("x").data,
+                                   held->gate_up->view().data,
+                                   held->down->view().data,
+                                   c.flag("residual") ? t.tensor("residual").data : nullptr,
+                                   t.tensor("ids").as<std::int32_t>(),
+                                   t.tensor("weights").as<float>(),
+                                   held->order.view().as<std::int32_t>(),
+                                   reinterpret_cast<PairTile*>(held->tiles.data()),
+                                   held->h.view().data,
+                                   held->results.view().as<float>(),
+                                   t.tensor("y").data,
+                                   simt_type(c.type("y_type"))};
+  return invocation(
+      [p, held, &runtime] {
+        runtime.check(launch_moe_experts_cuda_small_tiles(p, runtime.stream()), "moe_experts");
+      },
+      fmt::format("tiles of {} tokens", tile_rows));
+}
+
+}  // namespace
+
+const Variant moe_experts_cuda_small_tiles{"cuda_small_tiles", Target::cuda, "layercost", supports, prepare};
+
+}  // namespace layercost
