@@ -125,6 +125,45 @@ std::vector<OpCase> test_cases() {
            // scores beyond 88: a softmax that forgets the maximum overflows
            "attention batch=1 q_len=33 kv_len=65 capacity=65 heads=2 kv_heads=1 qk_dim=64 v_dim=64 scale=4 x_type=f32 "
            "kv_type=f32 y_type=f32",
+           // decode on tensor cores: one key, one whole tile; groups of 1, 2, 5, 16, 20 and 71 heads; several queries
+           "attention batch=2 q_len=1 kv_len=1 capacity=3 heads=2 kv_heads=2 qk_dim=64 v_dim=64 scale=0.125 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=64 capacity=64 heads=2 kv_heads=1 qk_dim=128 v_dim=128 scale=0.088 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=577 capacity=580 heads=5 kv_heads=1 qk_dim=64 v_dim=64 scale=0.125 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=1 kv_len=130 capacity=131 heads=16 kv_heads=1 qk_dim=128 v_dim=128 "
+           "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=530 capacity=540 heads=20 kv_heads=1 qk_dim=128 v_dim=128 "
+           "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=90 capacity=90 heads=71 kv_heads=1 qk_dim=64 v_dim=64 scale=0.125 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=3 kv_len=520 capacity=521 heads=16 kv_heads=1 qk_dim=64 v_dim=64 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           // more than eight splits of the keys; a last split of which the first queries see nothing
+           "attention batch=1 q_len=1 kv_len=2700 capacity=2700 heads=2 kv_heads=1 qk_dim=64 v_dim=64 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=8 kv_len=1283 capacity=1290 heads=1 kv_heads=1 qk_dim=64 v_dim=64 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           // windows shorter than a tile and over several tiles
+           "attention batch=1 q_len=3 kv_len=300 capacity=301 heads=4 kv_heads=2 qk_dim=64 v_dim=64 window=5 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=2 kv_len=900 capacity=901 heads=4 kv_heads=2 qk_dim=128 v_dim=128 "
+           "window=600 scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=40 kv_len=100 capacity=103 heads=3 kv_heads=1 qk_dim=128 v_dim=128 "
+           "window=30 scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           // prefill in blocks of 64 and of 128 queries: a whole block, a part of one, several, behind a filled cache
+           "attention batch=1 q_len=64 kv_len=64 capacity=64 heads=1 kv_heads=1 qk_dim=64 v_dim=64 scale=0.125 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=70 kv_len=201 capacity=203 heads=2 kv_heads=1 qk_dim=64 v_dim=64 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=130 kv_len=194 capacity=200 heads=4 kv_heads=1 qk_dim=64 v_dim=64 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           // scores beyond 88 in bf16
+           "attention batch=1 q_len=1 kv_len=300 capacity=300 heads=2 kv_heads=1 qk_dim=64 v_dim=64 scale=4 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=20 kv_len=65 capacity=65 heads=2 kv_heads=1 qk_dim=64 v_dim=64 scale=4 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "kernels/simt/launch.h"
+
+namespace layercost {
+
+constexpr int kAttentionCudaPlainMostDims = 1024;
+
+struct AttentionCudaPlain {
+  int batch, q_len, kv_len, capacity, heads, kv_heads, qk_dim, v_dim;
+  int window;  // kv_len where the case has none
+  float scale;
+  const void *q, *k, *v;
+  void* y;
+  simt::Type x_type, kv_type, y_type;
+};
+LAYERCOST_DEVICE_CODE int launch_attention_cuda_plain(const AttentionCudaPlain&, Stream);
+
+}  // namespace layercost
