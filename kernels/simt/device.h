@@ -9,6 +9,10 @@
 
 #include "kernels/simt/types.h"
 
+// The executor's default argument that names the calling line; nothing here.
+#define SIMT_CALLER
+#define SIMT_SAME_CALLER
+
 namespace layercost {
 namespace simt {
 

@@ -1,19 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/simt/executor.h"
 
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/context/detail/fcontext.hpp>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <map>
 #include <memory>
 #include <random>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#endif
+
+// In the build with ThreadSanitizer (LAYERCOST_SIMT_RACES) kernels are instrumented and this file is not: what it does
+// for a thread is announced, what it does for itself is nobody's business.
+#if defined(LAYERCOST_SIMT_RACES)
+extern "C" {
+void* __tsan_get_current_fiber();
+void* __tsan_create_fiber(unsigned flags);
+void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+void __tsan_set_fiber_name(void* fiber, const char* name);
+void __tsan_acquire(void* address);
+void __tsan_release(void* address);
+void __tsan_read_range(void* address, unsigned long bytes);
+void __tsan_write_range(void* address, unsigned long bytes);
+void AnnotateIgnoreReadsBegin(const char* file, int line);
+void AnnotateIgnoreReadsEnd(const char* file, int line);
+void AnnotateIgnoreWritesBegin(const char* file, int line);
+void AnnotateIgnoreWritesEnd(const char* file, int line);
+}
 #endif
 
 namespace layercost {
@@ -22,127 +45,242 @@ namespace {
 
 namespace context = boost::context::detail;
 
+// For functions that never return: what the address sanitizer marks in their frames would stay behind for the next
+// fibre on this stack.
+#define UNMARKED __attribute__((no_sanitize("address")))
+
+#if defined(LAYERCOST_SIMT_RACES)
+constexpr bool kRaces = true;
+// A fibre that runs thread t of several blocks is one thread to the sanitizer, which then sees no race between them. So
+// consecutive blocks take different fibres; making one takes 0.3 ms, too long for a fresh set per block. Blocks i and j
+// of the running order are told apart unless i - j is a multiple of 3: never so for the usual strides, powers of 2.
+constexpr int kSets = 3;
+#else
+constexpr bool kRaces = false;
+constexpr int kSets = 1;
+#endif
+
 constexpr std::size_t kStackBytes = std::size_t{256} << 10;
+constexpr std::size_t kGuardBytes = 4096;  // below each stack
 constexpr int kMostThreads = 1024;
 constexpr int kMostSharedBytes = 227 * 1024;  // of compute capability 9.0; others have less, `supports` knows
+constexpr int kLaunchSeconds = 300;
 
-struct Copy {
-  void* to;
-  const void* from;
-  bool valid;
-  int group;
+struct Context {  // of a fibre, or of the scheduler: the stack that launch() was called on
+  context::fcontext_t where = nullptr;
+  const void* stack = nullptr;
+  std::size_t stack_bytes = 0;
+  void* fake_stack = nullptr;
+  void* races = nullptr;
 };
 
-struct Fibre {
-  context::fcontext_t where = nullptr;
-  std::byte* stack = nullptr;
-  void* fake_stack = nullptr;
-  dim3 index;
+struct Fibre : Context {
   enum State { ready, waiting, done } state = ready;
-  const char* waits_for = "";
-  std::vector<Copy> copies;
-  int open_group = 0;
+  const char* waits_for = nullptr;
+  Caller caller = {"", 0};
+  int barrier = -1;  // that it waits at
+  int first_copy = -1, last_copy = -1, open_group = 0;
+  bool fenced = false;          // since the last atomic
+  const void* atomics[4] = {};  // since the last fence
+  int atomics_seen = 0;
+};
+
+struct Copy {  // a cp.async under way, found by its target
+  std::byte bytes[16];
+  const void* from;
+  bool valid;
+  int thread = -1;  // -1: none
+  int group, next;
 };
 
 struct Meeting {  // of the lanes of one warp
   void* arguments[32] = {};
   const char* name = nullptr;
-  int detail = 0, arrived = 0;
+  Caller caller = {"", 0};
+  int lane = 0, arrived = 0;
+  unsigned generation = 0;  // of its sync_warp
 };
 
 struct Barrier {
-  int arrived = 0, expected = 0;
-  std::vector<int> waiting;
+  int arrived = 0, expected = 0, thread = 0;
+  Caller caller = {"", 0};
+  unsigned generation = 0;
+};
+
+// What threads release to and acquire from. Two for each that is used again and again: all release to one before any
+// acquires from it, and nobody gets to the same one again before all have acquired. With one, an early thread's next
+// release would hide a late thread's race.
+struct Order {
+  char barrier[16][2], warp[32][2], end_of_block[2], begin_of_launch, end_of_launch;
 };
 
 struct Executor {
   const char* kernel = "";
   const std::function<void()>* thread = nullptr;
+  Context scheduler;
+  Context* leaving = nullptr;
   std::vector<Fibre> fibres;
-  std::vector<Meeting> meetings;
-  std::map<int, Barrier> barriers;
+  Meeting meetings[kMostThreads / 32];
+  Barrier barriers[16];
+  std::vector<Copy> copies = std::vector<Copy>(kMostSharedBytes / 16);
   std::byte* shared = nullptr;
   std::size_t shared_bytes = 0;
-  int current = -1, threads = 0;
-  context::fcontext_t scheduler = nullptr;
-  void* scheduler_fake_stack = nullptr;
-  const void* scheduler_stack = nullptr;
-  std::size_t scheduler_stack_bytes = 0;
+  int current = -1, threads = 0, alive = 0;
+  int queue[kMostThreads], queue_begin = 0, queue_size = 0;  // of the ready ones
+  std::vector<int> thread_order, lane_order;  // lane_order: the same, warp by warp
   std::exception_ptr error;
+  bool cancelled = false;
   unsigned order = 0;
+  int set = 0;                          // of fibres, that the block runs on
+  unsigned set_generation[kSets] = {};  // how often
+  Order orders[kSets];
 };
 Executor ex;
 
-int lanes_of(int warp) { return std::min(32, ex.threads - 32 * warp); }
+struct Cancelled {};  // unwinds the fibres that are left when a block has failed
 
-void switch_to_scheduler(bool last) {
-#if defined(__SANITIZE_ADDRESS__)
-  Fibre& f = ex.fibres[static_cast<std::size_t>(ex.current)];
-  __sanitizer_start_switch_fiber(last ? nullptr : &f.fake_stack, ex.scheduler_stack, ex.scheduler_stack_bytes);
+// ---- what the sanitizers are told -----------------------------------------------------------------------------------
+
+#if defined(LAYERCOST_SIMT_RACES)
+void release(char& object) { __tsan_release(&object); }
+void acquire(char& object) { __tsan_acquire(&object); }
+void announce_read(const void* p, std::size_t bytes) { __tsan_read_range(const_cast<void*>(p), bytes); }
+void announce_write(void* p, std::size_t bytes) { __tsan_write_range(p, bytes); }
 #else
-  (void)last;
+void release(char&) {}
+void acquire(char&) {}
+void announce_read(const void*, std::size_t) {}
+void announce_write(void*, std::size_t) {}
 #endif
-  const context::transfer_t t = context::jump_fcontext(ex.scheduler, nullptr);
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(f.fake_stack, &ex.scheduler_stack, &ex.scheduler_stack_bytes);
-#endif
-  ex.scheduler = t.fctx;
-}
 
-void entry(context::transfer_t t) {
 #if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(nullptr, &ex.scheduler_stack, &ex.scheduler_stack_bytes);
+void forbid(void* p, std::size_t bytes) { __asan_poison_memory_region(p, bytes); }
+void allow(void* p, std::size_t bytes) { __asan_unpoison_memory_region(p, bytes); }
+#else
+void forbid(void*, std::size_t) {}
+void allow(void*, std::size_t) {}
 #endif
-  ex.scheduler = t.fctx;
-  try {
-    (*ex.thread)();
-    const Fibre& f = ex.fibres[static_cast<std::size_t>(ex.current)];
-    if (!f.copies.empty()) executor::fault("the thread ends with a cp.async that was never awaited");
-  } catch (...) {
-    ex.error = std::current_exception();
+
+// Leaves the context that runs now for `to`; returns when somebody comes back to it. The first thing a context does
+// when it is reached is arrive().
+UNMARKED void arrive(context::transfer_t t, [[maybe_unused]] Context& me) {
+  Context& before = *ex.leaving;
+  before.where = t.fctx;
+#if defined(__SANITIZE_ADDRESS__)
+  const void* stack = nullptr;
+  std::size_t bytes = 0;
+  __sanitizer_finish_switch_fiber(me.fake_stack, &stack, &bytes);
+  if (&before == &ex.scheduler) {
+    before.stack = stack;
+    before.stack_bytes = bytes;
   }
-  ex.fibres[static_cast<std::size_t>(ex.current)].state = Fibre::done;
-  switch_to_scheduler(true);
+#endif
 }
 
-void switch_to(int i) {
-  Fibre& f = ex.fibres[static_cast<std::size_t>(i)];
-  ex.current = i;
-  threadIdx = f.index;
+UNMARKED void jump(Context& from, Context& to, [[maybe_unused]] bool last = false) {
+  ex.leaving = &from;
 #if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_start_switch_fiber(&ex.scheduler_fake_stack, f.stack, kStackBytes);
+  __sanitizer_start_switch_fiber(last ? nullptr : &from.fake_stack, to.stack, to.stack_bytes);
 #endif
-  f.where = context::jump_fcontext(f.where, nullptr).fctx;
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(ex.scheduler_fake_stack, nullptr, nullptr);
+#if defined(LAYERCOST_SIMT_RACES)
+  __tsan_switch_to_fiber(to.races, 1);  // 1: orders nothing
 #endif
-  ex.current = -1;
+  arrive(context::jump_fcontext(to.where, nullptr), from);
 }
 
-void wait(const char* what) {
-  Fibre& f = ex.fibres[static_cast<std::size_t>(ex.current)];
-  f.state = Fibre::waiting;
-  f.waits_for = what;
-  switch_to_scheduler(false);
-}
+// ---- who runs -------------------------------------------------------------------------------------------------------
 
 std::string place(int thread) {
-  std::string s = std::string(ex.kernel) + " block (" + std::to_string(blockIdx.x) + ", " + std::to_string(blockIdx.y) +
-                  ", " + std::to_string(blockIdx.z) + ")";
-  if (thread >= 0) s += " thread " + std::to_string(thread);
+  char s[160];
+  int n = std::snprintf(s, sizeof s, "%.60s block (%u, %u, %u)", ex.kernel, blockIdx.x, blockIdx.y, blockIdx.z);
+  if (thread >= 0) n += std::snprintf(s + n, sizeof s - static_cast<std::size_t>(n), " thread %d", thread);
   return s;
 }
 
-std::byte* stack_of(int i) {
+std::string called(const char* name, Caller caller) {
+  const char* slash = std::strrchr(caller.file, '/');
+  return std::string(name) + " (" + (slash != nullptr ? slash + 1 : caller.file) + ":" + std::to_string(caller.line) +
+         ")";
+}
+
+bool same(Caller a, Caller b) {
+  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
+}
+
+Fibre& fibre(int i) { return ex.fibres[static_cast<std::size_t>(i)]; }
+Fibre& me() { return fibre(ex.current); }
+Order& order_of_set() { return ex.orders[ex.set]; }
+int lanes_of(int warp) { return std::min(32, ex.threads - 32 * warp); }
+
+void wake(int i) {
+  fibre(i).state = Fibre::ready;
+  ex.queue[(ex.queue_begin + ex.queue_size++) % kMostThreads] = i;
+}
+
+// To the next thread that can run; to the scheduler where there is none, or nothing left to do.
+UNMARKED void leave(Fibre& from, bool last) {
+  if (ex.queue_size == 0 || ex.error || ex.cancelled) return jump(from, ex.scheduler, last);
+  const int next = ex.queue[ex.queue_begin];
+  ex.queue_begin = (ex.queue_begin + 1) % kMostThreads;
+  --ex.queue_size;
+  if (&fibre(next) == &from) return;
+  ex.current = next;
+  threadIdx.x = static_cast<unsigned>(next);
+  jump(from, fibre(next), last);
+}
+
+UNMARKED void wait(const char* name, Caller caller) {
+  Fibre& f = me();
+  f.state = Fibre::waiting;
+  f.waits_for = name;
+  f.caller = caller;
+  leave(f, false);
+  if (ex.cancelled) throw Cancelled{};
+}
+
+UNMARKED void entry(context::transfer_t t) {
+  arrive(t, me());
+  const int i = ex.current;
+  Fibre& f = fibre(i);
+  Order& order = order_of_set();
+  const unsigned generation = ex.set_generation[ex.set];
+  acquire(order.begin_of_launch);
+  acquire(order.end_of_block[(generation + 1) % 2]);  // the last block on these fibres
+  try {
+    (*ex.thread)();
+    if (f.first_copy >= 0) executor::fault("ends with a cp.async that was never awaited");
+  } catch (const Cancelled&) {
+  } catch (...) {
+    if (!ex.error) ex.error = std::current_exception();
+  }
+  release(order.end_of_block[generation % 2]);
+  release(order.end_of_launch);
+  f.state = Fibre::done;
+  --ex.alive;
+  leave(f, true);
+}
+
+std::byte* stack_of(int set, int i) {
   static std::byte* all = nullptr;
   if (all == nullptr) {
-    void* p = mmap(nullptr, kStackBytes * kMostThreads, PROT_READ | PROT_WRITE,
+    void* p = mmap(nullptr, kStackBytes * kMostThreads * kSets, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc();
     all = static_cast<std::byte*>(p);
+    for (int j = 0; j < kMostThreads * kSets; ++j)
+      mprotect(all + kStackBytes * static_cast<std::size_t>(j), kGuardBytes, PROT_NONE);
   }
-  return all + kStackBytes * static_cast<std::size_t>(i);
+  return all + kStackBytes * static_cast<std::size_t>(set * kMostThreads + i);
 }
+
+#if defined(LAYERCOST_SIMT_RACES)
+void* races_fibre_of(int set, int i) {
+  static void* all[kSets][kMostThreads] = {};
+  if (all[set][i] == nullptr) all[set][i] = __tsan_create_fiber(0);
+  __tsan_set_fiber_name(all[set][i], place(i).c_str());
+  return all[set][i];
+}
+#endif
 
 std::vector<int> permutation(int n, unsigned salt) {
   std::vector<int> p(static_cast<std::size_t>(n));
@@ -152,65 +290,184 @@ std::vector<int> permutation(int n, unsigned salt) {
   return p;
 }
 
-void run_block(dim3 block) {
-  ex.threads = static_cast<int>(block.x * block.y * block.z);
-  ex.fibres.resize(static_cast<std::size_t>(ex.threads));
-  ex.meetings.assign(static_cast<std::size_t>((ex.threads + 31) / 32), {});
-  ex.barriers.clear();
+// Why nobody can go on: one that waits, and one that does not wait there.
+Fault stuck() {
+  int first = 0;
+  while (fibre(first).state != Fibre::waiting) ++first;
+  const Fibre& f = fibre(first);
+  std::string what = place(first) + ": waits at " + called(f.waits_for, f.caller);
+  int elsewhere = 0, other = -1;
+  const bool warp_wide = f.barrier < 0;
+  for (int i = warp_wide ? first / 32 * 32 : 0; i < (warp_wide ? first / 32 * 32 + lanes_of(first / 32) : ex.threads);
+       ++i) {
+    const Fibre& g = fibre(i);
+    if (g.state == Fibre::waiting && g.barrier == f.barrier && same(g.caller, f.caller)) continue;
+    if (++elsewhere == 1) other = i;
+  }
+  if (other < 0) return Fault(what + " for more threads than come");
+  const Fibre& g = fibre(other);
+  what += ", which " + std::to_string(elsewhere) + " other threads never reach: thread " + std::to_string(other) +
+          (g.state == Fibre::done ? " has ended" : " waits at " + called(g.waits_for, g.caller));
+  return Fault(what);
+}
+
+void run_block(int index, int number) {
+  ex.set = number % kSets;
+  ++ex.set_generation[ex.set];
+  ex.queue_begin = ex.queue_size = 0;
+  ex.alive = ex.threads;
   ex.error = nullptr;
-  std::memset(ex.shared, 0xff, ex.shared_bytes);
+  ex.cancelled = false;
+  for (Barrier& b : ex.barriers) b = Barrier{};
+  for (Meeting& m : ex.meetings) m = Meeting{};
+  if (ex.shared_bytes > 0) std::memset(ex.shared, 0xff, ex.shared_bytes);
   for (int i = 0; i < ex.threads; ++i) {
-    Fibre& f = ex.fibres[static_cast<std::size_t>(i)];
+    Fibre& f = fibre(i);
     f = Fibre{};
-    f.stack = stack_of(i);
-    f.where = context::make_fcontext(f.stack + kStackBytes, kStackBytes, entry);
-    f.index = dim3(static_cast<unsigned>(i), 0, 0);
+    std::byte* stack = stack_of(ex.set, i);
+    f.stack = stack + kGuardBytes;
+    f.stack_bytes = kStackBytes - kGuardBytes;
+    f.where = context::make_fcontext(stack + kStackBytes, f.stack_bytes, entry);
+#if defined(LAYERCOST_SIMT_RACES)
+    f.races = races_fibre_of(ex.set, i);
+#endif
   }
-  const std::vector<int> order = permutation(ex.threads, blockIdx.x);
-  for (int alive = ex.threads; alive > 0;) {
-    bool moved = false;
-    for (int i : order) {
-      Fibre& f = ex.fibres[static_cast<std::size_t>(i)];
-      if (f.state != Fibre::ready) continue;
-      moved = true;
-      switch_to(i);
-      if (ex.error) std::rethrow_exception(ex.error);
-      if (f.state == Fibre::done) --alive;
-    }
-    if (moved || alive == 0) continue;
-    for (int i = 0; i < ex.threads; ++i) {
-      const Fibre& f = ex.fibres[static_cast<std::size_t>(i)];
-      if (f.state == Fibre::waiting)
-        throw Fault(place(i) + ": waits at " + f.waits_for + " that other threads never reach");
-    }
+  ex.thread_order = permutation(ex.threads, static_cast<unsigned>(index) + 1);
+  ex.lane_order = ex.thread_order;
+  std::stable_sort(ex.lane_order.begin(), ex.lane_order.end(), [](int a, int b) { return a / 32 < b / 32; });
+  for (int i : ex.thread_order) wake(i);
+
+  const auto go = [](int i) {
+    ex.current = i;
+    threadIdx.x = static_cast<unsigned>(i);
+    jump(ex.scheduler, fibre(i));
+    ex.current = -1;
+  };
+  const int first = ex.queue[ex.queue_begin++];
+  --ex.queue_size;
+  go(first);
+  if (!ex.error && ex.alive > 0) ex.error = std::make_exception_ptr(stuck());
+  if (!ex.error) return;
+  // Destructors run, and the address sanitizer gets its fake stacks back.
+  const std::exception_ptr error = ex.error;
+  ex.cancelled = true;
+  for (int i = 0; i < ex.threads; ++i) {
+    Fibre& f = fibre(i);
+    const bool started = f.state == Fibre::waiting || (f.state == Fibre::ready && f.waits_for != nullptr);
+    if (started) go(i);
+  }
+  for (Copy& c : ex.copies) c.thread = -1;
+  allow(ex.shared, ex.shared_bytes);
+  std::rethrow_exception(error);
+}
+
+// ---- who was it, when a sanitizer or the clock ends the program -----------------------------------------------------
+
+void say_place() {
+  if (*ex.kernel == '\0') return;
+  char s[256];
+  int n = std::snprintf(s, sizeof s, "SIMT: in %.60s block (%u, %u, %u) thread %d\n", ex.kernel, blockIdx.x, blockIdx.y,
+                        blockIdx.z, ex.current);
+  while (n > 0) {
+    const auto written = ::write(STDERR_FILENO, s, static_cast<std::size_t>(n));
+    if (written <= 0) return;
+    n = 0;
   }
 }
 
-float half_to_float(std::uint16_t h) {
-  const int exponent = (h >> 10) & 31, mantissa = h & 1023;
-  float v;
-  if (exponent == 31) v = mantissa != 0 ? NAN : INFINITY;
-  else if (exponent == 0) v = std::ldexp(static_cast<float>(mantissa), -24);
-  else v = std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
-  return (h & 0x8000) != 0 ? -v : v;
+[[maybe_unused]] void explain(const char*) {
+#if defined(__SANITIZE_ADDRESS__)
+  const auto* p = static_cast<const std::byte*>(__asan_get_report_address());
+  if (ex.shared != nullptr && p >= ex.shared && p < ex.shared + ex.shared_bytes) {
+    const Copy& c = ex.copies[static_cast<std::size_t>(p - ex.shared) / 16];
+    if (c.thread >= 0)
+      std::fprintf(stderr, "SIMT: shared memory that a cp.async of thread %d has yet to deliver\n", c.thread);
+  }
+#endif
+  say_place();
 }
 
-float e4m3_to_float(std::uint8_t b) {
-  const int exponent = (b >> 3) & 15, mantissa = b & 7;
-  float v;
-  if (exponent == 15 && mantissa == 7) v = NAN;
-  else if (exponent == 0) v = std::ldexp(static_cast<float>(mantissa), -9);
-  else v = std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
-  return (b & 0x80) != 0 ? -v : v;
+void out_of_time(int) {
+  static const char text[] = "SIMT: a launch without end\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text, sizeof text - 1);
+  say_place();
+  std::_Exit(1);
 }
+
+// For the duration of a launch.
+class Watch {
+ public:
+  Watch() {
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_set_error_report_callback(explain);
+#endif
+#if defined(LAYERCOST_SIMT_RACES)
+    ex.scheduler.races = __tsan_get_current_fiber();
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
+    for (Order& o : ex.orders) release(o.begin_of_launch);
+    signal(SIGVTALRM, out_of_time);
+    set(kLaunchSeconds);
+  }
+  ~Watch() {
+    set(0);
+    for (Order& o : ex.orders) acquire(o.end_of_launch);
+#if defined(LAYERCOST_SIMT_RACES)
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+#endif
+    ex.kernel = "";
+    ex.shared = nullptr;
+  }
+  Watch(const Watch&) = delete;
+
+ private:
+  static void set(int seconds) {
+    itimerval t = {};
+    t.it_value.tv_sec = seconds;
+    setitimer(ITIMER_VIRTUAL, &t, nullptr);
+  }
+};
+
+// From the heap, so that the address sanitizer guards its end. ThreadSanitizer gets one for each set of fibres, that is
+// never freed: a block may not be ordered behind an earlier one by the memory that it gets.
+class SharedMemory {
+ public:
+  explicit SharedMemory(std::size_t bytes) {
+    if (kRaces) return;
+    void* p = nullptr;
+    if (posix_memalign(&p, 128, std::max<std::size_t>(bytes, 1)) != 0) throw std::bad_alloc();
+    memory_.reset(static_cast<std::byte*>(p));
+  }
+  std::byte* of_set(int set) {
+    alignas(128) static std::byte fixed[kRaces ? kSets : 1][kRaces ? kMostSharedBytes : 1];
+    static_assert(kMostSharedBytes % 128 == 0);
+    return kRaces ? fixed[set] : memory_.get();
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const { std::free(p); }
+  };
+  std::unique_ptr<std::byte, Free> memory_;
+};
 
 }  // namespace
+
+// The sanitizers' own hooks, found by name. The address sanitizer's callback does not cover the undefined-behaviour one.
+extern "C" {
+__attribute__((visibility("default"))) void __ubsan_on_report() { say_place(); }
+__attribute__((visibility("default"))) void __tsan_on_report(void*) { say_place(); }
+}
 
 void set_order(unsigned order) { ex.order = order; }
 
 namespace executor {
 
 void fault(const std::string& what) { throw Fault(place(ex.current) + ": " + what); }
+
+void index_fault(int i, int n) { fault("index " + std::to_string(i) + " of an Array of " + std::to_string(n)); }
 
 void* shared_memory(std::size_t bytes, std::size_t alignment) {
   if (bytes > ex.shared_bytes)
@@ -220,41 +477,123 @@ void* shared_memory(std::size_t bytes, std::size_t alignment) {
   return ex.shared;
 }
 
-void barrier(int id, int threads) {
-  Barrier& b = ex.barriers[id];
-  const int expected = threads == 0 ? ex.threads : threads;
-  if (b.arrived == 0) b.expected = expected;
-  if (b.expected != expected) fault("a barrier that others wait at with another number of threads");
-  if (++b.arrived < b.expected) {
-    b.waiting.push_back(ex.current);
-    return wait("a barrier");
-  }
-  for (int i : b.waiting) ex.fibres[static_cast<std::size_t>(i)].state = Fibre::ready;
-  b = Barrier{};
+static void check_shared(const void* p, const char* what) {
+  if (reinterpret_cast<std::uintptr_t>(p) % 16 != 0) fault(std::string(what) + " with a misaligned address");
+  const auto* begin = static_cast<const std::byte*>(p);
+  if (begin < ex.shared || begin + 16 > ex.shared + ex.shared_bytes)
+    fault(std::string(what) + " outside of shared memory");
+  const Copy& c = ex.copies[static_cast<std::size_t>(begin - ex.shared) / 16];
+  if (c.thread >= 0)
+    fault(std::string(what) + " of shared memory that a cp.async of thread " + std::to_string(c.thread) +
+          " has yet to deliver");
 }
 
-void together(const char* name, int detail, void* arguments, Compute compute) {
+void read_row(const void* p) {
+  check_shared(p, "ldmatrix");
+  announce_read(p, 16);
+}
+
+void whole_warp(const char* what) {
+  if (lanes_of(ex.current / 32) != 32) fault(std::string(what) + " in a warp of less than 32 lanes");
+}
+
+namespace {
+
+// `id` 0: sync_block, whose threads all have to come from the same line.
+void barrier(int id, int expected, const char* name, Caller caller) {
+  Barrier& b = ex.barriers[id];
+  char& order = order_of_set().barrier[id][b.generation % 2];
+  if (b.arrived == 0) {
+    b.expected = expected;
+    b.caller = caller;
+    b.thread = ex.current;
+  } else if (b.expected != expected) {
+    fault("comes to " + called(name, caller) + " as one of " + std::to_string(expected) + " threads, thread " +
+          std::to_string(b.thread) + " as one of " + std::to_string(b.expected));
+  } else if (id == 0 && !same(b.caller, caller)) {
+    fault("comes to " + called(name, caller) + " while thread " + std::to_string(b.thread) + " waits at " +
+          called(name, b.caller));
+  }
+  release(order);
+  if (++b.arrived < b.expected) {
+    me().barrier = id;
+    wait(name, caller);
+    me().barrier = -1;
+  } else {
+    for (int i : ex.thread_order)
+      if (fibre(i).state == Fibre::waiting && fibre(i).barrier == id) wake(i);
+    b.arrived = 0;
+    ++b.generation;
+  }
+  acquire(order);
+}
+
+}  // namespace
+
+void barrier(Caller caller) { barrier(0, ex.threads, "sync_block", caller); }
+
+void barrier_part(int id, int threads, Caller caller) {
+  if (id < 1 || id > 15) fault("sync_part with barrier " + std::to_string(id) + " of 1 .. 15");
+  if (threads < 32 || threads % 32 != 0 || threads > ex.threads)
+    fault("sync_part of " + std::to_string(threads) + " threads in a block of " + std::to_string(ex.threads));
+  barrier(id, threads, "sync_part", caller);
+}
+
+void together(const char* name, Caller caller, void* arguments, Compute compute) {
   const int warp = ex.current / 32, lane = ex.current % 32;
-  Meeting& m = ex.meetings[static_cast<std::size_t>(warp)];
+  Meeting& m = ex.meetings[warp];
   if (m.arrived == 0) {
     m.name = name;
-    m.detail = detail;
-  } else if (std::string(m.name) != name || m.detail != detail) {
-    fault(std::string("calls ") + name + " while other lanes of its warp call " + m.name);
+    m.caller = caller;
+    m.lane = lane;
+  } else if (!same(m.caller, caller) || std::strcmp(m.name, name) != 0) {
+    fault("calls " + called(name, caller) + " while lane " + std::to_string(m.lane) + " of its warp waits at " +
+          called(m.name, m.caller));
   }
   m.arguments[lane] = arguments;
-  if (++m.arrived < lanes_of(warp)) return wait(name);
+  const int lanes = lanes_of(warp);
+  if (++m.arrived < lanes) return wait(name, caller);
   compute(m.arguments);
-  for (int i = 0; i < lanes_of(warp); ++i) ex.fibres[static_cast<std::size_t>(32 * warp + i)].state = Fibre::ready;
-  m = Meeting{};
+  m.arrived = 0;
+  for (int i = 32 * warp; i < 32 * warp + lanes; ++i) {
+    const int t = ex.lane_order[static_cast<std::size_t>(i)];
+    if (t != ex.current) wake(t);
+  }
 }
 
-std::uint32_t vote(const char* name, bool v) {
+void sync_warp(Caller caller) {
+  const int warp = ex.current / 32;
+  Meeting& m = ex.meetings[warp];
+  char& order = order_of_set().warp[warp][m.generation % 2];
+  release(order);
+  together("sync_warp", caller, &m, [](void* const (&all)[32]) { ++static_cast<Meeting*>(all[0])->generation; });
+  acquire(order);
+}
+
+std::uint32_t exchange(const char* name, std::uint32_t v, int from, Caller caller) {
+  struct Exchange {
+    std::uint32_t in, out;
+    int from;
+  } mine{v, v, from};
+  together(name, caller, &mine, [](void* const (&all)[32]) {
+    for (int i = 0; i < 32; ++i) {
+      auto* e = static_cast<Exchange*>(all[i]);
+      if (e == nullptr || e->from < 0 || e->from > 31) continue;
+      if (all[e->from] == nullptr)
+        fault("lane " + std::to_string(i) + " of its warp reads lane " + std::to_string(e->from) +
+              ", which the block does not have");
+      e->out = static_cast<Exchange*>(all[e->from])->in;
+    }
+  });
+  return mine.out;
+}
+
+std::uint32_t vote(const char* name, bool v, Caller caller) {
   struct Vote {
     bool in;
     std::uint32_t out;
   } mine{v, 0};
-  together(name, 0, &mine, [](void* const (&all)[32]) {
+  together(name, caller, &mine, [](void* const (&all)[32]) {
     std::uint32_t bits = 0;
     for (int i = 0; i < 32; ++i)
       if (all[i] != nullptr && static_cast<Vote*>(all[i])->in) bits |= 1u << i;
@@ -264,137 +603,96 @@ std::uint32_t vote(const char* name, bool v) {
   return mine.out;
 }
 
-void cp_async(void* to, const void* from, bool valid) {
-  if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0) fault("cp.async to a misaligned address");
-  if (valid && reinterpret_cast<std::uintptr_t>(from) % 16 != 0) fault("cp.async from a misaligned address");
-  const auto* begin = static_cast<std::byte*>(to);
-  if (begin < ex.shared || begin + 16 > ex.shared + ex.shared_bytes) fault("cp.async to outside of shared memory");
-  Fibre& f = ex.fibres[static_cast<std::size_t>(ex.current)];
-  std::memset(to, 0xff, 16);  // until it has arrived: NaN
-  f.copies.push_back({to, from, valid, f.open_group});
+// A fence before the atomic makes it a release, one behind it an acquire.
+void atomic(const void* p) {
+  if (reinterpret_cast<std::uintptr_t>(p) % 4 != 0) fault("an atomic at a misaligned address");
+  if (!kRaces) return;
+  Fibre& f = me();
+  auto* object = static_cast<char*>(const_cast<void*>(p));
+  if (f.fenced) release(*object);
+  f.fenced = false;
+  f.atomics[f.atomics_seen++ % 4] = p;
 }
 
-void cp_async_commit() { ++ex.fibres[static_cast<std::size_t>(ex.current)].open_group; }
+void fence() {
+  Fibre& f = me();
+  for (int i = 0; i < std::min(f.atomics_seen, 4); ++i) acquire(*static_cast<char*>(const_cast<void*>(f.atomics[i])));
+  f.atomics_seen = 0;
+  f.fenced = true;
+}
+
+void cp_async(void* to, const void* from, bool valid) {
+  check_shared(to, "cp.async");
+  if (valid && reinterpret_cast<std::uintptr_t>(from) % 16 != 0) fault("cp.async from a misaligned address");
+  const auto* source = static_cast<const std::byte*>(from);
+  if (valid && source >= ex.shared && source < ex.shared + ex.shared_bytes) fault("cp.async from shared memory");
+  const int at = static_cast<int>((static_cast<std::byte*>(to) - ex.shared) / 16);
+  Copy& c = ex.copies[static_cast<std::size_t>(at)];
+  Fibre& f = me();
+  if (valid) {
+    announce_read(from, 16);
+    std::memcpy(c.bytes, from, 16);
+  } else {
+    std::memset(c.bytes, 0, 16);
+  }
+  announce_write(to, 16);
+  std::memset(to, 0xff, 16);  // until it has arrived: NaN
+  forbid(to, 16);
+  c.from = from;
+  c.valid = valid;
+  c.thread = ex.current;
+  c.group = f.open_group;
+  c.next = -1;
+  (f.first_copy < 0 ? f.first_copy : ex.copies[static_cast<std::size_t>(f.last_copy)].next) = at;
+  f.last_copy = at;
+}
+
+void cp_async_commit() { ++me().open_group; }
 
 void cp_async_wait(int pending) {
-  Fibre& f = ex.fibres[static_cast<std::size_t>(ex.current)];
-  const int done = f.open_group - pending;  // groups below it have arrived
-  std::vector<Copy> left;
-  for (const Copy& c : f.copies) {
-    if (c.group >= done) {
-      left.push_back(c);
-    } else if (c.valid) {
-      std::memcpy(c.to, c.from, 16);
-    } else {
-      std::memset(c.to, 0, 16);
-    }
+  Fibre& f = me();
+  while (f.first_copy >= 0) {
+    Copy& c = ex.copies[static_cast<std::size_t>(f.first_copy)];
+    if (c.group >= f.open_group - pending) return;
+    if (c.valid && std::memcmp(c.bytes, c.from, 16) != 0) fault("the source of a cp.async changed before its wait");
+    std::byte* to = ex.shared + 16 * f.first_copy;
+    allow(to, 16);
+    if (c.valid) announce_read(c.from, 16);
+    announce_write(to, 16);
+    std::memcpy(to, c.bytes, 16);
+    c.thread = -1;
+    f.first_copy = c.next;
   }
-  f.copies = std::move(left);
-}
-
-void load_matrices(std::uint32_t* r, int count, bool transposed, const void* row) {
-  struct Load {
-    std::uint32_t* r;
-    int count;
-    bool transposed;
-    const void* row;
-  } mine{r, count, transposed, row};
-  if (lane() < 8 * count && reinterpret_cast<std::uintptr_t>(row) % 16 != 0)
-    fault("ldmatrix of a row that is not 16-byte aligned");
-  // Matrix i: rows at the addresses of lanes 8i .. 8i + 7. Lane t gets elements 2(t % 4), 2(t % 4) + 1 of row t / 4;
-  // or, transposed, of column t / 4.
-  together("ldmatrix", 2 * count + transposed, &mine, [](void* const (&all)[32]) {
-    const auto at = [&](int matrix, int row_index, int column) {
-      const auto* l = static_cast<Load*>(all[8 * matrix + row_index]);
-      if (l == nullptr) fault("ldmatrix needs 32 lanes");
-      std::uint16_t v;
-      std::memcpy(&v, static_cast<const std::byte*>(l->row) + 2 * column, 2);
-      return static_cast<std::uint32_t>(v);
-    };
-    for (int t = 0; t < 32; ++t) {
-      auto* l = static_cast<Load*>(all[t]);
-      if (l == nullptr) fault("ldmatrix needs 32 lanes");
-      for (int m = 0; m < l->count; ++m) {
-        const int i = t / 4, j = 2 * (t % 4);
-        l->r[m] = l->transposed ? at(m, j, i) | at(m, j + 1, i) << 16 : at(m, i, j) | at(m, i, j + 1) << 16;
-      }
-    }
-  });
-}
-
-void multiply(Mma kind, float* d, const std::uint32_t* a, const std::uint32_t* b) {
-  struct Product {
-    Mma kind;
-    float* d;
-    const std::uint32_t *a, *b;
-  } mine{kind, d, a, b};
-  // Lane t: row g = t / 4 and g + 8, column pair c = t % 4. With e elements in a register (2 of 16 bits, 4 of 8 bits):
-  //   a[0] row g, a[1] row g + 8, k = e c ..;  a[2], a[3] the same, k + 4 e;  b[0], b[1]: column g, k = e c .., k + 4 e
-  //   d[0], d[1] row g, columns 2 c, 2 c + 1;  d[2], d[3] row g + 8
-  together("mma", static_cast<int>(kind), &mine, [](void* const (&all)[32]) {
-    for (void* each : all)
-      if (each == nullptr) fault("mma needs 32 lanes");
-    const Mma k = static_cast<Product*>(all[0])->kind;
-    const int e = k == Mma::e4m3 ? 4 : 2, depth = 8 * e;
-    const auto element = [&](std::uint32_t word, int i) {
-      if (k == Mma::e4m3) return e4m3_to_float(static_cast<std::uint8_t>(word >> (8 * i)));
-      const auto half = static_cast<std::uint16_t>(word >> (16 * i));
-      return k == Mma::f16 ? half_to_float(half) : to_float(bf16{half});
-    };
-    float left[16][32], right[8][32];
-    for (int t = 0; t < 32; ++t) {
-      const auto* p = static_cast<Product*>(all[t]);
-      const int g = t / 4, c = t % 4;
-      for (int i = 0; i < e; ++i)
-        for (int upper = 0; upper < 2; ++upper) {
-          const int column = e * c + i + 4 * e * upper;
-          left[g][column] = element(p->a[2 * upper], i);
-          left[g + 8][column] = element(p->a[2 * upper + 1], i);
-          right[g][column] = element(p->b[upper], i);
-        }
-    }
-    for (int t = 0; t < 32; ++t) {
-      auto* p = static_cast<Product*>(all[t]);
-      const int g = t / 4, c = t % 4;
-      for (int i = 0; i < 4; ++i) {
-        const int row = g + 8 * (i / 2), column = 2 * c + i % 2;
-        float sum = 0;
-        for (int j = 0; j < depth; ++j) sum += left[row][j] * right[column][j];
-        p->d[i] += sum;
-      }
-    }
-  });
 }
 
 void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::function<void()>& thread) {
   ex.kernel = name;
   ex.current = -1;
   blockIdx = dim3(0, 0, 0);
-  const std::size_t threads = std::size_t{block.x} * block.y * block.z;
-  if (block.y != 1 || block.z != 1) throw Fault(place(-1) + ": blocks are one-dimensional here");
-  if (threads == 0 || threads > kMostThreads)
-    throw Fault(place(-1) + ": a block of " + std::to_string(threads) + " threads");
-  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535)
-    throw Fault(place(-1) + ": an impossible grid");
+  const auto refuse = [](const std::string& what) { throw Fault(place(-1) + ": " + what); };
+  if (block.y != 1 || block.z != 1) refuse("blocks are one-dimensional here");
+  if (block.x == 0 || block.x > kMostThreads) refuse("a block of " + std::to_string(block.x) + " threads");
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
+    refuse("an impossible grid");
+  const double count = double{1} * grid.x * grid.y * grid.z;
+  if (count > 1 << 24) refuse("more blocks than the executor will ever get through");
   if (shared_bytes < 0 || shared_bytes > kMostSharedBytes)
-    throw Fault(place(-1) + ": " + std::to_string(shared_bytes) + " bytes of shared memory");
-  ex.thread = &thread;
+    refuse(std::to_string(shared_bytes) + " bytes of shared memory");
   gridDim = grid;
   blockDim = block;
-  // From the heap, so that the address sanitizer guards its end.
+  threadIdx = dim3(0, 0, 0);
+  ex.thread = &thread;
+  ex.threads = static_cast<int>(block.x);
+  if (ex.fibres.empty()) ex.fibres.resize(kMostThreads);
+  const Watch watch;
   ex.shared_bytes = static_cast<std::size_t>(shared_bytes);
-  struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
-  };
-  void* memory = nullptr;
-  if (posix_memalign(&memory, 128, std::max<std::size_t>(ex.shared_bytes, 1)) != 0) throw std::bad_alloc();
-  const std::unique_ptr<std::byte, Free> owner(static_cast<std::byte*>(memory));
-  ex.shared = owner.get();
-  const int blocks = static_cast<int>(grid.x * grid.y * grid.z);
-  for (int i : permutation(blocks, 0)) {
+  SharedMemory memory(ex.shared_bytes);
+  int number = 0;
+  for (int i : permutation(static_cast<int>(count), 0)) {
     const auto b = static_cast<unsigned>(i);
     blockIdx = dim3(b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y);
-    run_block(block);
+    ex.shared = memory.of_set(number % kSets);
+    run_block(i, number++);
   }
 }
 

@@ -2,12 +2,19 @@
 //          would leave undefined. A test tool: slow, and nothing is ever timed on it.
 // Does:    blocks one after the other, threads of a block switched at barriers and warp-wide calls only; the order of
 //          both follows set_order(), so that a result that depends on it shows. Shared memory is filled with NaN bytes
-//          before each block and ends exactly where shared_bytes says.
+//          before each block and ends exactly where shared_bytes says. The target of a cp.async holds NaN, and may not
+//          be touched, until its wait.
 // Errors:  Fault, with kernel, block and thread: a barrier or a warp-wide call that not all threads reach, or that they
-//          reach as different calls; an Array index out of range; misaligned or never awaited cp.async; registers or
-//          shared memory of an impossible size. Out-of-bounds and races are reported by the sanitizers that the tests
-//          are built with.
-// Needs:   Boost.Context. One host thread at a time.
+//          reach in different places of the source; an Array index out of range; cp.async and ldmatrix with a
+//          misaligned address or outside of shared memory; a cp.async that is never awaited or whose source changes
+//          meanwhile; blocks, grids or shared memory of an impossible size. Out-of-bounds accesses and races are
+//          reported by the sanitizers that the tests are built with, with the same three names.
+// Races:   a build with ThreadSanitizer (tests/simt) takes each fibre for a thread. What orders memory is what CUDA says
+//          orders it: barriers, sync_warp, the start and end of a launch, and fence() before an atomic with another
+//          fence() behind the atomic that sees its result. Shuffles, votes, mma and ldmatrix do not.
+// Limits:  one host thread at a time. A thread that waits for another one in a loop without barriers never lets it run;
+//          a launch that takes 300 s of CPU time ends the program with the name of the thread that runs.
+// Needs:   Boost.Context.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -42,105 +49,116 @@ class Fault : public std::runtime_error {
 // The order in which blocks and threads run: 0 ascending, 1 descending, others shuffled by the number.
 void set_order(unsigned order);
 
+// The line of a kernel that makes a call: a default argument of everything that threads have to reach together.
+struct Caller {
+  const char* file;
+  int line;
+  static constexpr Caller here(const char* f = __builtin_FILE(), int l = __builtin_LINE()) { return {f, l}; }
+};
+#define SIMT_CALLER , ::layercost::simt::Caller caller = ::layercost::simt::Caller::here()
+#define SIMT_SAME_CALLER , caller
+
 namespace executor {
 
 [[noreturn]] void fault(const std::string& what);  // adds kernel, block and thread
+[[noreturn]] void index_fault(int i, int n);
 
 void* shared_memory(std::size_t bytes_wanted, std::size_t alignment);
-void barrier(int id, int threads);  // threads 0: all of the block
+void read_row(const void* p);       // 16 bytes of shared memory, for ldmatrix
+void whole_warp(const char* what);  // faults in a warp of less than 32 lanes
+void barrier(Caller);
+void barrier_part(int id, int threads, Caller);
 
 // A call that the lanes of a warp make together. `arguments` is this lane's; when all have come, `compute` is called
 // once with the arguments of lanes 0 .. 31 (null where the block has no such lane).
 using Compute = void (*)(void* const (&arguments)[32]);
-void together(const char* name, int detail, void* arguments, Compute compute);
+void together(const char* name, Caller, void* arguments, Compute compute);
+
+void sync_warp(Caller);
+std::uint32_t exchange(const char* name, std::uint32_t v, int from, Caller);  // from: a lane; outside 0 .. 31: v itself
+std::uint32_t vote(const char* name, bool v, Caller);
+
+void atomic(const void* p);  // before an atomic access to 4 bytes
+void fence();
 
 void cp_async(void* to, const void* from, bool valid);
 void cp_async_commit();
 void cp_async_wait(int pending);
 
+void load_matrices(std::uint32_t* r, int count, bool transposed, const void* row, Caller);
+enum class Mma { bf16, f16, e4m3 };
+void multiply(Mma kind, float* d, const std::uint32_t* a, const std::uint32_t* b, Caller);
+
 void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::function<void()>& thread);
 
 template <class T>
-struct Exchange {
-  T in, out;
-  int from;  // lane
-};
-template <class T>
-T exchange(const char* name, int detail, T v, int from) {
+T exchange_as(const char* name, T v, int from, Caller caller) {
   static_assert(sizeof(T) == 4, "shuffles move 4 bytes");
-  Exchange<T> mine{v, v, from};
-  together(name, detail, &mine, [](void* const (&all)[32]) {
-    for (int i = 0; i < 32; ++i) {
-      if (all[i] == nullptr) continue;
-      auto* e = static_cast<Exchange<T>*>(all[i]);
-      const int source = e->from;
-      if (source < 0 || source > 31) e->out = e->in;  // as shuffle_up and shuffle_down at the edges
-      else if (all[source] == nullptr) fault("a shuffle reads a lane that the block does not have");
-      else e->out = static_cast<Exchange<T>*>(all[source])->in;
-    }
-  });
-  return mine.out;
+  std::uint32_t bits;
+  std::memcpy(&bits, &v, 4);
+  bits = exchange(name, bits, from, caller);
+  std::memcpy(&v, &bits, 4);
+  return v;
 }
-
-std::uint32_t vote(const char* name, bool v);
-void load_matrices(std::uint32_t* r, int count, bool transposed, const void* row);
-enum class Mma { bf16, f16, e4m3 };
-void multiply(Mma kind, float* d, const std::uint32_t* a, const std::uint32_t* b);
 
 }  // namespace executor
 
 inline int lane() { return static_cast<int>(threadIdx.x) & 31; }
 inline int warp() { return static_cast<int>(threadIdx.x) >> 5; }
 
-inline void sync_block() { executor::barrier(0, 0); }
-inline void sync_part(int id, int threads) { executor::barrier(id, threads); }
-inline void sync_warp() {
-  executor::together("sync_warp", 0, &threadIdx, [](void* const (&)[32]) {});
-}
+inline void sync_block(Caller caller = Caller::here()) { executor::barrier(caller); }
+inline void sync_part(int id, int threads SIMT_CALLER) { executor::barrier_part(id, threads, caller); }
+inline void sync_warp(Caller caller = Caller::here()) { executor::sync_warp(caller); }
 
 template <class T>
-T shuffle(T v, int from) {
-  return executor::exchange("shuffle", 0, v, from & 31);
+T shuffle(T v, int from SIMT_CALLER) {
+  return executor::exchange_as("shuffle", v, from & 31, caller);
 }
 template <class T>
-T shuffle_xor(T v, int mask) {
-  return executor::exchange("shuffle_xor", mask, v, lane() ^ mask);
+T shuffle_xor(T v, int mask SIMT_CALLER) {
+  return executor::exchange_as("shuffle_xor", v, lane() ^ mask, caller);
 }
 template <class T>
-T shuffle_up(T v, int delta) {
-  return executor::exchange("shuffle_up", delta, v, lane() - delta);
+T shuffle_up(T v, int delta SIMT_CALLER) {
+  return executor::exchange_as("shuffle_up", v, lane() - delta, caller);
 }
 template <class T>
-T shuffle_down(T v, int delta) {
-  return executor::exchange("shuffle_down", delta, v, lane() + delta);
+T shuffle_down(T v, int delta SIMT_CALLER) {
+  return executor::exchange_as("shuffle_down", v, lane() + delta, caller);
 }
-inline std::uint32_t ballot(bool v) { return executor::vote("ballot", v); }
-inline bool any(bool v) { return executor::vote("any", v) != 0; }
-inline bool all(bool v) { return executor::vote("all", !v) == 0; }
+inline std::uint32_t ballot(bool v SIMT_CALLER) { return executor::vote("ballot", v, caller); }
+inline bool any(bool v SIMT_CALLER) { return executor::vote("any", v, caller) != 0; }
+inline bool all(bool v SIMT_CALLER) { return executor::vote("all", !v, caller) == 0; }
 inline int count_bits(std::uint32_t v) { return __builtin_popcount(v); }
 
-template <class T>
-T atomic_add(T* p, T v) {
-  const T old = *p;
-  *p = old + v;
-  return old;
+// The compiler's own atomics, so that ThreadSanitizer knows them. Relaxed, as CUDA's are.
+inline int atomic_compare_exchange(int* p, int expected, int v) {
+  executor::atomic(p);
+  __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return expected;
+}
+inline int atomic_add(int* p, int v) {
+  executor::atomic(p);
+  return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
+inline float atomic_add(float* p, float v) {
+  executor::atomic(p);
+  auto* bits = reinterpret_cast<std::uint32_t*>(p);
+  std::uint32_t old = __atomic_load_n(bits, __ATOMIC_RELAXED);
+  __atomic_compare_exchange_n(bits, &old, as_bits(as_float(old) + v), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return as_float(old);
 }
 inline int atomic_max(int* p, int v) {
-  const int old = *p;
-  if (v > old) *p = v;
+  executor::atomic(p);
+  int old = __atomic_load_n(p, __ATOMIC_RELAXED);
+  if (v > old) __atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   return old;
 }
 inline int atomic_exchange(int* p, int v) {
-  const int old = *p;
-  *p = v;
-  return old;
+  executor::atomic(p);
+  return __atomic_exchange_n(p, v, __ATOMIC_RELAXED);
 }
-inline int atomic_compare_exchange(int* p, int expected, int v) {
-  const int old = *p;
-  if (old == expected) *p = v;
-  return old;
-}
-inline void fence() {}
+inline void fence() { executor::fence(); }
 
 inline float exp2_fast(float v) { return std::exp2(v); }
 inline float exp_fast(float v) { return std::exp(v); }
@@ -149,9 +167,7 @@ inline float divide_fast(float a, float b) { return a / b; }
 
 inline Vec16 load_streaming(const void* p) {
   if (reinterpret_cast<std::uintptr_t>(p) % 16 != 0) executor::fault("load_streaming of a misaligned address");
-  Vec16 v;
-  std::memcpy(&v, p, 16);
-  return v;
+  return *static_cast<const Vec16*>(p);
 }
 
 template <class T>
@@ -163,10 +179,13 @@ template <class T, int N>
 struct Array {
   T values[N];
   T& operator[](int i) {
-    if (i < 0 || i >= N) executor::fault("index " + std::to_string(i) + " of an Array of " + std::to_string(N));
+    if (i < 0 || i >= N) executor::index_fault(i, N);
     return values[i];
   }
-  const T& operator[](int i) const { return const_cast<Array&>(*this)[i]; }
+  const T& operator[](int i) const {
+    if (i < 0 || i >= N) executor::index_fault(i, N);
+    return values[i];
+  }
 };
 
 inline void cp_async16(void* to_shared, const void* from_global, bool valid = true) {
@@ -178,19 +197,27 @@ void cp_async_wait() {
   executor::cp_async_wait(kPending);
 }
 
-inline void ldmatrix_x4(std::uint32_t (&r)[4], const void* row) { executor::load_matrices(r, 4, false, row); }
-inline void ldmatrix_x4_trans(std::uint32_t (&r)[4], const void* row) { executor::load_matrices(r, 4, true, row); }
-inline void ldmatrix_x2(std::uint32_t (&r)[2], const void* row) { executor::load_matrices(r, 2, false, row); }
-inline void ldmatrix_x2_trans(std::uint32_t (&r)[2], const void* row) { executor::load_matrices(r, 2, true, row); }
+inline void ldmatrix_x4(std::uint32_t (&r)[4], const void* row SIMT_CALLER) {
+  executor::load_matrices(r, 4, false, row, caller);
+}
+inline void ldmatrix_x4_trans(std::uint32_t (&r)[4], const void* row SIMT_CALLER) {
+  executor::load_matrices(r, 4, true, row, caller);
+}
+inline void ldmatrix_x2(std::uint32_t (&r)[2], const void* row SIMT_CALLER) {
+  executor::load_matrices(r, 2, false, row, caller);
+}
+inline void ldmatrix_x2_trans(std::uint32_t (&r)[2], const void* row SIMT_CALLER) {
+  executor::load_matrices(r, 2, true, row, caller);
+}
 
-inline void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
-  executor::multiply(executor::Mma::bf16, d, a, b);
+inline void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2] SIMT_CALLER) {
+  executor::multiply(executor::Mma::bf16, d, a, b, caller);
 }
-inline void mma_f16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
-  executor::multiply(executor::Mma::f16, d, a, b);
+inline void mma_f16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2] SIMT_CALLER) {
+  executor::multiply(executor::Mma::f16, d, a, b, caller);
 }
-inline void mma_e4m3(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
-  executor::multiply(executor::Mma::e4m3, d, a, b);
+inline void mma_e4m3(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2] SIMT_CALLER) {
+  executor::multiply(executor::Mma::e4m3, d, a, b, caller);
 }
 
 inline void grid_wait() {}

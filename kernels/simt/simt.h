@@ -6,7 +6,9 @@
 //            sync_block(), sync_warp(), sync_part(id, n)  barrier of all, of the warp, of n threads (id 1 .. 15)
 //            shuffle(v, lane), shuffle_xor, shuffle_up, shuffle_down, ballot, any, all     by all 32 lanes, 4-byte v
 //            warp_sum(v), warp_max(v)                    result in every lane
-//            atomic_add/max/exchange/compare_exchange, fence
+//            atomic_add/max/exchange/compare_exchange    relaxed, 4 bytes
+//            fence()                                     what this thread wrote (and saw, behind a barrier) before it is
+//                                                        seen by whoever reads a later atomic's result and then fences
 //            shared<T>()                                 the block's shared memory as a struct T of `Array`s: launch
 //                                                        with shared_bytes = sizeof(T). Array<T, N> checks its index on
 //                                                        the executor. Its contents are undefined at the start.
@@ -36,16 +38,16 @@
 namespace layercost {
 namespace simt {
 
-SIMT_INLINE float warp_sum(float v) {
+SIMT_INLINE float warp_sum(float v SIMT_CALLER) {
 #pragma unroll
-  for (int mask = 16; mask > 0; mask /= 2) v += shuffle_xor(v, mask);
+  for (int mask = 16; mask > 0; mask /= 2) v += shuffle_xor(v, mask SIMT_SAME_CALLER);
   return v;
 }
 
-SIMT_INLINE float warp_max(float v) {
+SIMT_INLINE float warp_max(float v SIMT_CALLER) {
 #pragma unroll
   for (int mask = 16; mask > 0; mask /= 2) {
-    const float other = shuffle_xor(v, mask);
+    const float other = shuffle_xor(v, mask SIMT_SAME_CALLER);
     v = other > v ? other : v;
   }
   return v;
