@@ -18,6 +18,8 @@ if(LAYERCOST_ONEDNN)
   find_package(dnnl QUIET)
 endif()
 
+option(LAYERCOST_PORTABLE "Make a folder that runs on other machines (cmake/portable.cmake)" OFF)
+
 # CUDA: AUTO takes it where a new enough toolkit is found, ON insists, OFF does not look.
 set(LAYERCOST_CUDA AUTO CACHE STRING "Build the CUDA half: AUTO, ON or OFF")
 set_property(CACHE LAYERCOST_CUDA PROPERTY STRINGS AUTO ON OFF)
@@ -61,4 +63,7 @@ if(LAYERCOST_CUDA_FOUND)
     list(APPEND gencode "SHELL:-gencode arch=compute_${architecture},code=sm_${architecture}")
   endforeach()
   set(LAYERCOST_CUDA_OPTIONS ${gencode} --threads=2)
+  if(LAYERCOST_PORTABLE)  # six architectures in a folder of 50 MB
+    list(APPEND LAYERCOST_CUDA_OPTIONS --compress-mode=size)
+  endif()
 endif()
