@@ -9,6 +9,7 @@ if(NOT TARGET conformance_tests)
 endif()
 set(folder ${PROJECT_BINARY_DIR}/layercost-portable)
 set(parts COMPONENT portable)
+set(CMAKE_INSTALL_MESSAGE NEVER)
 set_target_properties(layercost conformance_tests PROPERTIES INSTALL_RPATH "$ORIGIN/lib")
 install(TARGETS layercost conformance_tests RUNTIME_DEPENDENCY_SET libraries RUNTIME DESTINATION . ${parts})
 install(RUNTIME_DEPENDENCY_SET libraries
@@ -38,7 +39,6 @@ install(CODE [[
 add_custom_target(portable
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${folder}
   COMMAND ${CMAKE_COMMAND} --install ${PROJECT_BINARY_DIR} --prefix ${folder} --component portable --strip
-          >${PROJECT_BINARY_DIR}/portable-install.txt
   COMMENT "Assembling ${folder}" VERBATIM)
 add_dependencies(portable layercost conformance_tests)
 
