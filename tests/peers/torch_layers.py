@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times transformers' own decoder layers on the CPU, with weights that come from memory.
+"""Times transformers' own decoder layers on the CPU or a GPU, with weights that come from memory.
 
 Once:    torch_layers.py --once --threads 2 --config C.json --points decode:1:1024 prefill:1:512
 Worker:  torch_layers.py --threads 2, then one JSON object per line on stdin, one answer per line:
@@ -7,10 +7,13 @@ Worker:  torch_layers.py --threads 2, then one JSON object per line on stdin, on
 
 decode: one new token for each of `batch` sequences that hold `context` tokens in the cache already.
 prefill: `batch` sequences of `context` tokens, nothing cached before.
-A pass is one walk through R layers with weights of their own; its sample is the time over R. Nothing
-is compiled. Every applicable attention, cache and experts implementation is read; `samples_s` and the
-names beside it are those of the fastest by median. A command may pin them: "attention": "sdpa",
-"cache": "static", "experts_implementation": "grouped_mm". Weights are random; nothing is downloaded.
+A pass is one walk through R layers with weights of their own; its sample is the time over R. Every
+applicable attention, cache and experts implementation is read; `samples_s` and the names beside it are
+those of the fastest by median. A command may pin them: "attention": "sdpa", "cache": "static",
+"experts_implementation": "grouped_mm", "mode": "eager". Weights are random; nothing is downloaded.
+On the CPU nothing is compiled. With --device cuda times come from events on the GPU, attention is SDPA,
+the cache of decode static, and each walk is read in up to four modes: "eager"; "graph", replayed as
+one CUDA graph; "compiled" by torch.compile; "compiled graph".
 """
 
 import argparse
@@ -31,13 +34,17 @@ from transformers.masking_utils import create_causal_mask, create_sliding_window
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 TILE = 2**22 + 17  # values; odd, so that no two rows of a power-of-two matrix start alike
-GPU_ONLY = ("deepgemm", "sonicmoe")
+GPU_ONLY = ("deepgemm", "sonicmoe")  # their kernels would be fetched
+GRAPH_EXPERTS = (None, "grouped_mm", "batched_mm")  # the others ask the GPU how many tokens each expert has
+MODES = ("eager", "graph", "compiled", "compiled graph")
 SCRATCH_LIMIT = 2 << 30  # bytes one implementation may allocate beside weights and cache
 MAX_LAYERS = 64
 
 
-def last_level_cache():
-    """Bytes of the largest cache that cpu0 reports; 32 MiB where nothing is reported."""
+def last_level_cache(device):
+    """Bytes of the GPU's L2, or of the largest cache that cpu0 reports; 32 MiB where nothing is reported."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).L2_cache_size
     sizes = [32 << 20]
     for entry in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         text = entry.read_text().strip()
@@ -49,8 +56,8 @@ class Filler:
     """Fills memory from one random tile at changing offsets: as fast as a copy, while
     normal_() would need a minute for 10 GB. Layers differ in content and in address."""
 
-    def __init__(self, dtype):
-        self.tile = (torch.randn(TILE, generator=torch.Generator().manual_seed(1)) * 0.02).to(dtype)
+    def __init__(self, dtype, device):
+        self.tile = (torch.randn(TILE, generator=torch.Generator().manual_seed(1)) * 0.02).to(device, dtype)
         self.offset = 0
 
     def fill(self, tensor, factor=1.0):
@@ -67,16 +74,17 @@ class Filler:
 class Stack:
     """Layers of one config and dtype, all of the kind that layer `index` of the model is."""
 
-    def __init__(self, path, dtype_name, index):
+    def __init__(self, path, dtype_name, index, device):
+        self.device = device
         raw = json.loads(Path(path).read_text())
         self.config = CONFIG_MAPPING[raw["model_type"]].from_dict(raw)
         self.dtype = getattr(torch, dtype_name)
         module = importlib.import_module(f"transformers.models.{raw['model_type']}.modeling_{raw['model_type']}")
         find = lambda end: next(v for k, v in vars(module).items() if k.endswith(end) and isinstance(v, type))
         self.layer_class = find("DecoderLayer")
-        self.rotary = find("RotaryEmbedding")(self.config)
+        self.rotary = find("RotaryEmbedding")(self.config).to(device)
         self.index = self.config.num_hidden_layers - 1 if index is None else index
-        self.filler, self.layers = Filler(self.dtype), []
+        self.filler, self.layers = Filler(self.dtype, device), []
         self.grow(1)
         layer = self.layers[0]
         self.experts = getattr(layer.mlp, "experts", None)
@@ -93,7 +101,7 @@ class Stack:
         while len(self.layers) < count:
             with torch.device("meta"):  # no default initialisation: it costs more than the measurement
                 layer = self.layer_class(self.config, self.index).to(self.dtype)
-            layer = layer.to_empty(device="cpu").eval().requires_grad_(False)
+            layer = layer.to_empty(device=self.device).eval().requires_grad_(False)
             for name, parameter in layer.named_parameters():
                 parameter.data.fill_(1.0) if "norm" in name else self.filler.fill(parameter.data)
             layer.self_attn.layer_idx = len(self.layers)  # its slot in the cache
@@ -101,8 +109,9 @@ class Stack:
 
 
 class Bench:
-    def __init__(self, threads, memory_bytes):
+    def __init__(self, threads, memory_bytes, device="cpu"):
         torch.set_num_threads(threads)
+        self.device = torch.device(device)
         self.threads, self.memory = threads, memory_bytes
         self.key, self.stack = None, None
 
@@ -110,7 +119,10 @@ class Bench:
         key = (command["config"], command.get("dtype", "bfloat16"), command.get("layer"))
         if key != self.key:
             self.stack = None  # freed before the next one is made
-            self.key, self.stack = key, Stack(*key)
+            if self.device.type == "cuda":
+                torch.compiler.reset()  # what was compiled holds the old one's weights
+                torch.cuda.empty_cache()
+            self.key, self.stack = key, Stack(*key, self.device)
         return self.stack
 
     def cache(self, stack, kind, count, batch, length):
@@ -119,7 +131,7 @@ class Bench:
         attention = stack.layers[0].self_attn
         shape = (batch, config.num_key_value_heads, length, attention.head_dim)
         for _ in range(count if length else 0):
-            empty = torch.empty((*shape[:2], 1, shape[3]), dtype=stack.dtype)
+            empty = torch.empty((*shape[:2], 1, shape[3]), dtype=stack.dtype, device=self.device)
             if kind == "static":
                 layer = StaticLayer(max_cache_len=length + 1)  # room for the new token, and no more to mask
                 layer.lazy_initialization(empty, empty)
@@ -127,7 +139,8 @@ class Bench:
             else:
                 layer = DynamicLayer()
                 layer.lazy_initialization(empty, empty)
-                layer.keys, layer.values = (torch.empty(shape, dtype=stack.dtype) for _ in range(2))
+                layer.keys, layer.values = (torch.empty(shape, dtype=stack.dtype, device=self.device)
+                                            for _ in range(2))
             stack.filler.fill(layer.keys, 50.0), stack.filler.fill(layer.values, 50.0)  # to a spread of 1
             layers.append(layer)
         return Cache(layers=layers or [DynamicLayer() for _ in range(count)])
@@ -154,7 +167,7 @@ class Bench:
             tokens, k = batch * (1 if decode else context), stack.config.num_experts_per_tok
             count = stack.experts.num_experts
             touched += stack.expert_bytes * count * (1 - (1 - k / count) ** tokens)
-        wanted = int(min(MAX_LAYERS, max(2, -(-2 * last_level_cache() // touched) + 1)))
+        wanted = int(min(MAX_LAYERS, max(2, -(-2 * last_level_cache(self.device) // touched) + 1)))
         fits = int(max(1, self.memory // (stack.bytes + kv)))
         note = f"memory limit of {self.memory >> 20} MiB: {fits} of {wanted} layers" if fits < wanted else None
         return min(wanted, fits), kv, note
@@ -163,14 +176,16 @@ class Bench:
         """(names, skipped with reasons); the first of each list is read with every other."""
         config, skipped = stack.config, {}
         attentions, caches, experts = ["sdpa", "eager"], ["static", "dynamic"] if decode else ["dynamic"], [None]
+        if self.device.type == "cuda":
+            attentions, caches = ["sdpa"], ["static"] if decode else ["dynamic"]
         scores = command["batch"] * config.num_attention_heads * command["context"] ** 2 * 4
-        if not decode and scores > SCRATCH_LIMIT:
+        if not decode and scores > SCRATCH_LIMIT and "eager" in attentions:
             skipped["attention eager"] = f"scores of {scores >> 20} MiB"
             attentions.remove("eager")
         if stack.experts:
             experts = ["eager"] + sorted(ALL_EXPERTS_FUNCTIONS.valid_keys())
             for name in [n for n in experts if n in GPU_ONLY]:
-                skipped[f"experts {name}"] = "needs a GPU"
+                skipped[f"experts {name}"] = "needs a GPU" if self.device.type == "cpu" else "its kernels are fetched"
                 experts.remove(name)
             gathered = tokens * config.num_experts_per_tok * stack.expert_bytes
             if gathered > SCRATCH_LIMIT and "batched_mm" in experts:
@@ -179,6 +194,47 @@ class Bench:
         pick = lambda key, names: [command[key]] if command.get(key) else names
         return (pick("attention", attentions), pick("cache", caches),
                 pick("experts_implementation", experts) if stack.experts else experts, skipped)
+
+    def on_cpu(self, walk, inputs, mode):
+        if mode != "eager":
+            raise RuntimeError("only eager on the CPU")
+        samples = []
+        for x in inputs[1:]:  # fresh tokens, so fresh experts
+            start = time.perf_counter()
+            walk(x)
+            samples.append(time.perf_counter() - start)
+        return samples
+
+    def on_gpu(self, walk, inputs, mode):
+        """Seconds of each walk between two events. An eager walk is as slow as the host launches it."""
+        call = walk
+        if "compiled" in mode:
+            call = torch.compile(walk, dynamic=False)
+        x = inputs[0].clone()  # one address for all passes: a graph reads there
+        with torch.cuda.device(self.device):
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):  # compiles, chooses algorithms, allocates
+                for _ in range(3):
+                    call(x)
+            torch.cuda.current_stream().wait_stream(side)
+            run = lambda: call(x)
+            if "graph" in mode:
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    call(x)
+                run = graph.replay
+            samples = []
+            for fresh in inputs:
+                x.copy_(fresh)
+                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+                torch.cuda.synchronize()
+                begin.record()
+                run()
+                end.record()
+                end.synchronize()
+                samples.append(begin.elapsed_time(end) * 1e-3)
+        return samples[1:]  # the first loads what the replay needs
 
     @torch.inference_mode()
     def point(self, command):
@@ -193,14 +249,15 @@ class Bench:
         del stack.layers[max(count, 1):]
         stack.grow(count)
         queries = 1 if decode else context
-        position = torch.arange(queries)[None] + (context if decode else 0)
-        inputs = [torch.randn(batch, queries, stack.config.hidden_size).to(stack.dtype) for _ in range(passes + 1)]
+        position = torch.arange(queries, device=self.device)[None] + (context if decode else 0)
+        inputs = [torch.randn(batch, queries, stack.config.hidden_size).to(self.device, stack.dtype)
+                  for _ in range(passes + 1)]
         arguments = {"position_ids": position, "position_embeddings": stack.rotary(inputs[0], position),
                      "attention_mask": None}
         attentions, caches, experts, skipped = self.variants(stack, command, decode, batch * queries)
         readings, hit = [], []
 
-        def read(attention, kind, expert):
+        def read(attention, kind, expert, mode="eager"):
             stack.config._attn_implementation, stack.config._experts_implementation = attention, expert
             if not decode:  # as the model does once for all its layers; None where sdpa masks by itself
                 make = create_sliding_window_causal_mask if stack.window else create_causal_mask
@@ -214,27 +271,38 @@ class Bench:
                 self.walk(stack, cache, count, inputs[0], arguments, cached)  # warms up and counts experts
                 for hook in hooks:
                     hook.remove()
-                samples = []
-                for x in inputs[1:]:  # fresh tokens, so fresh experts
-                    start = time.perf_counter()
-                    self.walk(stack, cache, count, x, arguments, cached)
-                    samples.append((time.perf_counter() - start) / count)
-            except (RuntimeError, NotImplementedError, TypeError) as error:
-                skipped[f"{attention} {kind} {expert}"] = str(error).splitlines()[0][:200]
+                walk = lambda x: self.walk(stack, cache, count, x, arguments, cached)
+                measure = self.on_gpu if self.device.type == "cuda" else self.on_cpu
+                samples = [seconds / count for seconds in measure(walk, inputs, mode)]
+            # torch.compile raises whatever its parts raise.
+            except (RuntimeError, NotImplementedError, TypeError) if mode == "eager" else Exception as error:
+                tried = f"{attention} {kind} {expert}" + ("" if mode == "eager" else f" {mode}")
+                skipped[tried] = (str(error).splitlines() or [type(error).__name__])[0][:200]
                 return None
-            readings.append({"attention": attention, "cache": kind, "experts_implementation": expert,
+            readings.append({"attention": attention, "cache": kind, "experts_implementation": expert, "mode": mode,
                              "median_s": statistics.median(samples), "samples_s": samples})
             return readings[-1]
 
         best = lambda: min(readings, key=lambda r: r["median_s"])
+        modes = MODES if self.device.type == "cuda" else MODES[:1]
+        if command.get("mode"):
+            modes = [command["mode"]]
         for kind in caches:
             for attention in attentions:
-                read(attention, kind, experts[0])
+                read(attention, kind, experts[0], modes[0])
+        for expert in experts[1:]:  # they do not depend on how attention was computed
+            first = best() if readings else {"attention": attentions[0], "cache": caches[0]}
+            read(first["attention"], first["cache"], expert, modes[0])
         if not readings:
             raise RuntimeError(f"no implementation ran: {skipped}")
-        chosen = best()  # the experts do not depend on how attention was computed
-        for expert in experts[1:]:
-            read(chosen["attention"], chosen["cache"], expert)
+        chosen = best()
+        for mode in modes[1:]:
+            for expert in [e for e in experts if e in GRAPH_EXPERTS]:
+                # Compiling takes most of the time: only what is best without.
+                if "compiled" not in mode or expert == min(
+                        (r for r in readings if r["experts_implementation"] in GRAPH_EXPERTS),
+                        key=lambda r: r["median_s"], default=chosen)["experts_implementation"]:
+                    read(chosen["attention"], chosen["cache"], expert, mode)
         chosen = best()
         path = Path(command["config"])
         reuse = count * (stack.dense_bytes + kv_bytes) + sum(hit) * stack.expert_bytes
@@ -244,7 +312,10 @@ class Bench:
              "family": stack.config.model_type,
             "phase": phase, "batch": batch, "context": context, "dtype": str(stack.dtype).split(".")[-1],
             "threads": self.threads, "layers": count, "reuse_distance_bytes": reuse,
-            "last_level_cache_bytes": last_level_cache(), "cold": reuse >= 2 * last_level_cache(), "note": note,
+            "last_level_cache_bytes": last_level_cache(self.device),
+            "cold": reuse >= 2 * last_level_cache(self.device), "note": note,
+            "device": "cpu" if self.device.type == "cpu" else torch.cuda.get_device_name(self.device),
+            "mode": chosen["mode"],
             "attention": chosen["attention"], "cache": chosen["cache"],
             "experts_implementation": chosen["experts_implementation"], "samples_s": chosen["samples_s"],
             "readings": readings, "skipped": skipped,
@@ -259,12 +330,13 @@ def main():
     parser.add_argument("--config", help="a config.json")
     parser.add_argument("--layer", type=int, help="the layer of the model to measure; default the last")
     parser.add_argument("--points", nargs="+", default=["decode:1:1024"], metavar="PHASE:BATCH:CONTEXT")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
     parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
     parser.add_argument("--passes", type=int, default=5)
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     torch.manual_seed(1)
-    bench = Bench(arguments.threads, int(arguments.memory_gib * 2**30))
+    bench = Bench(arguments.threads, int(arguments.memory_gib * 2**30), arguments.device)
     if arguments.once:
         if not arguments.config:
             parser.error("--once needs --config")
