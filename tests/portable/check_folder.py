@@ -79,8 +79,8 @@ def look_at_program(folder):
     run("plan", ["layercost", "plan", "-m", "qwen3-30b-a3b", "-b", "8", "-c", "4096"], says=["FLOP"])
     with tempfile.TemporaryDirectory() as results:
         result = pathlib.Path(results) / "r.json"
-        run("run", ["layercost", "run", "--device", "cpu", "-m", "only-here", "-b", "2", "-c", "64", "--phase", "decode",
-                    "--rounds", "1", "--seconds", "0.05", "-o", str(result)], says=["only-here"])
+        run("run", ["layercost", "run", "--device", "cpu", "-m", "only-here", "-b", "2", "-c", "64", "--phase",
+                    "decode", "--rounds", "1", "--seconds", "0.05", "-o", str(result)], says=["only-here"])
         parts = [part for point in json.loads(result.read_text())["points"] for part in point["parts"]]
         that("every part measured", parts and all(part["outcome"] == "measured" for part in parts), parts)
     run("an unknown GPU", ["layercost", "run", "-m", "only-here", "--device", "cuda:99"], code=2, says=["cuda:99"])
@@ -89,8 +89,8 @@ def look_at_program(folder):
         name = folder / "golden" / case["case"]
         for dtype in ("f32", "bf16"):
             run(f"golden {case['case']} {dtype}",
-                ["layercost", "check", "--device", "cpu", "--model", str(name), "--layer", str(case["layer"]), "--dtype",
-                 dtype, "--weights", str(name / "model.safetensors"), "--io",
+                ["layercost", "check", "--device", "cpu", "--model", str(name), "--layer", str(case["layer"]),
+                 "--dtype", dtype, "--weights", str(name / "model.safetensors"), "--io",
                  str(name / f"io_layer{case['layer']}.safetensors")], says=["agrees"])
     run("kernel tests", ["conformance_tests", "--gtest_filter=*rms_norm*:*glu*"], says=["PASSED"])
 

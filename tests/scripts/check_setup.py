@@ -1,6 +1,6 @@
-# What:   scripts/setup and scripts/bench on machines that are not here: with and without a GPU, with an old driver or an
-#         old toolkit, with packages missing, with and without a terminal. Every tool they call is a stand-in that writes
-#         down how it was called; nothing is installed and nothing is built.
+# What:   scripts/setup and scripts/bench on machines that are not here: with and without a GPU, with an old driver or
+#         an old toolkit, with packages missing, with and without a terminal. Every tool they call is a stand-in that
+#         writes down how it was called; nothing is installed and nothing is built.
 # Usage:  check_setup.py ROOT
 # SPDX-License-Identifier: Apache-2.0
 import os
@@ -125,7 +125,8 @@ def presets():
         that(f"{card!r}: preset cuda", m.code == 0 and m.out == "cuda\n", (m.code, m.out, m.err))
         that(f"{card!r}: compiled for {architectures}",
              f"-DLAYERCOST_CUDA_ARCHITECTURES={architectures}\n" in m.calls(), m.calls())
-        that(f"{card!r}: the system's toolkit", f"-DCMAKE_CUDA_COMPILER={m.here}/toolkit/bin/nvcc" in m.calls(), m.calls())
+        that(f"{card!r}: the system's toolkit", f"-DCMAKE_CUDA_COMPILER={m.here}/toolkit/bin/nvcc" in m.calls(),
+             m.calls())
         that(f"{card!r}: nothing installed", not installs(m.calls()), m.calls())
 
     for title, what, words in [
@@ -159,7 +160,8 @@ def toolkits():
         that(f"{title}: preset cuda", m.code == 0 and m.out == "cuda\n", (m.code, m.out, m.err))
         that(f"{title}: from PyPI", PYPI in m.calls() and "nvidia-cublas==13.0.*" in m.calls(), m.calls())
         that(f"{title}: is told", all(word in m.err for word in words), m.err)
-        that(f"{title}: from where, and how much", "from PyPI into .venv, 0.9 GB, no root: nvidia-cuda-nvcc" in m.err, m.err)
+        that(f"{title}: from where, and how much",
+             "from PyPI into .venv, 0.9 GB, no root: nvidia-cuda-nvcc" in m.err, m.err)
         that(f"{title}: CMake is told", f"-DCMAKE_CUDA_COMPILER={root}/bin/nvcc" in m.calls(), m.calls())
         that(f"{title}: names that CMake looks for", (root / "lib64").is_dir() and
              os.readlink(root / "lib/libcudart.so") == "libcudart.so.13", list(root.iterdir()))
@@ -185,7 +187,8 @@ def questions():
     m = machine(gpus="9.0, 580.65.06", missing=missing)
     before = m.on_terminal("setup", "--build", "auto")
     that("on a terminal it waits", before is not None, m.err)
-    that("and has installed nothing by then", before is not None and not installs(before) and "sudo" not in before, before)
+    that("and has installed nothing by then", before is not None and not installs(before) and "sudo" not in before,
+         before)
     that("and goes on after Enter", m.code == 0 and len(installs(m.calls())) == 3, (m.code, m.calls()))
 
     m = machine(gpus="9.0, 580.65.06", missing=missing)
@@ -199,20 +202,20 @@ def questions():
 
 def bench():
     m = machine(gpus="9.0, 580.65.06", nvcc="13.0").run("bench")
-    that("bench on a GPU", m.code == 0 and m.out.startswith("cuda: run --device cuda:0 --suite quick-gpu --price example"),
-         (m.out, m.err))
+    that("bench on a GPU", m.code == 0 and
+         m.out.startswith("cuda: run --device cuda:0 --suite quick-gpu --price example"), (m.out, m.err))
     m = machine(gpus="9.0, 580.65.06", nvcc="13.0").run("bench", "--device", "cpu")
     that("bench with --device cpu", m.code == 0 and m.out.startswith("cpu: run --suite quick --price"), (m.out, m.err))
     m = machine(gpus="7.0, 580.65.06", nvcc="13.0").run("bench", "--rounds", "10")
     that("bench without one that can be used", m.code == 0 and m.out.startswith("cpu: run --suite quick ") and
          m.out.endswith("--rounds 10\n"), (m.out, m.err))
     m = machine(gpus="9.0, 580.65.06", nvcc="13.0").run("bench", "-m", "qwen3-4b", "--device=cuda:1", "--price", "2/h")
-    that("bench keeps what was asked for", "--suite" not in m.out and "cuda:0" not in m.out and "example" not in m.out and
-         "-m qwen3-4b --device=cuda:1 --price 2/h" in m.out, (m.out, m.err))
+    that("bench keeps what was asked for", "--suite" not in m.out and "cuda:0" not in m.out and
+         "example" not in m.out and "-m qwen3-4b --device=cuda:1 --price 2/h" in m.out, (m.out, m.err))
     m = machine(gpus="9.0, 580.65.06", nvcc="13.0", missing=["libfmt-dev"])
     m.on_terminal("bench", "--yes", "--rounds", "1")
-    that("bench --yes", m.code == 0 and "Enter" not in m.err and "--yes" not in m.out and m.out.endswith("--rounds 1\n"),
-         (m.out, m.err))
+    that("bench --yes", m.code == 0 and "Enter" not in m.err and "--yes" not in m.out and
+         m.out.endswith("--rounds 1\n"), (m.out, m.err))
 
 
 with tempfile.TemporaryDirectory(prefix="layercost-scripts-") as scratch:
