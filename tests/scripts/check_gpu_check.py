@@ -160,8 +160,9 @@ def main():
         that("a layer's bar", "below the bar" in rows["qwen3-32b decode b=8 c=4096"], summary)
 
         for broken, step, word in [("wrong", "conformance", "attention cuda_decode"),
-                                   ("crash", "conformance", "attention"), ("golden", "goldens", "qwen3_moe_norm"), ("ops", "ops", "cuda_b"),
-                                   ("run", "quick", "qwen3-32b"), ("race", "sanitizer", "racecheck attention")]:
+                                   ("crash", "conformance", "attention"), ("golden", "goldens", "qwen3_moe_norm"),
+                                   ("ops", "ops", "cuda_b"), ("run", "quick", "qwen3-32b"),
+                                   ("race", "sanitizer", "racecheck attention")]:
             done, names, checks, out = stand_in(scratch, broken)
             failed = [c for c in checks["checks"] if c["ok"] is False]
             that(f"{broken}: exit code 1", done.returncode == 1, done.stdout[-1500:] + done.stderr)
