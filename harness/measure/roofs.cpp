@@ -21,11 +21,11 @@ std::size_t probe_buffer_bytes(const DeviceInfo& d) {
 }
 }  // namespace
 
-RoofProbe::RoofProbe(DType type, Runtime& runtime)
+RoofProbe::RoofProbe(DType type, Runtime& runtime, std::int64_t gpu_side)
     : runtime_(runtime),
-      m_(runtime.on_host() ? 256 : 8192),
-      n_(runtime.on_host() ? 25600 : 8192),
-      k_(runtime.on_host() ? 5120 : 8192),
+      m_(runtime.on_host() ? 256 : gpu_side),
+      n_(runtime.on_host() ? 25600 : gpu_side),
+      k_(runtime.on_host() ? 5120 : gpu_side),
       buffer_(runtime.buffer(probe_buffer_bytes(runtime.device()))),
       x_(runtime.tensor(type, {m_, k_})),
       y_(runtime.tensor(type, {m_, n_})),

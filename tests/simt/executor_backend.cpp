@@ -6,6 +6,7 @@
 #include <new>
 
 #include "kernels/runtime/runtime.h"
+#include "tests/simt/simulated_device.h"
 
 namespace layercost {
 namespace {
@@ -33,17 +34,27 @@ class ExecutorBackend final : public DeviceBackend {
     };
     return std::make_unique<Again>(enqueue);
   }
-  SectionTime time(const std::function<void()>&) override {
-    throw std::logic_error("nothing is timed on the executor");
+  SectionTime time(const std::function<void()>& enqueue) override {
+    if (!simulated_device().clock) throw std::logic_error("nothing is timed on the executor");
+    enqueue();
+    return simulated_device().clock();
   }
   void check(int error, const char* what) override {
+    SimulatedDevice& device = simulated_device();
+    if (device.launches == device.lost_after) throw DeviceLost("the device was lost: planted");
+    ++device.launches;
     if (error != 0) throw std::runtime_error(std::string(what) + ": error " + std::to_string(error));
   }
-  std::size_t available_bytes() override { return std::size_t{4} << 30; }
+  std::size_t available_bytes() override { return simulated_device().memory_bytes; }
   bool guards_allocations() const override { return true; }
 };
 
 }  // namespace
+
+SimulatedDevice& simulated_device() {
+  static SimulatedDevice device;
+  return device;
+}
 
 // As an H100, so that `supports` of every variant says what it would say there.
 std::vector<DeviceListing> list_cuda_devices() {
@@ -52,8 +63,8 @@ std::vector<DeviceListing> list_cuda_devices() {
   l.info.id = "cuda:0";
   l.info.name = "SIMT executor";
   l.info.threads = describe_cpu().threads;
-  l.info.memory_bytes = l.info.available_bytes = std::uint64_t{4} << 30;
-  l.info.last_level_cache_bytes = std::uint64_t{1} << 20;
+  l.info.memory_bytes = l.info.available_bytes = simulated_device().memory_bytes;
+  l.info.last_level_cache_bytes = simulated_device().cache_bytes;
   l.info.last_level_cache_source = "executor";
   l.info.cuda.major = 9;
   l.info.cuda.multiprocessors = 4;  // few, so that grids of one block per multiprocessor stay short

