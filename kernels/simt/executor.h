@@ -13,7 +13,7 @@
 //          orders it: barriers, sync_warp, the start and end of a launch, and fence() before an atomic with another
 //          fence() behind the atomic that sees its result. Shuffles, votes, mma and ldmatrix do not.
 // Limits:  one host thread at a time. A thread that waits for another one in a loop without barriers never lets it run;
-//          a launch that takes 300 s of CPU time ends the program with the name of the thread that runs.
+//          a launch that takes set_launch_seconds(), 300, of CPU time ends the program and names the thread that runs.
 // Needs:   Boost.Context.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -59,6 +59,8 @@ struct Caller {
 #define SIMT_SAME_CALLER , caller
 
 namespace executor {
+
+void set_launch_seconds(int seconds);
 
 [[noreturn]] void fault(const std::string& what);  // adds kernel, block and thread
 [[noreturn]] void index_fault(int i, int n);
