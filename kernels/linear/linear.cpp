@@ -66,6 +66,8 @@ std::vector<OpCase> test_cases() {
            "linear m=259 n=1100 k=2100 x_type=bf16 w_type=bf16 y_type=f32",
            "linear m=67 n=70 k=1060 x_type=bf16 w_type=bf16 y_type=f32 bias=1 residual=1",
            "linear m=33 n=64 k=128 x_type=f32 w_type=f32 y_type=f32 residual=1",
+           "linear m=4 n=19 k=45 x_type=f32 w_type=bf16 y_type=bf16 bias=1 residual=1",
+           "linear m=5 n=66 k=33 x_type=bf16 w_type=f32 y_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;
