@@ -183,7 +183,8 @@ template <class Unit>
 int launch_copies(const MoePermuteCudaScan& p, Stream stream) {
   const auto pieces = static_cast<unsigned>((p.row_bytes / sizeof(Unit) + kThreads - 1) / kThreads);
   Launch l{dim3(static_cast<unsigned>(p.tokens) * pieces), dim3(kThreads), sizeof(TokenSlots), stream};
-  if (p.tokens * p.top_k > kMoePermuteFewPairs) return launch("moe_permute_cuda_scan gather", l, gather<Unit>, p, pieces);
+  if (p.tokens * p.top_k > kMoePermuteFewPairs)
+    return launch("moe_permute_cuda_scan gather", l, gather<Unit>, p, pieces);
   l.grid.x += static_cast<unsigned>((p.experts + kWarps) / kWarps);  // experts + 1 offsets
   return launch("moe_permute_cuda_scan few", l, few<Unit>, p, pieces);
 }
