@@ -13,7 +13,7 @@
 namespace layercost {
 namespace {
 
-// A second launch costs more than three more tokens for each of 16 warps.
+// Four tokens for each of the 16 warps, in place of a second launch.
 constexpr std::int64_t kAloneTokens = 4 * kMoeRouteAloneWarps;
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
