@@ -1,7 +1,7 @@
 // The experts of many tokens: bound by the tensor cores. Tiles of 128 (64) pairs of one expert x 256 or 128 weight rows,
 // multiplied by the loop of kernels/shared/mma_tile.h.
 //
-// count, scan, place: the pairs (token, j) sorted by expert and cut into tiles, 2048 pairs per block.
+// count, scan, place: the pairs (token, j) sorted by expert and cut into tiles, 1024 pairs per block.
 // gate_up: rows of x are gathered by index as they are copied to shared memory, so there is no permuted copy of x. Of 16
 //   columns of a tile 8 are gate rows and 8 the up rows of the same neurons: the sums of both are in one thread, which
 //   stores silu(gate) * up in sorted order.

@@ -1,5 +1,5 @@
-// What:    the sizes of a tile that kernels/shared/mma_tile.h multiplies: for the kernel, which is instantiated with them,
-//          and for the host, which chooses among them.
+// What:    the sizes of a tile that kernels/shared/mma_tile.h multiplies: for the kernel, which is instantiated with
+//          them, and for the host, which chooses among them.
 // Units:   rows and columns of y, depth of k, in elements; bytes. cost() has no unit: only its order means something.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -24,8 +24,8 @@ struct MmaShape {
     return static_cast<int>((all + with_rows * (rows - 1)) / rows);
   }
 
-  // Of `tiles` tiles on a device, for one step of k: the tiles that one multiprocessor gets, each as long as its products
-  // and its copies and fragment loads. A row or column of a tile costs about as much through shared memory as 32 products.
+  // Of `tiles` tiles, for one step of k: as many as one multiprocessor gets, each as long as its products and its
+  // copies and fragment loads. A row or column of a tile costs about as much through shared memory as 32 products.
   constexpr double cost(std::int64_t tiles, int multiprocessors, std::int64_t shared_bytes_per_multiprocessor) const {
     constexpr int kReserved = 1024;  // of shared memory, by the system, for each block
     const std::int64_t fit = shared_bytes_per_multiprocessor / (shared_bytes() + kReserved);

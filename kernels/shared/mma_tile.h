@@ -1,25 +1,26 @@
 // What:    one tile of y[i,j] = sum_k a[i,k] b[j,k] in bf16 with mma.sync m16n8k16, sums in f32: the loop that the tile
 //          kernels (linear, grouped_linear, moe_experts) have in common.
-// Does:    kStages slices of kDepth columns are on their way from global memory at a time (cp.async, 16 bytes a thread);
-//          one barrier per slice; the fragments of one step of 16 columns are loaded while the step before is multiplied.
+// Does:    k is cut into slices of kDepth. While one is multiplied, the kStages - 1 behind it are on their way from
+//          global memory (cp.async, 16 bytes a thread); one barrier per slice. The fragments of a step of 16 columns
+//          are loaded while the step before is multiplied.
 //          A row of a slice is kDepth / 8 chunks of 16 bytes, stored at chunk ^ row: the 8 rows that an ldmatrix reads
 //          lie in 8 different groups of banks, as do the chunks that 8 threads write.
-// Use:     using Tile = MmaTile<128, 128, 64, 2, 2, 3>;          launched with Tile::kThreads threads
+// Use:     using Tile = MmaTile<128, 128, 64, 2, 2, 3>;   launched with Tile::kThreads threads
 //          struct Shared { Tile::Shared tile; };
-//          Tile tile;                                            the sums: registers
-//          tile.multiply(s.tile, a, a_row, b, b_row, k);         a_row(i): the row of `a` that is row i of the tile, or -1
-//                                                                for none (read as zeros); b_row(j) likewise
-//          tile.each([&](int i, int j, float v, float next) {}); row i, columns j and j + 1 (j is even), of all the tile:
-//                                                                the caller leaves out what lies outside of y
+//          Tile tile;                                     the sums: registers
+//          tile.multiply(s.tile, a, a_row, b, b_row, k);  a_row(i): the row of `a` that is row i of the tile, or -1 for
+//                                                         none (read as zeros); b_row(j) likewise
+//          tile.each([&](int i, int j, float v, float next) {});   row i, columns j and j + 1 (j is even), of all the
+//                                                         tile: the caller leaves out what lies outside of y
 //          Rows are looked up once per tile, in any order, so they may be gathered by index (tokens of an expert) or
 //          interleaved (rows of gate and up, so that v and next are a pair of theirs).
-// Rules:   called by all threads of the block. k % 8 == 0, rows of `a` and `b` have k elements and start at multiples of
-//          16 bytes, row * k / 8 < 2^31. To use the same shared memory again, for another tile or in the epilogue: a
+// Rules:   called by all threads of the block. k % 8 == 0; rows of `a` and `b` have k elements and start at multiples
+//          of 16 bytes; row * k / 8 < 2^31. To use the same shared memory again, for another tile or in the epilogue: a
 //          barrier first.
 // Cost:    a warp owns (kRows / kWarpsDown) x (kColumns / kWarpsAcross). Per step of 16 columns 64 x 64 needs 8
 //          ldmatrix.x4 for 32 mma, 64 x 32 needs 6 for 16, 32 x 32 needs 4 for 8: shared memory, at 4 cycles for each
-//          ldmatrix.x4, is what limits the smaller ones. 64 x 64 takes 128 registers for the sums and 64 for two sets of
-//          fragments.
+//          ldmatrix.x4, is what limits the smaller ones. 64 x 64 takes 128 registers for the sums and 64 for two sets
+//          of fragments.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -42,7 +43,7 @@ SIMT_INLINE void load_left(std::uint32_t (&a)[4], const Array<Vec16, kSize>& row
   ldmatrix_x4(a, &rows[swizzled<kChunks>(first + (l & 15), 2 * step + (l >> 4))]);
 }
 
-// The right operands of two products: rows first .. first + 7 and first + 8 .. first + 15 of what is multiplied by rows.
+// The right operands of two products: rows first .. first + 7 and first + 8 .. first + 15.
 template <int kChunks, int kSize>
 SIMT_INLINE void load_right(std::uint32_t (&b)[2], std::uint32_t (&next)[2], const Array<Vec16, kSize>& rows, int first,
                             int step) {
@@ -77,7 +78,7 @@ class MmaTile {
   };
 
   template <int kCount>
-  struct Source {  // of the rows that this thread copies a chunk of
+  struct Source {        // the rows that this thread copies a chunk of
     int offset[kCount];  // of the row's start, in 16 bytes; negative: no row
 
     template <class Row>
