@@ -126,7 +126,7 @@ std::vector<OpCase> test_cases() {
            // For the variants that differ in tokens, with sizes that end inside of steps and tiles: one token with rows
            // of several steps; several tokens with the same expert, up to all with one; most experts empty.
            "moe_experts tokens=1 hidden=520 ffn_hidden=72 experts=16 top_k=8 act=silu x_type=bf16 w_type=bf16 "
-           "y_type=bf16",
+           "y_type=bf16 residual=1",
            "moe_experts tokens=1 hidden=72 ffn_hidden=264 experts=4 top_k=1 act=silu x_type=bf16 w_type=bf16 "
            "y_type=f32 residual=1",
            "moe_experts tokens=2 hidden=264 ffn_hidden=40 experts=5 top_k=2 act=silu x_type=bf16 w_type=bf16 "

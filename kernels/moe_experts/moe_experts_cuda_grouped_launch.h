@@ -8,8 +8,8 @@
 namespace layercost {
 
 // Rows are pairs. The first fits only where a block may have 192 KB. In the second each thread copies from 8 rows; with
-// slices of 64 columns it would from 16, and to hold where they begin is beyond 255 registers. The last is for experts of
-// few rows.
+// slices of 64 columns it would be 16, and to hold where they begin is beyond 255 registers. The last is for experts of
+// few pairs.
 inline constexpr MmaShape kMoeGroupedShapes[] = {
     {128, 256, 64, 2, 4, 4, 1},
     {128, 128, 32, 2, 2, 6, 2},

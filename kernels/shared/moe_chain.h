@@ -1,5 +1,5 @@
-// What:    the experts of a layer as a chain of ops: moe_permute, grouped_linear, glu, grouped_linear, moe_combine, each by
-//          its default variant on the device. Between them the activations are stored in x_type, as frameworks do.
+// What:    the experts of a layer as a chain of ops: moe_permute, grouped_linear, glu, grouped_linear, moe_combine,
+//          each by its default variant on the device. In between, activations are stored in x_type, as frameworks do.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
