@@ -1,5 +1,5 @@
-// Few tokens: every weight row that a chosen expert has is read once and multiplied by the rows of all tokens that chose
-// the expert. Two kernels, nothing is permuted.
+// Few tokens: every weight row of a chosen expert is read once and multiplied by the rows of all tokens that chose the
+// expert. Two kernels, nothing is permuted.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 

@@ -1,26 +1,26 @@
 // The experts of few tokens as products of matrix and vector, bound by the bandwidth that the weights are read with.
 //
 // gate_up: h[pair, f] = silu(gate f . x) * (up f . x). A pair is (token, j), numbered token * top_k + j. One block of 4
-//   warps per 8 neurons of one pair, 2 neurons, so 4 weight rows, per warp. Where several tokens chose the same expert,
+//   warps per 8 neurons of one pair: 2 neurons, so 4 weight rows, per warp. Where several tokens chose the same expert,
 //   the block of the first of these pairs does all of them with one reading of the weights, and the others leave. Which
 //   these are, each warp finds in the ids by two ballots.
 // down: y[t, n] = sum_j weights[t, j] * (row n of w_down[ids[t, j]] . h[t, j]) + residual. One warp per output neuron n
 //   of all tokens: it reads row n of each distinct expert once, in the order of the experts' first pairs, and sums in
 //   that order: the result does not depend on which block runs when.
 //
-// Bytes in flight. Little's law at 4.8 TB/s and about 700 ns from a load to its data asks for 3.3 MB in flight, 25 KB in
-// each of 132 multiprocessors. Each lane issues 8 independent 16-byte loads before it uses the first: 4 KB per warp, so
-// 7 warps suffice when none of them computes, and with half of the time spent on computing, 14. Both kernels are held to
-// 80 registers (gate_up of more than 2 tokens: 128), room for 6 (4) blocks = 24 (16) warps. For hidden = 2048, ffn = 768,
-// top_k = 8 and one token, where 8 experts weigh 75 MB, gate_up has 96 x 8 = 768 blocks, 5.8 per multiprocessor, and
-// down 512, 3.9 per multiprocessor: one wave each, with 23 and 15 warps per multiprocessor.
+// Bytes in flight. Little's law at 4.8 TB/s and about 700 ns from a load to its data asks for 3.3 MB in flight, 25 KB
+// in each of 132 multiprocessors. Each lane issues 8 independent 16-byte loads before it uses the first: 4 KB per warp,
+// so 7 warps suffice when none of them computes, and with half of the time spent on computing, 14. Both kernels are
+// held to 80 registers (gate_up of more than 2 tokens: 128), room for 6 (4) blocks = 24 (16) warps. For hidden = 2048,
+// ffn = 768, top_k = 8 and one token, where 8 experts weigh 75 MB, gate_up has 96 x 8 = 768 blocks, 5.8 per
+// multiprocessor, and down 512, 3.9 per multiprocessor: one wave each, with 23 and 15 warps per multiprocessor.
 //
 // x and h are read through the L1 cache, which weights do not enter: a row is 4 KB (1.5 KB), all warps of a
 // multiprocessor read the same few, and a copy in shared memory would add a barrier before the first product and limit
 // the length of a row.
 //
-// down starts while the last blocks of gate_up run: it lists the experts and issues its first loads of weights before it
-// waits for h. ids and weights are older than gate_up.
+// down starts while the last blocks of gate_up run: it lists the experts and issues its first loads of weights before
+// it waits for h. ids and weights are older than gate_up.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/moe_experts/moe_experts_cuda_gemv_launch.h"
 

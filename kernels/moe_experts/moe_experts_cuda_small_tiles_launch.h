@@ -6,7 +6,8 @@
 
 namespace layercost {
 
-// bf16 rows, 16-byte aligned: hidden % 8 == 0, ffn % 8 == 0. experts <= kIndexMostExperts.
+// bf16 rows, 16-byte aligned: hidden % 8 == 0, ffn % 8 == 0. experts <= kIndexMostExperts. Less than 2^31 16-byte
+// vectors in x, h and an expert's weights.
 struct MoeExpertsCudaSmallTiles {
   std::int64_t tokens, hidden, ffn, experts, top_k;
   int tile_rows;   // pairs per tile: 8, 16 or 32
