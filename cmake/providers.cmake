@@ -18,6 +18,8 @@ if(LAYERCOST_ONEDNN)
   find_package(dnnl QUIET)
 endif()
 
+option(LAYERCOST_PORTABLE "Make a folder that runs on other machines (cmake/portable.cmake)" OFF)
+
 # CUDA: AUTO takes it where a new enough toolkit is found, ON insists, OFF does not look.
 set(LAYERCOST_CUDA AUTO CACHE STRING "Build the CUDA half: AUTO, ON or OFF")
 set_property(CACHE LAYERCOST_CUDA PROPERTY STRINGS AUTO ON OFF)
@@ -28,6 +30,14 @@ if(NOT LAYERCOST_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   # CMake 3.25 does not know the newest names; the real list is passed below.
   set(CMAKE_CUDA_ARCHITECTURES OFF)
+  # Beyond PATH: the usual folder, and where scripts/setup puts the toolkit from PyPI.
+  if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+    file(GLOB from_pypi ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/nvidia/cu13/bin)
+    find_program(LAYERCOST_NVCC nvcc PATHS /usr/local/cuda/bin ${from_pypi})
+    if(LAYERCOST_NVCC)
+      set(CMAKE_CUDA_COMPILER ${LAYERCOST_NVCC})
+    endif()
+  endif()
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
@@ -53,4 +63,7 @@ if(LAYERCOST_CUDA_FOUND)
     list(APPEND gencode "SHELL:-gencode arch=compute_${architecture},code=sm_${architecture}")
   endforeach()
   set(LAYERCOST_CUDA_OPTIONS ${gencode} --threads=2)
+  if(LAYERCOST_PORTABLE)  # six architectures in a folder of 50 MB
+    list(APPEND LAYERCOST_CUDA_OPTIONS --compress-mode=size)
+  endif()
 endif()
