@@ -15,7 +15,7 @@ files = all_files(root)
 problems = []
 
 kernels = {pathlib.Path(f).stem: f for f in files
-           if f.startswith("kernels/") and f.endswith(".cu") and "kernels/simt/simt.h" in (root / f).read_text()}
+           if f.startswith("kernels/") and f.endswith(".cu") and "<cuda_runtime.h>" not in (root / f).read_text()}
 faults = {pathlib.Path(f).stem: f for f in files if f.startswith("tests/simt/faults/") and f.endswith(".json")}
 
 for stem in sorted(kernels.keys() - faults.keys()):
