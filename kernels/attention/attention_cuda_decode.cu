@@ -189,8 +189,10 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int row = 8 * h + lane() / 4;
-    s.merge.max[warp()][row] = softmax.max[h];
-    s.merge.sum[warp()][row] = softmax.sum[h];
+    if (lane() % 4 == 0) {
+      s.merge.max[warp()][row] = softmax.max[h];
+      s.merge.sum[warp()][row] = softmax.sum[h];
+    }
     Array<float, kDim + 8>& to = s.merge.sums[warp()][row];
 #pragma unroll
     for (int i = 0; i < kDim / 8; ++i)
@@ -231,7 +233,7 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
   }
   sync_block();
   if (s.last == 0) return;
-  if (threadIdx.x == 0) p.arrived[block.unit] = 0;
+  if (threadIdx.x == 0) atomic_exchange(p.arrived + block.unit, 0);
   combine<kDim, kTiles>(p, block);
 }
 

@@ -12,6 +12,7 @@
 
 namespace layercost {
 namespace attention_tiles {
+namespace {  // each kernel file its own copy
 
 using namespace simt;
 
@@ -139,5 +140,6 @@ SIMT_INLINE void add_lanes(Softmax& softmax) {
   }
 }
 
+}  // namespace
 }  // namespace attention_tiles
 }  // namespace layercost
