@@ -249,7 +249,7 @@ int launch_both(const MoeExpertsCudaGemv& p, Stream stream) {
   const Launch first{dim3(static_cast<unsigned>(p.ffn / kNeuronsPerBlock), pairs), dim3(kThreads), 0, stream};
   if (const int error = launch("moe_experts_cuda_gemv gate_up", first, gate_up<kTokens>, p); error != 0) return error;
   Launch second{dim3(static_cast<unsigned>(p.hidden / kWarps)), dim3(kThreads), sizeof(Shared), stream};
-  second.overlap_previous = true;
+  second.overlap_previous = p.overlap;
   return with_type(p.y_type, [&](auto* y) {
     return launch("moe_experts_cuda_gemv down", second, down<kTokens, std::remove_pointer_t<decltype(y)>>, p);
   });
