@@ -167,7 +167,7 @@ int launch_products(const MoeExpertsCudaGrouped& p, Stream stream) {
   constexpr MmaShape is = kMoeGroupedShapes[kShape];
   Launch l{dim3(static_cast<unsigned>(p.most_tiles * blocks_for(p.ffn, is.columns / 2))), dim3(is.threads()),
            is.shared_bytes(), stream};
-  l.overlap_previous = true;
+  l.overlap_previous = p.overlap;
   if (const int error = launch("moe_experts_cuda_grouped gate_up", l, gate_up<kShape>, p); error != 0) return error;
   l.grid = dim3(static_cast<unsigned>(p.most_tiles * blocks_for(p.hidden, is.columns)));
   return launch("moe_experts_cuda_grouped down", l, down<kShape>, p);
@@ -179,7 +179,7 @@ int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped& p, Stream strea
   const int segments = blocks_for(p.tokens * p.top_k, kMoeGroupedSortPairs);
   Launch l{dim3(static_cast<unsigned>(segments)), dim3(moe_index::kThreads), sizeof(moe_index::Shared), stream};
   if (const int error = launch("moe_experts_cuda_grouped count", l, count, p); error != 0) return error;
-  l.overlap_previous = true;
+  l.overlap_previous = p.overlap;
   l.grid = dim3(1);
   const int tile_rows = kMoeGroupedShapes[p.shape].rows;
   if (const int error = launch("moe_experts_cuda_grouped scan", l, scan, p, segments, tile_rows); error != 0)
@@ -193,7 +193,8 @@ int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped& p, Stream strea
   if (error != 0) return error;
   return moe_combination::launch_combine<bf16>(
       "moe_experts_cuda_grouped combine",
-      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream);
+      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream,
+      p.overlap);
 }
 
 }  // namespace layercost

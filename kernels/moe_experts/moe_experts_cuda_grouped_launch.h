@@ -34,6 +34,7 @@ struct MoeExpertsCudaGrouped {
   void* results;         // [tokens * top_k, hidden], bf16, in the order of pairs
   void* y;
   simt::Type y_type;
+  bool overlap;  // kernels start before the one before them ends: needs compute capability 9.0
 };
 LAYERCOST_DEVICE_CODE int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped&, Stream);
 

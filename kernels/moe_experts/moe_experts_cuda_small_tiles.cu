@@ -207,7 +207,7 @@ template <int kTokens>
 int launch_products(const MoeExpertsCudaSmallTiles& p, Stream stream) {
   const auto tiles = static_cast<unsigned>(p.most_tiles);
   Launch l{dim3(tiles, blocks_of(p.ffn, kWeightRows / 2)), dim3(kThreads), sizeof(Shared<kTokens>), stream};
-  l.overlap_previous = true;
+  l.overlap_previous = p.overlap;
   const int error = launch("moe_experts_cuda_small_tiles gate_up", l, gate_up<kTokens>, p);
   if (error != 0) return error;
   l.grid = dim3(tiles, blocks_of(p.hidden, kWeightRows));
@@ -229,7 +229,8 @@ int launch_moe_experts_cuda_small_tiles(const MoeExpertsCudaSmallTiles& p, Strea
   if (error != 0) return error;
   return moe_combination::launch_combine<float>(
       "moe_experts_cuda_small_tiles combine",
-      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream);
+      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream,
+      p.overlap);
 }
 
 }  // namespace layercost

@@ -21,6 +21,7 @@ struct MoeExpertsCudaSmallTiles {
   float* results;       // [tokens * top_k, hidden], in the order of pairs
   void* y;
   simt::Type y_type;
+  bool overlap;  // kernels start before the one before them ends: needs compute capability 9.0
 };
 // Shared memory that a block needs for tiles of tile_rows pairs.
 LAYERCOST_DEVICE_CODE int shared_bytes_moe_experts_cuda_small_tiles(int tile_rows);
