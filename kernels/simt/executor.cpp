@@ -456,7 +456,8 @@ class SharedMemory {
 
 }  // namespace
 
-// The sanitizers' own hooks, found by name. The address sanitizer's callback does not cover the undefined-behaviour one.
+// The sanitizers' own hooks, found by name. The callback of the address sanitizer does not cover the
+// undefined-behaviour one.
 extern "C" {
 void __ubsan_on_report() { say_place(); }
 void __tsan_on_report(void*) { say_place(); }

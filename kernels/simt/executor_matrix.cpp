@@ -123,11 +123,10 @@ void load_matrices(std::uint32_t* r, int count, bool transposed, const void* row
   if (lane() < 8 * count) read_row(row);
   whole_warp("ldmatrix");
   Load mine{r, static_cast<const std::byte*>(row)};
-  if (count == 4) {
-    together(transposed ? "ldmatrix_x4_trans" : "ldmatrix_x4", caller, &mine, transposed ? load<4, true> : load<4, false>);
-  } else {
-    together(transposed ? "ldmatrix_x2_trans" : "ldmatrix_x2", caller, &mine, transposed ? load<2, true> : load<2, false>);
-  }
+  if (count == 4 && transposed) return together("ldmatrix_x4_trans", caller, &mine, load<4, true>);
+  if (count == 4) return together("ldmatrix_x4", caller, &mine, load<4, false>);
+  if (transposed) return together("ldmatrix_x2_trans", caller, &mine, load<2, true>);
+  together("ldmatrix_x2", caller, &mine, load<2, false>);
 }
 
 void multiply(Mma kind, float* d, const std::uint32_t* a, const std::uint32_t* b, Caller caller) {

@@ -1,6 +1,6 @@
-# What:   every kernel that runs on the executor has faults to prove its tests with: tests/simt/faults/<kernel>.json with
-#         at least 8 entries, each of which changes a text that its file holds exactly once. Whether the tests find them
-#         is said by tests/simt/mutate.
+# What:   every kernel that runs on the executor has faults to prove its tests with: tests/simt/faults/<kernel>.json
+#         with at least 8 entries, each of which changes a text that its file holds exactly once. Whether the tests find
+#         them is said by tests/simt/mutate.
 # Usage:  check_faults.py ROOT
 # SPDX-License-Identifier: Apache-2.0
 import json
@@ -14,6 +14,7 @@ root = pathlib.Path(sys.argv[1])
 files = all_files(root)
 problems = []
 
+# What includes CUDA itself does not run on the executor.
 kernels = {pathlib.Path(f).stem: f for f in files
            if f.startswith("kernels/") and f.endswith(".cu") and "<cuda_runtime.h>" not in (root / f).read_text()}
 faults = {pathlib.Path(f).stem: f for f in files if f.startswith("tests/simt/faults/") and f.endswith(".json")}

@@ -1,5 +1,5 @@
-// What:    the executor as a device "cuda:0", for tests: device memory is the host's, with 64 KiB around each allocation
-//          that the address sanitizer forbids; a stream does everything at once, a graph runs its work again.
+// What:    the executor as a device "cuda:0", for tests: device memory is the host's, with 64 KiB on both sides of each
+//          allocation that the address sanitizer forbids; a stream does everything at once, a graph does it again.
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdlib>
 #include <cstring>

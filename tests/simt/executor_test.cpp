@@ -1,5 +1,5 @@
-// The executor itself: every planted kernel is found and its right twin is not; what calls return is what the PTX manual
-// says. Built with the address sanitizer and with ThreadSanitizer (LAYERCOST_SIMT_RACES).
+// The executor itself: every planted kernel is found and its right twin is not; what calls return is what the PTX
+// manual says. Built with the address sanitizer and with ThreadSanitizer (LAYERCOST_SIMT_RACES).
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 #include <regex.h>
@@ -59,7 +59,7 @@ TEST_P(PlantedKernel, RightOneIsNot) {
 INSTANTIATE_TEST_SUITE_P(All, PlantedKernel, testing::ValuesIn(planted()),
                          [](const auto& param) { return std::string(param.param.kernel); });
 
-// A kernel without parameters to declare: f(out) for each thread of one block.
+// Runs f() in each thread of one block.
 template <class F>
 void one_block(int threads, int shared_bytes, F f) {
   launch("one_block", {dim3(1), dim3(static_cast<unsigned>(threads)), shared_bytes}, +[](F body) { body(); }, f);
@@ -235,7 +235,7 @@ TEST(Executor, Orders) {
   bool blocks_differ = false;  // a shuffled order is not the same one in each block
   for (int i = 0; i < 64; ++i) blocks_differ |= all[2][i] % 64 != all[2][128 + i] % 64;
   EXPECT_TRUE(blocks_differ);
-  EXPECT_NE(std::vector<int>(all[2].begin(), all[2].begin() + 64), std::vector<int>(ascending.begin(), ascending.begin() + 64));
+  EXPECT_FALSE(std::equal(all[2].begin(), all[2].begin() + 64, ascending.begin()));
 }
 
 TEST(Executor, GridsOfThreeAxes) {
@@ -319,7 +319,8 @@ TEST(Executor, LoadMatrix) {
   one_block(32, sizeof(Shared), [=] {
     auto& s = shared<Shared>();
     const int t = lane();
-    for (int i = t; i < 40 * 24; i += 32) s.row[i / 24][i % 24] = bf16{static_cast<std::uint16_t>(i / 24 * 100 + i % 24)};
+    for (int i = t; i < 40 * 24; i += 32)
+      s.row[i / 24][i % 24] = bf16{static_cast<std::uint16_t>(i / 24 * 100 + i % 24)};
     sync_block();
     std::uint32_t r[4], q[2];
     ldmatrix_x4(r, &s.row[t + 3][8]);
@@ -488,7 +489,8 @@ const Format kFormats[] = {
     {"f16", {2}, 5, 10, true, [](auto& d, auto& a, auto& b) { mma_f16(d, a, b); }},
     {"e4m3", {4}, 4, 3, false, [](auto& d, auto& a, auto& b) { mma_e4m3(d, a, b); }},
 };
-INSTANTIATE_TEST_SUITE_P(All, Mma, testing::ValuesIn(kFormats), [](const auto& p) { return std::string(p.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, Mma, testing::ValuesIn(kFormats),
+                         [](const auto& param) { return std::string(param.param.name); });
 
 // ---- types ----------------------------------------------------------------------------------------------------------
 

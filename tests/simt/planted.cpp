@@ -27,7 +27,7 @@ struct Bytes {
 };
 
 // Runs two blocks of `threads`; what is wrong happens in the second.
-template <class Shared, bool kWrong, class... P>
+template <class Shared, class... P>
 void two_blocks(const char* name, int threads, void (*kernel)(P...), P... parameters) {
   launch(name, {dim3(2), dim3(static_cast<unsigned>(threads)), sizeof(Shared)}, kernel, parameters...);
 }
@@ -39,7 +39,7 @@ bool here() { return blockIdx.x == 1; }
 
 template <bool kWrong>
 void barrier_exit() {
-  two_blocks<Words, kWrong>("barrier_exit", 64, +[] {
+  two_blocks<Words>("barrier_exit", 64, +[] {
     if (kWrong && here() && thread() == 33) return;
     sync_block();
   });
@@ -47,7 +47,7 @@ void barrier_exit() {
 
 template <bool kWrong>
 void barrier_lines() {
-  two_blocks<Words, kWrong>("barrier_lines", 64, +[] {
+  two_blocks<Words>("barrier_lines", 64, +[] {
     if (kWrong && here() && thread() >= 32) {
       sync_block();
     } else {
@@ -58,7 +58,7 @@ void barrier_lines() {
 
 template <bool kWrong>
 void barrier_in_a_loop() {
-  two_blocks<Words, kWrong>("barrier_in_a_loop", 64, +[] {
+  two_blocks<Words>("barrier_in_a_loop", 64, +[] {
     const int rounds = kWrong && here() && thread() < 32 ? 3 : 4;
     for (int i = 0; i < rounds; ++i) sync_block();
   });
@@ -66,7 +66,7 @@ void barrier_in_a_loop() {
 
 template <bool kWrong>
 void barrier_or_shuffle() {
-  two_blocks<Words, kWrong>("barrier_or_shuffle", 32, +[] {
+  two_blocks<Words>("barrier_or_shuffle", 32, +[] {
     if (kWrong && here() && lane() >= 16) {
       sync_block();
     } else {
@@ -78,7 +78,7 @@ void barrier_or_shuffle() {
 
 template <bool kWrong>
 void lane_gone() {
-  two_blocks<Words, kWrong>("lane_gone", 64, +[] {
+  two_blocks<Words>("lane_gone", 64, +[] {
     if (kWrong && here() && thread() == 40) return;
     warp_sum(1.0f);
   });
@@ -86,7 +86,7 @@ void lane_gone() {
 
 template <bool kWrong>
 void warp_lines() {
-  two_blocks<Words, kWrong>("warp_lines", 32, +[] {
+  two_blocks<Words>("warp_lines", 32, +[] {
     if (kWrong && here() && lane() == 7) {
       warp_sum(1.0f);
     } else {
@@ -97,19 +97,19 @@ void warp_lines() {
 
 template <bool kWrong>
 void warp_calls() {
-  two_blocks<Words, kWrong>("warp_calls", 32, +[] { kWrong && here() && lane() == 31 ? any(true) : all(true); });
+  two_blocks<Words>("warp_calls", 32, +[] { kWrong && here() && lane() == 31 ? any(true) : all(true); });
 }
 
 template <bool kWrong>
 void part_counts() {
-  two_blocks<Words, kWrong>("part_counts", 128, +[] {
+  two_blocks<Words>("part_counts", 128, +[] {
     sync_part(1 + thread() / 64, kWrong && here() && thread() == 70 ? 96 : 64);
   });
 }
 
 template <bool kWrong>
 void part_too_few() {
-  two_blocks<Words, kWrong>("part_too_few", 128, +[] {
+  two_blocks<Words>("part_too_few", 128, +[] {
     if (thread() >= 64 || (!kWrong && thread() < 32) || (kWrong && !here())) return;
     sync_part(3, kWrong ? 96 : 32);
   });
@@ -117,19 +117,19 @@ void part_too_few() {
 
 template <bool kWrong>
 void part_number() {
-  two_blocks<Words, kWrong>("part_number", 64, +[] { sync_part(kWrong && here() ? 16 : 15, 64); });
+  two_blocks<Words>("part_number", 64, +[] { sync_part(kWrong && here() ? 16 : 15, 64); });
 }
 
 template <bool kWrong>
 void part_size() {
-  two_blocks<Words, kWrong>("part_size", 64, +[] {
+  two_blocks<Words>("part_size", 64, +[] {
     if (thread() < 32) sync_part(1, kWrong && here() ? 31 : 32);
   });
 }
 
 template <bool kWrong>
 void lane_that_is_not_there() {
-  two_blocks<Words, kWrong>("lane_that_is_not_there", 40, +[] {
+  two_blocks<Words>("lane_that_is_not_there", 40, +[] {
     if (warp() == 1) shuffle(1, kWrong && here() ? 8 : 7);
   });
 }
@@ -138,7 +138,7 @@ void lane_that_is_not_there() {
 
 template <bool kWrong>
 void array_index() {
-  two_blocks<Words, kWrong>("array_index", 64, +[] {
+  two_blocks<Words>("array_index", 64, +[] {
     shared<Words>().word[thread() + (kWrong && here() ? 1 : 0)] = 0;
   });
 }
@@ -152,7 +152,7 @@ void shared_bytes() {
 
 template <bool kWrong>
 void shared_pointer() {
-  two_blocks<Words, kWrong>("shared_pointer", 64, +[] {
+  two_blocks<Words>("shared_pointer", 64, +[] {
     int* p = &shared<Words>().word[0];
     p[thread() + (kWrong && here() ? 1 : 0)] = 0;
   });
@@ -161,7 +161,7 @@ void shared_pointer() {
 template <bool kWrong>
 void global_end() {
   Memory<int> m(128);
-  two_blocks<Words, kWrong>("global_end", 64, +[](int* p) {
+  two_blocks<Words>("global_end", 64, +[](int* p) {
     p[64 * static_cast<int>(blockIdx.x) + thread() + (kWrong && here() ? 1 : 0)] = 0;
   }, m.get());
 }
@@ -169,7 +169,7 @@ void global_end() {
 template <bool kWrong>
 void global_begin() {
   Memory<int> m(64);
-  two_blocks<Words, kWrong>("global_begin", 64, +[](int* p, int* sum) {
+  two_blocks<Words>("global_begin", 64, +[](int* p, int* sum) {
     if (thread() == 5 && here()) *sum = p[kWrong ? -1 : 0];
   }, m.get(), m.get() + 1);
 }
@@ -177,17 +177,17 @@ void global_begin() {
 template <bool kWrong>
 void vector_address() {
   Memory<Vec16> m(5);
-  two_blocks<Words, kWrong>("vector_address", 4, +[](Vec16* p, int) {
+  two_blocks<Words>("vector_address", 4, +[](Vec16* p) {
     const char* from = reinterpret_cast<const char*>(p) + 16 * thread() + (kWrong && here() ? 4 : 0);
     const Vec16 v = *reinterpret_cast<const Vec16*>(from);
     if (v.word[0] != 0) p[4] = v;
-  }, m.get(), 0);
+  }, m.get());
 }
 
 template <bool kWrong>
 void streaming_address() {
   Memory<Vec16> m(5);
-  two_blocks<Words, kWrong>("streaming_address", 4, +[](Vec16* p) {
+  two_blocks<Words>("streaming_address", 4, +[](Vec16* p) {
     load_streaming(reinterpret_cast<const char*>(p) + 16 * thread() + (kWrong && here() ? 8 : 0));
   }, m.get());
 }
@@ -195,7 +195,7 @@ void streaming_address() {
 template <bool kWrong>
 void atomic_address() {
   Memory<int> m(5);
-  two_blocks<Words, kWrong>("atomic_address", 4, +[](int* p) {
+  two_blocks<Words>("atomic_address", 4, +[](int* p) {
     atomic_add(reinterpret_cast<int*>(reinterpret_cast<char*>(p) + (kWrong && here() ? 2 : 0)), 1);
   }, m.get());
 }
@@ -218,7 +218,7 @@ void shared_size() {
 template <bool kWrong>
 void no_end() {
   executor::set_launch_seconds(1);
-  two_blocks<Words, kWrong>("no_end", 32, +[] {
+  two_blocks<Words>("no_end", 32, +[] {
     while (kWrong && here()) sync_block();
   });
 }
@@ -237,7 +237,8 @@ void copy_rows(const char* name, F fault) {
   launch(name, {dim3(2), dim3(8), sizeof(Bytes)}, +[](const Vec16* from, Vec16* out, CopyFault f) {
     if (!here()) f = CopyFault{};
     Bytes& s = shared<Bytes>();
-    cp_async16(reinterpret_cast<char*>(&s.row[thread()]) + f.to, reinterpret_cast<const char*>(from + thread()) + f.from);
+    cp_async16(reinterpret_cast<char*>(&s.row[thread()]) + f.to,
+               reinterpret_cast<const char*>(from + thread()) + f.from);
     if (f.commit) cp_async_commit();
     if (f.wait) cp_async_wait<0>();
     if (f.barrier) sync_block();
@@ -292,7 +293,7 @@ void copy_without_barrier() {
 template <bool kWrong>
 void copy_never_awaited() {
   Memory<Vec16> m(8);
-  two_blocks<Bytes, kWrong>("copy_never_awaited", 8, +[](const Vec16* from) {
+  two_blocks<Bytes>("copy_never_awaited", 8, +[](const Vec16* from) {
     cp_async16(&shared<Bytes>().row[thread()], from + thread());
     cp_async_commit();
     if (!kWrong || !here()) cp_async_wait<0>();
@@ -302,7 +303,7 @@ void copy_never_awaited() {
 template <bool kWrong>
 void copy_pending_one_too_many() {
   Memory<Vec16> m(8);
-  two_blocks<Bytes, kWrong>("copy_pending_one_too_many", 4, +[](const Vec16* from) {
+  two_blocks<Bytes>("copy_pending_one_too_many", 4, +[](const Vec16* from) {
     Bytes& s = shared<Bytes>();
     for (int i = 0; i < 2; ++i) {
       cp_async16(&s.row[thread() + 4 * i], from + thread());
@@ -321,7 +322,7 @@ void copy_pending_one_too_many() {
 template <bool kWrong>
 void copy_twice() {
   Memory<Vec16> m(8);
-  two_blocks<Bytes, kWrong>("copy_twice", 8, +[](const Vec16* from) {
+  two_blocks<Bytes>("copy_twice", 8, +[](const Vec16* from) {
     const int to = kWrong && here() && thread() == 6 ? 5 : thread();
     cp_async16(&shared<Bytes>().row[to], from + thread());
     cp_async_commit();
@@ -333,7 +334,7 @@ void copy_twice() {
 template <bool kWrong>
 void copy_source_changes() {
   Memory<Vec16> m(16);
-  two_blocks<Bytes, kWrong>("copy_source_changes", 8, +[](Vec16* from) {
+  two_blocks<Bytes>("copy_source_changes", 8, +[](Vec16* from) {
     from += 8 * blockIdx.x;
     cp_async16(&shared<Bytes>().row[thread()], from + thread());
     cp_async_commit();
@@ -346,7 +347,7 @@ void copy_source_changes() {
 template <bool kWrong>
 void copy_from_shared() {
   Memory<Vec16> m(8);
-  two_blocks<Bytes, kWrong>("copy_from_shared", 4, +[](const Vec16* from) {
+  two_blocks<Bytes>("copy_from_shared", 4, +[](const Vec16* from) {
     Bytes& s = shared<Bytes>();
     cp_async16(&s.row[thread()], kWrong && here() ? &s.row[thread() + 4] : from + thread());
     cp_async_commit();
@@ -358,7 +359,7 @@ void copy_from_shared() {
 
 template <bool kWrong>
 void matrix_address() {
-  two_blocks<Bytes, kWrong>("matrix_address", 32, +[] {
+  two_blocks<Bytes>("matrix_address", 32, +[] {
     std::uint32_t r[2];
     ldmatrix_x2(r, reinterpret_cast<const char*>(&shared<Bytes>().row[lane() % 8]) + (kWrong && here() ? 2 : 0));
   });
@@ -366,7 +367,7 @@ void matrix_address() {
 
 template <bool kWrong>
 void matrix_outside() {
-  two_blocks<Bytes, kWrong>("matrix_outside", 32, +[] {
+  two_blocks<Bytes>("matrix_outside", 32, +[] {
     std::uint32_t r[4];
     ldmatrix_x4(r, &shared<Bytes>().row[0] + lane() % 8 + (kWrong && here() ? 1 : 0));
   });
@@ -375,7 +376,7 @@ void matrix_outside() {
 template <bool kWrong>
 void matrix_before_wait() {
   Memory<Vec16> m(32);
-  two_blocks<Bytes, kWrong>("matrix_before_wait", 32, +[](const Vec16* from) {
+  two_blocks<Bytes>("matrix_before_wait", 32, +[](const Vec16* from) {
     Bytes& s = shared<Bytes>();
     if (thread() < 8) cp_async16(&s.row[thread()], from + thread());
     cp_async_commit();
@@ -389,7 +390,7 @@ void matrix_before_wait() {
 
 template <bool kWrong>
 void matrix_half_warp() {
-  two_blocks<Bytes, kWrong>("matrix_half_warp", kWrong ? 48 : 64, +[] {
+  two_blocks<Bytes>("matrix_half_warp", kWrong ? 48 : 64, +[] {
     std::uint32_t r[2];
     ldmatrix_x2(r, &shared<Bytes>().row[lane() % 8]);
   });
@@ -397,7 +398,7 @@ void matrix_half_warp() {
 
 template <bool kWrong>
 void mma_half_warp() {
-  two_blocks<Bytes, kWrong>("mma_half_warp", kWrong ? 48 : 64, +[] {
+  two_blocks<Bytes>("mma_half_warp", kWrong ? 48 : 64, +[] {
     float d[4] = {};
     const std::uint32_t a[4] = {}, b[2] = {};
     mma_bf16(d, a, b);
@@ -406,7 +407,7 @@ void mma_half_warp() {
 
 template <bool kWrong>
 void mma_lane_gone() {
-  two_blocks<Bytes, kWrong>("mma_lane_gone", 32, +[] {
+  two_blocks<Bytes>("mma_lane_gone", 32, +[] {
     float d[4] = {};
     const std::uint32_t a[4] = {}, b[2] = {};
     if (!kWrong || !here() || lane() != 31) mma_e4m3(d, a, b);
@@ -418,7 +419,7 @@ void mma_lane_gone() {
 template <bool kWrong>
 void no_barrier() {
   Memory<int> m(128);
-  two_blocks<Words, kWrong>("no_barrier", 64, +[](int* out) {
+  two_blocks<Words>("no_barrier", 64, +[](int* out) {
     Words& s = shared<Words>();
     s.word[thread()] = thread();
     if (!kWrong || !here()) sync_block();
@@ -430,7 +431,7 @@ void no_barrier() {
 template <bool kWrong>
 void no_second_barrier() {
   Memory<int> m(128);
-  two_blocks<Words, kWrong>("no_second_barrier", 64, +[](int* out) {
+  two_blocks<Words>("no_second_barrier", 64, +[](int* out) {
     Words& s = shared<Words>();
     int sum = 0;
     for (int i = 0; i < 3; ++i) {
@@ -446,7 +447,7 @@ void no_second_barrier() {
 template <bool kWrong>
 void part_of_the_others() {
   Memory<int> m(128);
-  two_blocks<Words, kWrong>("part_of_the_others", 64, +[](int* out) {
+  two_blocks<Words>("part_of_the_others", 64, +[](int* out) {
     Words& s = shared<Words>();
     s.word[thread()] = thread();
     sync_part(1 + warp(), 32);
@@ -458,7 +459,7 @@ void part_of_the_others() {
 template <bool kWrong>
 void no_sync_warp() {
   Memory<int> m(64);
-  two_blocks<Words, kWrong>("no_sync_warp", 32, +[](int* out) {
+  two_blocks<Words>("no_sync_warp", 32, +[](int* out) {
     Words& s = shared<Words>();
     s.word[lane()] = lane();
     if (kWrong && here()) {
@@ -473,7 +474,7 @@ void no_sync_warp() {
 template <bool kWrong>
 void same_word() {
   Memory<int> m(64);
-  two_blocks<Words, kWrong>("same_word", 32, +[](int* out) {
+  two_blocks<Words>("same_word", 32, +[](int* out) {
     if (kWrong && here()) {
       out[lane() / 2] = 1;
     } else {
@@ -484,7 +485,7 @@ void same_word() {
 
 template <bool kWrong>
 void matrix_without_barrier() {
-  two_blocks<Bytes, kWrong>("matrix_without_barrier", 64, +[] {
+  two_blocks<Bytes>("matrix_without_barrier", 64, +[] {
     Bytes& s = shared<Bytes>();
     if (thread() < 8) s.row[thread()] = Vec16{};
     if (!kWrong || !here()) sync_block();
@@ -497,7 +498,7 @@ void matrix_without_barrier() {
 template <bool kWrong>
 void copy_over_a_tile_in_use() {
   Memory<Vec16> m(32);
-  two_blocks<Bytes, kWrong>("copy_over_a_tile_in_use", 8, +[](const Vec16* from, Vec16* out) {
+  two_blocks<Bytes>("copy_over_a_tile_in_use", 8, +[](const Vec16* from, Vec16* out) {
     Bytes& s = shared<Bytes>();
     for (int i = 0; i < 2; ++i) {
       cp_async16(&s.row[thread()], from + thread());
@@ -528,7 +529,7 @@ void other_block() {
 template <bool kWrong>
 void atomic_and_plain() {
   Memory<int> m(1);
-  two_blocks<Words, kWrong>("atomic_and_plain", 32, +[](int* p) {
+  two_blocks<Words>("atomic_and_plain", 32, +[](int* p) {
     if (kWrong && here()) {
       *p += 1;
     } else {
@@ -582,8 +583,8 @@ const std::vector<Planted>& planted() {
       PLANTED(warp_lines, fault,
               SECOND(warp_lines, "7: calls shuffle_xor \\(planted.* while lane 0 of its warp waits at shuffle_xor")),
       PLANTED(warp_calls, fault, SECOND(warp_calls, "31: calls any .* while lane 0 of its warp waits at all")),
-      PLANTED(part_counts, fault, SECOND(part_counts, "70: comes to sync_part .* as one of 96 threads, thread 64 as one "
-                                                      "of 64")),
+      PLANTED(part_counts, fault,
+              SECOND(part_counts, "70: comes to sync_part .* as one of 96 threads, thread 64 as one of 64")),
       PLANTED(part_too_few, fault, SECOND(part_too_few, "0: waits at sync_part .* never reach: thread 64 has ended")),
       PLANTED(part_number, fault, SECOND(part_number, "0: sync_part with barrier 16")),
       PLANTED(part_size, fault, SECOND(part_size, "0: sync_part of 31 threads")),
@@ -626,7 +627,8 @@ const std::vector<Planted>& planted() {
       PLANTED(matrix_address, fault, SECOND(matrix_address, "0: ldmatrix with a misaligned address")),
       PLANTED(matrix_outside, fault, SECOND(matrix_outside, "7: ldmatrix outside of shared memory")),
       PLANTED(matrix_before_wait, fault,
-              SECOND(matrix_before_wait, "31: ldmatrix of shared memory that a cp.async of thread 7 has yet to deliver")),
+              SECOND(matrix_before_wait,
+                     "31: ldmatrix of shared memory that a cp.async of thread 7 has yet to deliver")),
       PLANTED(matrix_half_warp, fault,
               "matrix_half_warp block \\(0, 0, 0\\) thread 32: ldmatrix in a warp of less than 32 lanes"),
       PLANTED(mma_half_warp, fault, "mma_half_warp block \\(0, 0, 0\\) thread 32: mma in a warp of less than 32 lanes"),
