@@ -42,7 +42,7 @@ class RoofProbe {
   std::shared_ptr<const Weight> weight_;
   std::unique_ptr<Invocation> product_;
   std::string variant_;
-  OwnedTensor sink_;
+  OwnedTensor sums_;  // one for each block of a GPU's read probe
   double compute_s_ = 0;  // of the last compute probe
   Roofs last_;
   bool due_ = true;
