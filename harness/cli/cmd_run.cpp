@@ -13,6 +13,7 @@
 #include "harness/measure/environment.h"
 #include "harness/report/report.h"
 #include "harness/result/result_io.h"
+#include "harness/spec/hardware_spec.h"
 #include "layercost_commit.h"
 
 namespace layercost {
@@ -30,6 +31,16 @@ struct Options {
 std::string utc_now(const char* format = "{:%Y-%m-%dT%H:%M:%SZ}") {
   return fmt::format(fmt::runtime(format),
                      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+}
+
+std::optional<NominalRecord> nominal_record(const std::string& device_name, DType weight_type) {
+  const auto hardware = match_hardware(device_name, list_hardware(configs_dir()));
+  if (!hardware) return std::nullopt;
+  const HardwarePeak* peak = hardware->peak(std::string(to_string(weight_type)));
+  if (peak == nullptr) return std::nullopt;
+  const HardwareFigure& read = hardware->memory_bytes_per_s;
+  return NominalRecord{hardware->id, std::string(to_string(weight_type)), peak->flops_per_s, read.value,
+                       peak->source, peak->date, read.source, read.date};
 }
 
 // One line that is overwritten on a terminal; elsewhere a plain line at most every ten seconds.
@@ -105,6 +116,8 @@ int run(const Options& o) {
   result.suite = points.suite;
   result.environment = describe_environment(runtime.device());
   result.pairs = points.pairs;
+  if (!plan.points.empty())
+    result.nominal = nominal_record(result.environment.device_name, plan.points.front().scenario.weight_type);
   if (!o.price.empty()) result.price = price_record(find_price(o.price, configs));
   for (const ModelSpec& m : plan.models)
     for (const std::string& note : m.notes) result.warnings.push_back({"model_note", m.name + ": " + note});

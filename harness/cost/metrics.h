@@ -24,6 +24,7 @@ inline constexpr std::array kMetrics = {
     Metric{"tokens_per_s", "1/s", "Tokens per second: decode counts new tokens, prefill counts prompt tokens."},
     Metric{"possible_s", "s", "Shortest time for one op after the other, at the limits measured beside each sample."},
     Metric{"possible_fraction", "", "possible_s / time_s: 1 means that the machine's measured limit is reached."},
+    Metric{"nominal_fraction", "", "The same share at the figures that the vendor publishes for this device."},
     Metric{"hard_bound_fraction", "", "Time that nothing can beat / time_s: above 1.02 the measurement is impossible."},
     Metric{"usd_per_mtok", "USD", "Money for a million tokens if every hour paid for does this work: a floor."},
     Metric{"usd_per_mtok_low", "USD", "Lower end of the interval of usd_per_mtok: that of the time, times the price."},

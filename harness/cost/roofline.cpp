@@ -50,6 +50,19 @@ double hard_bound_s(std::span<const OpRecord> ops, const Roofs& roofs, double di
   return std::max(flops / roofs.flops_per_s, bytes / roofs.read_bytes_per_s);
 }
 
+std::optional<double> nominal_fraction(const PartRecord& part, const NominalRecord& nominal) {
+  std::vector<double> share;
+  for (const Round& round : part.rounds) {
+    for (const Sample& sample : round.samples) {
+      const auto distinct = distinct_experts_of(part, sample);
+      if (!distinct || part.ops.empty()) return std::nullopt;
+      share.push_back(possible_s(part.ops, {nominal.read_bytes_per_s, nominal.flops_per_s}, *distinct) / sample.time_s);
+    }
+  }
+  if (share.empty()) return std::nullopt;
+  return median(share);
+}
+
 std::optional<Bounds> bounds_of(const PartRecord& part) {
   if (part.ops.empty()) return std::nullopt;
   std::vector<double> possible, hard;

@@ -41,5 +41,7 @@ struct Bounds {
 };
 // nullopt: no samples, no ops, or no roofs.
 std::optional<Bounds> bounds_of(const PartRecord& part);
+// The same share of what the vendor's figures would allow: median over samples of possible_s at them / time_s.
+std::optional<double> nominal_fraction(const PartRecord& part, const NominalRecord& nominal);
 
 }  // namespace layercost

@@ -21,7 +21,8 @@ void add_label(std::vector<Label>& labels, Label label) {
   if (std::find(labels.begin(), labels.end(), label) == labels.end()) labels.push_back(label);
 }
 
-PartRow summarise_part(const PartRecord& part, const PointRecord& point, const std::optional<PriceRecord>& price) {
+PartRow summarise_part(const PartRecord& part, const PointRecord& point, const ResultFile& file) {
+  const std::optional<PriceRecord>& price = file.price;
   PartRow row;
   row.kind = part.kind;
   row.count = part.count;
@@ -48,6 +49,8 @@ PartRow summarise_part(const PartRecord& part, const PointRecord& point, const s
     row.hard_bound_fraction = bounds->hard_fraction;
     if (bounds->impossible) add_label(row.labels, Label::impossible);
   }
+  if (file.nominal && file.nominal->weight_type == point.weight_type)
+    row.nominal_fraction = nominal_fraction(part, *file.nominal);
   if (times->rounds < kRoundsForHeadline || times->fewest_samples < kSamplesForHeadline) {
     add_label(row.labels, Label::preliminary);
   }
@@ -68,7 +71,7 @@ ModelRow summarise_point(const PointRecord& point, const ResultFile& file) {
   row.device = point.device;
   row.routing = point.routing;
   for (const PartRecord& part : point.parts) {
-    row.parts.push_back(summarise_part(part, point, file.price));
+    row.parts.push_back(summarise_part(part, point, file));
     for (const Label label : row.parts.back().labels) add_label(row.labels, label);
   }
   std::sort(row.labels.begin(), row.labels.end());
@@ -88,6 +91,16 @@ ModelRow summarise_point(const PointRecord& point, const ResultFile& file) {
   row.tokens_per_s = composed.tokens_per_s;
   row.possible_s = composed.possible_s;
   row.possible_fraction = composed.possible_fraction;
+  // As the composition weighs its parts: by their time.
+  double nominal_s = 0, time_s = 0;
+  bool known = true;
+  for (const PartRow& part : row.parts) {
+    known &= part.nominal_fraction && part.time_s;
+    if (!known) break;
+    nominal_s += static_cast<double>(part.count) * *part.nominal_fraction * *part.time_s;
+    time_s += static_cast<double>(part.count) * *part.time_s;
+  }
+  if (known && time_s > 0) row.nominal_fraction = nominal_s / time_s;
   row.usd_per_mtok = usd_per_mtok(file.price, row.tokens_per_s);
   row.usd_per_mtok_interval = usd_per_mtok(file.price, row.time_interval, tokens_per_step(point));
   return row;
@@ -157,6 +170,7 @@ void put_cost(Json& object, const CostRow& row) {
   put(object, "tokens_per_s", row.tokens_per_s);
   put(object, "possible_s", row.possible_s);
   put(object, "possible_fraction", row.possible_fraction);
+  put(object, "nominal_fraction", row.nominal_fraction);
   put(object, "usd_per_mtok", row.usd_per_mtok);
   if (row.usd_per_mtok_interval) {
     put(object, "usd_per_mtok_low", row.usd_per_mtok_interval->low);

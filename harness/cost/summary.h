@@ -32,6 +32,7 @@ struct CostRow {                            // what a part and a model have in c
   std::optional<Interval> time_interval;
   std::optional<double> tokens_per_s;
   std::optional<double> possible_s, possible_fraction;
+  std::optional<double> nominal_fraction;   // absent where the vendor's figures are not known
   std::optional<double> usd_per_mtok;       // of a part: of one layer
   std::optional<Interval> usd_per_mtok_interval;
   std::vector<Label> labels;                // of a model: all of its parts'

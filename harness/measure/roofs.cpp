@@ -19,17 +19,19 @@ std::size_t probe_buffer_bytes(const DeviceInfo& d) {
   const std::uint64_t wanted = std::min(std::max(4 * d.last_level_cache_bytes, least), d.available_bytes / 4);
   return std::max<std::size_t>(wanted >> 20 << 20, std::size_t{16} << 20);
 }
+// Two to a multiprocessor: 1024 threads with 128 bytes each on their way.
+int blocks(const DeviceInfo& d) { return 2 * d.cuda.multiprocessors; }
 }  // namespace
 
-RoofProbe::RoofProbe(DType type, Runtime& runtime)
+RoofProbe::RoofProbe(DType type, Runtime& runtime, std::int64_t gpu_side)
     : runtime_(runtime),
-      m_(runtime.on_host() ? 256 : 8192),
-      n_(runtime.on_host() ? 25600 : 8192),
-      k_(runtime.on_host() ? 5120 : 8192),
+      m_(runtime.on_host() ? 256 : gpu_side),
+      n_(runtime.on_host() ? 25600 : gpu_side),
+      k_(runtime.on_host() ? 5120 : gpu_side),
       buffer_(runtime.buffer(probe_buffer_bytes(runtime.device()))),
       x_(runtime.tensor(type, {m_, k_})),
       y_(runtime.tensor(type, {m_, n_})),
-      sink_(runtime.tensor(DType::i32, {1})) {
+      sums_(runtime.tensor(DType::i32, {std::max(1, blocks(runtime.device()))})) {
   window_ = buffer_.bytes();
   if (runtime.on_host()) window_ = std::min<std::size_t>(window_, std::size_t{512} << 20);
   fill_normal(runtime, Tensor{buffer_.data(), DType::bf16, {static_cast<std::int64_t>(buffer_.bytes() / 2)}}, 1);
@@ -73,8 +75,8 @@ RoofProbe::~RoofProbe() = default;
 
 double RoofProbe::measure_read() {
   if (!runtime_.on_host()) {
-    const ReadProbeCuda p{buffer_.data(), static_cast<std::int64_t>(window_), sink_.view().as<std::uint32_t>(),
-                          2 * runtime_.device().cuda.multiprocessors};
+    const ReadProbeCuda p{buffer_.data(), static_cast<std::int64_t>(window_), sums_.view().as<std::uint32_t>(),
+                          blocks(runtime_.device())};
     const auto read = [&] { runtime_.check(launch_read_probe_cuda(p, runtime_.stream()), "read probe"); };
     read();  // loads the kernel
     double best_s = INFINITY;

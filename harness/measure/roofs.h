@@ -23,7 +23,8 @@ class RoofProbe {
  public:
   static constexpr double kSlowProbe_s = 0.25;
 
-  RoofProbe(DType weight_type, Runtime& runtime);
+  // `gpu_side`: rows, columns and depth of a GPU's compute probe; tests take a smaller one.
+  RoofProbe(DType weight_type, Runtime& runtime, std::int64_t gpu_side = 8192);
   ~RoofProbe();
   Roofs measure();        // both; the compute roof may be the last one measured, see kSlowProbe_s
   void start_round();     // makes the next measure() probe the compute roof in any case
@@ -41,7 +42,7 @@ class RoofProbe {
   std::shared_ptr<const Weight> weight_;
   std::unique_ptr<Invocation> product_;
   std::string variant_;
-  OwnedTensor sink_;
+  OwnedTensor sums_;  // one for each block of a GPU's read probe
   double compute_s_ = 0;  // of the last compute probe
   Roofs last_;
   bool due_ = true;

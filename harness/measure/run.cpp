@@ -137,7 +137,7 @@ class Measurement {
     if (plan_.points.empty()) return;
     const DType probe_type = plan_.points.front().scenario.weight_type;
     tell("probing the machine's limits", 0);
-    roofs_.emplace(probe_type, runtime_);
+    roofs_.emplace(probe_type, runtime_, plan_.policy.gpu_probe_side);
     // Read after the probe's buffers were touched: they are no longer available.
     memory_ = static_cast<double>(runtime_.available_bytes()) * plan_.policy.memory_fraction;
     if (runtime_.device().target == Target::cuda) gpu_ = std::make_unique<GpuMonitor>(runtime_.device().cuda.uuid);

@@ -38,6 +38,7 @@ struct Policy {
   double section_min_s = 500e-6;   // T4
   double memory_fraction = 0.85;   // of what is available, for stacks
   std::uint64_t seed = 20250919;
+  std::int64_t gpu_probe_side = 8192;  // of the compute roof's product on a GPU
   std::int64_t rows_checked = 4;   // per layer, plus what covering the experts takes
 };
 

@@ -78,6 +78,7 @@ const std::array kColumns = {
     Column{{"device_name", "the machine"}, [](const CsvRow& r) { return csv_text(r.file.environment.device_name); }},
     Column{{"measured_at", "start of the run, UTC"}, [](const CsvRow& r) { return csv_text(r.file.started_at); }},
     Column{{"schema_version", "of the result file"}, [](const CsvRow& r) { return csv_text(r.file.schema_version); }},
+    Column{{"nominal_fraction", ""}, [](const CsvRow& r) { return number(r.cost().nominal_fraction); }},
 };
 
 const auto kColumnNames = [] {

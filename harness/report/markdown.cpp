@@ -52,6 +52,9 @@ void print_block(std::string& out, const Block& block, const Summary& summary, b
                                     "±",
                                     "% of possible",
                                     "tokens/s"};
+  const bool nominal = std::any_of(summary.models.begin(), summary.models.end(),
+                                   [](const ModelRow& row) { return row.nominal_fraction.has_value(); });
+  if (nominal) names.emplace_back("% of nominal");
   if (money) names.emplace_back(decode ? "$ per Mtok out" : "$ per Mtok in");
   names.emplace_back("notes");
   print_head(out, names, 2);
@@ -72,6 +75,7 @@ void print_block(std::string& out, const Block& block, const Summary& summary, b
             first ? spread_text(row->time_s, row->time_interval) : "",
             first ? percent_text(row->possible_fraction) : "",
             first ? number_text(row->tokens_per_s, half) : ""};
+        if (nominal) cells.push_back(first ? percent_text(row->nominal_fraction) : "");
         if (money) cells.push_back(first ? number_text(row->usd_per_mtok, half) : "");
         cells.push_back(first ? joined_notes(*row, summary) : "");
         print_cells(out, cells);

@@ -97,6 +97,18 @@ std::string crossover_sentence(const Crossover& c) {
   return "";
 }
 
+// How much of the nominal figures the whole models of the table reach.
+std::string nominal_text(const Summary& summary) {
+  double low = INFINITY, high = 0;
+  for (const ModelRow& row : summary.models)
+    if (row.nominal_fraction) {
+      low = std::min(low, *row.nominal_fraction);
+      high = std::max(high, *row.nominal_fraction);
+    }
+  if (high == 0) return {};
+  return fmt::format("; the models below reach {:.0f} to {:.0f} % of what that would allow", 100 * low, 100 * high);
+}
+
 // "clocks 1.40 to 1.98 GHz": over every reading of the run.
 std::string clocks_text(const ResultFile& file) {
   double low = INFINITY, high = 0;
@@ -158,6 +170,12 @@ std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary
                                digits(roof.read_high_bytes_per_s / 1e9), digits(roof.flops_per_s / 1e9),
                                plain(roof.weight_type, 20))});
   }
+  if (file.nominal)
+    lines.push_back({"nominal", fmt::format("the vendor says {} GB/s and {} TFLOP/s in {} ({}, {}){}",
+                                            digits(file.nominal->read_bytes_per_s / 1e9),
+                                            digits(file.nominal->flops_per_s / 1e12), plain(file.nominal->weight_type, 20),
+                                            plain(file.nominal->hardware, 40), plain(file.nominal->read_date, 10),
+                                            nominal_text(summary))});
   std::vector<std::string> state, counts;
   std::int64_t fewest = INT64_MAX, most = 0;
   for (const ModelRow& row : summary.models) {

@@ -202,6 +202,14 @@ struct EnvironmentRecord {
   std::optional<GpuRecord> gpu;                // of a GPU
 };
 
+// What the vendor says of this device: published, never measured, never a roof.
+struct NominalRecord {
+  std::string hardware;            // id of configs/hardware
+  std::string weight_type;         // of flops_per_s
+  double flops_per_s = 0, read_bytes_per_s = 0;
+  std::string flops_source, flops_date, read_source, read_date;
+};
+
 struct Warning {
   std::string code, text;
 };
@@ -215,6 +223,7 @@ struct ResultFile {
   bool complete = false;
   std::string suite;                           // "" if the points came from the command line
   EnvironmentRecord environment;
+  std::optional<NominalRecord> nominal;        // of a device whose name configs/hardware knows
   std::optional<PriceRecord> price;
   std::vector<ModelRecord> models;
   std::vector<PairRecord> pairs;

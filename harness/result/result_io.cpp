@@ -246,6 +246,17 @@ void fields(V& v, EnvironmentRecord& e) {
   v("gpu", e.gpu);
 }
 template <typename V>
+void fields(V& v, NominalRecord& n) {
+  v("hardware", n.hardware);
+  v("weight_type", n.weight_type);
+  v("flops_per_s", n.flops_per_s, kPositive);
+  v("read_bytes_per_s", n.read_bytes_per_s, kPositive);
+  v("flops_source", n.flops_source);
+  v("flops_date", n.flops_date);
+  v("read_source", n.read_source);
+  v("read_date", n.read_date);
+}
+template <typename V>
 void fields(V& v, Warning& w) {
   v("code", w.code);
   v("text", w.text);
@@ -262,6 +273,7 @@ void fields(V& v, ResultFile& f) {
   v("complete", f.complete);
   v("suite", f.suite);
   v("environment", f.environment);
+  v("nominal", f.nominal);
   v("price", f.price);
   v("models", f.models);
   v("pairs", f.pairs);

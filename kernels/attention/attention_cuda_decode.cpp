@@ -55,10 +55,10 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const std::int64_t rows = a.q_len * a.group(), row_tiles = rows <= 16 ? 1 : rows <= 32 ? 2 : 4;
   const std::int64_t row_blocks = ceil_div(rows, 16 * row_tiles), units = a.batch * a.kv_heads * row_blocks;
   const std::int64_t keys = a.kv_len - a.first_key(0), tiles = ceil_div(keys, kTileKeys);
-  // The system keeps 1 KB of shared memory per block; more than four blocks the registers do not hold.
+  // The system keeps 1 KB of shared memory per block. The registers hold four blocks, three with more than 16 rows.
   const std::int64_t block_bytes = attention_cuda_decode_shared_bytes(static_cast<int>(a.qk_dim)) + 1024;
   const std::int64_t per_multiprocessor = std::clamp<std::int64_t>(
-      static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor) / block_bytes, 1, 4);
+      static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor) / block_bytes, 1, row_tiles == 1 ? 4 : 3);
   const std::int64_t each = tiles_per_split(tiles, units, per_multiprocessor * cuda.multiprocessors);
   const std::int64_t splits = ceil_div(tiles, each);
 

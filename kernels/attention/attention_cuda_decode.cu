@@ -5,13 +5,13 @@
 // A block has four warps and takes tiles of 64 keys. Up to 16 rows, each warp takes 16 keys of a tile for all rows; up
 // to 32 rows two warps share 32 keys, up to 64 rows four warps share all 64, each warp with 16 rows of its own. The
 // warps that share keys (a team) copy them for themselves and wait for nobody else. Three stages of cp.async: two
-// tiles, 64 KB at 128 dims, are under way while one is used, and two such blocks fit on a multiprocessor of 8.0 to 10.0
-// but for 8.6 and 8.9, which hold one.
+// tiles, 64 KB at 128 dims, are under way while one is used. Two such blocks fit on a multiprocessor of 9.0 or 10.0
+// (228 KB), one on the others.
 //
 // At the end the warps' sums, each relative to its own maximum, are put together in shared memory. With several splits
 // they go to memory, and the block that arrives last puts the splits together in their order: the same bits whichever
-// block it is. One kernel instead of two: no second launch in a step of some 10 us, and the partial sums are still in
-// the L2 cache. The counter of arrivals goes back to zero, so the launch can be replayed.
+// block it is. One kernel instead of two, because the second launch would stand in a chain of short ones; the partial
+// sums are still in the L2 cache. The counter of arrivals goes back to zero, so that the launch can be replayed.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/attention/attention_cuda_decode_launch.h"
 
@@ -148,14 +148,13 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
   for (int i = 0; i < kStages - 1; ++i) copy(i);
 
   std::uint32_t q[kDim / 16][1][4];
-  int first_seen[2], end_seen[2];
+  int positions[2];
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int row = 16 * tile + 8 * h + lane() / 4;
     const bool real = row < block.rows;
     const int query = real ? block.query(p, row) : 0;
-    end_seen[h] = p.kv_len - p.q_len + query + 1;
-    first_seen[h] = end_seen[h] - p.window;
+    positions[h] = p.kv_len - p.q_len + query;
     const bf16* from = static_cast<const bf16*>(p.q) + (real ? block.place(p, row) : 0) + lane() % 4 * 2;
 #pragma unroll
     for (int step = 0; step < kDim / 16; ++step)
@@ -180,7 +179,7 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
     const int first = begin + index * kTileKeys;
     // Only where not every query sees every key.
     if (first + kTileKeys > p.kv_len - p.q_len + 1 || first < p.kv_len - p.window)
-      mask<kKeys>(scores[0], first + team * kKeys, first_seen, end_seen);
+      mask<kKeys>(scores[0], first + team * kKeys, positions, p.window);
     soften<kKeys, kDim>(scores[0], p.scale, softmax, sums[0]);
     weigh<1, kKeys, kDim>(stage.v, team * kKeys, scores, sums);
   }
@@ -190,12 +189,15 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int row = 8 * h + lane() / 4;
-    s.merge.max[warp()][row] = softmax.max[h];
-    s.merge.sum[warp()][row] = softmax.sum[h];
+    if (lane() % 4 == 0) {
+      s.merge.max[warp()][row] = softmax.max[h];
+      s.merge.sum[warp()][row] = softmax.sum[h];
+    }
     Array<float, kDim + 8>& to = s.merge.sums[warp()][row];
 #pragma unroll
     for (int i = 0; i < kDim / 8; ++i)
-      *reinterpret_cast<Together<float, 2>*>(&to[8 * i + lane() % 4 * 2]) = {{sums[0][i][2 * h], sums[0][i][2 * h + 1]}};
+      *reinterpret_cast<Together<float, 2>*>(&to[8 * i + lane() % 4 * 2]) = {
+          {sums[0][i][2 * h], sums[0][i][2 * h + 1]}};
   }
   sync_block();
   for (int i = static_cast<int>(threadIdx.x); i < block.rows * (kDim / 4); i += kThreads) {
@@ -231,7 +233,7 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
   }
   sync_block();
   if (s.last == 0) return;
-  if (threadIdx.x == 0) p.arrived[block.unit] = 0;
+  if (threadIdx.x == 0) atomic_exchange(p.arrived + block.unit, 0);
   combine<kDim, kTiles>(p, block);
 }
 

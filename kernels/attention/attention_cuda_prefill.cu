@@ -35,12 +35,11 @@ struct Shared {
 // Rows of kDim values that lie `stride` apart, to shared memory by the whole block; zeros from row `count` on.
 template <int kDim, int kRows>
 SIMT_INLINE void copy_rows(Rows<kDim, kRows>& to, const bf16* from, std::int64_t stride, int count) {
-  constexpr int kAtOnce = kThreads / (kDim / 8);
+  constexpr int kPieces = kDim / 8, kAtOnce = kThreads / kPieces;
+  const int row = static_cast<int>(threadIdx.x) / kPieces, piece = static_cast<int>(threadIdx.x) % kPieces;
+  from += row * stride + 8 * piece;
 #pragma unroll
-  for (int i = 0; i < kRows / kAtOnce; ++i) {
-    const int row = static_cast<int>(threadIdx.x) / (kDim / 8) + i * kAtOnce, piece = static_cast<int>(threadIdx.x) % (kDim / 8);
-    cp_async16(to.at(row, piece), from + row * stride + 8 * piece, row < count);
-  }
+  for (int i = 0; i < kRows; i += kAtOnce) cp_async16(to.at(row + i, piece), from + i * stride, row + i < count);
 }
 
 template <int kDim, int kFragments>
@@ -57,16 +56,16 @@ __global__ void __launch_bounds__(kThreads, 2) prefill(AttentionCudaPrefill p) {
   const std::int64_t place = (static_cast<std::int64_t>(batch) * p.q_len + first_query) * row_stride + head * kDim;
   const std::int64_t slots =
       (static_cast<std::int64_t>(batch) * p.kv_heads + head / (p.heads / p.kv_heads)) * p.capacity;
-  const bf16* k = static_cast<const bf16*>(p.k) + slots * kDim;
-  const bf16* v = static_cast<const bf16*>(p.v) + slots * kDim;
 
   // The first query sees keys up to `diagonal`, each further one a key more.
   const int diagonal = p.kv_len - p.q_len + first_query;
   const int end = diagonal + queries;
   const int begin = diagonal + 1 > p.window ? diagonal + 1 - p.window : 0;
 
+  const bf16* k = static_cast<const bf16*>(p.k) + (slots + begin) * kDim;  // of the tile that is read next
+  const bf16* v = static_cast<const bf16*>(p.v) + (slots + begin) * kDim;
   copy_rows(s.q, static_cast<const bf16*>(p.q) + place, row_stride, queries);
-  copy_rows(s.k, k + static_cast<std::int64_t>(begin) * kDim, kDim, end - begin);
+  copy_rows(s.k, k, kDim, end - begin);
   cp_async_commit();
 
   const int warp_row = kWarpRows * warp();
@@ -84,7 +83,8 @@ __global__ void __launch_bounds__(kThreads, 2) prefill(AttentionCudaPrefill p) {
     // The keys are there for all, and all are done with the values before.
     cp_async_wait<0>();
     sync_block();
-    copy_rows(s.v, v + static_cast<std::int64_t>(first) * kDim, kDim, end - first);
+    copy_rows(s.v, v, kDim, end - first);
+    v += kTileKeys * kDim;
     cp_async_commit();
 
     float scores[kFragments][kTileKeys / 8][4] = {};
@@ -105,25 +105,24 @@ __global__ void __launch_bounds__(kThreads, 2) prefill(AttentionCudaPrefill p) {
       }
     }
 
-    // The values are there for all, and all are done with these keys.
+    // The values are there for all, and all are done with these keys. The next ones are asked for when the scores have
+    // become weights, which need fewer registers: before that, a few would spill.
     cp_async_wait<0>();
     sync_block();
-    if (first + kTileKeys < end) {
-      const int next = first + kTileKeys;
-      copy_rows(s.k, k + static_cast<std::int64_t>(next) * kDim, kDim, end - next);
-    }
-    cp_async_commit();
-
     const int warp_diagonal = diagonal + warp_row;
     if (first + kTileKeys > warp_diagonal + 1 || first < warp_diagonal + kWarpRows - p.window) {
 #pragma unroll
       for (int f = 0; f < kFragments; ++f) {
-        const int row_end = warp_diagonal + 16 * f + lane() / 4 + 1;
-        mask<kTileKeys>(scores[f], first, {row_end - p.window, row_end + 8 - p.window}, {row_end, row_end + 8});
+        const int position = warp_diagonal + 16 * f + lane() / 4;
+        mask<kTileKeys>(scores[f], first, {position, position + 8}, p.window);
       }
     }
 #pragma unroll
     for (int f = 0; f < kFragments; ++f) soften<kTileKeys, kDim>(scores[f], p.scale, softmax[f], sums[f]);
+    k += kTileKeys * kDim;
+    if (first + kTileKeys < end) copy_rows(s.k, k, kDim, end - first - kTileKeys);
+    cp_async_commit();
+
     weigh<kFragments, kTileKeys, kDim>(s.v, 0, scores, sums);
   }
 

@@ -12,6 +12,7 @@
 
 namespace layercost {
 namespace attention_tiles {
+namespace {  // each kernel file its own copy
 
 using namespace simt;
 
@@ -37,7 +38,8 @@ struct alignas(sizeof(T) * n) Together {
 template <int kFragments, int kKeys, class Tile>
 SIMT_INLINE void multiply(Tile& keys, int first, int step, const std::uint32_t (&q)[kFragments][4],
                           float (&scores)[kFragments][kKeys / 8][4]) {
-  // Matrices: keys 0 - 7 and dims 0 - 7, 0 - 7 and 8 - 15, 8 - 15 and 0 - 7, 8 - 15 and 8 - 15.
+  // Matrices: keys 0 - 7 and dims 0 - 7, 0 - 7 and 8 - 15, 8 - 15 and 0 - 7, 8 - 15 and 8 - 15. The two of a product in
+  // neighbouring registers, as the instruction wants them.
   const int row = first + lane() / 16 * 8 + lane() % 8, piece = 2 * step + lane() / 8 % 2;
 #pragma unroll
   for (int i = 0; i < kKeys / 16; ++i) {
@@ -78,15 +80,16 @@ SIMT_INLINE void weigh(Tile& values, int first, const float (&weights)[kFragment
   }
 }
 
-// Keys first + column that a row does not see, those outside [begin, end), get the score minus infinity.
+// A row at position p sees key j if 0 <= p - j < window: the others get the score minus infinity.
 template <int kKeys>
-SIMT_INLINE void mask(float (&scores)[kKeys / 8][4], int first, const int (&begin)[2], const int (&end)[2]) {
+SIMT_INLINE void mask(float (&scores)[kKeys / 8][4], int first_key, const int (&positions)[2], int window) {
 #pragma unroll
   for (int i = 0; i < kKeys / 8; ++i)
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      const int key = first + 8 * i + lane() % 4 * 2 + j % 2;
-      if (key < begin[j / 2] || key >= end[j / 2]) scores[i][j] = kMinusInfinity;
+      const int key = first_key + 8 * i + lane() % 4 * 2 + j % 2;
+      // One comparison: a negative distance is a large unsigned number.
+      if (static_cast<unsigned>(positions[j / 2] - key) >= static_cast<unsigned>(window)) scores[i][j] = kMinusInfinity;
     }
 }
 
@@ -137,5 +140,6 @@ SIMT_INLINE void add_lanes(Softmax& softmax) {
   }
 }
 
+}  // namespace
 }  // namespace attention_tiles
 }  // namespace layercost

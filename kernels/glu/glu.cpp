@@ -52,6 +52,7 @@ std::vector<OpCase> test_cases() {
            "glu tokens=2 ffn_hidden=37 x_type=bf16 y_type=f32",
            "glu tokens=3 ffn_hidden=1048 x_type=bf16 y_type=bf16",
            "glu tokens=19 ffn_hidden=264 x_type=f32 y_type=f32",
+           "glu tokens=2 ffn_hidden=332 x_type=bf16 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -90,6 +90,9 @@ std::vector<OpCase> test_cases() {
            "grouped_linear rows=200 experts=3 n=130 k=136 x_type=bf16 w_type=bf16 y_type=bf16",
            "grouped_linear rows=300 experts=2 n=64 k=200 x_type=bf16 w_type=bf16 y_type=f32",
            "grouped_linear rows=200 experts=2 n=505 k=72 x_type=bf16 w_type=bf16 y_type=bf16",
+           "grouped_linear rows=70 experts=45 n=20 k=18 x_type=f32 w_type=bf16 y_type=f32",
+           "grouped_linear rows=200 experts=1 n=5 k=33 x_type=bf16 w_type=f32 y_type=bf16",
+           "grouped_linear rows=30 experts=4 n=9 k=40 x_type=bf16 w_type=bf16 y_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -1,5 +1,5 @@
-// Any sizes and types, in f32 without tensor cores: up to 32 rows a warp per row and column, else tiles of 64 x 64 whose
-// experts are looked up on the device.
+// Any sizes and types, in f32 without tensor cores: up to 32 rows a warp per row and column, else tiles of 64 x 64
+// whose experts are looked up on the device.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/grouped_linear/grouped_linear_cuda_plain_launch.h"
 
@@ -21,9 +21,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.offsets = t.tensor("offsets").as<std::int32_t>();
   p.x_type = simt_type(c.type("x_type")), p.w_type = simt_type(c.type("w_type"));
   p.y_type = simt_type(c.type("y_type"));
-  return invocation([p, w, &runtime] {
-    runtime.check(launch_grouped_linear_cuda_plain(p, runtime.stream()), "grouped_linear");
-  });
+  return invocation(
+      [p, w, &runtime] { runtime.check(launch_grouped_linear_cuda_plain(p, runtime.stream()), "grouped_linear"); });
 }
 
 }  // namespace

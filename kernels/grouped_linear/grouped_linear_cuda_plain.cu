@@ -1,6 +1,6 @@
-// The offsets are known on the device only, so the grid has as many tiles of 64 rows as there can be: rows / 64, and one
-// partly filled tile for each expert that can have rows. A block finds its expert by counting tiles along the offsets,
-// and returns where there is no such tile.
+// The offsets are known on the device only, so the grid has as many tiles of 64 rows as there can be: rows / 64, and
+// one partly filled tile for each expert that can have rows. A block finds its expert by counting tiles along the
+// offsets, and returns where there is no such tile.
 // Up to 32 rows, `dots`: a warp per row and column, whose expert it finds by bisection.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/grouped_linear/grouped_linear_cuda_plain_launch.h"

@@ -91,6 +91,8 @@ std::vector<OpCase> test_cases() {
            "linear m=10 n=250 k=840 x_type=bf16 w_type=bf16 y_type=bf16",
            "linear m=20 n=100 k=1096 x_type=bf16 w_type=bf16 y_type=f32 bias=1",
            "linear m=30 n=240 k=840 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           "linear m=4 n=19 k=45 x_type=f32 w_type=bf16 y_type=bf16 bias=1 residual=1",
+           "linear m=5 n=66 k=33 x_type=bf16 w_type=f32 y_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -24,17 +24,17 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   return Support::yes();
 }
 
-// Rows per warp and warps per row, so that there is a warp for each of the 32 places of every multiprocessor, but not
-// more than have a full set of loads.
+// Rows per warp and warps per row, so that there are 32 warps for every multiprocessor (it holds 16 to 32), but not
+// more warps per row than have a full set of loads.
 void divide(LinearCudaGemv& p, int multiprocessors) {
-  const std::int64_t places = std::int64_t{32} * multiprocessors, chunks = p.k / 8;
+  const std::int64_t wanted = std::int64_t{32} * multiprocessors, chunks = p.k / 8;
   const auto warps = [&] { return (p.n + p.rows - 1) / p.rows * p.split; };
   p.rows = 2;
   p.split = 1;
-  while (p.split < kLinearCudaGemvWarps && warps() < places &&
+  while (p.split < kLinearCudaGemvWarps && warps() < wanted &&
          chunks > std::int64_t{32} * p.split * kLinearCudaGemvLoads / p.rows)
     p.split *= 2;
-  if (warps() < places) p.rows = 1;
+  if (warps() < wanted) p.rows = 1;
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {

@@ -1,7 +1,7 @@
 // A few rows of x: reading w is all of the cost, so this is a copy of w that happens to multiply.
 // Does:    a warp takes 1 or 2 rows of w; its lanes stand side by side along k, 16 bytes each (512 bytes of a row per
-//          load), and have 8 loads on their way before the first is used: 4 KB per warp, 128 KB with the 32 warps that
-//          the registers of a multiprocessor let live, 64 KB with 16 where there are more than 2 rows of x.
+//          load), and have 8 loads on their way before the first is used: 4 KB per warp, 96 to 128 KB with the 24 to 32
+//          warps that the registers of a multiprocessor let live, 64 KB with 16 where there are more than 2 rows of x.
 //          Where the rows are too few for that many warps, several warps of a block share the rows of one, and their
 //          sums are added in a fixed order through shared memory.
 //          x is read through the L1 cache: the weights leave it alone (load_streaming), and all warps want the same x.
@@ -33,15 +33,15 @@ SIMT_INLINE void write(const LinearCudaGemv& p, int token, int row, float v) {
   store(static_cast<Y*>(p.y) + at, v);
 }
 
-// Blocks per multiprocessor: 64 registers a thread for 4, 128 for 2.
+// Blocks per multiprocessor: 80 registers a thread for 3, 128 for 2.
 template <int kTokens, int kRows>
-__global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 4 : 2) gemv(LinearCudaGemv p) {
+__global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 3 : 2) gemv(LinearCudaGemv p) {
   constexpr int kAhead = kLinearCudaGemvLoads / kRows;
   Shared<kTokens, kRows>& s = shared<Shared<kTokens, kRows>>();
   const int chunks = p.k / 8, groups = kWarps / p.split;
   const int first_row = (static_cast<int>(blockIdx.x) * groups + warp() / p.split) * kRows;
 
-  // Rows beyond the last read the last one again: their sums are not written.
+  // Rows beyond the last one read it again: their sums are not written.
   const int last = p.n - 1;
   const std::int64_t row_of_w = first_row < last ? first_row : last;
   const Vec16* w = static_cast<const Vec16*>(p.w) + row_of_w * chunks;
@@ -52,17 +52,17 @@ __global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 4 : 2) gemv(LinearCud
   for (int t = 0; t < kTokens; ++t) token[t] = (t < p.m ? t : p.m - 1) * chunks;
 
   float sums[kTokens][kRows] = {};
-  const int stride = 32 * p.split, end = first_row < p.n ? chunks : 0;
-  for (int c = warp() % p.split * 32 + lane(); c < end; c += kAhead * stride) {
+  const int stride = 32 * p.split;
+  for (int c = warp() % p.split * 32 + lane(); c < chunks; c += kAhead * stride) {
     Vec16 weights[kAhead][kRows];
 #pragma unroll
     for (int u = 0; u < kAhead; ++u)
 #pragma unroll
       for (int r = 0; r < kRows; ++r)
-        if (c + u * stride < end) weights[u][r] = load_streaming(w + r * next_row + c + u * stride);
+        if (c + u * stride < chunks) weights[u][r] = load_streaming(w + r * next_row + c + u * stride);
 #pragma unroll
     for (int u = 0; u < kAhead; ++u) {
-      if (c + u * stride >= end) break;
+      if (c + u * stride >= chunks) break;
       Vec16 values[kTokens];
 #pragma unroll
       for (int t = 0; t < kTokens; ++t) values[t] = x[token[t] + c + u * stride];

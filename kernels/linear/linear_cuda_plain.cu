@@ -1,5 +1,5 @@
-// `tiles`: a block per tile of 64 x 64. `dots`, for up to four rows: a warp per column, eight columns per block. Both in
-// kernels/shared/plain_tile.h; here are bias, residual and the edges.
+// `tiles`: a block per tile of 64 x 64. `dots`, for up to four rows: a warp per column, eight columns per block. Both
+// in kernels/shared/plain_tile.h; here are bias, residual and the edges.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_plain_launch.h"
 
@@ -67,8 +67,8 @@ int launch_linear_cuda_plain(const LinearCudaPlain& p, Stream stream) {
       // Along m first: blocks that run at the same time share rows of w.
       const auto row_tiles = static_cast<unsigned>((p.m + kPlainTile - 1) / kPlainTile);
       const dim3 grid(row_tiles * static_cast<unsigned>((p.n + kPlainTile - 1) / kPlainTile));
-      return launch("linear_cuda_plain tiles", {grid, dim3(kPlainThreads), sizeof(PlainShared), stream}, tiles<X, W>,
-                    p, row_tiles);
+      return launch("linear_cuda_plain tiles", {grid, dim3(kPlainThreads), sizeof(PlainShared), stream}, tiles<X, W>, p,
+                    row_tiles);
     });
   });
 }

@@ -71,6 +71,7 @@ std::vector<OpCase> test_cases() {
            "moe_combine tokens=7 hidden=168 top_k=10 x_type=bf16 y_type=bf16 residual=1",
            "moe_combine tokens=3 hidden=136 top_k=6 x_type=f32 y_type=bf16",
            "moe_combine tokens=2 hidden=72 top_k=17 x_type=f32 y_type=f32 residual=1",
+           "moe_combine tokens=2 hidden=132 top_k=2 x_type=bf16 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

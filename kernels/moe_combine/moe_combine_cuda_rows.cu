@@ -1,6 +1,6 @@
 // A thread per eight columns of a token (or per column). It asks for up to eight rows of bf16, or four of f32, at once,
-// 128 bytes in flight per thread, and adds them in the order of j: no atomics, the same sum in every run. The columns of
-// all tokens are numbered through, so that no length of hidden leaves threads idle.
+// 128 bytes in flight per thread, and adds them in the order of j: no atomics, the same sum in every run. The columns
+// of all tokens are numbered through, so that no length of hidden leaves threads idle.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/moe_combine/moe_combine_cuda_rows_launch.h"
 

@@ -123,27 +123,34 @@ std::vector<OpCase> test_cases() {
            "y_type=bf16 residual=1",
            "moe_experts tokens=9 hidden=128 ffn_hidden=96 experts=4 top_k=1 act=silu x_type=bf16 w_type=bf16 "
            "y_type=f32",
-           // Tokens around the limits of the CUDA variants: one, several with the same expert, all with one, most
-           // experts empty; rows longer than a step of 512 columns, and with ends inside every tile.
+           // For the variants that differ in tokens, with sizes that end inside of steps and tiles: one token with rows
+           // of several steps; several tokens with the same expert, up to all with one; most experts empty.
            "moe_experts tokens=1 hidden=520 ffn_hidden=72 experts=16 top_k=8 act=silu x_type=bf16 w_type=bf16 "
-           "y_type=bf16",
-           "moe_experts tokens=1 hidden=72 ffn_hidden=264 experts=4 top_k=1 act=silu x_type=bf16 w_type=bf16 y_type=f32 "
-           "residual=1",
+           "y_type=bf16 residual=1",
+           "moe_experts tokens=1 hidden=72 ffn_hidden=264 experts=4 top_k=1 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=f32 residual=1",
            "moe_experts tokens=2 hidden=264 ffn_hidden=40 experts=5 top_k=2 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16 residual=1",
-           "moe_experts tokens=4 hidden=136 ffn_hidden=96 experts=6 top_k=3 act=silu x_type=bf16 w_type=bf16 y_type=f32",
-           "moe_experts tokens=5 hidden=128 ffn_hidden=64 experts=40 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "moe_experts tokens=4 hidden=72 ffn_hidden=32 experts=6 top_k=3 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=f32",
+           "moe_experts tokens=5 hidden=64 ffn_hidden=16 experts=40 top_k=8 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16 residual=1",
-           "moe_experts tokens=8 hidden=64 ffn_hidden=88 experts=1 top_k=1 act=silu x_type=bf16 w_type=bf16 y_type=f32 "
-           "residual=1",
-           "moe_experts tokens=8 hidden=200 ffn_hidden=104 experts=12 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "moe_experts tokens=8 hidden=64 ffn_hidden=40 experts=1 top_k=1 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=f32 residual=1",
+           "moe_experts tokens=8 hidden=72 ffn_hidden=24 experts=12 top_k=8 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16",
-           "moe_experts tokens=17 hidden=136 ffn_hidden=72 experts=16 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "moe_experts tokens=17 hidden=136 ffn_hidden=40 experts=16 top_k=8 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16 residual=1",
-           "moe_experts tokens=70 hidden=72 ffn_hidden=136 experts=4 top_k=2 act=silu x_type=bf16 w_type=bf16 y_type=f32 "
-           "residual=1",
-           "moe_experts tokens=150 hidden=136 ffn_hidden=72 experts=70 top_k=2 act=silu x_type=bf16 w_type=bf16 "
+           "moe_experts tokens=70 hidden=72 ffn_hidden=136 experts=4 top_k=2 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=f32 residual=1",
+           "moe_experts tokens=150 hidden=72 ffn_hidden=40 experts=20 top_k=2 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16",
+           "moe_experts tokens=150 hidden=16 ffn_hidden=8 experts=9 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=f32",
+           "moe_experts tokens=130 hidden=72 ffn_hidden=40 experts=3 top_k=2 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16 residual=1",
+           "moe_experts tokens=160 hidden=136 ffn_hidden=72 experts=4 top_k=2 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=f32",
            "moe_experts tokens=150 hidden=64 ffn_hidden=72 experts=1 top_k=1 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16 residual=1",
        })

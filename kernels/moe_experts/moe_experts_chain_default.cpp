@@ -1,114 +1,11 @@
-// moe_permute, grouped_linear, glu, grouped_linear, moe_combine, each by its default variant. Between them the
-// activations are stored in x_type, as frameworks do.
+// The chain of ops (kernels/shared/moe_chain.h) on a CPU.
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
-#include <array>
-
-#include "kernels/contract/registry.h"
-#include "kernels/core/error.h"
+#include "kernels/shared/moe_chain.h"
 #include "moe_experts_variants.h"
 
 namespace layercost {
-namespace {
 
-enum Step { permute, gate_up, activation, down, combine };
-
-std::array<OpCase, 5> steps_of(const OpCase& c) {
-  const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden");
-  const std::int64_t experts = c.axis("experts"), top_k = c.axis("top_k"), rows = tokens * top_k;
-  const DType x = c.type("x_type"), w = c.type("w_type"), y = c.type("y_type");
-  const auto product = [&](std::int64_t n, std::int64_t k) {
-    return OpCase("grouped_linear").set("rows", rows).set("experts", experts).set("n", n).set("k", k).set("x_type", x)
-        .set("w_type", w).set("y_type", x);
-  };
-  OpCase sum = OpCase("moe_combine")
-                   .set("tokens", tokens)
-                   .set("hidden", hidden)
-                   .set("top_k", top_k)
-                   .set("x_type", x)
-                   .set("y_type", y);
-  if (c.flag("residual")) sum.set("residual", 1);
-  return {
-      OpCase("moe_permute")
-          .set("tokens", tokens)
-          .set("hidden", hidden)
-          .set("experts", experts)
-          .set("top_k", top_k)
-          .set("x_type", x),
-      product(2 * ffn, hidden),
-      OpCase("glu").set("tokens", rows).set("ffn_hidden", ffn).set("act", "silu").set("x_type", x).set("y_type", x),
-      product(hidden, ffn),
-      sum,
-  };
-}
-
-struct Chain {
-  OwnedTensor rows, offsets, slots, both, h, results;
-  std::array<std::unique_ptr<Invocation>, 5> steps;
-};
-
-Support supports(const OpCase& c, const DeviceInfo& device) {
-  try {
-    for (const OpCase& step : steps_of(c)) default_variant(find_op(step.op()), step, device);
-  } catch (const BadCase& e) {
-    return Support::no(e.what());
-  }
-  return Support::yes();
-}
-
-std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
-  const std::int64_t hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"), top_k = c.axis("top_k");
-  const std::int64_t rows = c.axis("tokens") * top_k;
-  const DType x = c.type("x_type");
-  auto chain = std::make_shared<Chain>();
-  chain->rows = OwnedTensor(x, {rows, hidden});
-  chain->offsets = OwnedTensor(DType::i32, {c.axis("experts") + 1});
-  chain->slots = OwnedTensor(DType::i32, {c.axis("tokens"), top_k});
-  chain->both = OwnedTensor(x, {rows, 2 * ffn});
-  chain->h = OwnedTensor(x, {rows, ffn});
-  chain->results = OwnedTensor(x, {rows, hidden});
-
-  std::array<OpTensors, 5> bound;
-  bound[permute].bind("x", t.tensor("x"));
-  bound[permute].bind("ids", t.tensor("ids"));
-  bound[permute].bind("y", chain->rows);
-  bound[permute].bind("offsets", chain->offsets);
-  bound[permute].bind("slots", chain->slots);
-  bound[gate_up].bind("x", chain->rows);
-  bound[gate_up].bind("offsets", chain->offsets);
-  bound[gate_up].bind("w", t.weight("w_gate_up"));
-  bound[gate_up].bind("y", chain->both);
-  bound[activation].bind("x", chain->both);
-  bound[activation].bind("y", chain->h);
-  bound[down].bind("x", chain->h);
-  bound[down].bind("offsets", chain->offsets);
-  bound[down].bind("w", t.weight("w_down"));
-  bound[down].bind("y", chain->results);
-  bound[combine].bind("x", chain->results);
-  bound[combine].bind("slots", chain->slots);
-  bound[combine].bind("weights", t.tensor("weights"));
-  bound[combine].bind("y", t.tensor("y"));
-  if (c.flag("residual")) bound[combine].bind("residual", t.tensor("residual"));
-
-  std::string chosen;
-  const auto cases = steps_of(c);
-  for (std::size_t i = 0; i < cases.size(); ++i) {
-    const Variant& variant = default_variant(find_op(cases[i].op()), cases[i], runtime.device());
-    chain->steps[i] = variant.prepare(cases[i], bound[i], runtime);
-    const std::string detail = chain->steps[i]->chosen();
-    chosen += fmt::format("{}{} {}{}", i == 0 ? "" : "; ", cases[i].op(), variant.name,
-                          detail.empty() ? "" : " (" + detail + ")");
-  }
-  return invocation(
-      [chain] {
-        for (const auto& step : chain->steps) step->run();
-      },
-      chosen);
-}
-
-}  // namespace
-
-const Variant moe_experts_chain_default{"chain_default", Target::cpu, "layercost", supports, prepare};
+const Variant moe_experts_chain_default{"chain_default", Target::cpu, "layercost", moe_chain_supports,
+                                        moe_chain_prepare};
 
 }  // namespace layercost

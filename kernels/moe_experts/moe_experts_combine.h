@@ -85,12 +85,12 @@ __global__ void __launch_bounds__(kThreads) combine(Arguments p) {
   store_eight(static_cast<Y*>(p.y) + at, sum);
 }
 
-// Behind the kernel that writes results, and overlapping it.
+// Behind the kernel that writes results; with `overlap` before that one ends.
 template <class Result>
-int launch_combine(const char* name, const Arguments& p, Type y_type, Stream stream) {
+int launch_combine(const char* name, const Arguments& p, Type y_type, Stream stream, bool overlap) {
   Launch l{dim3(static_cast<unsigned>(p.tokens), static_cast<unsigned>((p.hidden / 8 + kThreads - 1) / kThreads)),
            dim3(kThreads), 0, stream};
-  l.overlap_previous = true;
+  l.overlap_previous = overlap;
   return with_type(y_type, [&](auto* y) {
     return launch(name, l, combine<Result, std::remove_pointer_t<decltype(y)>>, p);
   });

@@ -1,5 +1,5 @@
-// Few tokens: every weight row that a chosen expert has is read once and multiplied by the rows of all tokens that chose
-// the expert. Two kernels, nothing is permuted.
+// Few tokens: every weight row of a chosen expert is read once and multiplied by the rows of all tokens that chose the
+// expert. Two kernels, nothing is permuted.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
@@ -40,7 +40,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                              t.tensor("weights").as<float>(),
                              h->view().data,
                              t.tensor("y").data,
-                             simt_type(c.type("y_type"))};
+                             simt_type(c.type("y_type")),
+                             runtime.device().cuda.capability() >= 90};
   return invocation([p, gate_up, down, h, &runtime] {
     runtime.check(launch_moe_experts_cuda_gemv(p, runtime.stream()), "moe_experts");
   });

@@ -1,26 +1,26 @@
 // The experts of few tokens as products of matrix and vector, bound by the bandwidth that the weights are read with.
 //
 // gate_up: h[pair, f] = silu(gate f . x) * (up f . x). A pair is (token, j), numbered token * top_k + j. One block of 4
-//   warps per 8 neurons of one pair, 2 neurons, so 4 weight rows, per warp. Where several tokens chose the same expert,
-//   the block of the first of these pairs does all of them with one reading of the weights, and the others leave. Which
-//   these are, each warp finds in the ids by two ballots.
+//   warps per 8 neurons of one pair: 2 neurons, so 4 weight rows, per warp. Where several tokens chose the same expert,
+//   the block of the first of these pairs does all of them with one reading of the weights (two for more than 4, the
+//   second from the L2 cache), and the others leave. Which these are, each warp finds in the ids by two ballots.
 // down: y[t, n] = sum_j weights[t, j] * (row n of w_down[ids[t, j]] . h[t, j]) + residual. One warp per output neuron n
 //   of all tokens: it reads row n of each distinct expert once, in the order of the experts' first pairs, and sums in
 //   that order: the result does not depend on which block runs when.
 //
-// Bytes in flight. Little's law at 4.8 TB/s and about 700 ns from a load to its data asks for 3.3 MB in flight, 25 KB in
-// each of 132 multiprocessors. Each lane issues 8 independent 16-byte loads before it uses the first: 4 KB per warp, so
-// 7 warps suffice when none of them computes, and with half of the time spent on computing, 14. Both kernels are held to
-// 80 registers (gate_up of more than 2 tokens: 128), room for 6 (4) blocks = 24 (16) warps. For hidden = 2048, ffn = 768,
-// top_k = 8 and one token, where 8 experts weigh 75 MB, gate_up has 96 x 8 = 768 blocks, 5.8 per multiprocessor, and
-// down 512, 3.9 per multiprocessor: one wave each, with 23 and 15 warps per multiprocessor.
+// Bytes in flight. Little's law at 4.8 TB/s and about 700 ns from a load to its data asks for 3.3 MB in flight, 25 KB
+// in each of 132 multiprocessors. Each lane issues 8 independent 16-byte loads before it uses the first: 4 KB per warp,
+// so 7 warps suffice when none of them computes, and with half of the time spent on computing, 14. Both kernels are
+// held to 80 registers (gate_up of more than 2 tokens: 128), room for 6 (4) blocks = 24 (16) warps. For hidden = 2048,
+// ffn = 768, top_k = 8 and one token, where 8 experts weigh 75 MB, gate_up has 96 x 8 = 768 blocks, 5.8 per
+// multiprocessor, and down 512, 3.9 per multiprocessor: one wave each, with 23 and 15 warps per multiprocessor.
 //
 // x and h are read through the L1 cache, which weights do not enter: a row is 4 KB (1.5 KB), all warps of a
 // multiprocessor read the same few, and a copy in shared memory would add a barrier before the first product and limit
 // the length of a row.
 //
-// down starts while the last blocks of gate_up run: it lists the experts and issues its first loads of weights before it
-// waits for h. ids and weights are older than gate_up.
+// down starts while the last blocks of gate_up run: it lists the experts and issues its first loads of weights before
+// it waits for h. ids and weights are older than gate_up.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/moe_experts/moe_experts_cuda_gemv_launch.h"
 
@@ -60,14 +60,13 @@ SIMT_INLINE std::uint64_t without_lowest(std::uint64_t pairs) {
   return (pairs & (pairs - 1)) != 0 ? pairs & (pairs - 1) : pairs;
 }
 
-// h of kNeurons neurons from `neuron` on, for the first kRows of the pairs in `pairs` (the last one again and again
+// h of the warp's neurons from `neuron` on, for the first kRows of the pairs in `pairs` (the last one again and again
 // where there are fewer).
-template <int kRows, int kNeurons>
+template <int kRows>
 SIMT_INLINE void neurons_of(const MoeExpertsCudaGemv& p, const bf16* weights, std::int64_t neuron,
                             std::uint64_t pairs) {
-  constexpr int kWeights = 2 * kNeurons;  // rows: gate, up, gate, up
-  constexpr int kSteps = (kRows <= 4 ? kLoads : 6) / kWeights;  // beside 8 rows there are registers for 6 loads
-  constexpr int kRowsAtOnce = kRows <= 4 ? kRows : 2;  // of x in registers
+  constexpr int kWeights = 2 * kNeuronsPerWarp;  // rows: gate, up, gate, up
+  constexpr int kSteps = kLoads / kWeights;
   const int hidden = static_cast<int>(p.hidden), top_k = static_cast<int>(p.top_k);
   int x_at[kRows];
   std::uint64_t left = pairs;
@@ -87,33 +86,30 @@ SIMT_INLINE void neurons_of(const MoeExpertsCudaGemv& p, const bf16* weights, st
         w[s][i] = k < hidden ? load_streaming((i % 2 == 0 ? gate : up) + i / 2 * hidden + k) : zeros();
       }
 #pragma unroll
-    for (int s = 0; s < kSteps; ++s)
+    for (int s = 0; s < kSteps; ++s) {
+      const int k = begin + s * kStep + lane() * 8;
+      Vec16 v[kRows];
 #pragma unroll
-      for (int first = 0; first < kRows; first += kRowsAtOnce) {
-        const int k = begin + s * kStep + lane() * 8;
-        Vec16 v[kRowsAtOnce];
+      for (int r = 0; r < kRows; ++r) v[r] = k < hidden ? load(static_cast<const bf16*>(p.x) + x_at[r] + k) : zeros();
 #pragma unroll
-        for (int r = 0; r < kRowsAtOnce; ++r)
-          v[r] = k < hidden ? load(static_cast<const bf16*>(p.x) + x_at[first + r] + k) : zeros();
+      for (int word = 0; word < 4; ++word)
 #pragma unroll
-        for (int word = 0; word < 4; ++word)
+        for (int i = 0; i < kWeights; ++i)
 #pragma unroll
-          for (int i = 0; i < kWeights; ++i)
-#pragma unroll
-            for (int r = 0; r < kRowsAtOnce; ++r) multiply_add(sum[i][first + r], w[s][i].word[word], v[r].word[word]);
-      }
+          for (int r = 0; r < kRows; ++r) multiply_add(sum[i][r], w[s][i].word[word], v[r].word[word]);
+    }
   }
 #pragma unroll
   for (int r = 0; r < kRows; ++r, pairs = without_lowest(pairs))
 #pragma unroll
-    for (int i = 0; i < kNeurons; ++i) {
+    for (int i = 0; i < kNeuronsPerWarp; ++i) {
       const float g = warp_sum(sum[2 * i][r]), u = warp_sum(sum[2 * i + 1][r]);
       if (lane() == 0)
         store(static_cast<bf16*>(p.h) + lowest_bit(pairs) * p.ffn + neuron + i, divide_fast(g, 1 + exp_fast(-g)) * u);
     }
 }
 
-// For at most kTokens tokens.
+// kTokens: 1, 2, or 4 for any number.
 template <int kTokens>
 __global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 6 : 4) gate_up(MoeExpertsCudaGemv p) {
   grid_launch_dependents();
@@ -127,16 +123,17 @@ __global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 6 : 4) gate_up(MoeExp
   const bf16* weights = static_cast<const bf16*>(p.w_gate_up) + expert * 2 * p.ffn * p.hidden;
   const std::int64_t neuron = (blockIdx.x * kWarps + static_cast<unsigned>(warp())) * kNeuronsPerWarp;
   const int rows = count_bits(static_cast<std::uint32_t>(same)) + count_bits(static_cast<std::uint32_t>(same >> 32));
-  if (rows == 1) return neurons_of<1, 2>(p, weights, neuron, same);
-  if constexpr (kTokens >= 2) {
-    if (rows == 2) return neurons_of<2, 2>(p, weights, neuron, same);
+  if (rows == 1) return neurons_of<1>(p, weights, neuron, same);
+  if constexpr (kTokens > 1) {
+    if (rows == 2) return neurons_of<2>(p, weights, neuron, same);
   }
-  if constexpr (kTokens >= 4) {
-    if (rows <= 4) return neurons_of<4, 2>(p, weights, neuron, same);
-  }
-  if constexpr (kTokens >= 8) {  // one neuron after the other: 4 x 8 sums would not fit beside the loads
+  if constexpr (kTokens > 2) {
+    // With more than 4 rows the sums would not fit beside the loads. The next 4 find the weights in the L2 cache.
 #pragma unroll 1
-    for (int i = 0; i < kNeuronsPerWarp; ++i) neurons_of<8, 1>(p, weights, neuron + i, same);
+    for (std::uint64_t left = same; left != 0;) {
+      neurons_of<4>(p, weights, neuron, left);
+      for (int i = 0; i < 4; ++i) left &= left - 1;
+    }
   }
 }
 
@@ -242,14 +239,16 @@ __global__ void __launch_bounds__(kThreads, 6) down(MoeExpertsCudaGemv p) {
   }
 }
 
-template <int kTokens>
+template <int kTokens>  // at least p.tokens: 1, 2, 4 or 8
 int launch_both(const MoeExpertsCudaGemv& p, Stream stream) {
   constexpr int kNeuronsPerBlock = kWarps * kNeuronsPerWarp;
   const auto pairs = static_cast<unsigned>(p.tokens * p.top_k);
   const Launch first{dim3(static_cast<unsigned>(p.ffn / kNeuronsPerBlock), pairs), dim3(kThreads), 0, stream};
-  if (const int error = launch("moe_experts_cuda_gemv gate_up", first, gate_up<kTokens>, p); error != 0) return error;
+  if (const int error = launch("moe_experts_cuda_gemv gate_up", first, gate_up<kTokens <= 4 ? kTokens : 4>, p);
+      error != 0)
+    return error;
   Launch second{dim3(static_cast<unsigned>(p.hidden / kWarps)), dim3(kThreads), sizeof(Shared), stream};
-  second.overlap_previous = true;
+  second.overlap_previous = p.overlap;
   return with_type(p.y_type, [&](auto* y) {
     return launch("moe_experts_cuda_gemv down", second, down<kTokens, std::remove_pointer_t<decltype(y)>>, p);
   });

@@ -11,6 +11,9 @@
 namespace layercost {
 namespace {
 
+// The crossover from small tiles: not measured yet. Below it most of a tile would be empty.
+constexpr std::int64_t kLeastTokens = 32;
+
 struct Sizes {
   explicit Sizes(const OpCase& c)
       : tokens(c.axis("tokens")),
@@ -55,6 +58,7 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = cuda_support(device, launch_moe_experts_cuda_grouped != nullptr); !s) return s;
   if (const Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
   const Sizes s(c);
+  if (s.tokens < kLeastTokens) return Support::no(fmt::format("for at least {} tokens", kLeastTokens));
   if (s.experts > kIndexMostExperts) return Support::no(fmt::format("for at most {} experts", kIndexMostExperts));
   if (s.hidden % 8 != 0 || s.ffn % 8 != 0)
     return Support::no("needs rows of whole 16-byte vectors: hidden and ffn_hidden in multiples of 8");
@@ -107,7 +111,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                                 held->h.view().data,
                                 held->results.view().data,
                                 t.tensor("y").data,
-                                simt_type(c.type("y_type"))};
+                                simt_type(c.type("y_type")),
+                                runtime.device().cuda.capability() >= 90};
   return invocation(
       [p, held, &runtime] { runtime.check(launch_moe_experts_cuda_grouped(p, runtime.stream()), "moe_experts"); },
       fmt::format("tiles of {} x {}", tile.rows, tile.columns));

@@ -1,16 +1,16 @@
-// The experts of many tokens: bound by the tensor cores. Tiles of 128 (64) pairs of one expert x 256 or 128 weight rows,
-// multiplied by the loop of kernels/shared/mma_tile.h.
+// The experts of many tokens: bound by the tensor cores. Tiles of 128 (64) pairs of one expert x 256 or 128 weight
+// rows, multiplied by the loop of kernels/shared/mma_tile.h.
 //
-// count, scan, place: the pairs (token, j) sorted by expert and cut into tiles, 2048 pairs per block.
-// gate_up: rows of x are gathered by index as they are copied to shared memory, so there is no permuted copy of x. Of 16
-//   columns of a tile 8 are gate rows and 8 the up rows of the same neurons: the sums of both are in one thread, which
-//   stores silu(gate) * up in sorted order.
+// count, scan, place: the pairs (token, j) sorted by expert and cut into tiles, 1024 pairs per block.
+// gate_up: rows of x are gathered by index as they are copied to shared memory, so there is no permuted copy of x. Of
+//   16 columns of a tile 8 are gate rows and 8 the up rows of the same neurons: the sums of both are in one thread,
+//   which stores silu(gate) * up in sorted order.
 // down: rows of h are contiguous; results in the order of pairs, so that combine reads one range per token.
 // combine: y[t] = sum_j weights[t, j] * results[t, j] + residual.
 //
 // Order of tiles: groups of 8 tiles of pairs; in a group those first. Tiles of one expert follow each other, so its
-// weight rows are read from memory once for up to 8 tiles of pairs, and the 8 tiles' rows of x or h stay in the L2 cache.
-// The grid holds the most tiles that there can be; a block behind the last leaves at once.
+// weight rows are read from memory once for up to 8 tiles of pairs, and the 8 tiles' rows of x or h stay in the L2
+// cache. The grid holds the most tiles that there can be; a block behind the last leaves at once.
 //
 // Each kernel starts while the one before it ends, and then waits for it before anything else.
 // SPDX-License-Identifier: Apache-2.0
@@ -81,7 +81,7 @@ template <int kShape>
 struct Shape {
   static constexpr MmaShape is = kMoeGroupedShapes[kShape];
   using Tile = MmaTile<is.rows, is.columns, is.depth, is.warps_down, is.warps_across, is.stages>;
-  static_assert(sizeof(typename Tile::Shared) == is.shared_bytes() && Tile::kThreads == is.threads(), "as the host says");
+  static_assert(sizeof(typename Tile::Shared) == is.shared_bytes() && Tile::kThreads == is.threads(), "as on the host");
 };
 
 // Of this block: its tile of pairs, and its place among `across` blocks that share them.
@@ -167,7 +167,7 @@ int launch_products(const MoeExpertsCudaGrouped& p, Stream stream) {
   constexpr MmaShape is = kMoeGroupedShapes[kShape];
   Launch l{dim3(static_cast<unsigned>(p.most_tiles * blocks_for(p.ffn, is.columns / 2))), dim3(is.threads()),
            is.shared_bytes(), stream};
-  l.overlap_previous = true;
+  l.overlap_previous = p.overlap;
   if (const int error = launch("moe_experts_cuda_grouped gate_up", l, gate_up<kShape>, p); error != 0) return error;
   l.grid = dim3(static_cast<unsigned>(p.most_tiles * blocks_for(p.hidden, is.columns)));
   return launch("moe_experts_cuda_grouped down", l, down<kShape>, p);
@@ -179,7 +179,7 @@ int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped& p, Stream strea
   const int segments = blocks_for(p.tokens * p.top_k, kMoeGroupedSortPairs);
   Launch l{dim3(static_cast<unsigned>(segments)), dim3(moe_index::kThreads), sizeof(moe_index::Shared), stream};
   if (const int error = launch("moe_experts_cuda_grouped count", l, count, p); error != 0) return error;
-  l.overlap_previous = true;
+  l.overlap_previous = p.overlap;
   l.grid = dim3(1);
   const int tile_rows = kMoeGroupedShapes[p.shape].rows;
   if (const int error = launch("moe_experts_cuda_grouped scan", l, scan, p, segments, tile_rows); error != 0)
@@ -193,7 +193,8 @@ int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped& p, Stream strea
   if (error != 0) return error;
   return moe_combination::launch_combine<bf16>(
       "moe_experts_cuda_grouped combine",
-      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream);
+      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream,
+      p.overlap);
 }
 
 }  // namespace layercost

@@ -7,14 +7,16 @@
 
 namespace layercost {
 
-// Rows are pairs. The first fits only where a block may have 192 KB; the last is for experts of few rows.
+// Rows are pairs. The first fits only where a block may have 192 KB. In the second each thread copies from 8 rows; with
+// slices of 64 columns it would be 16, and to hold where they begin is beyond 255 registers. The last is for experts of
+// few pairs.
 inline constexpr MmaShape kMoeGroupedShapes[] = {
     {128, 256, 64, 2, 4, 4, 1},
-    {128, 128, 64, 2, 2, 3, 2},
+    {128, 128, 32, 2, 2, 6, 2},
     {64, 128, 64, 2, 2, 3, 3},
 };
 inline constexpr int kMoeGroupedShapeCount = sizeof(kMoeGroupedShapes) / sizeof(MmaShape);
-inline constexpr int kMoeGroupedSortPairs = 2048;  // that a block of the sort takes
+inline constexpr int kMoeGroupedSortPairs = 1024;  // that a block of the sort takes
 
 // bf16 rows, 16-byte aligned: hidden % 8 == 0, ffn % 8 == 0. experts <= kIndexMostExperts. Less than 2^31 pairs, and
 // less than 2^31 16-byte vectors in x, h and an expert's weights.
@@ -32,6 +34,7 @@ struct MoeExpertsCudaGrouped {
   void* results;         // [tokens * top_k, hidden], bf16, in the order of pairs
   void* y;
   simt::Type y_type;
+  bool overlap;  // kernels start before the one before them ends: needs compute capability 9.0
 };
 LAYERCOST_DEVICE_CODE int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped&, Stream);
 

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "kernels/moe_experts/moe_experts_cuda_small_tiles_launch.h"
 #include "kernels/shared/cuda_variant.h"
 #include "moe_experts_variants.h"
@@ -28,8 +30,11 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   if (tokens > kMostTokens) return Support::no(fmt::format("for at most {} tokens", kMostTokens));
   if (pairs > kMostPairs) return Support::no(fmt::format("for at most {} tokens x top_k", kMostPairs));
   if (experts > kIndexMostExperts) return Support::no(fmt::format("for at most {} experts", kIndexMostExperts));
-  if (c.axis("hidden") % 8 != 0 || c.axis("ffn_hidden") % 8 != 0)
+  const std::int64_t hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden");
+  if (hidden % 8 != 0 || ffn % 8 != 0)
     return Support::no("needs rows of whole 16-byte vectors: hidden and ffn_hidden in multiples of 8");
+  if (std::max({tokens * hidden, pairs * ffn, 2 * ffn * hidden}) / 8 > std::numeric_limits<int>::max())
+    return Support::no("takes x, h and the weights of one expert of up to 32 GB each");
   const int shared_bytes = shared_bytes_moe_experts_cuda_small_tiles(tile_rows_of(pairs, experts));
   if (static_cast<std::size_t>(shared_bytes) > device.cuda.shared_bytes_per_block)
     return Support::no(fmt::format("needs {} bytes of shared memory per block", shared_bytes));
@@ -71,7 +76,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                                    held->h.view().data,
                                    held->results.view().as<float>(),
                                    t.tensor("y").data,
-                                   simt_type(c.type("y_type"))};
+                                   simt_type(c.type("y_type")),
+                                   runtime.device().cuda.capability() >= 90};
   return invocation(
       [p, held, &runtime] {
         runtime.check(launch_moe_experts_cuda_small_tiles(p, runtime.stream()), "moe_experts");

@@ -1,6 +1,6 @@
 // The experts of up to a few hundred tokens: still bound by the bandwidth that weights are read with, but with several
-// tokens per expert. The weights are the M side of the tensor cores' products and the tokens the N side, so a tile is 8,
-// 16 or 32 tokens wide where tokens on the M side would fill 16 or more.
+// tokens per expert. The weights are the M side of the tensor cores' products and the tokens the N side, so a tile is
+// 8, 16 or 32 tokens wide where tokens on the M side would fill 16 or more.
 //
 // list:    one block sorts the pairs (token, j) by expert and cuts them into tiles of at most kTokens pairs.
 // gate_up: block (tile, 32 neurons): rows of x are gathered by index; h = silu(gate) * up in sorted order.
@@ -10,10 +10,10 @@
 // has no tile. Blocks of one expert's tiles are neighbours in the grid, so its weights come from DRAM once.
 //
 // A block of 4 warps multiplies 64 weight rows, 16 per warp, in steps of 64 columns through a ring of 4 stages of
-// cp.async. A stage holds 8 KB of weights; 3 are in flight, 24 KB per block, and with 41 KB of shared memory for 8 tokens
-// (55 KB for 32) 5 (4) blocks share a multiprocessor of 227 KB, 2 (1) one of 99 KB. In gate_up the 16 rows of a warp are
-// 8 gate rows and the 8 up rows of the same neurons: an mma leaves row r and row r + 8 in one thread, so silu(gate) * up
-// needs no exchange.
+// cp.async. A stage holds 8 KB of weights; 3 are in flight, 24 KB per block, and with 41 KB of shared memory for 8
+// tokens (55 KB for 32) 5 (4) blocks share a multiprocessor of 227 KB, 2 (1) one of 99 KB. In gate_up the 16 rows of a
+// warp are 8 gate rows and the 8 up rows of the same neurons: an mma leaves row r and row r + 8 in one thread, so
+// silu(gate) * up needs no exchange.
 //
 // Each kernel starts while the one before it ends, and waits for it only before it reads what that one wrote; down has
 // its first weights under way by then.
@@ -63,59 +63,65 @@ struct Sums {
   float of[kTokens / 8][4] = {};
 };
 
-// Every thread copies 16 bytes of weight rows w_row(r), r = its own of kRowsPerPass + i * kRowsPerPass, and likewise of
-// x_row(r); a null row, and columns from `depth` on, are zeros. before_x() is called once, before x_row is.
-template <int kTokens, class WRow, class XRow, class BeforeX>
-SIMT_INLINE void multiply(Shared<kTokens>& s, int depth, WRow w_row, XRow x_row, BeforeX before_x,
-                          Sums<kTokens>& sums) {
-  constexpr int kWPasses = kWeightRows / kRowsPerPass;
-  constexpr int kXPasses = (kTokens + kRowsPerPass - 1) / kRowsPerPass;
-  const int copy_row = static_cast<int>(threadIdx.x) / kVectors, copy_column = static_cast<int>(threadIdx.x) % kVectors * 8;
-  const int steps = (depth + kDepth - 1) / kDepth;
+// Where the rows begin that this thread copies 16 bytes of per stage, of an array of `size` rows: in 16-byte units from
+// the array's start; negative: no such row, copied as zeros.
+template <int kCount>
+struct Source {
+  int row, vector;
+  int offset[kCount];
 
-  const bf16* w[kWPasses];
+  template <class RowOf>
+  SIMT_INLINE Source(int size, RowOf row_of, int vectors_per_row)
+      : row(static_cast<int>(threadIdx.x) / kVectors), vector(static_cast<int>(threadIdx.x) % kVectors) {
 #pragma unroll
-  for (int i = 0; i < kWPasses; ++i) w[i] = w_row(copy_row + i * kRowsPerPass);
-  const auto load_w = [&](int step) {
-    const int k = step * kDepth + copy_column;
+    for (int i = 0; i < kCount; ++i) {
+      const int at = row + i * kRowsPerPass, from = at < size ? row_of(at) : -1;
+      offset[i] = from < 0 ? -1 : from * vectors_per_row;
+    }
+  }
+
+  template <int kRows>
+  SIMT_INLINE void copy(Array<Array<bf16, kPitch>, kRows>& to, const Vec16* from, int step, int vectors) const {
+    const int at = step * kVectors + vector;
 #pragma unroll
-    for (int i = 0; i < kWPasses; ++i)
-      cp_async16(&s.w[step % kStages][copy_row + i * kRowsPerPass][copy_column], w[i] + k, w[i] != nullptr && k < depth);
-  };
+    for (int i = 0; i < kCount; ++i) {
+      if (row + i * kRowsPerPass >= kRows) continue;
+      const bool inside = offset[i] >= 0 && at < vectors;
+      cp_async16(&to[row + i * kRowsPerPass][vector * 8], from + (inside ? offset[i] + at : 0), inside);
+    }
+  }
+};
+
+// Products of weight rows w_row(r), r < kWeightRows, with rows x_row(t), t < kTokens, over `depth` columns. A negative
+// row counts as zeros. before_x() is called once, before x or x_row is used.
+template <int kTokens, class WRow, class XRow, class BeforeX>
+SIMT_INLINE void multiply(Shared<kTokens>& s, const void* w, WRow w_row, const void* x, XRow x_row, std::int64_t depth,
+                          BeforeX before_x, Sums<kTokens>& sums) {
+  const int vectors = static_cast<int>(depth / 8), steps = (vectors + kVectors - 1) / kVectors;
+  const auto* w_from = static_cast<const Vec16*>(w);
+  const auto* x_from = static_cast<const Vec16*>(x);
+
+  const Source<kWeightRows / kRowsPerPass> w_source(kWeightRows, w_row, vectors);
 #pragma unroll
   for (int step = 0; step < kStages - 1; ++step)
-    if (step < steps) load_w(step);
-
+    if (step < steps) w_source.copy(s.w[step], w_from, step, vectors);
   before_x();
-  const bf16* x[kXPasses];
-#pragma unroll
-  for (int i = 0; i < kXPasses; ++i) {
-    const int row = copy_row + i * kRowsPerPass;
-    x[i] = row < kTokens ? x_row(row) : nullptr;
-  }
-  const auto load_x = [&](int step) {
-    const int k = step * kDepth + copy_column;
-#pragma unroll
-    for (int i = 0; i < kXPasses; ++i) {
-      const int row = copy_row + i * kRowsPerPass;
-      if (row < kTokens) cp_async16(&s.x[step % kStages][row][copy_column], x[i] + k, x[i] != nullptr && k < depth);
-    }
-  };
+  const Source<(kTokens + kRowsPerPass - 1) / kRowsPerPass> x_source(kTokens, x_row, vectors);
 #pragma unroll
   for (int step = 0; step < kStages - 1; ++step) {
-    if (step < steps) load_x(step);
-    cp_async_commit();
+    if (step < steps) x_source.copy(s.x[step], x_from, step, vectors);
+    cp_async_commit();  // an empty group, too, so that the waits can count
   }
 
   for (int step = 0; step < steps; ++step) {
     cp_async_wait<kStages - 2>();
     sync_block();  // also: all are done with the stage that is filled next
-    if (step + kStages - 1 < steps) {
-      load_w(step + kStages - 1);
-      load_x(step + kStages - 1);
+    const int stage = step % kStages, ahead = step + kStages - 1;
+    if (ahead < steps) {
+      w_source.copy(s.w[ahead % kStages], w_from, ahead, vectors);
+      x_source.copy(s.x[ahead % kStages], x_from, ahead, vectors);
     }
     cp_async_commit();
-    const int stage = step % kStages;
 #pragma unroll
     for (int k = 0; k < kDepth; k += 16) {
       std::uint32_t a[4];
@@ -155,22 +161,20 @@ __global__ void __launch_bounds__(kThreads) gate_up(MoeExpertsCudaSmallTiles p) 
   grid_launch_dependents();  // not before: down reads the tiles without waiting
   const PairTile tile = p.tiles[blockIdx.x];
   if (tile.rows == 0) return;
-  const std::int64_t neuron = blockIdx.y * (kWeightRows / 2);
-  const bf16* weights = static_cast<const bf16*>(p.w_gate_up) + tile.expert * 2 * p.ffn * p.hidden;
-  const auto w_row = [&](int row) -> const bf16* {
-    const std::int64_t f = neuron + row / 16 * 8 + row % 8;
-    return f < p.ffn ? weights + (row % 16 < 8 ? f : p.ffn + f) * p.hidden : nullptr;
+  const int neuron = static_cast<int>(blockIdx.y) * (kWeightRows / 2), ffn = static_cast<int>(p.ffn);
+  const auto w_row = [&](int row) {
+    const int f = neuron + row / 16 * 8 + row % 8;
+    return f >= ffn ? -1 : row % 16 < 8 ? f : ffn + f;
   };
-  const auto x_row = [&](int row) -> const bf16* {
-    if (row >= tile.rows) return nullptr;
-    const int token = p.order[tile.first + row] / static_cast<int>(p.top_k);
-    return static_cast<const bf16*>(p.x) + token * p.hidden;
+  const auto x_row = [&](int row) {
+    return row < tile.rows ? p.order[tile.first + row] / static_cast<int>(p.top_k) : -1;
   };
   Sums<kTokens> sums;
-  multiply(shared<Shared<kTokens>>(), static_cast<int>(p.hidden), w_row, x_row, [] {}, sums);
+  multiply(shared<Shared<kTokens>>(), static_cast<const bf16*>(p.w_gate_up) + tile.expert * 2 * p.ffn * p.hidden, w_row,
+           p.x, x_row, p.hidden, [] {}, sums);
 
-  const std::int64_t f = neuron + warp() * 8 + lane() / 4;
-  if (f >= p.ffn) return;
+  const int f = neuron + warp() * 8 + lane() / 4;
+  if (f >= ffn) return;
   bf16* h = static_cast<bf16*>(p.h) + tile.first * p.ffn + f;
   for_rows(sums, tile.rows, [&](int row, float gate, float up) {
     store(h + row * p.ffn, divide_fast(gate, 1 + exp_fast(-gate)) * up);
@@ -182,20 +186,18 @@ __global__ void __launch_bounds__(kThreads) down(MoeExpertsCudaSmallTiles p) {
   grid_launch_dependents();
   const PairTile tile = p.tiles[blockIdx.x];
   if (tile.rows == 0) return;
-  const std::int64_t neuron = blockIdx.y * kWeightRows;
-  const bf16* weights = static_cast<const bf16*>(p.w_down) + tile.expert * p.hidden * p.ffn;
-  const auto w_row = [&](int row) { return neuron + row < p.hidden ? weights + (neuron + row) * p.ffn : nullptr; };
-  const auto h_row = [&](int row) {
-    return row < tile.rows ? static_cast<const bf16*>(p.h) + (tile.first + row) * p.ffn : nullptr;
-  };
+  const int neuron = static_cast<int>(blockIdx.y) * kWeightRows, hidden = static_cast<int>(p.hidden);
+  const auto w_row = [&](int row) { return neuron + row < hidden ? neuron + row : -1; };
+  const auto h_row = [&](int row) { return row < tile.rows ? tile.first + row : -1; };
   Sums<kTokens> sums;
-  multiply(shared<Shared<kTokens>>(), static_cast<int>(p.ffn), w_row, h_row, [] { grid_wait(); }, sums);
+  multiply(shared<Shared<kTokens>>(), static_cast<const bf16*>(p.w_down) + tile.expert * p.hidden * p.ffn, w_row, p.h,
+           h_row, p.ffn, [] { grid_wait(); }, sums);
 
-  const std::int64_t n = neuron + warp() * 16 + lane() / 4;
+  const int n = neuron + warp() * 16 + lane() / 4;
   for_rows(sums, tile.rows, [&](int row, float first, float second) {
     float* to = p.results + p.order[tile.first + row] * p.hidden + n;
-    if (n < p.hidden) to[0] = first;
-    if (n + 8 < p.hidden) to[8] = second;
+    if (n < hidden) to[0] = first;
+    if (n + 8 < hidden) to[8] = second;
   });
 }
 
@@ -205,8 +207,9 @@ template <int kTokens>
 int launch_products(const MoeExpertsCudaSmallTiles& p, Stream stream) {
   const auto tiles = static_cast<unsigned>(p.most_tiles);
   Launch l{dim3(tiles, blocks_of(p.ffn, kWeightRows / 2)), dim3(kThreads), sizeof(Shared<kTokens>), stream};
-  l.overlap_previous = true;
-  if (const int error = launch("moe_experts_cuda_small_tiles gate_up", l, gate_up<kTokens>, p); error != 0) return error;
+  l.overlap_previous = p.overlap;
+  const int error = launch("moe_experts_cuda_small_tiles gate_up", l, gate_up<kTokens>, p);
+  if (error != 0) return error;
   l.grid = dim3(tiles, blocks_of(p.hidden, kWeightRows));
   return launch("moe_experts_cuda_small_tiles down", l, down<kTokens>, p);
 }
@@ -226,7 +229,8 @@ int launch_moe_experts_cuda_small_tiles(const MoeExpertsCudaSmallTiles& p, Strea
   if (error != 0) return error;
   return moe_combination::launch_combine<float>(
       "moe_experts_cuda_small_tiles combine",
-      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream);
+      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream,
+      p.overlap);
 }
 
 }  // namespace layercost

@@ -6,7 +6,8 @@
 
 namespace layercost {
 
-// bf16 rows, 16-byte aligned: hidden % 8 == 0, ffn % 8 == 0. experts <= kIndexMostExperts.
+// bf16 rows, 16-byte aligned: hidden % 8 == 0, ffn % 8 == 0. experts <= kIndexMostExperts. Less than 2^31 16-byte
+// vectors in x, h and an expert's weights.
 struct MoeExpertsCudaSmallTiles {
   std::int64_t tokens, hidden, ffn, experts, top_k;
   int tile_rows;   // pairs per tile: 8, 16 or 32
@@ -20,6 +21,7 @@ struct MoeExpertsCudaSmallTiles {
   float* results;       // [tokens * top_k, hidden], in the order of pairs
   void* y;
   simt::Type y_type;
+  bool overlap;  // kernels start before the one before them ends: needs compute capability 9.0
 };
 // Shared memory that a block needs for tiles of tile_rows pairs.
 LAYERCOST_DEVICE_CODE int shared_bytes_moe_experts_cuda_small_tiles(int tile_rows);

@@ -59,7 +59,7 @@ SIMT_INLINE int sum_before(Shared& s, int v) {
   return sum - v;
 }
 
-// Thread e has the number of pairs of expert e (0 for e >= experts): writes the tiles, returns the expert's first place.
+// Thread e has the number of pairs of expert e (0 for e >= experts): writes the tiles, returns the first place of e.
 SIMT_INLINE int cut_into_tiles(Shared& s, int pairs_of_expert, int tile_rows, PairTile* tiles, int most_tiles) {
   const int expert = static_cast<int>(threadIdx.x), needed = (pairs_of_expert + tile_rows - 1) / tile_rows;
   const int first = sum_before(s, pairs_of_expert), first_tile = sum_before(s, needed);

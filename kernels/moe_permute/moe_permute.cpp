@@ -66,6 +66,7 @@ std::vector<OpCase> test_cases() {
            "moe_permute tokens=700 hidden=8 experts=3 top_k=3 x_type=bf16",
            "moe_permute tokens=515 hidden=9 experts=128 top_k=8 x_type=bf16",
            "moe_permute tokens=5 hidden=1100 experts=600 top_k=300 x_type=f32",
+           "moe_permute tokens=2 hidden=132 experts=5 top_k=2 x_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

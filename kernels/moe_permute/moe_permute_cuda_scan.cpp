@@ -30,11 +30,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     ranks = std::make_shared<OwnedTensor>(runtime.tensor(DType::i32, {pairs}));
     p.first_rows = first_rows->view().as<std::int32_t>(), p.ranks = ranks->view().as<std::int32_t>();
   }
-  return invocation(
-      [p, first_rows, ranks, &runtime] {
-        runtime.check(launch_moe_permute_cuda_scan(p, runtime.stream()), "moe_permute");
-      },
-      first_rows ? fmt::format("{} chunks, 3 launches", chunks) : "1 launch");
+  return invocation([p, first_rows, ranks,
+                     &runtime] { runtime.check(launch_moe_permute_cuda_scan(p, runtime.stream()), "moe_permute"); },
+                    first_rows ? fmt::format("{} chunks, 3 launches", chunks) : "1 launch");
 }
 
 }  // namespace

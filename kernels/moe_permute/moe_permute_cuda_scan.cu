@@ -1,8 +1,8 @@
 // A stable counting sort of the pairs by expert, and a gather. No atomics: every run gives the same rows.
 //
 // Few pairs (decode): one launch, `few`. Each block takes up to 256 vectors of one token's row, and counts, with one
-// ballot per 32 pairs, how many pairs come before each of its own; further blocks count the offsets. 1024 pairs are 32
-// ballots, which is less than a second launch.
+// ballot per 32 pairs, how many pairs come before each of its own; further blocks count the offsets. At most 32 ballots
+// per pair stand in place of two more launches.
 // Many pairs (prefill), three launches:
 //   rank    a block per 1024 pairs: each pair's number among the pairs of its expert in the chunk, and how many each
 //           expert has there
@@ -29,14 +29,27 @@ struct TokenSlots {
   Array<std::int32_t, kSlots> slot;
 };
 
-// Number `unit` of the token's row, from x to the rows of y that `count` slots name.
+// One unit of a token's row. It is asked for before the slots are known, so that the two waits overlap.
 template <class Unit>
-SIMT_INLINE void copy(const MoePermuteCudaScan& p, std::int64_t token, std::int64_t unit, TokenSlots& s, int count) {
-  const std::int64_t per_row = p.row_bytes / static_cast<std::int64_t>(sizeof(Unit));
-  if (unit >= per_row) return;
-  const Unit v = static_cast<const Unit*>(p.x)[token * per_row + unit];
+struct Piece {
+  std::int64_t per_row, at;
+  Unit value;
+};
+
+template <class Unit>
+SIMT_INLINE Piece<Unit> load_piece(const MoePermuteCudaScan& p, std::int64_t token, unsigned piece) {
+  Piece<Unit> out = {p.row_bytes / static_cast<std::int64_t>(sizeof(Unit)),
+                     std::int64_t{piece} * kThreads + threadIdx.x, Unit{}};
+  if (out.at < out.per_row) out.value = static_cast<const Unit*>(p.x)[token * out.per_row + out.at];
+  return out;
+}
+
+// To the rows of y that `count` slots name.
+template <class Unit>
+SIMT_INLINE void store_piece(const MoePermuteCudaScan& p, const Piece<Unit>& piece, TokenSlots& s, int count) {
+  if (piece.at >= piece.per_row) return;
 #pragma unroll 4
-  for (int j = 0; j < count; ++j) static_cast<Unit*>(p.y)[s.slot[j] * per_row + unit] = v;
+  for (int j = 0; j < count; ++j) static_cast<Unit*>(p.y)[s.slot[j] * piece.per_row + piece.at] = piece.value;
 }
 
 // How many pairs come before pair `pair` of expert `id`: those of a lower expert, and earlier ones of the same. The
@@ -64,7 +77,9 @@ __global__ void __launch_bounds__(kThreads) few(MoePermuteCudaScan p, unsigned p
     if (lane() == 0) p.offsets[expert] = offset;
     return;
   }
-  const std::int64_t token = blockIdx.x / pieces, piece = blockIdx.x % pieces;
+  const std::int64_t token = blockIdx.x / pieces;
+  const unsigned number = blockIdx.x % pieces;
+  const Piece<Unit> piece = load_piece<Unit>(p, token, number);
   for (std::int64_t first = 0; first < p.top_k; first += kSlots) {
     const int count = static_cast<int>(p.top_k - first < kSlots ? p.top_k - first : kSlots);
     sync_block();  // the slots of the round before are read
@@ -73,10 +88,10 @@ __global__ void __launch_bounds__(kThreads) few(MoePermuteCudaScan p, unsigned p
       const std::int32_t slot = pairs_before(p, p.ids[pair], pair);
       if (lane() != 0) continue;
       s.slot[j] = slot;
-      if (piece == 0) p.slots[pair] = slot;
+      if (number == 0) p.slots[pair] = slot;
     }
     sync_block();
-    copy<Unit>(p, token, piece * kThreads + threadIdx.x, s, count);
+    store_piece(p, piece, s, count);
   }
 }
 
@@ -164,7 +179,9 @@ __global__ void __launch_bounds__(kScanThreads) scan(MoePermuteCudaScan p, std::
 template <class Unit>
 __global__ void __launch_bounds__(kThreads) gather(MoePermuteCudaScan p, unsigned pieces) {
   TokenSlots& s = shared<TokenSlots>();
-  const std::int64_t token = blockIdx.x / pieces, piece = blockIdx.x % pieces;
+  const std::int64_t token = blockIdx.x / pieces;
+  const unsigned number = blockIdx.x % pieces;
+  const Piece<Unit> piece = load_piece<Unit>(p, token, number);
   for (std::int64_t first = 0; first < p.top_k; first += kSlots) {
     const int count = static_cast<int>(p.top_k - first < kSlots ? p.top_k - first : kSlots);
     const int j = static_cast<int>(threadIdx.x);
@@ -172,10 +189,10 @@ __global__ void __launch_bounds__(kThreads) gather(MoePermuteCudaScan p, unsigne
     if (j < count) {
       const std::int64_t pair = token * p.top_k + first + j;
       s.slot[j] = p.first_rows[pair / kMoePermuteChunk * p.experts + p.ids[pair]] + p.ranks[pair];
-      if (piece == 0) p.slots[pair] = s.slot[j];
+      if (number == 0) p.slots[pair] = s.slot[j];
     }
     sync_block();
-    copy<Unit>(p, token, piece * kThreads + threadIdx.x, s, count);
+    store_piece(p, piece, s, count);
   }
 }
 
@@ -183,7 +200,8 @@ template <class Unit>
 int launch_copies(const MoePermuteCudaScan& p, Stream stream) {
   const auto pieces = static_cast<unsigned>((p.row_bytes / sizeof(Unit) + kThreads - 1) / kThreads);
   Launch l{dim3(static_cast<unsigned>(p.tokens) * pieces), dim3(kThreads), sizeof(TokenSlots), stream};
-  if (p.tokens * p.top_k > kMoePermuteFewPairs) return launch("moe_permute_cuda_scan gather", l, gather<Unit>, p, pieces);
+  if (p.tokens * p.top_k > kMoePermuteFewPairs)
+    return launch("moe_permute_cuda_scan gather", l, gather<Unit>, p, pieces);
   l.grid.x += static_cast<unsigned>((p.experts + kWarps) / kWarps);  // experts + 1 offsets
   return launch("moe_permute_cuda_scan few", l, few<Unit>, p, pieces);
 }

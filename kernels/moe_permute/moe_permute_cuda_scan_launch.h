@@ -5,8 +5,8 @@
 
 namespace layercost {
 
-constexpr std::int64_t kMoePermuteFewPairs = 1024;   // up to here one launch does everything
-constexpr std::int64_t kMoePermuteChunk = 1024;      // pairs that one block ranks
+constexpr std::int64_t kMoePermuteFewPairs = 1024;  // up to here one launch does everything
+constexpr std::int64_t kMoePermuteChunk = 1024;     // pairs that one block ranks
 constexpr std::int64_t kMoePermuteMostExperts = 1024;
 
 struct MoePermuteCudaScan {

@@ -157,8 +157,8 @@ std::vector<OpCase> test_cases() {
            "moe_route tokens=9 experts=60 top_k=6 renormalise=1 score=sigmoid scaling=2.5 x_type=f32",
            "moe_route tokens=7 experts=40 top_k=5 renormalise=0 bias=1 scaling=0.5 x_type=bf16",
            "moe_route tokens=20 experts=512 top_k=8 renormalise=1 score=sigmoid bias=1 x_type=f32",
-           "moe_route tokens=12 experts=256 top_k=8 renormalise=1 score=sigmoid bias=1 groups=8 top_groups=4 scaling=2.5 "
-           "x_type=f32",
+           "moe_route tokens=12 experts=256 top_k=8 renormalise=1 score=sigmoid bias=1 groups=8 top_groups=4 "
+           "scaling=2.5 x_type=f32",
            "moe_route tokens=70 experts=90 top_k=6 renormalise=0 score=sigmoid groups=9 top_groups=3 x_type=bf16",
            "moe_route tokens=6 experts=160 top_k=6 renormalise=0 bias=1 groups=8 top_groups=3 scaling=16 x_type=f32",
            "moe_route tokens=5 experts=12 top_k=3 renormalise=1 score=sigmoid groups=12 top_groups=4 x_type=f32",

@@ -1,5 +1,5 @@
-// One warp per token, all its logits in registers. Up to 64 tokens one launch of one block, which also makes the counts;
-// more tokens two launches, of which the first zeroes the counts.
+// One warp per token, all its logits in registers. Up to 64 tokens one launch of one block, which also makes the
+// counts; more tokens two launches, of which the first zeroes the counts.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 namespace layercost {
 namespace {
 
-// A second launch costs more than three more tokens for each of 16 warps.
+// Four tokens for each of the 16 warps, in place of a second launch.
 constexpr std::int64_t kAloneTokens = 4 * kMoeRouteAloneWarps;
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
@@ -38,9 +38,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   if (a.forced) p.forced_ids = t.tensor("forced_ids").as<std::int32_t>();
   // Two blocks of 8 warps per multiprocessor: the longer a block lasts, the fewer additions to the counts it makes.
   const std::int64_t most = std::int64_t{2} * std::max(runtime.device().cuda.multiprocessors, 1);
-  p.blocks = a.tokens <= kAloneTokens
-                 ? 1
-                 : static_cast<int>(std::min((a.tokens + kMoeRouteWarps - 1) / kMoeRouteWarps, most));
+  p.blocks =
+      a.tokens <= kAloneTokens ? 1 : static_cast<int>(std::min((a.tokens + kMoeRouteWarps - 1) / kMoeRouteWarps, most));
   return invocation(
       [p, bias, &runtime] { runtime.check(launch_moe_route_cuda_warps(p, runtime.stream()), "moe_route"); },
       fmt::format("{} blocks, {}", p.blocks, p.blocks == 1 ? "1 launch" : "2 launches"));

@@ -4,8 +4,8 @@
 // the same in every run.
 //
 // Counts: integer additions, which give the same sum in any order. Each block keeps a histogram in shared memory. The
-// only block of a launch writes it; of many blocks each adds its non-zero counts to what an earlier launch zeroed. (Many
-// blocks cannot do with one launch: none may add before the counts are zero, and no block waits for another.)
+// only block of a launch writes it; of many blocks each adds its non-zero counts to what an earlier launch zeroed.
+// (Many blocks cannot do with one launch: none may add before the counts are zero, and no block waits for another.)
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/moe_route/moe_route_cuda_warps_launch.h"
 
@@ -33,9 +33,7 @@ struct Best {
   int key, index;
 };
 
-SIMT_INLINE Best better(Best a, Best b) {
-  return b.key > a.key || (b.key == a.key && b.index < a.index) ? b : a;
-}
+SIMT_INLINE Best better(Best a, Best b) { return b.key > a.key || (b.key == a.key && b.index < a.index) ? b : a; }
 
 SIMT_INLINE Best warp_best(Best best) {
 #pragma unroll
@@ -172,9 +170,8 @@ int launch_moe_route_cuda_warps(const MoeRouteCudaWarps& p, Stream stream) {
     const Launch l{dim3(1), dim3(kMoeRouteMostExperts), 0, stream};
     if (const int e = launch("moe_route_cuda_warps zero", l, zero, p.counts, p.experts)) return e;
   }
-  const int warps = p.blocks > 1 ? kMoeRouteWarps
-                    : p.tokens < kMoeRouteAloneWarps ? static_cast<int>(p.tokens)
-                                                     : kMoeRouteAloneWarps;
+  int warps = p.blocks > 1 ? kMoeRouteWarps : kMoeRouteAloneWarps;
+  if (p.tokens < warps) warps = static_cast<int>(p.tokens);
   const Launch l{dim3(static_cast<unsigned>(p.blocks)), dim3(static_cast<unsigned>(32 * warps)), sizeof(Shared),
                  stream};
   return with_type(p.x_type, [&](auto* x) {

@@ -59,7 +59,8 @@ void choose_experts(const MoeRouteAxes& a, const X* logits, const float* bias, c
   const std::int32_t *groups_begin = s.chosen_groups, *groups_end = groups_begin + a.top_groups;
   if (a.groups > 1) {
     for (std::int64_t g = 0; g < a.groups; ++g) s.groups[g] = best_two(s.choices + g * size, size);
-    choose(s.groups, a.groups, a.top_groups, [](std::int64_t) { return true; }, s.chosen_groups);
+    choose(
+        s.groups, a.groups, a.top_groups, [](std::int64_t) { return true; }, s.chosen_groups);
   }
   if (bias == nullptr)  // rounding may make equal scores of different logits
     for (std::int64_t e = 0; e < a.experts; ++e) s.choices[e] = load_f32(logits + e);

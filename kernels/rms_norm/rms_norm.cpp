@@ -74,6 +74,7 @@ std::vector<OpCase> test_cases() {
            "rms_norm tokens=3 hidden=1048 eps=1e-06 x_type=f32 w_type=f32 y_type=f32 residual=1",
            "rms_norm tokens=2 hidden=8200 eps=1e-05 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
            "rms_norm tokens=2 hidden=8200 eps=1e-05 x_type=f32 w_type=bf16 y_type=f32",
+           "rms_norm tokens=2 hidden=1060 eps=1e-05 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -30,8 +30,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.width = hidden % 8 == 0 ? 8 : 1;
   const std::int64_t most = std::int64_t{kRmsNormMostThreads} * kRmsNormVectors * 8;
   p.in_registers = p.width == 8 && hidden <= most;
-  const std::int64_t per_thread = p.in_registers ? 8 * kRmsNormVectors : p.width, wanted = (hidden - 1) / per_thread + 1;
-  p.team = static_cast<int>(std::min<std::int64_t>((wanted + 31) / 32 * 32, kRmsNormMostThreads));
+  const std::int64_t per_thread = p.in_registers ? 8 * kRmsNormVectors : p.width;
+  const std::int64_t warps = (hidden - 1) / (32 * per_thread) + 1;
+  p.team = static_cast<int>(std::min<std::int64_t>(32 * warps, kRmsNormMostThreads));
   const std::string chosen = fmt::format("{} threads per token, {} elements per access, {}", p.team, p.width,
                                          p.in_registers ? "row in registers" : "row read twice");
   return invocation([p, w, &runtime] { runtime.check(launch_rms_norm_cuda_rows(p, runtime.stream()), "rms_norm"); },

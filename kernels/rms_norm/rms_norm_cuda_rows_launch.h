@@ -11,9 +11,9 @@ struct RmsNormCudaRows {
   const void *x, *residual, *w;  // residual: null without
   void *sum, *y;
   simt::Type x_type, w_type, y_type;
-  int team;            // threads per token; 32: several tokens share a block
-  int width;           // elements per access: 8 (hidden is a multiple of it) or 1
-  bool in_registers;   // the row fits into the team's registers: kernel `once`, else `twice`
+  int team;           // threads per token; 32: several tokens share a block
+  int width;          // elements per access: 8 (hidden is a multiple of it) or 1
+  bool in_registers;  // the row fits into the team's registers: kernel `once`, else `twice`
 };
 constexpr int kRmsNormVectors = 2;  // of eight elements, in registers of one thread
 constexpr int kRmsNormMostThreads = 512;

@@ -1,8 +1,8 @@
 // All heads of all tokens, q, k and v, are numbered through; each is a copy, a norm and a rotation of head_dim values.
 //
-// `vectors`: head_dim / 16 lanes per head (8 for 128, so that a warp makes four heads). A lane holds elements 8l .. 8l+7
-// of both halves: the partners i and i + d/2 of the rotation meet in one lane, and every access has 16 bytes. Only the
-// sum of squares needs the other lanes.
+// `vectors`: head_dim / 16 lanes per head (8 for 128, so that a warp makes four heads). Lane l holds elements 8l to
+// 8l + 7 of both halves: the partners i and i + d/2 of the rotation meet in one lane, and every access has 16 bytes.
+// Only the sum of squares needs the other lanes.
 // `any_dim`: a warp per head, one element of each half per lane and step.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/rope/rope_cuda_heads_launch.h"

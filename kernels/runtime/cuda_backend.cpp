@@ -230,9 +230,11 @@ std::vector<DeviceListing> list_cuda_devices() {
       cudaError_t state = cudaSetDevice(i);
       if (state == cudaSuccess) state = cudaMemGetInfo(&available, &total);
       if (state != cudaSuccess) {
-        cudaGetLastError();
         l.why_not = words(state);
+      } else if (cuda_code_missing() != 0) {
+        l.why_not = fmt::format("this program was built without code for compute capability {}.{}", p.major, p.minor);
       }
+      cudaGetLastError();
       d.available_bytes = available;
       cudaSetDevice(before);
     }

@@ -25,6 +25,11 @@ __global__ void hold(volatile int* flag, volatile int* timed_out, std::uint64_t 
 
 }  // namespace
 
+int cuda_code_missing() {
+  cudaFuncAttributes attributes = {};
+  return static_cast<int>(cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(hold)));
+}
+
 int launch_cuda_hold(volatile int* flag, volatile int* timed_out, std::uint64_t timeout_ns, Stream stream) {
   hold<<<1, 1, 0, reinterpret_cast<cudaStream_t>(stream)>>>(flag, timed_out, timeout_ns);
   return static_cast<int>(cudaGetLastError());

@@ -6,5 +6,7 @@
 #include "kernels/simt/launch.h"
 
 namespace layercost {
+// 0 if the program holds code for the current device, else an error of the CUDA runtime.
+int cuda_code_missing();
 int launch_cuda_hold(volatile int* flag, volatile int* timed_out, std::uint64_t timeout_ns, Stream);
 }

@@ -1,4 +1,5 @@
-// What:    a kernel that reads `bytes` bytes once (a multiple of 16) and writes one word that depends on all of them.
+// What:    a kernel that reads `bytes` bytes once (a multiple of 16) and writes one word per block. Together they are
+//          the sum of all 32-bit words, modulo 2^32.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -9,7 +10,7 @@ namespace layercost {
 struct ReadProbeCuda {
   const void* from;
   std::int64_t bytes;
-  std::uint32_t* sink;
+  std::uint32_t* sums;  // [blocks]
   int blocks;
 };
 LAYERCOST_DEVICE_CODE int launch_read_probe_cuda(const ReadProbeCuda&, Stream);

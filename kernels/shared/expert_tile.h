@@ -14,7 +14,7 @@ namespace simt {
 
 struct ExpertTile {
   int expert;    // -1: the slot has no tile
-  int row, end;  // rows row .. end - 1: at most kRows, at least one
+  int row, end;  // the expert's rows from there on, row < end: the tile's are the first kRows of them
 };
 
 template <int kRows>
@@ -43,7 +43,7 @@ SIMT_INLINE ExpertTile find_expert_tile(const std::int32_t* offsets, int experts
       ++expert;
     }
     row = offsets[expert] + at * kRows;
-    end = row + kRows < offsets[expert + 1] ? row + kRows : offsets[expert + 1];
+    end = offsets[expert + 1];
   }
   return {shuffle(expert, owner), shuffle(row, owner), shuffle(end, owner)};
 }

@@ -77,8 +77,9 @@ class MmaTile {
     Array<Vec16, kColumns * kChunks> b;
   };
 
+  // The rows that this thread copies a chunk of.
   template <int kCount>
-  struct Source {        // the rows that this thread copies a chunk of
+  struct Source {
     int offset[kCount];  // of the row's start, in 16 bytes; negative: no row
 
     template <class Row>

@@ -64,7 +64,6 @@ constexpr std::size_t kStackBytes = std::size_t{256} << 10;
 constexpr std::size_t kGuardBytes = 4096;  // below each stack
 constexpr int kMostThreads = 1024;
 constexpr int kMostSharedBytes = 227 * 1024;  // of compute capability 9.0; others have less, `supports` knows
-constexpr int kLaunchSeconds = 300;
 
 struct Context {  // of a fibre, or of the scheduler: the stack that launch() was called on
   context::fcontext_t where = nullptr;
@@ -131,6 +130,7 @@ struct Executor {
   std::exception_ptr error;
   bool cancelled = false;
   unsigned order = 0;
+  int launch_seconds = 300;
   int set = 0;                          // of fibres, that the block runs on
   unsigned set_generation[kSets] = {};  // how often
   Order orders[kSets];
@@ -326,8 +326,9 @@ void run_block(int index, int number) {
     f = Fibre{};
     std::byte* stack = stack_of(ex.set, i);
     f.stack = stack + kGuardBytes;
-    f.stack_bytes = kStackBytes - kGuardBytes;
-    f.where = context::make_fcontext(stack + kStackBytes, f.stack_bytes, entry);
+    // Tops at different distances from a power of 2: else all stacks share a few sets of the cache.
+    f.stack_bytes = kStackBytes - kGuardBytes - 320 * static_cast<std::size_t>(i % 128);
+    f.where = context::make_fcontext(stack + kGuardBytes + f.stack_bytes, f.stack_bytes, entry);
 #if defined(LAYERCOST_SIMT_RACES)
     f.races = races_fibre_of(ex.set, i);
 #endif
@@ -408,7 +409,7 @@ class Watch {
 #endif
     for (Order& o : ex.orders) release(o.begin_of_launch);
     signal(SIGVTALRM, out_of_time);
-    set(kLaunchSeconds);
+    set(ex.launch_seconds);
   }
   ~Watch() {
     set(0);
@@ -455,15 +456,19 @@ class SharedMemory {
 
 }  // namespace
 
-// The sanitizers' own hooks, found by name. The address sanitizer's callback does not cover the undefined-behaviour one.
+// The sanitizers' own hooks, found by name. The callback of the address sanitizer does not cover the
+// undefined-behaviour one.
 extern "C" {
-__attribute__((visibility("default"))) void __ubsan_on_report() { say_place(); }
-__attribute__((visibility("default"))) void __tsan_on_report(void*) { say_place(); }
+void __ubsan_on_report() { say_place(); }
+void __tsan_on_report(void*) { say_place(); }
+const char* __tsan_default_options() { return "halt_on_error=1"; }
 }
 
 void set_order(unsigned order) { ex.order = order; }
 
 namespace executor {
+
+void set_launch_seconds(int seconds) { ex.launch_seconds = seconds; }
 
 void fault(const std::string& what) { throw Fault(place(ex.current) + ": " + what); }
 
@@ -546,7 +551,7 @@ void together(const char* name, Caller caller, void* arguments, Compute compute)
     m.name = name;
     m.caller = caller;
     m.lane = lane;
-  } else if (!same(m.caller, caller) || std::strcmp(m.name, name) != 0) {
+  } else if (!same(m.caller, caller) || (m.name != name && std::strcmp(m.name, name) != 0)) {
     fault("calls " + called(name, caller) + " while lane " + std::to_string(m.lane) + " of its warp waits at " +
           called(m.name, m.caller));
   }

@@ -9,11 +9,12 @@
 //          misaligned address or outside of shared memory; a cp.async that is never awaited or whose source changes
 //          meanwhile; blocks, grids or shared memory of an impossible size. Out-of-bounds accesses and races are
 //          reported by the sanitizers that the tests are built with, with the same three names.
-// Races:   a build with ThreadSanitizer (tests/simt) takes each fibre for a thread. What orders memory is what CUDA says
+// Races:   a build with ThreadSanitizer (tests/simt) takes each fibre for a thread. Memory is ordered by what CUDA says
 //          orders it: barriers, sync_warp, the start and end of a launch, and fence() before an atomic with another
-//          fence() behind the atomic that sees its result. Shuffles, votes, mma and ldmatrix do not.
+//          fence() behind the atomic that sees its result. Shuffles, votes, mma and ldmatrix do not. Lanes that store
+//          the same value in the same place are a race as well: let one of them store.
 // Limits:  one host thread at a time. A thread that waits for another one in a loop without barriers never lets it run;
-//          a launch that takes 300 s of CPU time ends the program with the name of the thread that runs.
+//          a launch that takes set_launch_seconds(), 300, of CPU time ends the program and names the thread that runs.
 // Needs:   Boost.Context.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -59,6 +60,8 @@ struct Caller {
 #define SIMT_SAME_CALLER , caller
 
 namespace executor {
+
+void set_launch_seconds(int seconds);
 
 [[noreturn]] void fault(const std::string& what);  // adds kernel, block and thread
 [[noreturn]] void index_fault(int i, int n);

@@ -15,18 +15,24 @@ namespace simt {
 namespace executor {
 namespace {
 
+UNCHECKED float from_bits(std::uint32_t bits) {  // as_float would be called, checks and all
+  float v;
+  std::memcpy(&v, &bits, 4);
+  return v;
+}
+
 // The low and the high half of a register; of e4m3, its four bytes.
 UNCHECKED void widen_bf16(std::uint32_t word, float* to) {
-  to[0] = as_float(word << 16);
-  to[1] = as_float(word & 0xffff0000u);
+  to[0] = from_bits(word << 16);
+  to[1] = from_bits(word & 0xffff0000u);
 }
 
 UNCHECKED float f16_to_float(std::uint32_t h) {
   // The exponent moved to where float has it and rebased by a product, which is exact for subnormals too.
-  const float magnitude = as_float((h & 0x7fffu) << 13) * 0x1p112f;
+  const float magnitude = from_bits((h & 0x7fffu) << 13) * 0x1p112f;
   const std::uint32_t sign = (h & 0x8000u) << 16;
-  if ((h & 0x7c00u) == 0x7c00u) return as_float(sign | 0x7f800000u | (h & 0x3ffu) << 13);
-  return as_float(sign | as_bits(magnitude));
+  if ((h & 0x7c00u) == 0x7c00u) return from_bits(sign | 0x7f800000u | (h & 0x3ffu) << 13);
+  return sign != 0 ? -magnitude : magnitude;
 }
 
 UNCHECKED void widen_f16(std::uint32_t word, float* to) {
@@ -117,11 +123,10 @@ void load_matrices(std::uint32_t* r, int count, bool transposed, const void* row
   if (lane() < 8 * count) read_row(row);
   whole_warp("ldmatrix");
   Load mine{r, static_cast<const std::byte*>(row)};
-  if (count == 4) {
-    together(transposed ? "ldmatrix_x4_trans" : "ldmatrix_x4", caller, &mine, transposed ? load<4, true> : load<4, false>);
-  } else {
-    together(transposed ? "ldmatrix_x2_trans" : "ldmatrix_x2", caller, &mine, transposed ? load<2, true> : load<2, false>);
-  }
+  if (count == 4 && transposed) return together("ldmatrix_x4_trans", caller, &mine, load<4, true>);
+  if (count == 4) return together("ldmatrix_x4", caller, &mine, load<4, false>);
+  if (transposed) return together("ldmatrix_x2_trans", caller, &mine, load<2, true>);
+  together("ldmatrix_x2", caller, &mine, load<2, false>);
 }
 
 void multiply(Mma kind, float* d, const std::uint32_t* a, const std::uint32_t* b, Caller caller) {

@@ -7,8 +7,9 @@
 //            shuffle(v, lane), shuffle_xor, shuffle_up, shuffle_down, ballot, any, all     by all 32 lanes, 4-byte v
 //            warp_sum(v), warp_max(v)                    result in every lane
 //            atomic_add/max/exchange/compare_exchange    relaxed, 4 bytes
-//            fence()                                     what this thread wrote (and saw, behind a barrier) before it is
-//                                                        seen by whoever reads a later atomic's result and then fences
+//            fence()                                     what this thread wrote (and saw behind a barrier) before it
+//                                                        is seen by whoever reads a later atomic's result and then
+//                                                        calls fence() too
 //            shared<T>()                                 the block's shared memory as a struct T of `Array`s: launch
 //                                                        with shared_bytes = sizeof(T). Array<T, N> checks its index on
 //                                                        the executor. Its contents are undefined at the start.

@@ -63,6 +63,19 @@ TEST(Roofline, EachSampleIsHeldAgainstItsOwnProbes) {
   EXPECT_FALSE(bounds->impossible);
 }
 
+TEST(Roofline, TheVendorsFiguresAreASecondYardstick) {
+  // 1 GB in 0.1 s: half of what 20 GB/s allow, a quarter of 40 GB/s.
+  PartRecord part = fixture::part("dense", 1, 1, {op("mlp", 0, 1e9)});
+  part.rounds = {{0, {sample(0.1, {20e9, 1e12}, {20e9, 1e12})}}};
+  NominalRecord nominal;
+  nominal.read_bytes_per_s = 40e9;
+  nominal.flops_per_s = 1e15;
+  EXPECT_NEAR(*nominal_fraction(part, nominal), 0.25, 1e-12);
+  EXPECT_NEAR(bounds_of(part)->possible_fraction, 0.5, 1e-12);
+  part.rounds.clear();
+  EXPECT_FALSE(nominal_fraction(part, nominal));
+}
+
 TEST(Roofline, ImpossibleBeginsTwoPercentAboveTheHardBound) {
   PartRecord part = fixture::part("dense", 1, 1, {op("mlp", 0, 1e9)});  // 50 ms at 20 GB/s
   const auto with_time = [&](double time_s) {

@@ -54,6 +54,20 @@ TEST(Tradeoff, PossibleDoesNotContainTheMachinesMood) {
   EXPECT_NEAR(*tradeoffs(file)[0].possible, 0.14 / (0.4 + 0.2 / 30), 1e-12);
 }
 
+TEST(Tradeoff, WeakProductsOnAGpuPayNothing) {
+  ResultFile file = fixture::result_file();
+  for (PointRecord& point : file.points) point.device = "cuda:0";
+  for (const TradeoffRow& row : tradeoffs(file)) {
+    EXPECT_FALSE(row.paid || row.verdict);
+    EXPECT_NE(row.why.find("without cuBLASLt"), std::string::npos) << row.why;
+    EXPECT_TRUE(row.possible);
+  }
+  for (PointRecord& point : file.points)
+    for (PartRecord& part : point.parts)
+      if (!part.ops.empty()) part.ops.front().provider = "cuBLASLt";
+  for (const TradeoffRow& row : tradeoffs(file)) EXPECT_TRUE(row.paid) << row.why;
+}
+
 TEST(Tradeoff, PaidIsPairedByRound) {
   ResultFile file = fixture::result_file();
   // Rounds twice and three times as slow for both: the ratio and its interval stay.

@@ -408,6 +408,7 @@ std::vector<Json> example_files() {
   add(unequal);
   ResultFile gpu = fixture::result_file();
   gpu.environment.gpu = fixture::gpu();
+  gpu.nominal = NominalRecord{"example", "bf16", 989e12, 3.35e12, "a data sheet", "2026-04-03", "the same", "2026-04-03"};
   gpu.points[0].parts[0].rounds[0].conditions = fixture::conditions();
   gpu.points[0].parts[0].rounds[0].samples[0].host_section_s = 0.5;
   add(gpu);
@@ -439,6 +440,14 @@ TEST(ResultSchema, KnowsExactlyTheKeysThatAreWritten) {
     EXPECT_EQ(check.seen[place], listed) << place;
     EXPECT_EQ(check.always[place], required) << place;
   }
+}
+
+TEST(ResultIo, ReadsAnOlderMinorVersion) {
+  std::string text = result_to_text(fixture::result_file(), nullptr);
+  const std::string now = "\"schema_version\": \"1.1.0\"";
+  ASSERT_NE(text.find(now), std::string::npos);
+  text.replace(text.find(now), now.size(), "\"schema_version\": \"1.0.0\"");
+  EXPECT_EQ(result_from_text("r.json", text).schema_version, "1.0.0");
 }
 
 TEST(ResultSchema, VersionsAgree) {
