@@ -67,3 +67,22 @@ if(LAYERCOST_CUDA_FOUND)
     list(APPEND LAYERCOST_CUDA_OPTIONS --compress-mode=size)
   endif()
 endif()
+
+# cuDNN's attention, beside ours: only where CMake is told the folder of the front end's headers, such as include/ in
+# the PyPI package nvidia-cudnn-frontend. Of cuDNN itself it needs cudnn.h, from the toolkit's folder or the PyPI
+# package nvidia-cudnn-cu13; the library is opened at run time.
+set(LAYERCOST_CUDNN_FRONTEND "" CACHE PATH "Folder of cudnn_frontend.h: adds cuDNN's attention to the CUDA half")
+if(LAYERCOST_CUDNN_FRONTEND)
+  if(NOT LAYERCOST_CUDA_FOUND)
+    message(FATAL_ERROR "LAYERCOST_CUDNN_FRONTEND is set, but this build is without CUDA")
+  endif()
+  if(NOT EXISTS ${LAYERCOST_CUDNN_FRONTEND}/cudnn_frontend.h)
+    message(FATAL_ERROR "LAYERCOST_CUDNN_FRONTEND: there is no cudnn_frontend.h in ${LAYERCOST_CUDNN_FRONTEND}")
+  endif()
+  file(GLOB from_pypi ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/nvidia/cudnn/include)
+  find_path(LAYERCOST_CUDNN_INCLUDE cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${from_pypi})
+  if(NOT LAYERCOST_CUDNN_INCLUDE)
+    message(FATAL_ERROR "LAYERCOST_CUDNN_FRONTEND is set, but cudnn.h was not found: name its folder in "
+                        "LAYERCOST_CUDNN_INCLUDE")
+  endif()
+endif()

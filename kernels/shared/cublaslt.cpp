@@ -9,12 +9,12 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <vector>
 
 #include "kernels/core/error.h"
+#include "kernels/shared/open_library.h"
 
 namespace layercost {
 namespace {
@@ -34,22 +34,7 @@ struct Library {
   }
 
   Library() {
-    std::vector<std::string> names;
-    if (const char* file = std::getenv("LAYERCOST_CUBLASLT")) names.push_back(file);
-    names.push_back("libcublasLt.so.13");
-    names.push_back("/usr/local/cuda/lib64/libcublasLt.so.13");
-    std::error_code ignored;
-    const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-    // Beside the program, and in the private environments of this or the two folders above (build/<preset>).
-    for (const auto& root : {program, program.parent_path(), program.parent_path().parent_path()}) {
-      names.push_back(root / "nvidia/cu13/lib/libcublasLt.so.13");
-      for (const auto& entry : std::filesystem::directory_iterator(root / ".venv/lib", ignored))
-        names.push_back(entry.path() / "site-packages/nvidia/cu13/lib/libcublasLt.so.13");
-    }
-    for (const std::string& name : names) {
-      handle = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-      if (handle != nullptr) break;
-    }
+    handle = open_library("LAYERCOST_CUBLASLT", "libcublasLt.so.13", "nvidia/cu13/lib");
     if (handle == nullptr) {
       why_not = "libcublasLt.so.13 was not found: install the CUDA 13 toolkit or the PyPI package nvidia-cublas, or "
                 "name the file in LAYERCOST_CUBLASLT";

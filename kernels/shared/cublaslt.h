@@ -6,8 +6,7 @@
 //          2 % of the fastest the one with the smallest (tile, stages, split) identifiers is taken, so that noise does
 //          not change the choice from run to run (TRUST T11). $LAYERCOST_CUBLASLT_PIN names a file of lines
 //          "<case>\t<text of chosen()>": a case listed there gets that algorithm or an error.
-// Where:   the search path of the loader, $LAYERCOST_CUBLASLT (a file), CUDA's usual folder, the folder
-//          nvidia/cu13/lib beside this program and in .venv, in this order.
+// Where:   open_library.h; $LAYERCOST_CUBLASLT names a file.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
