@@ -29,9 +29,11 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                    runtime.device().cuda.multiprocessors};
   const auto memory = std::make_shared<Buffer>(runtime.buffer(cutlass_grouped_bytes(p)));
   p.memory = memory->data();
-  return invocation([p, w, memory, &runtime] {
-    runtime.check(launch_cutlass_grouped(p, runtime.stream()), "grouped_linear cutlass");
-  }, "tiles 128x128x64, ping-pong, clusters of 2");
+  return invocation(
+      [p, w, memory, &runtime] {
+        runtime.check(launch_cutlass_grouped(p, runtime.stream()), "grouped_linear cutlass");
+      },
+      "tiles 128x128x64, ping-pong, clusters of 2");
 }
 
 }  // namespace

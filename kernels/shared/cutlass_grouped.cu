@@ -4,12 +4,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/shared/cutlass_grouped_launch.h"
 
-#include <cute/tensor.hpp>
 #include <cutlass/cutlass.h>
+#include <cutlass/gemm/device/gemm_universal_adapter.h>
+#include <cute/tensor.hpp>
 #include <cutlass/epilogue/collective/collective_builder.hpp>
 #include <cutlass/epilogue/fusion/operations.hpp>
 #include <cutlass/gemm/collective/collective_builder.hpp>
-#include <cutlass/gemm/device/gemm_universal_adapter.h>
 #include <cutlass/gemm/group_array_problem_shape.hpp>
 #include <cutlass/gemm/kernel/gemm_universal.hpp>
 
@@ -25,9 +25,8 @@ constexpr int kVector = 8;  // elements of 16 bytes
 
 using Problems = cutlass::gemm::GroupProblemShape<cute::Shape<int, int, int>>;
 using Epilogue = typename cutlass::epilogue::collective::CollectiveBuilder<
-    cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, Tile, Cluster,
-    cutlass::epilogue::collective::EpilogueTileAuto, float, float, Element, Row*, kVector, Element, Row*, kVector,
-    cutlass::epilogue::PtrArrayTmaWarpSpecializedPingpong,
+    cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, Tile, Cluster, cutlass::epilogue::collective::EpilogueTileAuto,
+    float, float, Element, Row*, kVector, Element, Row*, kVector, cutlass::epilogue::PtrArrayTmaWarpSpecializedPingpong,
     cutlass::epilogue::fusion::LinearCombination<Element, float>>::CollectiveOp;
 using Mainloop = typename cutlass::gemm::collective::CollectiveBuilder<
     cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, Element, Row*, kVector, Element, Column*, kVector, float, Tile,

@@ -1,8 +1,9 @@
 // What:    products of consecutive groups of rows, each with a matrix of its own, by a grouped GEMM of CUTLASS: TMA and
 //          wgmma, sm_90a only. Where CUTLASS is not part of the build the functions are null.
-// Formula: y[r,n] = sum_k x[r,k] w[e,n,k], offsets[e] <= r < offsets[e+1]; all bf16, sums in f32. k and n multiples of 8.
-// Rules:   offsets are read on the device: each launch first fills the problem list there. `memory` is the caller's, of
-//          cutlass_grouped_bytes(), and used by no other launch in flight.
+// Formula: y[r,n] = sum_k x[r,k] w[e,n,k]      offsets[e] <= r < offsets[e+1]
+// Types:   all bf16, sums in f32; k and n multiples of 8.
+// Rules:   offsets are read on the device: each launch first fills the problem list there. `memory` is the caller's,
+//          of cutlass_grouped_bytes(), and used by no other launch in flight.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
