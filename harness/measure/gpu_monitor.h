@@ -1,6 +1,7 @@
-// What:    the conditions a GPU worked under, read from NVIDIA's management library (NVML), which comes with the driver
-//          and is opened at run time. A thread reads clocks, power, temperature and the reasons for lowered clocks every
-//          20 ms between start() and stop(); counters (energy, time spent held back) are read at both ends.
+// What:    the conditions a GPU worked under, read from NVIDIA's management library (NVML), which comes with the
+//          driver and is opened at run time. A thread reads clocks, power, temperature and the reasons for lowered
+//          clocks every 20 ms between start() and stop(); counters (energy, time spent held back) are read at both
+//          ends.
 // Units:   Hz, W, degrees Celsius, J, s. power_w is what NVML calls power usage: an average over the last second on
 //          Ampere and newer (GA100: instantaneous).
 // Rules:   the device is found by UUID: NVML and CUDA number devices differently (TRUST T14). What cannot be read is

@@ -86,7 +86,8 @@ int run_op_benchmarks(const std::vector<OpCase>& cases, const std::vector<std::s
   int argc = static_cast<int>(argv.size());
   benchmark::Initialize(&argc, argv.data());
   if (benchmark::ReportUnrecognizedArguments(argc, argv.data())) return 2;
-  benchmark::AddCustomContext("caches", runtime.on_host() ? "warm" : "cold, by rotating copies of the case in one graph");
+  benchmark::AddCustomContext("caches",
+                              runtime.on_host() ? "warm" : "cold, by rotating copies of the case in one graph");
   benchmark::AddCustomContext("device", runtime.device().name);
   benchmark::AddCustomContext("threads", std::to_string(runtime.device().threads));
 
@@ -95,7 +96,7 @@ int run_op_benchmarks(const std::vector<OpCase>& cases, const std::vector<std::s
     for (const Variant* v : op.variants()) {
       if (v->target != runtime.device().target) continue;
       const std::string name = c.text() + " [" + v->name + "]";
-      auto* registered = benchmark::RegisterBenchmark(name.c_str(), [&op, v, c, name, &runtime](benchmark::State& state) {
+      const auto body = [&op, v, c, name, &runtime](benchmark::State& state) {
         interrupt_check();
         if (const Support s = v->supports(c, runtime.device()); !s)
           return state.SkipWithError(("unsupported: " + s.why).c_str());
@@ -115,7 +116,8 @@ int run_op_benchmarks(const std::vector<OpCase>& cases, const std::vector<std::s
         state.counters["FLOP/s"] = Counter(w.flops, Counter::kIsIterationInvariantRate, Counter::kIs1000);
         state.counters["B/s"] = Counter(w.weight_bytes + w.kv_read_bytes + w.kv_write_bytes + w.activation_bytes,
                                         Counter::kIsIterationInvariantRate, Counter::kIs1000);
-      });
+      };
+      auto* registered = benchmark::RegisterBenchmark(name.c_str(), body);
       runtime.on_host() ? registered->UseRealTime() : registered->UseManualTime();
     }
   }

@@ -312,7 +312,8 @@ class Measurement {
     Verdict verdict = r.verdict.value_or(Verdict{});
     const auto rows_of = [&](const Layer& layer) {
       const OwnedTensor chosen = moe ? layer.read("ids") : OwnedTensor();
-      return sample_rows(plan.shape, chosen.view().as<std::int32_t>(), top_k, moe ? model.moe->experts : 0, plan_.policy.rows_checked, seed);
+      return sample_rows(plan.shape, chosen.view().as<std::int32_t>(), top_k, moe ? model.moe->experts : 0,
+                         plan_.policy.rows_checked, seed);
     };
     for (std::size_t l = 0; l < stack.size(); ++l) {
       interrupt_check();

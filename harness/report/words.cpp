@@ -173,7 +173,8 @@ std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary
   if (file.nominal)
     lines.push_back({"nominal", fmt::format("the vendor says {} GB/s and {} TFLOP/s in {} ({}, {}){}",
                                             digits(file.nominal->read_bytes_per_s / 1e9),
-                                            digits(file.nominal->flops_per_s / 1e12), plain(file.nominal->weight_type, 20),
+                                            digits(file.nominal->flops_per_s / 1e12),
+                                            plain(file.nominal->weight_type, 20),
                                             plain(file.nominal->hardware, 40), plain(file.nominal->read_date, 10),
                                             nominal_text(summary))});
   std::vector<std::string> state, counts;

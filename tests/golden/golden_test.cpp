@@ -1,4 +1,5 @@
-// Every committed golden, made with the public transformers classes (generate.py), in f32 and bf16.
+// Every committed golden, made with the public transformers classes (generate.py), in f32 and bf16, on the CPU and on
+// a GPU where there is one.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -26,15 +27,19 @@ std::vector<Golden> goldens() {
   return out;
 }
 
-class GoldenLayer : public testing::TestWithParam<std::tuple<Golden, DType>> {};
+class GoldenLayer : public testing::TestWithParam<std::tuple<Golden, DType, Target>> {};
 
 TEST_P(GoldenLayer, AgreesWithTransformers) {
-  const auto& [golden, type] = GetParam();
+  const auto& [golden, type, target] = GetParam();
+  std::optional<DeviceInfo> device;
+  for (const DeviceListing& l : list_devices())
+    if (l.info.target == target && l.why_not.empty() && !device) device = l.info;
+  if (!device) GTEST_SKIP() << "no usable " << to_string(target) << " device here";
   const ModelSpec model = read_model(kRoot / golden.folder);
   CheckpointReader reader(kRoot / golden.folder / "model.safetensors");
   const LayerIo io =
       read_layer_io(kRoot / golden.folder / fmt::format("io_layer{}.safetensors", golden.layer), model.hidden);
-  Runtime runtime(describe_cpu());
+  Runtime runtime(*device);
   const auto rows = check_against_io(model, golden.layer, reader, io, type, runtime);
   EXPECT_EQ(rows.size(), 3u);
   for (const LayerCheckRow& r : rows)
@@ -42,10 +47,12 @@ TEST_P(GoldenLayer, AgreesWithTransformers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenLayer,
-                         testing::Combine(testing::ValuesIn(goldens()), testing::Values(DType::f32, DType::bf16)),
+                         testing::Combine(testing::ValuesIn(goldens()), testing::Values(DType::f32, DType::bf16),
+                                          testing::Values(Target::cpu, Target::cuda)),
                          [](const auto& p) {
-                           return fmt::format("{}_layer{}_{}", std::get<0>(p.param).folder, std::get<0>(p.param).layer,
-                                              to_string(std::get<1>(p.param)));
+                           return fmt::format("{}_layer{}_{}_{}", std::get<0>(p.param).folder,
+                                              std::get<0>(p.param).layer, to_string(std::get<1>(p.param)),
+                                              to_string(std::get<2>(p.param)));
                          });
 
 }  // namespace

@@ -408,7 +408,8 @@ std::vector<Json> example_files() {
   add(unequal);
   ResultFile gpu = fixture::result_file();
   gpu.environment.gpu = fixture::gpu();
-  gpu.nominal = NominalRecord{"example", "bf16", 989e12, 3.35e12, "a data sheet", "2026-04-03", "the same", "2026-04-03"};
+  gpu.nominal =
+      NominalRecord{"example", "bf16", 989e12, 3.35e12, "a data sheet", "2026-04-03", "the same", "2026-04-03"};
   gpu.points[0].parts[0].rounds[0].conditions = fixture::conditions();
   gpu.points[0].parts[0].rounds[0].samples[0].host_section_s = 0.5;
   add(gpu);
