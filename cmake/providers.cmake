@@ -86,3 +86,11 @@ if(LAYERCOST_CUDNN_FRONTEND)
                         "LAYERCOST_CUDNN_INCLUDE")
   endif()
 endif()
+
+# CUTLASS (headers): a grouped product for Hopper beside ours; a minute to compile, so only where it is asked for.
+set(LAYERCOST_CUTLASS OFF CACHE STRING "OFF, ON (PyPI's nvidia-cutlass 4.2 in .venv) or CUTLASS's include folder")
+if(LAYERCOST_CUDA_FOUND AND LAYERCOST_CUTLASS)
+  file(GLOB from_pypi ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/cutlass_library/source/include)
+  find_path(LAYERCOST_CUTLASS_INCLUDE cutlass/cutlass.h REQUIRED
+            PATHS ${LAYERCOST_CUTLASS} ${from_pypi} NO_DEFAULT_PATH)
+endif()

@@ -19,6 +19,7 @@ struct Prepared {
   std::vector<std::unique_ptr<GuardedCase>> data;
   std::vector<std::unique_ptr<Invocation>> calls;
   std::unique_ptr<Graph> graph;  // GPU: all calls, one after the other
+  WorkFacts facts;               // averaged over the copies
   std::string problem;
 };
 Prepared current;
@@ -31,6 +32,20 @@ std::int64_t copies_of(const OpDef& op, const OpCase& c, const Runtime& runtime)
   const double bytes = w.weight_bytes + w.kv_read_bytes + w.kv_write_bytes + w.activation_bytes;
   const double cache = static_cast<double>(runtime.device().last_level_cache_bytes);
   return std::clamp<std::int64_t>(1 + static_cast<std::int64_t>(3 * cache / std::max(bytes, 1.0)), 1, 64);
+}
+
+// How many experts the routing of this case touches; absent for an op without routing.
+std::optional<double> distinct_experts(const GuardedCase& data) {
+  for (const TensorSpec& s : data.specs()) {
+    if (s.name != "ids" && s.name != "offsets") continue;
+    const Tensor& t = data.result(s.name);
+    std::vector<std::int32_t> values(t.as<std::int32_t>(), t.as<std::int32_t>() + t.elements());
+    std::sort(values.begin(), values.end());
+    const auto different = std::unique(values.begin(), values.end()) - values.begin();
+    // Offsets rise by the rows of each expert: one step for each that has any.
+    return static_cast<double>(s.name == "ids" ? different : different - 1);
+  }
+  return std::nullopt;
 }
 
 bool any_failed = false;
@@ -46,12 +61,15 @@ void prepare(const std::string& name, const OpDef& op, const Variant& v, const O
     return;
   }
   for (std::int64_t i = 0; i < copies_of(op, c, runtime); ++i) {
-    const auto seed = static_cast<std::uint64_t>(1 + i);
+    const auto seed = static_cast<std::uint64_t>(1 + i + i / 2);  // no multiples of 3: those route all tokens alike
     current.data.push_back(std::make_unique<GuardedCase>(op, c, seed, runtime));
     current.data.back()->fill(seed);
+    if (const auto distinct = distinct_experts(*current.data.back()))
+      current.facts.distinct_experts = current.facts.distinct_experts.value_or(0) + *distinct;
     current.calls.push_back(v.prepare(c, current.data.back()->tensors(), runtime));
     current.calls.back()->run();
   }
+  if (auto& distinct = current.facts.distinct_experts) *distinct /= static_cast<double>(current.calls.size());
   if (!runtime.on_host())
     current.graph = runtime.capture([] {
       for (const auto& call : current.calls) call->run();
@@ -93,7 +111,7 @@ int run_op_benchmarks(const std::vector<OpCase>& cases, const std::vector<std::s
           }
         }
         state.SetLabel(current.calls.front()->chosen());
-        const Work w = op.work(c, {});
+        const Work w = op.work(c, current.facts);
         using benchmark::Counter;
         state.counters["FLOP/s"] = Counter(w.flops, Counter::kIsIterationInvariantRate, Counter::kIs1000);
         state.counters["B/s"] = Counter(w.weight_bytes + w.kv_read_bytes + w.kv_write_bytes + w.activation_bytes,
