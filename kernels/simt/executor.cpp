@@ -482,7 +482,9 @@ void* shared_memory(std::size_t bytes, std::size_t alignment) {
   return ex.shared;
 }
 
-static void check_shared(const void* p, const char* what) {
+namespace {
+
+void check_shared(const void* p, const char* what) {
   if (reinterpret_cast<std::uintptr_t>(p) % 16 != 0) fault(std::string(what) + " with a misaligned address");
   const auto* begin = static_cast<const std::byte*>(p);
   if (begin < ex.shared || begin + 16 > ex.shared + ex.shared_bytes)
@@ -492,6 +494,8 @@ static void check_shared(const void* p, const char* what) {
     fault(std::string(what) + " of shared memory that a cp.async of thread " + std::to_string(c.thread) +
           " has yet to deliver");
 }
+
+}  // namespace
 
 void read_row(const void* p) {
   check_shared(p, "ldmatrix");

@@ -15,6 +15,7 @@
 //          the same value in the same place are a race as well: let one of them store.
 // Limits:  one host thread at a time. A thread that waits for another one in a loop without barriers never lets it run;
 //          a launch that takes set_launch_seconds(), 300, of CPU time ends the program and names the thread that runs.
+//          A launch never overlaps the one before: a missing grid_wait() is not seen.
 // Needs:   Boost.Context.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
