@@ -16,7 +16,8 @@ problems = []
 
 # What includes CUDA itself does not run on the executor.
 kernels = {pathlib.Path(f).stem: f for f in files
-           if f.startswith("kernels/") and f.endswith(".cu") and "<cuda_runtime.h>" not in (root / f).read_text()}
+           if f.startswith("kernels/") and f.endswith(".cu") and
+           not any(word in (root / f).read_text() for word in ("<cuda_runtime.h>", "<cutlass/"))}
 faults = {pathlib.Path(f).stem: f for f in files if f.startswith("tests/simt/faults/") and f.endswith(".json")}
 
 for stem in sorted(kernels.keys() - faults.keys()):
