@@ -2,10 +2,10 @@
 //          PyPI package nvidia-cublas put it: a build that travels does not hold it. Its algorithms are timed once when
 //          a product is made, and the choice is part of the record.
 // Formula: y[m,n] = x[m,k] w[n,k]^T (+ bias[n]) (+ residual[m,n]), bf16 or f32 in and out, sums in f32.
-// Choice:  the heuristic's first 16 algorithms, each timed five times with cold caches, once per case and process; among
-//          those within 2 % of the fastest the one with the smallest (tile, stages, split) identifiers is taken, so
-//          that noise does not change the choice from run to run (TRUST T11). $LAYERCOST_CUBLASLT_PIN names a file of
-//          lines "<case>\t<text of chosen()>": a case listed there gets that algorithm or an error.
+// Choice:  the heuristic's first 16 algorithms, each timed five times with cold caches, once per case and process;
+//          among those within 2 % of the fastest the one with the smallest (tile, stages, split) identifiers is taken,
+//          so that noise does not change the choice from run to run (TRUST T11). $LAYERCOST_CUBLASLT_PIN names a file
+//          of lines "<case>\t<text of chosen()>": a case listed there gets that algorithm or an error.
 // Where:   open_library.h; $LAYERCOST_CUBLASLT names a file.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
