@@ -23,22 +23,10 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 }
 
 int best_shape(std::int64_t rows, std::int64_t experts, std::int64_t n, const CudaFeatures& cuda) {
-  const std::int64_t with_rows = std::min(rows, experts);
-  int best = kGroupedLinearCudaTilesShapes - 1;  // the smallest fits everywhere
-  double least = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < kGroupedLinearCudaTilesShapes; ++i) {
-    const MmaShape& shape = kGroupedLinearCudaTiles[i];
-    if (static_cast<std::size_t>(shape.shared_bytes()) > cuda.shared_bytes_per_block) continue;
-    // An expert's last tile is half full on average; each that has rows has a tile.
-    const std::int64_t down = std::max(with_rows, rows / shape.rows + with_rows / 2);
-    const double cost = shape.cost(down * ((n + shape.columns - 1) / shape.columns), cuda.multiprocessors,
-                                   static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor));
-    if (cost < least) {
-      least = cost;
-      best = i;
-    }
-  }
-  return best;
+  return cheapest_shape(kGroupedLinearCudaTiles, cuda.shared_bytes_per_block, [&](const MmaShape& shape) {
+    return shape.cost(shape.mean_row_tiles(rows, experts) * shape.column_tiles(n), cuda.multiprocessors,
+                      static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor));
+  });  // the smallest fits everywhere
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {

@@ -77,17 +77,8 @@ int launch_shape(const GroupedLinearCudaTiles& p, Stream stream) {
 }  // namespace
 
 int launch_grouped_linear_cuda_tiles(const GroupedLinearCudaTiles& p, Stream stream) {
-  static_assert(kGroupedLinearCudaTilesShapes == 4, "one case each");
-  switch (p.shape) {
-    case 0:
-      return launch_shape<0>(p, stream);
-    case 1:
-      return launch_shape<1>(p, stream);
-    case 2:
-      return launch_shape<2>(p, stream);
-    default:
-      return launch_shape<3>(p, stream);
-  }
+  return with_index<kGroupedLinearCudaTilesShapes>(
+      p.shape, [&](auto shape) { return launch_shape<shape.value>(p, stream); });
 }
 
 }  // namespace layercost

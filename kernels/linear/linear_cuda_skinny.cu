@@ -152,23 +152,7 @@ int launch_shape(const LinearCudaSkinny& p, Stream stream) {
 }  // namespace
 
 int launch_linear_cuda_skinny(const LinearCudaSkinny& p, Stream stream) {
-  static_assert(kLinearCudaSkinnyShapes == 7, "one case each");
-  switch (p.shape) {
-    case 0:
-      return launch_shape<0>(p, stream);
-    case 1:
-      return launch_shape<1>(p, stream);
-    case 2:
-      return launch_shape<2>(p, stream);
-    case 3:
-      return launch_shape<3>(p, stream);
-    case 4:
-      return launch_shape<4>(p, stream);
-    case 5:
-      return launch_shape<5>(p, stream);
-    default:
-      return launch_shape<6>(p, stream);
-  }
+  return with_index<kLinearCudaSkinnyShapes>(p.shape, [&](auto shape) { return launch_shape<shape.value>(p, stream); });
 }
 
 }  // namespace layercost

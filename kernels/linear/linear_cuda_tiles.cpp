@@ -22,20 +22,10 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 }
 
 int best_shape(std::int64_t m, std::int64_t n, const CudaFeatures& cuda) {
-  int best = kLinearCudaTilesShapes - 1;  // the smallest fits everywhere
-  double least = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < kLinearCudaTilesShapes; ++i) {
-    const MmaShape& shape = kLinearCudaTiles[i];
-    if (static_cast<std::size_t>(shape.shared_bytes()) > cuda.shared_bytes_per_block) continue;
-    const std::int64_t tiles = ((m + shape.rows - 1) / shape.rows) * ((n + shape.columns - 1) / shape.columns);
-    const double cost =
-        shape.cost(tiles, cuda.multiprocessors, static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor));
-    if (cost < least) {
-      least = cost;
-      best = i;
-    }
-  }
-  return best;
+  return cheapest_shape(kLinearCudaTiles, cuda.shared_bytes_per_block, [&](const MmaShape& shape) {
+    return shape.cost((m + shape.rows - 1) / shape.rows * shape.column_tiles(n), cuda.multiprocessors,
+                      static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor));
+  });  // the smallest fits everywhere
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {

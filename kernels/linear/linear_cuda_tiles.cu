@@ -80,17 +80,7 @@ int launch_shape(const LinearCudaTiles& p, Stream stream) {
 }  // namespace
 
 int launch_linear_cuda_tiles(const LinearCudaTiles& p, Stream stream) {
-  static_assert(kLinearCudaTilesShapes == 4, "one case each");
-  switch (p.shape) {
-    case 0:
-      return launch_shape<0>(p, stream);
-    case 1:
-      return launch_shape<1>(p, stream);
-    case 2:
-      return launch_shape<2>(p, stream);
-    default:
-      return launch_shape<3>(p, stream);
-  }
+  return with_index<kLinearCudaTilesShapes>(p.shape, [&](auto shape) { return launch_shape<shape.value>(p, stream); });
 }
 
 }  // namespace layercost

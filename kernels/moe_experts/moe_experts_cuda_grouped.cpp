@@ -26,32 +26,19 @@ struct Sizes {
 };
 
 std::int64_t blocks_of(const Sizes& s, const MmaShape& shape, std::int64_t tiles) {
-  const auto across = [&](std::int64_t columns) { return (columns + shape.columns - 1) / shape.columns; };
-  return tiles * std::max(across(2 * s.ffn), across(s.hidden));
+  return tiles * std::max(shape.column_tiles(2 * s.ffn), shape.column_tiles(s.hidden));
 }
 
 // The cheapest that fits, -1 if none does.
 int best_shape(const Sizes& s, const CudaFeatures& cuda) {
-  const std::int64_t with_pairs = std::min(s.pairs, s.experts);
-  int best = -1;
-  double least = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < kMoeGroupedShapeCount; ++i) {
-    const MmaShape& shape = kMoeGroupedShapes[i];
-    if (static_cast<std::size_t>(shape.shared_bytes()) > cuda.shared_bytes_per_block) continue;
-    // An expert's last tile is half full on average; each that has pairs has a tile.
-    const std::int64_t down = std::max(with_pairs, s.pairs / shape.rows + with_pairs / 2);
+  return cheapest_shape(kMoeGroupedShapes, cuda.shared_bytes_per_block, [&](const MmaShape& shape) {
     const auto cost_of = [&](std::int64_t columns, std::int64_t k) {
-      return static_cast<double>(k) * shape.cost(down * ((columns + shape.columns - 1) / shape.columns),
+      return static_cast<double>(k) * shape.cost(shape.mean_row_tiles(s.pairs, s.experts) * shape.column_tiles(columns),
                                                  cuda.multiprocessors,
                                                  static_cast<std::int64_t>(cuda.shared_bytes_per_multiprocessor));
     };
-    const double cost = cost_of(2 * s.ffn, s.hidden) + cost_of(s.hidden, s.ffn);
-    if (cost < least) {
-      least = cost;
-      best = i;
-    }
-  }
-  return best;
+    return cost_of(2 * s.ffn, s.hidden) + cost_of(s.hidden, s.ffn);
+  });
 }
 
 Support supports(const OpCase& c, const DeviceInfo& device) {

@@ -186,10 +186,8 @@ int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped& p, Stream strea
     return error;
   l.grid = dim3(static_cast<unsigned>(segments));
   if (const int error = launch("moe_experts_cuda_grouped place", l, place, p); error != 0) return error;
-  static_assert(kMoeGroupedShapeCount == 3, "one case each");
-  const int error = p.shape == 0   ? launch_products<0>(p, stream)
-                    : p.shape == 1 ? launch_products<1>(p, stream)
-                                   : launch_products<2>(p, stream);
+  const int error = with_index<kMoeGroupedShapeCount>(
+      p.shape, [&](auto shape) { return launch_products<shape.value>(p, stream); });
   if (error != 0) return error;
   return moe_combination::launch_combine<bf16>(
       "moe_experts_cuda_grouped combine",

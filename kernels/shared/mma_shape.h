@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace layercost {
@@ -24,6 +25,14 @@ struct MmaShape {
     return static_cast<int>((all + with_rows * (rows - 1)) / rows);
   }
 
+  // What to expect of a distribution nobody knows: each expert that can have rows has a tile, and its last one is half
+  // full.
+  constexpr std::int64_t mean_row_tiles(std::int64_t all, std::int64_t experts) const {
+    const std::int64_t with_rows = all < experts ? all : experts, tiles = all / rows + with_rows / 2;
+    return tiles < with_rows ? with_rows : tiles;
+  }
+  constexpr std::int64_t column_tiles(std::int64_t n) const { return (n + columns - 1) / columns; }
+
   // Of `tiles` tiles, for one step of k: as many as one multiprocessor gets, each as long as its products and its
   // copies and fragment loads. A row or column of a tile costs about as much through shared memory as 32 products.
   constexpr double cost(std::int64_t tiles, int multiprocessors, std::int64_t shared_bytes_per_multiprocessor) const {
@@ -36,5 +45,20 @@ struct MmaShape {
     return static_cast<double>(held) * (1.0 * rows * columns + 32.0 * (rows + columns));
   }
 };
+
+// Index of the shape that fits into a block's shared memory and costs least, the first of equals; -1 if none fits.
+template <int kCount, class Cost>
+int cheapest_shape(const MmaShape (&shapes)[kCount], std::size_t shared_bytes_per_block, Cost cost_of) {
+  int best = -1;
+  double least = 0;
+  for (int i = 0; i < kCount; ++i) {
+    if (static_cast<std::size_t>(shapes[i].shared_bytes()) > shared_bytes_per_block) continue;
+    const double cost = cost_of(shapes[i]);
+    if (best >= 0 && cost >= least) continue;
+    best = i;
+    least = cost;
+  }
+  return best;
+}
 
 }  // namespace layercost

@@ -30,6 +30,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <type_traits>
+
 #if defined(__CUDACC__)
 #include "kernels/simt/device.h"
 #else
@@ -58,6 +60,15 @@ SIMT_INLINE float warp_max(float v SIMT_CALLER) {
 template <class F>
 int with_type(Type t, F&& f) {
   return t == Type::f32 ? f(static_cast<float*>(nullptr)) : f(static_cast<bf16*>(nullptr));
+}
+
+// Calls f with the std::integral_constant of `which`, which is one of 0 .. kCount - 1: from a number to a template
+// argument.
+template <int kCount, int kFirst = 0, class F>
+int with_index(int which, F&& f) {
+  if constexpr (kFirst + 1 < kCount)
+    if (which != kFirst) return with_index<kCount, kFirst + 1>(which, f);
+  return f(std::integral_constant<int, kFirst>());
 }
 
 }  // namespace simt
