@@ -19,7 +19,7 @@ struct Options {
 
 int check_model(const Options& o) {
   const ModelSpec model = find_model(o.model, configs_dir());
-  Runtime runtime(find_device(o.device.empty() ? default_device() : o.device, o.threads));
+  Runtime runtime(find_device(o.device, o.threads));
   const std::vector<std::filesystem::path> files(o.weights.begin(), o.weights.end());
   CheckpointReader reader = files.size() == 1 ? CheckpointReader(files.front()) : CheckpointReader(files);
   const LayerIo io = read_layer_io(o.io, model.hidden);
@@ -45,7 +45,7 @@ int check_model(const Options& o) {
 }
 
 int check_ops(const Options& o) {
-  Runtime runtime(find_device(o.device.empty() ? default_device() : o.device, o.threads));
+  Runtime runtime(find_device(o.device, o.threads));
   bool ok = true;
   for (const OpDef* op : all_ops()) {
     if (!o.op.empty() && op != &find_op(o.op)) continue;

@@ -35,7 +35,7 @@ int ops(const Options& o, const std::vector<std::string>& engine_arguments) {
         for (const PlannedOp& op : plan_layer(m, kind, shape).ops) add(op.op_case);
     }
   }
-  Runtime runtime(find_device(o.device.empty() ? default_device() : o.device, o.threads));
+  Runtime runtime(find_device(o.device, o.threads));
   install_signal_handlers();
   return run_op_benchmarks(cases, engine_arguments, runtime);
 }

@@ -106,7 +106,7 @@ int run(const Options& o) {
   plan.policy.cell_s = o.cell_s;
   if (!o.depths.empty()) plan.depths = parse_list("--depth", o.depths, 4096);
 
-  Runtime runtime(find_device(o.device.empty() ? default_device() : o.device, o.threads));
+  Runtime runtime(find_device(o.device, o.threads));
   ResultFile result;
   result.program_version = LAYERCOST_VERSION;
   result.commit = LAYERCOST_COMMIT;

@@ -173,13 +173,12 @@ std::vector<DeviceListing> list_devices() {
   return out;
 }
 
-std::string default_device() {
-  for (const DeviceListing& l : list_devices())
-    if (l.info.id == "cuda:0" && l.why_not.empty()) return l.info.id;
-  return "cpu";
-}
-
 DeviceInfo find_device(const std::string& id, int threads) {
+  if (id.empty()) {
+    for (const DeviceListing& l : list_devices())
+      if (l.info.id == "cuda:0" && l.why_not.empty()) return find_device(l.info.id, threads);
+    return describe_cpu(threads);
+  }
   if (id == "cpu") return describe_cpu(threads);
   if (id != "cuda" && !id.starts_with("cuda:"))
     throw BadInput("--device: '" + printable(id) + "' is not a device; expected cpu or cuda:N");

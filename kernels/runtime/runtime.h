@@ -53,10 +53,9 @@ struct DeviceInfo {
 // The CPU now. `threads` > 0 overrides the count.
 DeviceInfo describe_cpu(int threads = 0);
 
-// A device by the name of --device. BadInput for an unknown one; for "cuda:N" says why there is none here.
+// A device by the name of --device; "": cuda:0 where it can be used, else the CPU. BadInput for an unknown one; for
+// "cuda:N" says why there is none here.
 DeviceInfo find_device(const std::string& id, int threads = 0);
-// "cuda:0" where it can be used, else "cpu".
-std::string default_device();
 // Every device that this build knows, usable or not; `why_not` is empty for a usable one.
 struct DeviceListing {
   DeviceInfo info;
