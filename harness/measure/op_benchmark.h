@@ -1,7 +1,7 @@
 // What:    op cases under Google Benchmark: the one place that includes it.
 // Rules:   each variant is checked on the case before it is timed; one that fails is reported as an error and has no
-//          time. Caches are warm: weights that fit stay in them. What a token costs is measured by `run`, with cold
-//          weights.
+//          time. On a CPU caches are warm: weights that fit stay in them. On a GPU they are cold: copies of the case
+//          take turns in one graph. What a token costs is measured by `run`, with cold weights.
 // Units:   counters FLOP/s and B/s (compulsory bytes), as Google Benchmark prints them.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
