@@ -73,7 +73,7 @@ struct Product {
         const bf16* next =
             after < 0 ? nullptr : tiles->block(few[static_cast<std::size_t>(after / blocks)], after % blocks);
         tile->block(packed_of(e), from[e + 1] - first, *tiles, e, i % blocks, next,
-                    [&](std::int64_t r, std::int64_t j, float v) { store_f32(y.as<Y>() + (first + r) * n + j, v); });
+                    TileOutput<Y>{y.as<Y>() + first * n});
       });
     }
   }

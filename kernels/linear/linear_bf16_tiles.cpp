@@ -24,9 +24,8 @@ struct Product {
 
   template <class Y>
   void run() {
-    const bf16* b = bias ? bias->view().as<bf16>() : nullptr;
-    const Y* add = residual.as<Y>();
-    const std::int64_t n = w->n(), k = w->k();
+    const TileOutput<Y> out{y.as<Y>(), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>()};
+    const std::int64_t k = w->k();
     blocks.reset(w->blocks());
 #pragma omp parallel
     {
@@ -34,12 +33,7 @@ struct Product {
       for (std::int64_t s = 0; s < TileProduct::steps(k); ++s)
         tile.pack(x.as<bf16>(), m, k, s, s + 1, packed.as<bf16>());
       blocks.each([&](std::int64_t i, std::int64_t after) {
-        tile.block(packed.as<bf16>(), m, *w, 0, i, after < 0 ? nullptr : w->block(0, after),
-                   [&](std::int64_t r, std::int64_t j, float v) {
-                     if (b != nullptr) v += load_f32(b + j);
-                     if (add != nullptr) v += load_f32(add + r * n + j);
-                     store_f32(y.as<Y>() + r * n + j, v);
-                   });
+        tile.block(packed.as<bf16>(), m, *w, 0, i, after < 0 ? nullptr : w->block(0, after), out);
       });
     }
   }

@@ -183,18 +183,28 @@ LAYERCOST_AMX inline __attribute__((always_inline)) void zero_sums() {
   _tile_zero(3);
 }
 
-// f(tile, the tile to ask for) for all tiles in the order in which rows are packed: one asks for the tile that comes
-// next in the same stream, at the end for the beginning of the next block's.
+// What to ask for beside one tile: four quarters.
+struct Ahead {
+  const bf16 *a, *b;
+  int quarter;
+  template <int kTurn>
+  LAYERCOST_AMX inline __attribute__((always_inline)) void fetch() const {
+    fetch_quarter(kTurn % 2 == 0 ? a : b, quarter + kTurn / 2);
+  }
+};
+
+// f(tile, ahead) for all tiles in the order in which rows are packed. Beside the two tiles of a round the next round's
+// are asked for, a quarter of each stream in turn, at the end the beginning of the next block's.
 template <class F>
 LAYERCOST_AMX inline __attribute__((always_inline)) void for_tiles(std::int64_t steps, const bf16* block,
                                                                    const bf16* next, const F& f) {
   const std::int64_t stream = steps / 2 * kTile;
   for (std::int64_t at = 0; at < stream; at += kTile) {
     const bf16* ahead = at + kTile < stream ? block + at + kTile : next;
-    f(block + at, ahead);
-    f(block + at + stream, ahead + stream);
+    f(block + at, Ahead{ahead, ahead + stream, 0});
+    f(block + at + stream, Ahead{ahead, ahead + stream, 2});
   }
-  if (steps % 2 != 0) f(block + 2 * stream, next);
+  if (steps % 2 != 0) f(block + 2 * stream, Ahead{next, next + stream, 0});
 }
 
 // Up to 16 rows: four registers of sums, 16 columns each.
@@ -202,19 +212,19 @@ LAYERCOST_AMX void amx_pass(const bf16* x, std::int64_t rows, std::int64_t steps
                             float (*out)[kColumns]) {
   configure_tiles(rows, false);
   zero_sums();
-  for_tiles(steps, block, next, [&](const bf16* tile, const bf16* ahead) LAYERCOST_AMX_INLINE {
+  for_tiles(steps, block, next, [&](const bf16* tile, const Ahead& ahead) LAYERCOST_AMX_INLINE {
     _tile_loadd(4, x, kRowStride);
     x += rows * kStep;
-    fetch_quarter(ahead, 0);
+    ahead.fetch<0>();
     _tile_loadd(6, tile, kWeightStride);
     _tile_dpbf16ps(0, 4, 6);
-    fetch_quarter(ahead, 1);
+    ahead.fetch<1>();
     _tile_loadd(7, tile + 32, kWeightStride);
     _tile_dpbf16ps(1, 4, 7);
-    fetch_quarter(ahead, 2);
+    ahead.fetch<2>();
     _tile_loadd(6, tile + 64, kWeightStride);
     _tile_dpbf16ps(2, 4, 6);
-    fetch_quarter(ahead, 3);
+    ahead.fetch<3>();
     _tile_loadd(7, tile + 96, kWeightStride);
     _tile_dpbf16ps(3, 4, 7);
   });
@@ -246,21 +256,21 @@ LAYERCOST_AMX void amx_double_pass(const bf16* x, std::int64_t rows, std::int64_
   zero_sums();
   std::int64_t half = 0;  // columns from 32 * half
   bool fresh = true;
-  for_tiles(steps, block, next, [&](const bf16* tile, const bf16* ahead) LAYERCOST_AMX_INLINE {
-    const auto multiply = [&](int quarter) LAYERCOST_AMX_INLINE {
+  for_tiles(steps, block, next, [&](const bf16* tile, const Ahead& ahead) LAYERCOST_AMX_INLINE {
+    const auto multiply = [&]<int kTurn>() LAYERCOST_AMX_INLINE {
       const bf16* w = tile + 64 * half;
       _tile_loadd(4, x, kRowStride);
-      fetch_quarter(ahead, quarter);
+      ahead.fetch<kTurn>();
       _tile_loadd(6, w, kWeightStride);
       _tile_dpbf16ps(0, 4, 6);
       _tile_loadd(7, w + 32, kWeightStride);
       _tile_dpbf16ps(1, 4, 7);
-      fetch_quarter(ahead, quarter + 1);
+      ahead.fetch<kTurn + 1>();
       _tile_loadd(5, x + 16 * kStep, kRowStride);
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     };
-    multiply(0);
+    multiply.template operator()<0>();
     store_half(out[0] + 32 * half);
     half = 1 - half;
     if (fresh)
@@ -268,11 +278,33 @@ LAYERCOST_AMX void amx_double_pass(const bf16* x, std::int64_t rows, std::int64_
     else
       load_half(out[0] + 32 * half);
     fresh = false;
-    multiply(2);
+    multiply.template operator()<2>();
     x += rows * kStep;
   });
   store_half(out[0] + 32 * half);
   _tile_release();
+}
+
+LAYERCOST_AVX512_BF16 inline __m512 load16(const float* p, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, p); }
+LAYERCOST_AVX512_BF16 inline __m512 load16(const bf16* p, __mmask16 mask) {
+  // Masked forms throughout: GCC 12 warns of an uninitialised operand inside the plain ones (PR 105593).
+  const __m512i wide = _mm512_maskz_cvtepu16_epi32(mask, _mm256_maskz_loadu_epi16(mask, p));
+  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(mask, wide, 16));
+}
+LAYERCOST_AVX512_BF16 inline void store16(float* p, __mmask16 mask, __m512 v) { _mm512_mask_storeu_ps(p, mask, v); }
+LAYERCOST_AVX512_BF16 inline void store16(bf16* p, __mmask16 mask, __m512 v) {
+  _mm256_mask_storeu_epi16(p, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)));
+}
+
+template <class Y>
+LAYERCOST_AVX512_BF16 void finish(const float* sums, std::int64_t columns, const bf16* bias, const Y* residual, Y* y) {
+  for (std::int64_t c = 0; c < columns; c += 16) {
+    const auto mask = static_cast<__mmask16>(columns - c >= 16 ? 0xffff : (1 << (columns - c)) - 1);
+    __m512 v = _mm512_load_ps(sums + c);
+    if (bias != nullptr) v = _mm512_add_ps(v, load16(bias + c, mask));
+    if (residual != nullptr) v = _mm512_add_ps(v, load16(residual + c, mask));
+    store16(y + c, mask, v);
+  }
 }
 
 }  // namespace
@@ -302,6 +334,11 @@ void TileProduct::pass(const bf16* x, std::int64_t rows, std::int64_t steps, con
 
 #else
 
+namespace {
+template <class Y>
+void finish(const float*, std::int64_t, const bf16*, const Y*, Y*) {}
+}  // namespace
+
 bool has_tile_product(const DeviceInfo&) { return false; }
 
 bool has_amx_product(const DeviceInfo&) { return false; }
@@ -313,5 +350,32 @@ TileProduct::TileProduct(const DeviceInfo&) { throw std::logic_error("TileProduc
 void TileProduct::pass(const bf16*, std::int64_t, std::int64_t, const bf16*, const bf16*, float (*)[kColumns]) const {}
 
 #endif
+
+template <class Y>
+void store_products(const float* sums, std::int64_t b, std::int64_t row, std::int64_t n, const TileOutput<Y>& out) {
+  const std::int64_t column = b * kColumns, at = row * n + column;
+  finish(sums, std::min(kColumns, n - column), out.bias == nullptr ? nullptr : out.bias + column,
+         out.residual == nullptr ? nullptr : out.residual + at, out.y + at);
+}
+
+template <class Y>
+void TileProduct::block(const bf16* packed, std::int64_t rows, const Bf16Tiles& w, std::int64_t index, std::int64_t b,
+                        const bf16* next, const TileOutput<Y>& to) const {
+  const std::int64_t count = passes(rows);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t first = rows * i / count, here = rows * (i + 1) / count - first;
+    alignas(64) float out[kMaxRows][kColumns];
+    pass(packed + packed_elements(first, w.k()), here, steps(w.k()), w.block(index, b),
+         i + 1 < count || next == nullptr ? w.block(index, b) : next, out);
+    for (std::int64_t r = 0; r < here; ++r) store_products(out[r], b, first + r, w.n(), to);
+  }
+}
+
+template void store_products(const float*, std::int64_t, std::int64_t, std::int64_t, const TileOutput<float>&);
+template void store_products(const float*, std::int64_t, std::int64_t, std::int64_t, const TileOutput<bf16>&);
+template void TileProduct::block(const bf16*, std::int64_t, const Bf16Tiles&, std::int64_t, std::int64_t, const bf16*,
+                                 const TileOutput<float>&) const;
+template void TileProduct::block(const bf16*, std::int64_t, const Bf16Tiles&, std::int64_t, std::int64_t, const bf16*,
+                                 const TileOutput<bf16>&) const;
 
 }  // namespace layercost

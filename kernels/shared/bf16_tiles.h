@@ -6,7 +6,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <memory>
 
 #include "kernels/contract/weight.h"
@@ -42,6 +41,17 @@ bool has_amx_product(const DeviceInfo&);
 // Up to here TileProduct is as fast as other products or faster.
 std::int64_t few_rows(const DeviceInfo&);
 
+// Where products go: y[r * n + j] = product + bias[j] + residual[r * n + j], n columns; bias and residual may be null.
+template <class Y>
+struct TileOutput {
+  Y* y;
+  const bf16* bias = nullptr;
+  const Y* residual = nullptr;
+};
+// One row's products with the columns of block b, 64 sums of which those beyond n are left out.
+template <class Y>
+void store_products(const float* sums, std::int64_t b, std::int64_t row, std::int64_t n, const TileOutput<Y>& out);
+
 // Products of a few rows with one block of 64 columns, for processors with AVX-512-BF16 (1 to 6 rows at once: 6 x 4
 // sums, 4 weights and the broadcast x fill the 32 registers) or AMX (up to 32). More rows take further passes over the
 // block, from the second-level cache.
@@ -68,22 +78,11 @@ class TileProduct {
     pack(x, rows, k, 0, steps(k), packed);
   }
 
-  // store(r, j, v) for the products v of all packed rows with the columns j of block b of matrix `index`. `next` is
-  // the block that the thread will read after this one, or null.
-  template <class Store>
+  // The products of all packed rows with the columns of block b of matrix `index`. `next` is the block that the thread
+  // will read after this one, or null.
+  template <class Y>
   void block(const bf16* packed, std::int64_t rows, const Bf16Tiles& w, std::int64_t index, std::int64_t b,
-             const bf16* next, Store&& store) const {
-    const std::int64_t count = passes(rows), column = b * Bf16Tiles::kColumns;
-    const std::int64_t columns = std::min(Bf16Tiles::kColumns, w.n() - column);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t first = rows * i / count, here = rows * (i + 1) / count - first;
-      alignas(64) float out[kMaxRows][Bf16Tiles::kColumns];
-      pass(packed + packed_elements(first, w.k()), here, steps(w.k()), w.block(index, b),
-           i + 1 < count || next == nullptr ? w.block(index, b) : next, out);
-      for (std::int64_t r = 0; r < here; ++r)
-        for (std::int64_t c = 0; c < columns; ++c) store(first + r, column + c, out[r][c]);
-    }
-  }
+             const bf16* next, const TileOutput<Y>& out) const;
 
  private:
   // Two rows are read faster without AMX, four with it.
