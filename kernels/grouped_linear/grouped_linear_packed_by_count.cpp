@@ -8,6 +8,7 @@
 // reading it once more for the remainder costs little.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <optional>
@@ -51,7 +52,7 @@ struct Product {
   std::unique_ptr<PlansByRows> plans;      // null: tiles do everything
   std::vector<std::int64_t> few;           // the experts for tiles in this run
   Buffer packed;                           // x of those
-  Claims pieces;
+  Claims pieces{omp_get_max_threads()};
 
   template <class Y>
   void run_tiles() {
@@ -68,7 +69,7 @@ struct Product {
         const std::int64_t e = few[static_cast<std::size_t>(i)];
         tile->pack(x.as<bf16>() + from[e] * k, from[e + 1] - from[e], k, packed_of(e));
       }
-      pieces.each([&](std::int64_t i, std::int64_t after) {
+      pieces.each(omp_get_thread_num(), [&](std::int64_t i, std::int64_t after) {
         const std::int64_t e = few[static_cast<std::size_t>(i / blocks)], first = from[e];
         const bf16* next =
             after < 0 ? nullptr : tiles->block(few[static_cast<std::size_t>(after / blocks)], after % blocks);

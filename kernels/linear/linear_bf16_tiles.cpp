@@ -3,6 +3,7 @@
 // Limit:   n / 64 pieces of work, so a small n does not fill many cores.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <omp.h>
 
 #include "kernels/contract/dispatch.h"
 #include "kernels/shared/bf16_tiles.h"
@@ -20,7 +21,7 @@ struct Product {
   std::shared_ptr<const Bf16Tiles> w;
   std::shared_ptr<const OwnedTensor> bias;
   Buffer packed;
-  Claims blocks{};
+  Claims blocks;
 
   template <class Y>
   void run() {
@@ -32,7 +33,7 @@ struct Product {
 #pragma omp for schedule(static)
       for (std::int64_t s = 0; s < TileProduct::steps(k); ++s)
         tile.pack(x.as<bf16>(), m, k, s, s + 1, packed.as<bf16>());
-      blocks.each([&](std::int64_t i, std::int64_t after) {
+      blocks.each(omp_get_thread_num(), [&](std::int64_t i, std::int64_t after) {
         tile.block(packed.as<bf16>(), m, *w, 0, i, after < 0 ? nullptr : w->block(0, after), out);
       });
     }
@@ -54,7 +55,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                                            c.flag("residual") ? t.tensor("residual") : Tensor{},
                                            Bf16Tiles::of(*t.weight("w")),
                                            c.flag("bias") ? row_major(*t.weight("bias")) : nullptr,
-                                           Buffer(static_cast<std::size_t>(TileProduct::packed_elements(m, k)) * 2));
+                                           Buffer(static_cast<std::size_t>(TileProduct::packed_elements(m, k)) * sizeof(bf16)),
+                                           Claims(omp_get_max_threads()));
   return dispatch_float(p->y.dtype, [&]<class Y>(Y*) {
     return invocation([p] { p->run<Y>(); }, fmt::format("{}, weights BA16a64b2a", p->tile.name_for(m)));
   });
