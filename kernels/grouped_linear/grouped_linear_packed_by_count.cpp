@@ -1,5 +1,5 @@
-// Experts with few rows by our product for tiles, shared out among the threads by expert and block of 64 columns;
-// experts with more rows one after the other by oneDNN on all threads. Both read the same packed copy. Where one of the
+// Experts with few rows by our product for tiles: threads take blocks of 64 columns of any expert one by one. Experts
+// with more rows one after the other by oneDNN on all threads. Both read the same packed copy. Where one of the
 // two is missing, the other does everything.
 //
 // oneDNN's plans are made per number of rows, because a run-time dimension halves its speed: 0.3 to 1.4 ms each. Every
@@ -8,6 +8,7 @@
 // reading it once more for the remainder costs little.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "grouped_linear_variants.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/shared/bf16_tiles.h"
+#include "kernels/shared/claims.h"
 #include "kernels/shared/onednn.h"
 
 namespace layercost {
@@ -49,16 +51,31 @@ struct Product {
   std::int64_t most_few = 0;               // rows of an expert up to which tiles do it
   std::unique_ptr<PlansByRows> plans;      // null: tiles do everything
   std::vector<std::int64_t> few;           // the experts for tiles in this run
+  Buffer packed;                           // x of those
+  Claims pieces{omp_get_max_threads()};
 
   template <class Y>
   void run_tiles() {
     const auto* from = offsets.as<std::int32_t>();
-    const std::int64_t blocks = tiles->blocks(), pieces = static_cast<std::int64_t>(few.size()) * blocks;
-#pragma omp parallel for schedule(dynamic)
-    for (std::int64_t i = 0; i < pieces; ++i) {
-      const std::int64_t e = few[static_cast<std::size_t>(i / blocks)], first = from[e];
-      tile->block(x.as<bf16>() + first * k, from[e + 1] - first, *tiles, e, i % blocks,
-                  [&](std::int64_t r, std::int64_t j, float v) { store_f32(y.as<Y>() + (first + r) * n + j, v); });
+    const std::int64_t blocks = tiles->blocks(), count = static_cast<std::int64_t>(few.size());
+    const auto packed_of = [&](std::int64_t e) {
+      return packed.as<bf16>() + TileProduct::packed_elements(from[e], k);
+    };
+    pieces.reset(count * blocks);
+#pragma omp parallel
+    {
+#pragma omp for schedule(dynamic)
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t e = few[static_cast<std::size_t>(i)];
+        tile->pack(x.as<bf16>() + from[e] * k, from[e + 1] - from[e], k, packed_of(e));
+      }
+      pieces.each(omp_get_thread_num(), [&](std::int64_t i, std::int64_t after) {
+        const std::int64_t e = few[static_cast<std::size_t>(i / blocks)], first = from[e];
+        const bf16* next =
+            after < 0 ? nullptr : tiles->block(few[static_cast<std::size_t>(after / blocks)], after % blocks);
+        tile->block(packed_of(e), from[e + 1] - first, *tiles, e, i % blocks, next,
+                    TileOutput<Y>{y.as<Y>() + first * n});
+      });
     }
   }
 
@@ -105,6 +122,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   if (by_tiles(c, runtime.device())) {
     p->tiles = Bf16Tiles::of(*t.weight("w"));
     p->tile.emplace(runtime.device());
+    p->packed = Buffer(static_cast<std::size_t>(TileProduct::packed_elements(p->rows, p->k)) * sizeof(bf16));
     p->most_few = onednn ? few_rows(runtime.device()) : p->rows;
     chosen = fmt::format("{} up to {} rows, weights BA16a64b2a", p->tile->name_for(p->most_few), p->most_few);
   }

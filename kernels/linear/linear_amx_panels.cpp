@@ -62,7 +62,6 @@ struct Product {
 #if defined(__x86_64__)
 
 #define LAYERCOST_AMX __attribute__((target("amx-tile,amx-bf16")))
-#define LAYERCOST_AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 
 struct alignas(64) TileConfig {
   std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -105,29 +104,6 @@ LAYERCOST_AMX void multiply(const bf16* panel, const bf16* piece, std::int64_t s
   }
 }
 
-LAYERCOST_AVX512_BF16 inline __m512 load16(const float* p, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, p); }
-LAYERCOST_AVX512_BF16 inline __m512 load16(const bf16* p, __mmask16 mask) {
-  // Masked forms throughout: GCC 12 warns of an uninitialised operand inside the plain ones (PR 105593).
-  const __m512i wide = _mm512_maskz_cvtepu16_epi32(mask, _mm256_maskz_loadu_epi16(mask, p));
-  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(mask, wide, 16));
-}
-LAYERCOST_AVX512_BF16 inline void store16(float* p, __mmask16 mask, __m512 v) { _mm512_mask_storeu_ps(p, mask, v); }
-LAYERCOST_AVX512_BF16 inline void store16(bf16* p, __mmask16 mask, __m512 v) {
-  _mm256_mask_storeu_epi16(p, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)));
-}
-
-// Up to 64 columns of one row: sums + bias + residual, in the output's type.
-template <class Y>
-LAYERCOST_AVX512_BF16 void finish(const float* sums, std::int64_t columns, const bf16* bias, const Y* residual, Y* y) {
-  for (std::int64_t c = 0; c < columns; c += 16) {
-    const auto mask = static_cast<__mmask16>(columns - c >= 16 ? 0xffff : (1 << (columns - c)) - 1);
-    __m512 v = _mm512_load_ps(sums + c);
-    if (bias != nullptr) v = _mm512_add_ps(v, load16(bias + c, mask));
-    if (residual != nullptr) v = _mm512_add_ps(v, load16(residual + c, mask));
-    store16(y + c, mask, v);
-  }
-}
-
 LAYERCOST_AMX void configure_tiles() {
   const TileConfig config;
   asm volatile("" : : "m"(config));  // GCC 12 believes that the next line reads eight bytes
@@ -137,7 +113,7 @@ LAYERCOST_AMX void release_tiles() { _tile_release(); }
 
 template <class Y>
 void Product::run() {
-  const bf16* b = bias ? bias->view().as<bf16>() : nullptr;
+  const TileOutput<Y> out{y.as<Y>(), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>()};
   const std::int64_t groups = (blocks + group - 1) / group;
   for (std::int64_t first = 0; first < m; first += kRowsAtOnce) {
     const std::int64_t rows = std::min(kRowsAtOnce, m - first), panels_here = (rows + kPanelRows - 1) / kPanelRows;
@@ -163,14 +139,9 @@ void Product::run() {
                        s0 == 0, own + ((i - begin) * kRowsAtOnce + p * kPanelRows) * kColumns, ahead, lines);
           }
         }
-        for (std::int64_t i = begin; i < end; ++i) {
-          const std::int64_t column = i * kColumns, columns = std::min(kColumns, n - column);
-          for (std::int64_t r = 0; r < rows; ++r) {
-            const std::int64_t at = (first + r) * n + column;
-            finish(own + ((i - begin) * kRowsAtOnce + r) * kColumns, columns, b != nullptr ? b + column : nullptr,
-                   residual.data != nullptr ? residual.as<Y>() + at : nullptr, y.as<Y>() + at);
-          }
-        }
+        for (std::int64_t i = begin; i < end; ++i)
+          for (std::int64_t r = 0; r < rows; ++r)
+            store_products(own + ((i - begin) * kRowsAtOnce + r) * kColumns, i, first + r, n, out);
       }
       release_tiles();
     }
