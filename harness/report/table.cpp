@@ -239,7 +239,7 @@ void print_in_pieces(const std::vector<Item>& all, std::size_t together, const P
 }
 
 void print_peer_rows(std::string& out, const Summary& summary, std::span<const Implementation> peers, const Paint& paint) {
-  constexpr std::size_t kOurTime = 9, kRatio = 7, kPeer = kOurTime + kRatio + 1 + kSpread;
+  constexpr std::size_t kOurTime = 9, kRatio = 8, kPeer = kOurTime + kRatio + 1 + kSpread;
   std::string names = pad_left("", kScenario) + pad_left(kOurName, 1 + kOurTime) + pad_left("% of", 1 + kPossible);
   std::string heads = scenario_cells("phase", "batch", "context") + pad_left("time", 1 + kOurTime) +
                       pad_left("possible", 1 + kPossible);

@@ -415,8 +415,9 @@ void add_pair(ResultFile& file, const std::string& pair) {
   };
   const ModelRecord &dense = find(names.dense), &moe = find(names.moe);
   if (dense.experts || !moe.experts) {
-    throw BadInput(fmt::format("--pair: expected DENSE:MOE, but {} has {} and {} has {}", printable(dense.name),
-                               dense.experts ? "experts" : "none", printable(moe.name), moe.experts ? "some" : "none"));
+    const auto has = [](const ModelRecord& m) { return m.experts ? "has experts" : "has none"; };
+    throw BadInput(fmt::format("--pair: expected DENSE:MOE, but {} {} and {} {}", printable(dense.name), has(dense),
+                               printable(moe.name), has(moe)));
   }
   if (std::none_of(file.pairs.begin(), file.pairs.end(),
                    [&](const PairRecord& p) { return p.dense == names.dense && p.moe == names.moe; }))
