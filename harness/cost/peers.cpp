@@ -90,8 +90,7 @@ std::vector<LayersRow> layers_beside_peers(const ResultFile& file) {
       LayersRow row;
       for (const Implementation& implementation : implementations) {
         for (const PeerRecord& peer : file.peers) {
-          if (peer.kind == part.kind && belongs_to(peer, point) &&
-              implementation_of(peer, file) == implementation.name)
+          if (peer.kind == part.kind && belongs_to(peer, point) && implementation_of(peer, file) == implementation.name)
             row.peers.push_back(time_of(peer, part, file));
         }
       }

@@ -16,8 +16,8 @@ namespace {
 
 std::string number(std::optional<double> value) { return value ? fmt::format("{}", *value) : ""; }
 
-// A row of either kind: part is null for the model's. Those of other programs and of pairs have a part that says no more
-// than what was measured, and hang on a model row without its numbers.
+// A row of either kind: part is null for the model's. Those of other programs and of pairs have a part that says no
+// more than what was measured, and hang on a model row without its numbers.
 struct CsvRow {
   const ResultFile& file;
   const ModelRow& model;
@@ -76,7 +76,9 @@ const std::array kColumns = {
     Column{{"price_id", "whose price usd_per_mtok uses"},
            [](const CsvRow& r) { return csv_text(r.file.price ? r.file.price->id : ""); }},
     Column{{"note", "of the model's row: hypothetical: does not fit, if so"},
-           [](const CsvRow& r) { return csv_text(r.peer ? r.peer->remark : r.part ? "" : r.model.note); }},
+           [](const CsvRow& r) {
+             return csv_text(r.peer ? r.peer->remark : r.part ? "" : r.model.note);
+           }},
     Column{{"why", "reason, where the state is not measured"}, [](const CsvRow& r) { return csv_text(r.cost().why); }},
     Column{{"layer_count", "how often the kind occurs in the model; empty for the model"},
            [](const CsvRow& r) { return r.part && !r.pair ? whole(r.part->count) : ""; }},

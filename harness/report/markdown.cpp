@@ -106,7 +106,10 @@ void print_layers(std::string& out, const Summary& summary) {
   for (const LayersGroup& group : layers_groups(summary)) {
     for (const LayersRow* row : group.rows) {
       std::vector<std::string> cells = {
-          group.model, group.about, plain(row->phase, 20), fmt::format("{}", row->batch),
+          group.model,
+          group.about,
+          plain(row->phase, 20),
+          fmt::format("{}", row->batch),
           fmt::format("{}", row->context),
           row->time_s ? time_text(row->time_s, row->time_interval) : std::string(text_of(row->outcome).shown),
           percent_text(row->possible_fraction)};
@@ -128,7 +131,8 @@ void print_layers(std::string& out, const Summary& summary) {
 void print_paid_layers(std::string& out, const Summary& summary) {
   const std::vector<std::string> implementations = paid_implementations(summary);
   if (implementations.empty()) return;
-  out += "\n### What sparsity saves in each program: the layers alone, without the head, because peers measure layers\n\n";
+  out +=
+      "\n### What sparsity saves in each program: the layers alone, without the head, because peers measure layers\n\n";
   std::vector<std::string> names = {"dense → MoE", "phase", "batch", "context", "promised", "possible"};
   for (const std::string& name : implementations) {
     names.push_back("paid, " + plain(name, 40));
@@ -139,8 +143,11 @@ void print_paid_layers(std::string& out, const Summary& summary) {
   for (const PairGroup& group : pair_groups(summary)) {
     for (const TradeoffRow* row : group.rows) {
       std::vector<std::string> cells = {
-          group.dense + " → " + group.moe + (group.about.empty() ? "" : ", " + group.about), plain(row->phase, 20),
-          fmt::format("{}", row->batch), fmt::format("{}", row->context), times_text(row->promised),
+          group.dense + " → " + group.moe + (group.about.empty() ? "" : ", " + group.about),
+          plain(row->phase, 20),
+          fmt::format("{}", row->batch),
+          fmt::format("{}", row->context),
+          times_text(row->promised),
           times_text(row->possible_layers)};
       std::string remarked;
       for (const std::string& name : implementations) {

@@ -238,7 +238,8 @@ void print_in_pieces(const std::vector<Item>& all, std::size_t together, const P
     print(std::span(all).subspan(at, std::min(together, all.size() - at)), at > 0);
 }
 
-void print_peer_rows(std::string& out, const Summary& summary, std::span<const Implementation> peers, const Paint& paint) {
+void print_peer_rows(std::string& out, const Summary& summary, std::span<const Implementation> peers,
+                     const Paint& paint) {
   constexpr std::size_t kOurTime = 9, kRatio = 8, kPeer = kOurTime + kRatio + 1 + kSpread;
   std::string names = pad_left("", kScenario) + pad_left(kOurName, 1 + kOurTime) + pad_left("% of", 1 + kPossible);
   std::string heads = scenario_cells("phase", "batch", "context") + pad_left("time", 1 + kOurTime) +
@@ -291,9 +292,8 @@ void print_layers(std::string& out, const Summary& summary, const Paint& paint) 
   if (summary.layers.empty()) return;
   print_line(out, "\n " + paint.strong("THE SAME LAYERS IN OTHER PROGRAMS") +
                       "  one layer, in turns with ours: 1.30× ours takes 30 % longer");
-  print_in_pieces(summary.peers, 2, [&](std::span<const Implementation> peers, bool) {
-    print_peer_rows(out, summary, peers, paint);
-  });
+  print_in_pieces(summary.peers, 2,
+                  [&](std::span<const Implementation> peers, bool) { print_peer_rows(out, summary, peers, paint); });
   for (const std::string& remark : remarks(summary)) {
     const std::vector<std::string> lines = wrap(remark, kTableWidth - 5);
     for (std::size_t i = 0; i < lines.size(); ++i) print_line(out, (i == 0 ? "   * " : "     ") + lines[i]);
@@ -303,8 +303,8 @@ void print_layers(std::string& out, const Summary& summary, const Paint& paint) 
 void print_paid_rows(std::string& out, const Summary& summary, std::span<const std::string> names, const Paint& paint) {
   constexpr std::size_t kRatio = 9, kPaid = 8;
   std::string programs = pad_left("", kScenario + 2 * (1 + kRatio));
-  std::string heads = scenario_cells("phase", "batch", "context") + pad_left("promised", 1 + kRatio) +
-                      pad_left("possible", 1 + kRatio);
+  std::string heads =
+      scenario_cells("phase", "batch", "context") + pad_left("promised", 1 + kRatio) + pad_left("possible", 1 + kRatio);
   for (const std::string& name : names) {
     programs += "  " + pad_left(shorten(plain(name, 40), kPaid + 1 + kSpread), kPaid + 1 + kSpread);
     heads += "  " + pad_left("paid", kPaid - 1) + " " + pad_left("±", 1 + kSpread);

@@ -116,9 +116,7 @@ std::string number_text(std::optional<double> value, std::optional<double> half_
   return value ? digits(*value, significant_digits(half_width)) : "";
 }
 
-std::string times_text(std::optional<double> ratio) {
-  return ratio ? digits(*ratio, *ratio < 10 ? 2 : 3) + "×" : "";
-}
+std::string times_text(std::optional<double> ratio) { return ratio ? digits(*ratio, *ratio < 10 ? 2 : 3) + "×" : ""; }
 
 std::string ratio_text(double ratio) { return digits(ratio) + "×"; }
 

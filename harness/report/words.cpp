@@ -365,9 +365,8 @@ const PeerTime* find_peer(const LayersRow& row, const std::string& implementatio
 }
 
 const PaidBy* find_paid(const TradeoffRow& row, const std::string& implementation) {
-  const auto found = std::find_if(row.layers.begin(), row.layers.end(), [&](const PaidBy& by) {
-    return by.implementation == implementation && by.paid;
-  });
+  const auto found = std::find_if(row.layers.begin(), row.layers.end(),
+                                  [&](const PaidBy& by) { return by.implementation == implementation && by.paid; });
   return found == row.layers.end() ? nullptr : &*found;
 }
 

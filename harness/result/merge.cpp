@@ -32,7 +32,9 @@ void same(const Place& place, const std::string& other, const std::string& here)
                  fmt::format("is '{}', but '{}' in {}; only runs of one machine, program and plan can be merged",
                              printable(here, 300), printable(other, 300), place.other));
 }
-void same(const Place& place, double other, double here) { same(place, fmt::format("{}", other), fmt::format("{}", here)); }
+void same(const Place& place, double other, double here) {
+  same(place, fmt::format("{}", other), fmt::format("{}", here));
+}
 void same(const Place& place, std::int64_t other, std::int64_t here) {
   same(place, fmt::format("{}", other), fmt::format("{}", here));
 }
@@ -118,8 +120,8 @@ void join(RoutingRecord& into, const RoutingRecord& from, const Place& place) {
   for (std::size_t e = 0; e < into.histogram.size(); ++e)
     into.histogram[e] = sum(place.inside("histogram"), into.histogram[e], from.histogram[e]);
   const Place hash = place.inside("hash");
-  into.hash = fmt::format("{:016x}", hash_of(into.hash, {place.other, place.other, hash.path}) +
-                                         hash_of(from.hash, hash));
+  into.hash =
+      fmt::format("{:016x}", hash_of(into.hash, {place.other, place.other, hash.path}) + hash_of(from.hash, hash));
 }
 
 void join(std::vector<OpRecord>& into, const std::vector<OpRecord>& from, const Place& place) {
@@ -357,8 +359,8 @@ class Merger {
     for (PointRecord& point : result_.points) {
       const std::string key = point_key(point);
       for (PartRecord& part : point.parts) {
-        const std::string where =
-            fmt::format("{} {} batch {} context {}, {}", point.model, point.phase, point.batch, point.context, part.kind);
+        const std::string where = fmt::format("{} {} batch {} context {}, {}", point.model, point.phase, point.batch,
+                                              point.context, part.kind);
         if (part.outcome == Outcome::wrong) {  // no time is kept for it
           part.rounds.clear();
           for (OpRecord& op : part.ops) op.time_s.reset();
@@ -367,9 +369,9 @@ class Merger {
         if (part.outcome == Outcome::measured) {
           for (const Outcome other : {Outcome::out_of_memory, Outcome::unsupported}) {
             if (!outcomes.contains(other)) continue;
-            warn({"merged_outcome", fmt::format("{}: {} in {}, measured in {}", where, text_of(other).shown,
-                                                fmt::join(outcomes.at(other), ", "),
-                                                fmt::join(outcomes.at(Outcome::measured), ", "))});
+            warn({"merged_outcome",
+                  fmt::format("{}: {} in {}, measured in {}", where, text_of(other).shown,
+                              fmt::join(outcomes.at(other), ", "), fmt::join(outcomes.at(Outcome::measured), ", "))});
           }
         }
         for (std::size_t o = 0; o < part.ops.size(); ++o) {
@@ -378,8 +380,8 @@ class Merger {
           std::string text;
           for (const auto& [choice, files] : choices)
             text += fmt::format("{}{} in {}", text.empty() ? "" : "; ", choice, fmt::join(files, ", "));
-          warn({"merged_choice", fmt::format("{}, {}: computed in different ways: {}", where, part.ops[o].component,
-                                             text)});
+          warn({"merged_choice",
+                fmt::format("{}, {}: computed in different ways: {}", where, part.ops[o].component, text)});
         }
       }
     }
@@ -389,7 +391,7 @@ class Merger {
   const std::vector<NamedResult>& files_;
   ResultFile result_;
   std::string price_from_;
-  std::map<std::string, std::string> first_with_;  // key of a model, point or peer -> the first file that has it
+  std::map<std::string, std::string> first_with_;      // key of a model, point or peer -> the first file that has it
   std::map<std::string, std::int64_t> rounds_before_;  // by point: rounds of the files so far that hold it
   std::map<std::tuple<std::string, std::string, std::size_t>, std::map<std::string, std::set<std::string>>> choices_;
   std::map<std::pair<std::string, std::string>, std::map<Outcome, std::set<std::string>>> outcomes_;

@@ -41,7 +41,8 @@ struct Integers {
 constexpr Integers kCount{0, kMaxInt}, kOneUp{1, kMaxInt};
 
 // ---- The one list of fields, for both directions. A visitor is called as v(name, member[, range]); `unsure` marks a
-// figure that may be NaN, `unless_empty` a list that has no key when it is empty. A new member of record.h is a new line here and in the schema.
+// figure that may be NaN, `unless_empty` a list that has no key when it is empty. A new member of record.h is a new
+// line here and in the schema.
 
 template <typename V>
 void fields(V& v, Roofs& r) {
@@ -597,19 +598,17 @@ std::optional<Problem> problem_of(const PeerRecord& peer, const ResultFile& file
                                       points.size(), scenario)};
   }
   const std::vector<PartRecord>& parts = points[0]->parts;
-  if (peer.kind == "head" || std::none_of(parts.begin(), parts.end(),
-                                          [&](const PartRecord& part) { return part.kind == peer.kind; })) {
+  if (peer.kind == "head" ||
+      std::none_of(parts.begin(), parts.end(), [&](const PartRecord& part) { return part.kind == peer.kind; })) {
     return Problem{place + ".kind", fmt::format("'{}' is no kind of layer of the point {}", text(peer.kind), scenario)};
   }
   std::set<std::int64_t> indices;
   for (const PeerRound& round : peer.rounds) {
     if (!indices.insert(round.index).second)
       return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
-    if (round.samples_s.empty())
-      return Problem{place + ".rounds", fmt::format("round {} has no samples", round.index)};
+    if (round.samples_s.empty()) return Problem{place + ".rounds", fmt::format("round {} has no samples", round.index)};
   }
-  if (peer.rounds.empty() && peer.note.empty())
-    return Problem{place + ".note", "no samples, and no reason why"};
+  if (peer.rounds.empty() && peer.note.empty()) return Problem{place + ".note", "no samples, and no reason why"};
   return std::nullopt;
 }
 

@@ -12,8 +12,9 @@
 // Units:   in the names; SI.
 // Errors:  BadInput for reading: over 64 MiB, not JSON, unknown or missing or repeated keys, wrong types, numbers out
 //          of range, control characters, texts over 4096 characters, and what record.h rules out: a time without a
-//          passed check, a point that appears twice, a model that is not listed, a peer of no point. The same rules hold when writing,
-//          where a breach is a std::logic_error that names the place: nothing is written that cannot be read.
+//          passed check, a point that appears twice, a model that is not listed, a peer of no point. The same rules
+//          hold when writing, where a breach is a std::logic_error that names the place: nothing is written that cannot
+//          be read.
 // Source:  results/schema/layercost-result-1.schema.json says the same in JSON Schema (draft 2020-12).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

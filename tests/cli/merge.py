@@ -1,5 +1,5 @@
-# What:   layercost merge as a person meets it: two turns become one file that can be shown, and what does not belong together
-#         is refused with exit code 2, naming the field and both values, without writing anything.
+# What:   layercost merge as a person meets it: two turns become one file that can be shown, and what does not belong
+#         together is refused with exit code 2, naming the field and both values, without writing anything.
 # Usage:  merge.py PROGRAM ROOT
 # SPDX-License-Identifier: Apache-2.0
 import copy
@@ -13,7 +13,7 @@ PAIR = "qwen3-32b:qwen3-30b-a3b"
 
 
 def turn(result, factor):
-    """One turn with a peer that takes twice as long as the first sample of ours, and a machine `factor` times slower."""
+    """One turn with a peer that takes twice as long as ours, on a machine `factor` times slower."""
     result = copy.deepcopy(result)
     result["schema_version"], result["peers"], result["pairs"] = "1.2.0", [], []
     result.pop("summary", None)
@@ -45,7 +45,8 @@ def main():
 
         write("a.json", first)
         write("b.json", second)
-        program.expect("two turns", ["merge", "a.json", "b.json", "-o", "ab.json", "--pair", PAIR], 0, ["result: ab.json"])
+        program.expect("two turns", ["merge", "a.json", "b.json", "-o", "ab.json", "--pair", PAIR], 0,
+                       ["result: ab.json"])
         both = json.loads((folder / "ab.json").read_text())
         that("rounds follow one another",
              all([r["index"] for r in part["rounds"]] == [0, 1] for point in both["points"] for part in point["parts"]))
@@ -72,7 +73,8 @@ def main():
         that("which stays", json.loads((folder / "b.json").read_text()) == second)
         program.expect("a file twice", ["merge", "a.json", "./a.json", "-o", "x.json"], 2, ["a.json", "twice"])
         write("copy.json", first)
-        program.expect("a copy of a file", ["merge", "a.json", "copy.json", "-o", "x.json"], 2, ["copy.json", "rounds[0]"])
+        program.expect("a copy of a file", ["merge", "a.json", "copy.json", "-o", "x.json"], 2,
+                       ["copy.json", "rounds[0]"])
         program.expect("a pair of no model", ["merge", "a.json", "-o", "x.json", "--pair", "qwen3-32:qwen3-30b-a3b"], 2,
                        ["--pair", "'qwen3-32b'"])
         program.expect("half a pair", ["merge", "a.json", "-o", "x.json", "--pair", "qwen3-32b"], 2, ["DENSE:MOE"])
@@ -87,7 +89,8 @@ def main():
                     place = place[name]
                 place[key] = value
             write("other.json", other)
-            program.expect(title, ["merge", "a.json", "other.json", "-o", "x.json"], 2, ["other.json", "a.json", *words])
+            program.expect(title, ["merge", "a.json", "other.json", "-o", "x.json"], 2,
+                           ["other.json", "a.json", *words])
 
         refused("another machine", ["environment.device_name", "'Other'", "Xeon"], environment__device_name="Other")
         refused("other threads", ["environment.threads", "'3'", "'2'"], environment__threads=3)
@@ -97,8 +100,8 @@ def main():
         refused("another commit", ["commit", "'abc'"], commit="abc")
         refused("another price", ["price.usd_per_h", "'9.5'"], price__usd_per_h="9.5")
         names = sorted(path.name for path in folder.iterdir())
-        that("nothing was written by what was refused", names == ["a.json", "ab.json", "b.json", "copy.json", "other.json"],
-             names)
+        that("nothing was written by what was refused",
+             names == ["a.json", "ab.json", "b.json", "copy.json", "other.json"], names)
     return program.finish()
 
 

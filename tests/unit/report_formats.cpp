@@ -253,8 +253,10 @@ TEST(Table, WithoutAHeadTheLayersAreShown) {
     head.why = "not asked for";
   }
   const std::string text = table(file);
-  const std::string saves = section(text, "WHAT SPARSITY SAVES  time of the dense layers / of the MoE's, without the head");
-  EXPECT_NE(line_with(saves, {"decode        1     4096      4.0×      3.3×    2.5×  2.50 to 2.50", "MoE cheaper"}), "");
+  const std::string saves =
+      section(text, "WHAT SPARSITY SAVES  time of the dense layers / of the MoE's, without the head");
+  EXPECT_NE(line_with(saves, {"decode        1     4096      4.0×      3.3×    2.5×  2.50 to 2.50", "MoE cheaper"}),
+            "");
   EXPECT_NE(line_with(saves, {"crossover in decode at context 4096"}), "");
   EXPECT_EQ(saves.find("not asked for"), std::string::npos);
   EXPECT_NE(line_with(section(text, "IN EACH PROGRAM"), {"decode       1", "2.5×", "2.0×"}), "");
@@ -306,11 +308,14 @@ TEST(Csv, OtherProgramsAndPairsHaveRows) {
 
 TEST(Markdown, OtherProgramsStandBesideOurs) {
   const std::string text = markdown(fixture::peers_file());
-  EXPECT_NE(line_with(text, {"| tiny-dense | 4× dense · bf16 | decode | 1 | 4096 | 62.5 ms | 80 % | 100 ms | 1.60× | 1.60 to 1.60 "
-                             "| 50.0 ms | 0.800× | 0.800 to 0.800 | llama.cpp: its weights"}),
-            "");
-  EXPECT_NE(line_with(text, {"| decode | 8 | 4096 | 4.0× | 2.0× | 0.80× | 0.800 to 0.800 | 0.60× | 0.600 to 0.600 | | | |"}),
-            "");
+  EXPECT_NE(
+      line_with(text,
+                {"| tiny-dense | 4× dense · bf16 | decode | 1 | 4096 | 62.5 ms | 80 % | 100 ms | 1.60× | 1.60 to 1.60 "
+                 "| 50.0 ms | 0.800× | 0.800 to 0.800 | llama.cpp: its weights"}),
+      "");
+  EXPECT_NE(
+      line_with(text, {"| decode | 8 | 4096 | 4.0× | 2.0× | 0.80× | 0.800 to 0.800 | 0.60× | 0.600 to 0.600 | | | |"}),
+      "");
 }
 
 TEST(Table, HypotheticalStandsRightUnderTheMoney) {
@@ -518,8 +523,8 @@ TEST(Hostile, NoFieldOfAFileEscapes) {
   file.depths = {{evil, evil, evil, 1, 1, {1, 2, 4}, {1, 2, 4}}};
   file.peers = fixture::peers_file().peers;
   for (PeerRecord& peer : file.peers)
-    for (std::string* text : {&peer.implementation, &peer.version, &peer.detail, &peer.model, &peer.weight_type,
-                              &peer.kind, &peer.note})
+    for (std::string* text :
+         {&peer.implementation, &peer.version, &peer.detail, &peer.model, &peer.weight_type, &peer.kind, &peer.note})
       spoil(*text);
   const auto has_control = [](const std::string& text) {
     return std::any_of(text.begin(), text.end(),

@@ -109,8 +109,8 @@ TEST(Merge, RunsOfOneModelEachMeetByTurn) {
 
 TEST(Merge, AMissingRoundDoesNotShiftTheOthers) {
   ResultFile a = again(1);
-  a.peers.erase(a.peers.begin());          // pytorch broke on the dense model in the first file
-  a.points[1].parts[0].rounds.resize(1);   // ours was stopped
+  a.peers.erase(a.peers.begin());         // pytorch broke on the dense model in the first file
+  a.points[1].parts[0].rounds.resize(1);  // ours was stopped
   const ResultFile file = merged(a, again(2));
   EXPECT_EQ(indices(file.points[1].parts[0].rounds), (Indices{0, 3, 4, 5}));
   const auto torch = std::find_if(file.peers.begin(), file.peers.end(), [](const PeerRecord& p) {
@@ -285,14 +285,16 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
       {{"b.json: environment.device_name", "'Other CPU'", "'Example CPU 9000' in a.json"},
        [](ResultFile& f) { f.environment.device_name = "Other CPU"; }},
       {{"environment.threads", "is '4', but '8' in a.json"}, [](ResultFile& f) { f.environment.threads = 4; }},
-      {{"environment.features", "'avx2'", "'avx2, avx512_bf16'"}, [](ResultFile& f) { f.environment.features.pop_back(); }},
+      {{"environment.features", "'avx2'", "'avx2, avx512_bf16'"},
+       [](ResultFile& f) { f.environment.features.pop_back(); }},
       {{"environment.libraries", "'oneDNN 3.1'", "'oneDNN 2.6.3'"},
        [](ResultFile& f) { f.environment.libraries["oneDNN"] = "3.1"; }},
       {{"program_version", "'0.2.0'", "'0.1.0'"}, [](ResultFile& f) { f.program_version = "0.2.0"; }},
       {{"commit", "'fedc'", "'0123456789abcdef'"}, [](ResultFile& f) { f.commit = "fedc"; }},
       {{"price.usd_per_h", "'0.8'", "'0.72'"}, [](ResultFile& f) { f.price->usd_per_h = 0.8; }},
       {{"price.id", "'other'"}, [](ResultFile& f) { f.price->id = "other"; }},
-      {{"models[1].parameters_active", "'2'", "'1000000000'"}, [](ResultFile& f) { f.models[1].parameters_active = 2; }},
+      {{"models[1].parameters_active", "'2'", "'1000000000'"},
+       [](ResultFile& f) { f.models[1].parameters_active = 2; }},
       {{"models[1].experts", "'none'", "'4'"}, [](ResultFile& f) { f.models[1].experts.reset(); }},
       {{"points[0].parts[0].count", "'5'", "'4'"}, [](ResultFile& f) { f.points[0].parts[0].count = 5; }},
       {{"points[0].parts[0].ops[1].bytes"}, [](ResultFile& f) { f.points[0].parts[0].ops[1].bytes = 1; }},
@@ -306,9 +308,15 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
       {{"points[0].parts[0].rounds[0]", "to the last bit"},
        [](ResultFile& f) { f.points[0].parts[0].rounds[0] = again(1).points[0].parts[0].rounds[2]; }},
       {{"peers[0].rounds[1]", "to the last bit"},
-       [](ResultFile& f) { f.peers[0].rounds[1] = again(1).peers[0].rounds[0]; f.peers[0].rounds[1].index = 1; }},
+       [](ResultFile& f) {
+         f.peers[0].rounds[1] = again(1).peers[0].rounds[0];
+         f.peers[0].rounds[1].index = 1;
+       }},
       {{"the merged file would break a rule", "2 points tiny-moe"},
-       [](ResultFile& f) { for (PointRecord& p : f.points) if (!p.routing.empty()) p.routing = "zipf:1"; }},
+       [](ResultFile& f) {
+         for (PointRecord& p : f.points)
+           if (!p.routing.empty()) p.routing = "zipf:1";
+       }},
   };
   EXPECT_EQ(refusal(again(1), again(2)), "");
   for (const auto& [words, spoil] : cases) {
