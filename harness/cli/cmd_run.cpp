@@ -127,6 +127,7 @@ int run(const Options& o) {
     require_same(result, old, o.resume);
     old.price = result.price;
     old.complete = false;
+    old.schema_version = kSchemaVersion;  // it is written anew
     result = std::move(old);
   }
 

@@ -13,6 +13,7 @@
 #include "harness/measure/layer_check.h"
 #include "harness/measure/roofs.h"
 #include "harness/measure/verify.h"
+#include "harness/result/sample_labels.h"
 #include "harness/result/stats.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
@@ -164,7 +165,7 @@ class Measurement {
         measure_part(parts[(i + static_cast<std::size_t>(round)) % parts.size()], round);
     }
     for (std::size_t p = 0; p < plan_.points.size() && !plan_.depths.empty(); ++p) measure_depths(p);
-    finish_labels();
+    label_from_samples(result_);
   }
 
  private:
@@ -521,35 +522,11 @@ class Measurement {
     changed();
   }
 
-  void finish_labels() {
-    for (PointRecord& point : result_.points)
-      for (PartRecord& r : point.parts) {
-        if (r.outcome != Outcome::measured) continue;
-        const auto label = [&](Label l) {
-          if (std::find(r.labels.begin(), r.labels.end(), l) == r.labels.end()) r.labels.push_back(l);
-        };
-        std::size_t fewest = SIZE_MAX;
-        bool moved = false;
-        for (const Round& round : r.rounds) {
-          fewest = std::min(fewest, round.samples.size());
-          for (const Sample& s : round.samples) {
-            const auto differ = [](double a, double b) { return std::abs(a - b) > 0.1 * std::max(a, b); };
-            moved |= differ(s.roofs_before.read_bytes_per_s, s.roofs_after.read_bytes_per_s) ||
-                     differ(s.roofs_before.flops_per_s, s.roofs_after.flops_per_s);
-          }
-        }
-        if (r.rounds.size() < 10 || fewest < 30) label(Label::preliminary);  // S1
-        if (moved) label(Label::roof_moved);
-        if (const std::optional<double> drift = settle_drift(r.rounds); drift && std::abs(*drift) > kSettleBand)
-          label(Label::drifting);
-      }
-  }
-
   double done() const {
     return total_cells_ == 0 ? 0 : static_cast<double>(cells_done_) / static_cast<double>(total_cells_);
   }
   void changed() {
-    finish_labels();
+    label_from_samples(result_);
     if (events_.changed) events_.changed();
   }
 

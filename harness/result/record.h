@@ -169,6 +169,27 @@ struct PairRecord {
   std::string dense, moe;
 };
 
+// What another program took for the same layers, measured in turns with ours: its round i and round i of the point's
+// parts are of the same turn. Belongs to the one point with this model, phase, batch, context and weight type, and to
+// that point's part of this kind.
+struct PeerRound {
+  std::int64_t index = 0;
+  std::vector<double> samples_s;   // of one layer of `kind`, never of a whole model
+};
+struct PeerRecord {
+  std::string implementation;      // "pytorch", "llama.cpp"; never "layercost"
+  std::string version;
+  std::string detail;              // how it was set up: "transformers 5.23.0; sdpa, static cache"
+  std::string model, phase;
+  std::int64_t batch = 0, context = 0;
+  std::string weight_type, kind;
+  std::int64_t threads = 0;
+  std::int64_t layers = 0;         // different ones that were run one after the other
+  bool cold = false;               // whether the weights came from memory, by the rule that holds for our stacks
+  std::string note;                // what a reader must know beside the number; without samples: why
+  std::vector<PeerRound> rounds;
+};
+
 struct PriceRecord {               // as read; money is computed by cost/
   std::string id, label;           // label says whose assumption it is
   double usd_per_h = 0;
@@ -215,7 +236,7 @@ struct Warning {
 };
 
 struct ResultFile {
-  std::string schema_version = "1.1.0";
+  std::string schema_version = "1.2.0";
   std::string program_version, commit;
   bool commit_dirty = false;
   std::vector<std::string> command;
@@ -229,6 +250,7 @@ struct ResultFile {
   std::vector<PairRecord> pairs;
   std::vector<PointRecord> points;
   std::vector<DepthRecord> depths;
+  std::vector<PeerRecord> peers;
   std::vector<Warning> warnings;
 };
 

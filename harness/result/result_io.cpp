@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "harness/result/atomic_file.h"
+#include "harness/result/keys.h"
 #include "harness/result/labels.h"
 #include "harness/spec/json_reader.h"
 #include "kernels/core/error.h"
@@ -40,7 +41,8 @@ struct Integers {
 constexpr Integers kCount{0, kMaxInt}, kOneUp{1, kMaxInt};
 
 // ---- The one list of fields, for both directions. A visitor is called as v(name, member[, range]); `unsure` marks a
-// figure that may be NaN. A new member of record.h is a new line here and in the schema.
+// figure that may be NaN, `unless_empty` a list that has no key when it is empty. A new member of record.h is a new
+// line here and in the schema.
 
 template <typename V>
 void fields(V& v, Roofs& r) {
@@ -199,6 +201,28 @@ void fields(V& v, PairRecord& p) {
   v("moe", p.moe);
 }
 template <typename V>
+void fields(V& v, PeerRound& r) {
+  v("index", r.index, kCount);
+  v("samples_s", r.samples_s, kPositive);
+}
+template <typename V>
+void fields(V& v, PeerRecord& p) {
+  v("implementation", p.implementation);
+  v("version", p.version);
+  v("detail", p.detail);
+  v("model", p.model);
+  v("phase", p.phase);
+  v("batch", p.batch, kOneUp);
+  v("context", p.context, kCount);
+  v("weight_type", p.weight_type);
+  v("kind", p.kind);
+  v("threads", p.threads, Integers{1, 1 << 20});
+  v("layers", p.layers, kOneUp);
+  v("cold", p.cold);
+  v("note", p.note);
+  v("rounds", p.rounds);
+}
+template <typename V>
 void fields(V& v, PriceRecord& p) {
   v("id", p.id);
   v("label", p.label);
@@ -279,6 +303,7 @@ void fields(V& v, ResultFile& f) {
   v("pairs", f.pairs);
   v("points", f.points);
   v("depths", f.depths);
+  v.unless_empty("peers", f.peers);
   v("warnings", f.warnings);
 }
 
@@ -354,6 +379,10 @@ class Writer {
     OrderedJson list = OrderedJson::array();
     for (const T& record : records) list.push_back(write(record, fmt::format("{}[{}]", inside(name), list.size())));
     object_[name] = std::move(list);
+  }
+  template <typename T>
+  void unless_empty(const char* name, const std::vector<T>& records) {
+    if (!records.empty()) (*this)(name, records);
   }
   void unsure(const char* name, double value) {
     if (std::isfinite(value)) object_[name] = value;
@@ -466,6 +495,10 @@ class Reader {
   void operator()(const char* name, std::vector<T>& records) {
     for (const JsonNode& node : at(name).as_list(0, kMaxItems)) records.push_back(read<T>(node));
   }
+  template <typename T>
+  void unless_empty(const char* name, std::vector<T>& records) {
+    if (find(name)) (*this)(name, records);
+  }
   void unsure(const char* name, double& value) {
     const auto node = find(name);
     value = node ? node->as_number(kAny.low, kAny.high) : std::numeric_limits<double>::quiet_NaN();
@@ -548,6 +581,37 @@ std::optional<Problem> problem_of(const PartRecord& part, const std::string& pla
   return std::nullopt;
 }
 
+std::optional<Problem> problem_of(const PeerRecord& peer, const ResultFile& file, const std::string& place) {
+  const auto text = [](const std::string& word) { return printable(word); };
+  if (peer.implementation.empty() || peer.implementation == "layercost") {
+    return Problem{place + ".implementation",
+                   fmt::format("expected the name of another program, got \"{}\"", text(peer.implementation))};
+  }
+  std::vector<const PointRecord*> points;
+  for (const PointRecord& point : file.points)
+    if (belongs_to(peer, point)) points.push_back(&point);
+  const std::string scenario = fmt::format("{} {} batch {} context {} {}", text(peer.model), text(peer.phase),
+                                           peer.batch, peer.context, text(peer.weight_type));
+  if (points.empty()) return Problem{place, "there is no point " + scenario};
+  if (points.size() > 1) {
+    return Problem{place, fmt::format("there are {} points {}, and nothing tells which one was measured beside it",
+                                      points.size(), scenario)};
+  }
+  const std::vector<PartRecord>& parts = points[0]->parts;
+  if (peer.kind == "head" ||
+      std::none_of(parts.begin(), parts.end(), [&](const PartRecord& part) { return part.kind == peer.kind; })) {
+    return Problem{place + ".kind", fmt::format("'{}' is no kind of layer of the point {}", text(peer.kind), scenario)};
+  }
+  std::set<std::int64_t> indices;
+  for (const PeerRound& round : peer.rounds) {
+    if (!indices.insert(round.index).second)
+      return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
+    if (round.samples_s.empty()) return Problem{place + ".rounds", fmt::format("round {} has no samples", round.index)};
+  }
+  if (peer.rounds.empty() && peer.note.empty()) return Problem{place + ".note", "no samples, and no reason why"};
+  return std::nullopt;
+}
+
 std::optional<Problem> problem_of(const ResultFile& file) {
   std::set<std::string> models, points;
   for (std::size_t i = 0; i < file.models.size(); ++i) {
@@ -568,12 +632,7 @@ std::optional<Problem> problem_of(const ResultFile& file) {
     }
     if (!models.contains(point.model))
       return Problem{place + ".model", fmt::format("'{}' is not in models", printable(point.model))};
-    std::string key = fmt::format("{} {} {} {}", point.phase, point.batch, point.context, point.tokens);
-    for (const std::string* text :
-         {&point.model, &point.weight_type, &point.activation_type, &point.kv_type, &point.device, &point.routing}) {
-      key += "\n" + *text;  // no text holds a line break
-    }
-    if (!points.insert(key).second) return Problem{place, "the same point appears twice"};
+    if (!points.insert(point_key(point)).second) return Problem{place, "the same point appears twice"};
     std::set<std::string> kinds;
     for (std::size_t p = 0; p < point.parts.size(); ++p) {
       const std::string part_place = fmt::format("{}.parts[{}]", place, p);
@@ -587,6 +646,12 @@ std::optional<Problem> problem_of(const ResultFile& file) {
       return Problem{fmt::format("depths[{}]", i),
                      fmt::format("{} depths and {} times", file.depths[i].depths.size(), file.depths[i].time_s.size())};
     }
+  }
+  std::set<std::string> peers;
+  for (std::size_t i = 0; i < file.peers.size(); ++i) {
+    const std::string place = fmt::format("peers[{}]", i);
+    if (auto problem = problem_of(file.peers[i], file, place)) return problem;
+    if (!peers.insert(peer_key(file.peers[i])).second) return Problem{place, "the same peer appears twice"};
   }
   return std::nullopt;
 }
@@ -681,6 +746,11 @@ ResultFile result_from_text(std::string file_name, std::string_view text) {
   if (root.has("summary") && !root.at("summary").is_object()) root.fail("summary", "expected an object");
   if (const auto problem = problem_of(file)) throw BadInput(root.file(), problem->place, problem->message);
   return file;
+}
+
+std::string broken_rule(const ResultFile& file) {
+  const auto problem = problem_of(file);
+  return problem ? fmt::format("{}: {}", problem->place, problem->message) : "";
 }
 
 void write_result(const std::filesystem::path& path, const ResultFile& file, const nlohmann::json& summary) {

@@ -183,4 +183,42 @@ inline ResultFile result_file() {
   return file;
 }
 
+// Rounds 0, 1, ... of a peer, two samples each; the median of a round is its time.
+inline PeerRecord peer(std::string implementation, std::string model, std::int64_t batch,
+                       std::vector<double> round_times_s) {
+  PeerRecord record;
+  record.implementation = implementation;
+  record.version = implementation == "pytorch" ? "2.15.0" : "b7110";
+  record.detail = implementation == "pytorch" ? "transformers 5.23.0; sdpa" : "";
+  record.model = model;
+  record.phase = "decode";
+  record.batch = batch;
+  record.context = 4096;
+  record.weight_type = "bf16";
+  record.kind = model == "tiny-moe" ? "moe" : "dense";
+  record.threads = 8;
+  record.layers = 3;
+  record.cold = true;
+  for (const double time_s : round_times_s) {
+    record.rounds.push_back({static_cast<std::int64_t>(record.rounds.size()), {time_s * 1.25, time_s * 0.75}});
+  }
+  return record;
+}
+
+// result_file() with two other programs beside it. Decode at batch 1 and 8 (ours: dense 62.5 and 64 ms, moe 25 and 80):
+//   pytorch    dense 1.6 and 1.5 times ours, moe twice ours, in every round
+//   llama.cpp  batch 1 only: dense 0.8 times ours in every round, but not cold; moe 1 and 1.44 times ours in two rounds
+inline ResultFile peers_file() {
+  ResultFile file = result_file();
+  file.peers = {peer("pytorch", "tiny-dense", 1, {0.1, 0.102, 0.098}),
+                peer("pytorch", "tiny-moe", 1, {0.05, 0.051, 0.049}),
+                peer("pytorch", "tiny-dense", 8, {0.096, 0.09792, 0.09408}),
+                peer("pytorch", "tiny-moe", 8, {0.16, 0.1632, 0.1568}),
+                peer("llama.cpp", "tiny-dense", 1, {0.05, 0.051, 0.049}),
+                peer("llama.cpp", "tiny-moe", 1, {0.025, 0.03672})};
+  file.peers[4].cold = false;
+  file.peers[4].note = "computes in f32";
+  return file;
+}
+
 }  // namespace layercost::fixture
