@@ -72,6 +72,13 @@ struct Round {
   std::int64_t index = 0;          // fresh allocation, fresh weights, fresh order
   std::vector<Sample> samples;
   std::optional<ConditionsRecord> conditions = {};  // GPU only
+  std::optional<double> neighbour_cpus = {};  // that other programs kept busy meanwhile (CPU)
+};
+
+// A candidate that was measured when the variant was chosen.
+struct TriedVariant {
+  std::string variant;
+  double time_s = 0;               // median of one run on cold data
 };
 
 struct OpRecord {
@@ -80,6 +87,8 @@ struct OpRecord {
   std::string variant;
   std::string provider;
   std::string chosen;              // "" if the variant had no choice
+  std::optional<std::string> chosen_by = {};  // "order" (the first that fits), "measured", "pinned"; absent: not told
+  std::vector<TriedVariant> tried = {};       // of "measured"
   double flops = 0;
   double bytes = 0;  // compulsory: weights and cache; the first and last op also carry the layer's input and output
   double bytes_per_distinct_expert = 0;  // comes on top, times the sample's distinct experts
@@ -112,6 +121,7 @@ struct StackRecord {
   double reuse_distance_bytes = 0;
   double last_level_cache_bytes = 0;
   double weight_bytes = 0;         // held
+  std::optional<double> huge_page_fraction = {};  // of the process's own memory, with the stack in place (CPU)
 };
 
 // One kind of layer, or the head, of one point.
@@ -218,6 +228,7 @@ struct EnvironmentRecord {
   std::string kernel, operating_system, compiler, build_type;
   std::string huge_pages;                      // /sys/kernel/mm/transparent_hugepage/enabled, the chosen word
   std::optional<std::string> governor;
+  std::optional<bool> threads_pinned = {};     // each to a CPU of its own
   std::optional<double> load_average;          // one minute, at the start
   std::map<std::string, std::string> libraries;  // "oneDNN" -> "2.6.3"
   std::optional<GpuRecord> gpu;                // of a GPU

@@ -87,6 +87,12 @@ void fields(V& v, Round& r) {
   v("index", r.index, kCount);
   v("samples", r.samples);
   v("conditions", r.conditions);
+  v("neighbour_cpus", r.neighbour_cpus, kZeroUp);
+}
+template <typename V>
+void fields(V& v, TriedVariant& t) {
+  v("variant", t.variant);
+  v("time_s", t.time_s, kPositive);
 }
 template <typename V>
 void fields(V& v, OpRecord& o) {
@@ -95,6 +101,8 @@ void fields(V& v, OpRecord& o) {
   v("variant", o.variant);
   v("provider", o.provider);
   v("chosen", o.chosen);
+  v("chosen_by", o.chosen_by);
+  v.unless_empty("tried", o.tried);
   v("flops", o.flops, kZeroUp);
   v("bytes", o.bytes, kZeroUp);
   v("bytes_per_distinct_expert", o.bytes_per_distinct_expert, kZeroUp);
@@ -133,6 +141,7 @@ void fields(V& v, StackRecord& s) {
   v("reuse_distance_bytes", s.reuse_distance_bytes, kZeroUp);
   v("last_level_cache_bytes", s.last_level_cache_bytes, kZeroUp);
   v("weight_bytes", s.weight_bytes, kZeroUp);
+  v("huge_page_fraction", s.huge_page_fraction, kZeroUp);
 }
 template <typename V>
 void fields(V& v, PartRecord& p) {
@@ -265,6 +274,7 @@ void fields(V& v, EnvironmentRecord& e) {
   v("build_type", e.build_type);
   v("huge_pages", e.huge_pages);
   v("governor", e.governor);
+  v("threads_pinned", e.threads_pinned);
   v("load_average", e.load_average, kZeroUp);
   v("libraries", e.libraries);
   v("gpu", e.gpu);
@@ -574,6 +584,13 @@ std::optional<Problem> problem_of(const PartRecord& part, const std::string& pla
     if (!indices.insert(round.index).second)
       return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
   }
+  for (const OpRecord& op : part.ops) {
+    if (op.chosen_by && *op.chosen_by != "order" && *op.chosen_by != "measured" && *op.chosen_by != "pinned")
+      return Problem{place + ".ops", fmt::format("chosen_by: expected order, measured or pinned, got \"{}\"",
+                                                 printable(*op.chosen_by))};
+  }
+  if (part.stack && part.stack->huge_page_fraction.value_or(0) > 1)
+    return Problem{place + ".stack.huge_page_fraction", "more than 1"};
   if (part.routing && static_cast<std::int64_t>(part.routing->histogram.size()) != part.routing->experts) {
     return Problem{place + ".routing.histogram",
                    fmt::format("has {} entries for {} experts", part.routing->histogram.size(), part.routing->experts)};
