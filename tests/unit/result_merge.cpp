@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "harness/cost/tradeoff.h"
 #include "harness/result/result_io.h"
