@@ -231,9 +231,9 @@ TEST(Table, OtherProgramsStandBesideOurs) {
                                                      layercost          pytorch        llama.cpp
    phase    batch context  promised  possible     paid       ±     paid       ±     paid       ±
  tiny-dense → tiny-moe  bf16 · uniform routing
-   decode       1    4096      4.0×      3.3×     2.5× ±<0.1%     2.0× ±<0.1%     1.7×* ±502 %
-   decode       8    4096      4.0×      2.0×    0.80× ±<0.1%    0.60× ±<0.1%
-   prefill      1     512      4.0×      3.3×     2.0× ±<0.1%
+   decode       1    4096      4.0×      3.3×     2.5×  ±<0.1%     2.0×  ±<0.1%     1.7×* ±502 %
+   decode       8    4096      4.0×      2.0×    0.80×  ±<0.1%    0.60×  ±<0.1%
+   prefill      1     512      4.0×      3.3×     2.0×  ±<0.1%
 )");
   const std::string text = table(file);
   // Whole models, as without peers.

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "harness/cost/tradeoff.h"
 #include "harness/result/result_io.h"
@@ -121,7 +122,8 @@ TEST(Merge, AMissingRoundDoesNotShiftTheOthers) {
 
 TEST(Merge, VerdictTakesTheWorstAndSumsChecks) {
   ResultFile a = again(1), b = again(2);
-  a.points[0].parts[0].verdict->rel_l2 = 2e-3;
+  b.points[0].parts[0].verdict->rel_l2 = 2e-3;
+  a.points[0].parts[0].verdict->gain = 3e-5;
   b.points[0].parts[0].verdict->worst_row = 5e-3;
   b.points[0].parts[0].verdict->rows_checked = 4;
   b.points[0].parts[0].verdict->checks = 7;
@@ -129,7 +131,7 @@ TEST(Merge, VerdictTakesTheWorstAndSumsChecks) {
   EXPECT_TRUE(verdict.ok);
   EXPECT_EQ(verdict.rel_l2, 2e-3);
   EXPECT_EQ(verdict.worst_row, 5e-3);
-  EXPECT_EQ(verdict.gain, 2e-5);
+  EXPECT_EQ(verdict.gain, 3e-5);
   EXPECT_EQ(verdict.rows_checked, 4);
   EXPECT_EQ(verdict.checks, 9);
 }
