@@ -11,7 +11,13 @@ namespace layercost {
 namespace {
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
-  return simd_product_supports(c.type("x_type"), c.type("w_type"), device);
+  constexpr std::int64_t kFewRows = 48;  // per expert; as in linear/highway_columns
+  const DType x = c.type("x_type"), w = c.type("w_type");
+  if (const Support s = simd_product_supports(x, w, device); !s) return s;
+  if (w == DType::f32 && c.axis("rows") > kFewRows * c.axis("experts") &&
+      onednn_supports(x, w, c.type("y_type"), device))
+    return Support::no(fmt::format("for up to {} rows of f32 per expert", kFewRows));
+  return Support::yes();
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
