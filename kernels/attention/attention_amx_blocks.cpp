@@ -48,11 +48,6 @@ struct Blocks {
   bf16* v_step(std::int64_t kv_head, std::int64_t step) const {
     return v_tiles + (kv_head * key_steps + step) * kStepKeys * a.v_dim;
   }
-  // Flat index of a row in q and y, which are [batch, q_len, heads].
-  std::int64_t row_of(std::int64_t kv_head, std::int64_t row) const {
-    const std::int64_t b = kv_head / a.kv_heads, g = kv_head % a.kv_heads;
-    return (b * a.q_len + row / a.group()) * a.heads + g * a.group() + row % a.group();
-  }
 };
 
 #if defined(__x86_64__)
@@ -64,6 +59,7 @@ struct Scratch {
   float* scores;       // [32 keys][row tile of 2][32 keys][16 rows]; weights take their place, each 32 keys' in front
   float* statistics;   // [row tile][2][16]: maximum (times scale and log2 e), sum of weights
   std::int32_t* seen;  // [row tile][2][16]: first key and end of each row
+  std::int64_t* flat;  // [row]: index in q and y, which are [batch, q_len, heads]; -1 for rows that only fill a tile
 
   static std::int64_t bytes(const Blocks& b) { return Scratch(b, nullptr).bytes_; }
   Scratch(const Blocks& b, std::byte* at) : begin_(at) {
@@ -72,6 +68,7 @@ struct Scratch {
     scores = take<float>(kBlockKeys * kRowsAtOnce);
     statistics = take<float>(2 * b.task_rows);
     seen = take<std::int32_t>(2 * b.task_rows);
+    flat = take<std::int64_t>(b.task_rows);
   }
 
  private:
@@ -116,13 +113,12 @@ LAYERCOST_AMX_AVX512 void pack(const Blocks& b, std::int64_t kv_head, std::int64
   }
 }
 
-// 16 rows from `row` on, in pairs; zeros behind the last row.
-LAYERCOST_AMX_AVX512 void load_queries(const Blocks& b, std::int64_t kv_head, std::int64_t row, bf16* out) {
+// 16 rows in pairs.
+LAYERCOST_AMX_AVX512 void load_queries(const Blocks& b, const std::int64_t* flat, bf16* out) {
   for (std::int64_t i = 0; i < b.a.qk_dim; i += 32) {
     __m512i words[16];
     for (int r = 0; r < 16; ++r)
-      words[r] = row + r < b.rows() ? _mm512_loadu_si512(b.q + b.row_of(kv_head, row + r) * b.a.qk_dim + i)
-                                    : _mm512_setzero_si512();
+      words[r] = flat[r] >= 0 ? _mm512_loadu_si512(b.q + flat[r] * b.a.qk_dim + i) : _mm512_setzero_si512();
     transpose_words<16>(words);
     for (int p = 0; p < 16; ++p) _mm512_store_si512(out + i * 16 + p * 32, words[p]);
   }
@@ -238,8 +234,8 @@ LAYERCOST_AMX_AVX512 void weigh(const bf16* values, std::int64_t v_dim, const bf
   _tile_stored(3, sums1 + 256, 64);
 }
 
-// y of 16 rows from `row` on.
-LAYERCOST_AMX_AVX512 void finish(const Blocks& b, std::int64_t kv_head, std::int64_t row, const float* statistics,
+// y of 16 rows.
+LAYERCOST_AMX_AVX512 void finish(const Blocks& b, const std::int64_t* flat, const float* statistics,
                                  const float* sums) {
   const __m512 factor = _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_load_ps(statistics + 16));
   for (std::int64_t i = 0; i < b.a.v_dim; i += 32, sums += 512) {
@@ -250,9 +246,9 @@ LAYERCOST_AMX_AVX512 void finish(const Blocks& b, std::int64_t kv_head, std::int
     }
     transpose_words<16>(lower);
     transpose_words<16>(upper);
-    for (std::int64_t r = 0; r < std::min<std::int64_t>(16, b.rows() - row); ++r)
-      from_pairs(_mm512_castsi512_ps(lower[r]), _mm512_castsi512_ps(upper[r]),
-                 b.y + b.row_of(kv_head, row + r) * b.a.v_dim + i);
+    for (int r = 0; r < 16; ++r)
+      if (flat[r] >= 0)
+        from_pairs(_mm512_castsi512_ps(lower[r]), _mm512_castsi512_ps(upper[r]), b.y + flat[r] * b.a.v_dim + i);
   }
 }
 
@@ -260,14 +256,19 @@ LAYERCOST_AMX_AVX512 void task(const Blocks& b, std::int64_t kv_head, std::int64
   const std::int64_t qk_dim = b.a.qk_dim, v_dim = b.a.v_dim;
   const float scale = static_cast<float>(b.a.scale) * kLog2E;
   const std::int64_t rows = std::min(b.task_rows, (b.rows() - first_row + 31) / 32 * 32);
+  const std::int64_t group = b.a.group(), first_head = kv_head % b.a.kv_heads * group;
+  std::int64_t query = first_row / group, head = first_row % group;
   for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int64_t query = b.query_of(first_row + r), lane = r / 16 * 32 + r % 16;
+    const std::int64_t lane = r / 16 * 32 + r % 16;
+    const bool is_row = first_row + r < b.rows();
+    s.flat[r] = is_row ? (kv_head / b.a.kv_heads * b.a.q_len + query) * b.a.heads + first_head + head : -1;
     s.seen[lane] = static_cast<std::int32_t>(b.a.first_key(query));
     s.seen[lane + 16] = static_cast<std::int32_t>(b.a.end_key(query));
     s.statistics[lane] = kNoMaximum;
     s.statistics[lane + 16] = 0;
+    if (++head == group && first_row + r + 1 < b.rows()) head = 0, ++query;
   }
-  for (std::int64_t r = 0; r < rows; r += 16) load_queries(b, kv_head, first_row + r, s.queries + r * qk_dim);
+  for (std::int64_t r = 0; r < rows; r += 16) load_queries(b, s.flat + r, s.queries + r * qk_dim);
 
   // Block boundaries are those of the packed steps.
   const std::int64_t end = b.a.end_key(b.query_of(first_row + rows - 1));
@@ -281,14 +282,16 @@ LAYERCOST_AMX_AVX512 void task(const Blocks& b, std::int64_t kv_head, std::int64
       if (keys <= 0 || block + kBlockKeys <= b.a.first_key(first_query)) continue;
       const std::int64_t steps = (keys + kStepKeys - 1) / kStepKeys;
       const bool is_first = block <= b.a.first_key(first_query);
-      const bool all_seen = block >= b.a.first_key(last_query) && block + steps * kStepKeys <= b.a.end_key(first_query);
+      const auto all_seen = [&](std::int64_t key) {
+        return key >= b.a.first_key(last_query) && key + kStepKeys <= b.a.end_key(first_query);
+      };
       for (std::int64_t i = 0; i < steps; ++i)
         score_step(b.k_step(kv_head, step + i), s.queries + r * qk_dim, qk_dim, s.scores + i * 1024);
       for (int t = 0; t < 2; ++t) {
         float *statistics = s.statistics + (r + 16 * t) * 2, *scores = s.scores + t * 512;
-        if (!all_seen)
-          for (std::int64_t i = 0; i < steps; ++i)
-            mask_scores(s.seen + (r + 16 * t) * 2, block + i * kStepKeys, scores + i * 1024);
+        for (std::int64_t i = 0; i < steps; ++i)
+          if (const std::int64_t key = block + i * kStepKeys; !all_seen(key))
+            mask_scores(s.seen + (r + 16 * t) * 2, key, scores + i * 1024);
         move_maximum(scores, steps, scale, is_first, v_dim, statistics, s.sums + (r + 16 * t) * v_dim);
         for (std::int64_t i = 0; i < steps; ++i)
           soften(scores + i * 1024, scale, statistics, reinterpret_cast<bf16*>(s.scores + i * 1024) + t * kTile);
@@ -299,8 +302,7 @@ LAYERCOST_AMX_AVX512 void task(const Blocks& b, std::int64_t kv_head, std::int64
               s.sums + r * v_dim + i * 16, s.sums + (r + 16) * v_dim + i * 16);
     }
   }
-  for (std::int64_t r = 0; r < rows; r += 16)
-    finish(b, kv_head, first_row + r, s.statistics + r * 2, s.sums + r * v_dim);
+  for (std::int64_t r = 0; r < rows; r += 16) finish(b, s.flat + r, s.statistics + r * 2, s.sums + r * v_dim);
 }
 
 void work(const Blocks& b) {
