@@ -12,6 +12,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <limits>
@@ -119,16 +120,16 @@ class Ahead {
   const char *at_, *end_, *then_, *then_end_;
 };
 
-// Word j of a tile row is dims 2j and 2j+1 of row j; rows that only fill the tile are zero.
+// Word j of a tile row is dims 2i and 2i + 1 of row j; rows that only fill the tile are zero.
 void load_queries(const Decode& c, std::int64_t kv_head, bf16* out) {
-  for (std::int64_t t = 0; t < c.row_tiles(); ++t)
-    for (std::int64_t j = 0; j < c.width; ++j) {
-      const std::int64_t row = t * c.width + j;
-      bf16* column = out + t * c.width * c.a.qk_dim + 2 * j;
-      const bf16* q = row < c.rows() ? c.q + c.row_of(kv_head, row) * c.a.qk_dim : nullptr;
-      for (std::int64_t i = 0; i < c.a.qk_dim; i += 2, column += 2 * c.width)
-        for (std::int64_t e = 0; e < 2; ++e) column[e] = q != nullptr ? q[i + e] : bf16{};
-    }
+  const std::int64_t tile = c.width * c.a.qk_dim;
+  if (c.rows() % c.width != 0) std::fill(out, out + c.row_tiles() * tile, bf16{});
+  for (std::int64_t row = 0; row < c.rows(); ++row) {
+    const bf16* q = c.q + c.row_of(kv_head, row) * c.a.qk_dim;
+    bf16* column = out + row / c.width * tile + row % c.width * 2;
+    for (std::int64_t i = 0; i < c.a.qk_dim; i += 2, column += 2 * c.width)
+      std::memcpy(column, q + i, 2 * sizeof(bf16));
+  }
 }
 
 // Tiles 0 and 1, in turn: scores of 16 keys; 2: queries; 3: keys.
@@ -183,6 +184,15 @@ LAYERCOST_AMX_AVX512 void mask_scores(const std::int32_t* seen, std::int64_t blo
   }
 }
 
+// Two vectors of weights, as bf16, are 32 / width keys x width rows: from there to words of two keys of a row.
+template <int kWidth>
+constexpr std::array<std::uint16_t, 32> pair_order() {
+  std::array<std::uint16_t, 32> order{};
+  for (int i = 0; i < 32; ++i)
+    order[i] = static_cast<std::uint16_t>((i / 2 / kWidth * 2 + i % 2) * kWidth + i / 2 % kWidth);
+  return order;
+}
+
 // Scores to weights [32 keys][width][32 keys]; moves the maxima and the sums of the weights, 16 lanes each.
 // factors[lane] is what the row's earlier weighted values must be multiplied with. Returns whether any differs from 1.
 template <int kWidth>
@@ -202,11 +212,8 @@ LAYERCOST_AMX_AVX512 bool soften(const float* scores, std::int64_t steps, float 
   _mm512_store_ps(max_and_sum, max);
   __m512 sum0 = _mm512_mul_ps(factor, _mm512_load_ps(max_and_sum + 16)), sum1 = _mm512_setzero_ps();
 
-  // Two vectors of weights, bf16, are 32 / width keys x width rows; as words of two keys of a row.
-  alignas(64) std::uint16_t order[32];
-  for (int i = 0; i < 32; ++i)
-    order[i] = static_cast<std::uint16_t>((i / 2 / kWidth * 2 + i % 2) * kWidth + i / 2 % kWidth);
-  const __m512i to_words = _mm512_load_si512(order);
+  alignas(64) static constexpr auto kOrder = pair_order<kWidth>();
+  const __m512i to_words = _mm512_load_si512(kOrder.data());
   for (std::int64_t s = 0; s < steps; ++s) {
     __m512i words[kWidth];
 #pragma GCC unroll 16
