@@ -94,9 +94,9 @@ struct Scratch {
 // once would stall; and while nothing is on its way, during the softmax say, the memory idles. So each part of a block
 // asks for what lies kLeadBytes ahead of the reads, and the parts that read nothing for kStillBytes each.
 constexpr std::int64_t kLeadBytes = 8192, kStillBytes = 6144;
-// Lines per piece of work at qk_dim = v_dim = 128: 160 with the 16 tiles of keys, 96 with the 16 pairs of vectors of
-// scores (8 rows), 160 with the 32 x 4 pairs of rows of values, 96 with the 4 products.
-constexpr int kLinesPerKeyTile = 10, kLinesPerScores = 6, kLinesPer4Pairs = 5, kLinesPerProduct = 12;
+// Lines per piece of work at qk_dim = v_dim = 128: 160 with the 16 tiles of keys, 96 with the scores, 160 with the 32 x
+// 4 pairs of rows of values, 96 with the 4 products.
+constexpr int kLinesPerKeyTile = 10, kLinesOfScores = 96, kLinesPer4Pairs = 5, kLinesPerProduct = 12;
 
 // The rest of one range, then the start of another.
 class Ahead {
@@ -221,7 +221,7 @@ LAYERCOST_AMX_AVX512 bool soften(const float* scores, std::int64_t steps, float 
       const float* at = scores + 16 * (s * kVectors + 2 * i);
       const __m512 p0 = exp2_of(_mm512_fmsub_ps(_mm512_load_ps(at), c, max));
       const __m512 p1 = exp2_of(_mm512_fmsub_ps(_mm512_load_ps(at + 16), c, max));
-      ahead.lines<kLinesPerScores>();
+      ahead.lines<kLinesOfScores / (2 * kWidth)>();
       sum0 = _mm512_add_ps(sum0, p0);
       sum1 = _mm512_add_ps(sum1, p1);
       words[i] =
