@@ -36,7 +36,10 @@ from pathlib import Path
 TUNABLE = "glibc.malloc.hugetlb=1"  # huge pages by madvise; read once, when a process starts
 if __name__ == "__main__" and "hugetlb" not in os.environ.get("GLIBC_TUNABLES", ""):
     joined = ":".join(filter(None, (os.environ.get("GLIBC_TUNABLES"), TUNABLE)))
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "GLIBC_TUNABLES": joined})
+    # Threads that spin between two operations, as with llama.cpp's own pool; what the caller sets stays.
+    wait = os.environ.get("OMP_WAIT_POLICY", "active")
+    os.execve(sys.executable, [sys.executable, *sys.argv],
+              {**os.environ, "GLIBC_TUNABLES": joined, "OMP_WAIT_POLICY": wait})
 
 import gguf
 import llama_cpp
@@ -411,7 +414,7 @@ class Bench:
             raise RuntimeError(f"nothing ran: {skipped} {self.heard}")
         best, path = min(readings, key=lambda r: r["median_s"]), Path(command["config"])
         cold = reuse >= 2 * last_level_cache()
-        pages = "huge pages asked for" if "hugetlb" in os.environ.get("GLIBC_TUNABLES", "") else "default pages"
+        pages = "huge pages asked for" if TUNABLE in os.environ.get("GLIBC_TUNABLES", "") else "default pages"
         return {
             "implementation": "llama.cpp", "version": self.version,
             "model": command.get("name") or (path.parent.name if path.stem == "config" else path.stem),
