@@ -123,6 +123,12 @@ class Shape:
             rows.append(("rope_freqs.weight", (self.head // 2,), True))
         return rows + [row for index in range(depth) for row in self.layer(index)]
 
+    @staticmethod
+    def content(name, f32):
+        # Embeddings spread by 8, not 0.02 as the weights: what the layers add is then small beside what tells tokens
+        # apart. Else all of a batch would soon go to the same experts.
+        return "embedding" if "token_embd" in name else "bf16" if not f32 else "f32" if "gate_inp" in name else "ones"
+
     def layer_bytes(self):
         """(of the layer, of one expert of it)"""
         total = sum(int(numpy.prod(size)) * (4 if f32 else 2) for _, size, f32 in self.layer(0))
@@ -163,7 +169,7 @@ class Shape:
                 kind = gguf.GGMLQuantizationType.F32 if f32 else gguf.GGMLQuantizationType.BF16
                 count = int(numpy.prod(size)) * (4 if f32 else 2)
                 writer.add_tensor_info(name, size, numpy.dtype(numpy.float32), count, kind)
-                spans.append((at, at + count, number, "bf16" if not f32 else "f32" if "gate_inp" in name else "ones"))
+                spans.append((at, at + count, number, self.content(name, f32)))
                 at += -(-count // writer.data_alignment) * writer.data_alignment
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
@@ -190,7 +196,8 @@ class Stream:
     def __init__(self, header, spans):
         if Stream.tiles is None:
             values = numpy.random.default_rng(1).standard_normal(TILE, dtype=numpy.float32) * 0.02
-            Stream.tiles = {"bf16": (values.view(numpy.uint32) >> 16).astype(numpy.uint16), "f32": values,
+            short = lambda x: (x.view(numpy.uint32) >> 16).astype(numpy.uint16)
+            Stream.tiles = {"bf16": short(values), "embedding": short(values * 400), "f32": values,
                             "ones": numpy.ones(TILE, dtype=numpy.float32)}
         self.header, self.spans, self.starts = header, spans, [span[0] for span in spans]
         self.size, self.at = spans[-1][1], 0
