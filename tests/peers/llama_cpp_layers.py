@@ -50,6 +50,7 @@ VOCABULARY = 1024
 UBATCH = 512  # llama.cpp's default
 SPARE_BYTES = 1 << 30  # left free beside weights and cache
 MAX_LAYERS = 64
+READING_S = 10  # no reading takes much longer, but has three passes
 KV_TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "bf16": int(gguf.GGMLQuantizationType.BF16)}
 ARCHITECTURES = {"llama": "llama", "mixtral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "qwen3_moe": "qwen3moe"}
 
@@ -325,8 +326,9 @@ class Bench:
         base = ctypes.CDLL(str(next((Path(llama_cpp.__file__).parent / "lib").glob("libggml-base.*"))))
         base.ggml_commit.restype = base.ggml_version.restype = ctypes.c_char_p
         version = getattr(llama_cpp, "llama_version", lambda: b"unknown")()
-        self.version = f"{version.decode()} (llama-cpp-python {llama_cpp.__version__})"
-        self.build = f"ggml {base.ggml_version().decode()} {base.ggml_commit().decode()}"
+        self.version = version.decode()
+        self.build = (f"llama-cpp-python {llama_cpp.__version__}, ggml {base.ggml_version().decode()} "
+                      f"{base.ggml_commit().decode()}")
         info = llama_cpp.llama_print_system_info().decode()
         self.features = [word.split("=")[0].strip() for word in info.split("|") if word.strip().endswith("= 1")]
 
@@ -378,8 +380,10 @@ class Bench:
                 states = self.cached(shape, [m.depth for m in models], batch, context, flash_attention, kv_type)
                 for one, state in zip(contexts, states):
                     one.fill(state)
-            samples, between = [], models[1].depth - models[0].depth
+            samples, between, start = [], models[1].depth - models[0].depth, time.perf_counter()
             for turn in range(passes + 1):
+                if turn > 3 and time.perf_counter() - start > READING_S:
+                    break
                 tokens, times = self.random.integers(VOCABULARY, size=(batch, columns)), []
                 for one in contexts:
                     times.append(one.walk(tokens, context if decode else 0, "all" if decode else "last"))

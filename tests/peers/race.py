@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -351,6 +352,10 @@ def main():
     if args.python is None:
         return 2
 
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)  # `timeout` and gpu-check end it so; what was measured is written
     with tempfile.TemporaryDirectory(prefix="layercost-race-") as folder:
         race = Race(args, Path(folder))
         try:
