@@ -74,8 +74,9 @@ for line in sys.stdin:
         continue
     answer = dict(implementation="pytorch" if torch else "llama.cpp", version="1.2", transformers="5.0", mode="eager",
                   model=command["name"], phase=command["phase"], batch=command["batch"], context=command["context"],
-                  dtype="bfloat16", threads=int(sys.argv[3]), layers=4, cold=torch, note=None if torch else "too little",
-                  device="cpu", attention="sdpa", cache="static", experts_implementation=None, detail="flash",
+                  dtype="bfloat16", threads=int(sys.argv[3]), layers=4, cold=torch,
+                  note=None if torch else "too little", device="cpu", attention="sdpa",
+                  cache="static", experts_implementation=None, detail="flash",
                   samples_s=[s + 0.001 * turn for s in ([0.05, 0.04, 0.06] if torch else [0.07])])
     print(json.dumps(answer), flush=True)
 '''
@@ -190,7 +191,8 @@ def broken(program, folder):
     process.communicate(timeout=60)
     that("Ctrl-C: exit code 1", process.returncode == 1, process.returncode)
     ours, peers = scene.rounds()
-    that("Ctrl-C: the first turn is there", ours == {(MODELS[0], 1): [0], (MODELS[0], 8): [0]} and len(peers) == 4, ours)
+    that("Ctrl-C: the first turn is there", ours == {(MODELS[0], 1): [0], (MODELS[0], 8): [0]} and len(peers) == 4,
+         (ours, peers))
 
 
 def on_a_gpu(program, folder):
@@ -199,13 +201,15 @@ def on_a_gpu(program, folder):
     commands = [json.loads(line) for line in (scene.folder / "commands.txt").read_text().splitlines()]
     program.that("GPU: PyTorch only, in one process", done.returncode == 0 and len(commands) == 8 and
                  len({c["pid"] for c in commands}) == 1, (done.stderr, commands))
-    program.that("GPU: what was fastest is repeated", all(c.get("attention") == ("sdpa" if c["turn"] else None) and
-                                                          "experts_implementation" not in c for c in commands), commands)
+    program.that("GPU: what was fastest is repeated", all(
+        c.get("attention") == ("sdpa" if c["turn"] else None) and "experts_implementation" not in c for c in commands),
+        commands)
 
 
 def usage(program, folder):
     scene = Scene(program, folder, "usage")
-    for words, said in [(["--peers", "vllm"], "'vllm' is none of pytorch,"), (["--points", "decode:8"], "decode:8:1024"),
+    for words, said in [(["--peers", "vllm"], "'vllm' is none of pytorch,"),
+                        (["--points", "decode:8"], "decode:8:1024"),
                         (["--peers", "llama.cpp", "--device", "cuda:0"], "CPU only"),
                         (["--models", "gpt-9"], "no 'gpt-9'"), (["--program", "none"], "there is no none")]:
         done = scene.run(*words)
@@ -230,6 +234,8 @@ def installing(program, folder):
         race.subprocess.run = real
     program.that("into its own environment", ran and ran[0][1:] == ["-m", "venv", str(folder / "venv")] and all(
         command[0] == str(folder / "venv/bin/python") for command in ran[1:]), ran)
+    program.that("PyTorch without a GPU's libraries first", [race.CPU_WHEELS in command for command in ran[1:]] ==
+                 [True, False, False, False] and "--no-binary" in ran[4], ran)
 
 
 def main():

@@ -9,8 +9,8 @@ ratio within a turn is quoted, never a time across turns. The result file is our
 peers' readings beside it; it is written anew after each turn, so that Ctrl-C loses the turn that it breaks off.
 
 Peers: pytorch (torch_layers.py), llama.cpp (llama_cpp_layers.py, CPU only); each reads every way it has of computing a
-layer and keeps its fastest. They get huge pages from the C library, as ours takes them by itself. --install puts what is
-missing from PyPI into .venv-peers at the root of the repository; without it you are told what that would be.
+layer and keeps its fastest. They get huge pages from the C library, as ours takes them by itself. --install puts what
+is missing from PyPI into .venv-peers at the root of the repository; without it you are told what that would be.
 
 With --device cuda:0 ours and PyTorch use the GPU. PyTorch then stays one process, which waits while ours runs: loading
 it and compiling take longer than measuring. Later turns repeat what was its fastest in the first. --budget ends the
@@ -18,6 +18,7 @@ race: no point is begun after so many seconds, and what was measured is written 
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -35,6 +36,7 @@ ROOT = HERE.parents[1]
 MODELS = next(folder for folder in (ROOT / "configs/models", HERE.parent / "configs/models", ROOT) if folder.is_dir())
 VENV = ROOT / ".venv-peers"
 TUNABLE = "glibc.malloc.hugetlb=1"  # huge pages by madvise: 7 % for PyTorch's decode on a machine that leaves it to us
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 PAIRS = ["qwen3-4b:qwen3-30b-a3b", "qwen3-32b:qwen3-30b-a3b"]
 TROUBLE = (RuntimeError, OSError, subprocess.CalledProcessError, ValueError, KeyError, StopIteration)
 
@@ -167,11 +169,12 @@ def missing_modules(python, names):
 
 
 def install_commands(names, device, missing):
-    """pip's arguments. PyTorch's own index has it without the GPU's libraries (0.2 GB and not 3)."""
+    """pip's arguments, in order; one that may fail stands before what then does the same from PyPI."""
     commands = []
     if "pytorch" in names and {"torch", "transformers"} & set(missing):
-        cpu = ["--extra-index-url", "https://download.pytorch.org/whl/cpu"] if device == "cpu" else []
-        commands += [["torch", *cpu], ["transformers"]]
+        if device == "cpu":  # PyTorch's own index has it without the GPU's libraries: 0.2 GB and not 3
+            commands.append(["torch", "--retries", "0", "--index-url", CPU_WHEELS])
+        commands += [["torch"], ["transformers"]]
     if "llama.cpp" in names and {"llama_cpp", "gguf", "numpy"} & set(missing):
         # From source, so that it is built for this CPU.
         commands += [["gguf", "numpy", "llama-cpp-python", "--no-binary", "llama-cpp-python"]]
@@ -189,8 +192,8 @@ def prepare(args):
             return place
     python = str(VENV / "bin/python")
     commands = install_commands(args.peers, args.device, lacking.get(python, lacking[sys.executable]))
-    words = [word for command in commands for word in command if not word.startswith(("-", "https:"))]
-    words = ", ".join(dict.fromkeys(words))
+    words = ", ".join(dict.fromkeys(itertools.chain(*(itertools.takewhile(lambda word: word[0] != "-", command)
+                                                      for command in commands))))
     llama = " (llama.cpp is compiled: that takes a C++ compiler and some minutes)" if "llama.cpp" in args.peers else ""
     print(f"{'installing' if args.install else 'missing:'} from PyPI into {VENV}: {words}{llama}", file=sys.stderr)
     if not args.install:
@@ -202,8 +205,8 @@ def prepare(args):
     cores = str(len(os.sched_getaffinity(0)))
     environment = {"CMAKE_BUILD_PARALLEL_LEVEL": cores, **os.environ, "CMAKE_ARGS": flags}
     for command in commands:
-        subprocess.run([python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *command], check=True,
-                       env=environment, stdout=sys.stderr)
+        subprocess.run([python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *command],
+                       check=CPU_WHEELS not in command, env=environment, stdout=sys.stderr)
     left = missing_modules(python, args.peers)
     if left:
         print(f"still missing: {', '.join(left)}", file=sys.stderr)
@@ -296,11 +299,13 @@ class Race:
                     cells.append(f"{min(times):.3g} to {max(times):.3g}" if times else "")
                     warm = next((r[name] for r in rows if name in r and not r[name].get("cold", True)), None)
                     if warm:
-                        notes.append(f"{cells[0]}, {name}: weights partly from the cache. {warm.get('note') or ''}".strip())
+                        why = warm.get("note") or ""
+                        notes.append(f"{cells[0]}, {name}: weights partly from the cache. {why}".strip())
                 for name in peers:
                     ratios = [r[name]["time_s"] / r["ours"]["time_s"] for r in rows
                               if name in r and "time_s" in r.get("ours", {})]
-                    cells += [", ".join(f"{x:.2f}" for x in ratios), f"{statistics.median(ratios):.2f}" if ratios else ""]
+                    cells.append(", ".join(f"{x:.2f}" for x in ratios))
+                    cells.append(f"{statistics.median(ratios):.2f}" if ratios else "")
                 lines.append(f"| {' | '.join(cells)} |")
         return "\n".join(lines + notes)
 
