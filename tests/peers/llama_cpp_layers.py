@@ -89,14 +89,16 @@ class Shape:
         self.top_k = raw.get("num_experts_per_tok") if self.experts else 0
         self.ffn = raw["moe_intermediate_size"] if self.family == "qwen3_moe" else raw["intermediate_size"]
         self.epsilon, self.theta = raw["rms_norm_eps"], raw.get("rope_theta", 10000.0)
-        self.longest = raw["max_position_embeddings"]
+        self.longest, self.bias = raw["max_position_embeddings"], bool(raw.get("attention_bias"))
         self.llama3 = (raw.get("rope_scaling") or {}).get("rope_type") == "llama3"
         # rope_scaling of another kind costs nothing: its factors are part of the same product.
 
     def narrow(self):
         """Same heads, next to no weights: what fills a cache of these layers in no time."""
         small = object.__new__(Shape)
-        small.__dict__.update(self.__dict__, hidden=64, ffn=32, experts=min(self.experts, 2), top_k=min(self.top_k, 1))
+        hidden = self.hidden if self.architecture == "qwen2" else 64  # that reader wants as wide a query
+        small.__dict__.update(self.__dict__, hidden=hidden, ffn=32, experts=min(self.experts, 2),
+                              top_k=min(self.top_k, 1))
         return small
 
     def layer(self, index):
@@ -105,8 +107,10 @@ class Shape:
         rows = [("attn_norm.weight", (self.hidden,), True), ("ffn_norm.weight", (self.hidden,), True),
                 ("attn_q.weight", (q, self.hidden), False), ("attn_k.weight", (kv, self.hidden), False),
                 ("attn_v.weight", (kv, self.hidden), False), ("attn_output.weight", (self.hidden, q), False)]
-        if self.architecture == "qwen2":
+        if self.architecture == "qwen2" or self.bias:
             rows += [(f"attn_{name}.bias", (size,), True) for name, size in (("q", q), ("k", kv), ("v", kv))]
+        if self.bias:
+            rows.append(("attn_output.bias", (self.hidden,), True))
         if self.architecture.startswith("qwen3"):
             rows += [(f"attn_{name}_norm.weight", (self.head,), True) for name in "qk"]
         if self.experts:
