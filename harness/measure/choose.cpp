@@ -53,11 +53,13 @@ std::vector<VariantPin> pins_of(const ResultFile& file) {
 
 const Variant* pinned_variant(std::span<const VariantPin> pins, const ModelSpec& model, const Scenario& scenario,
                               const LayerPlan& plan, const PlannedOp& p, const DeviceInfo& device) {
-  const auto fits = [](const auto& wanted, const auto& is) { return wanted == std::decay_t<decltype(wanted)>{} || wanted == is; };
+  const auto fits = [](const auto& wanted, const auto& is) {
+    return wanted == std::decay_t<decltype(wanted)>{} || wanted == is;
+  };
   for (const VariantPin& pin : pins) {
     if ((pin.op != p.component && pin.op != p.op_case.op()) || !fits(pin.model, model.name) ||
-        !fits(pin.phase, to_string(scenario.phase)) || !fits(pin.kind, plan.kind) ||
-        !fits(pin.batch, scenario.batch) || !fits(pin.context, scenario.context))
+        !fits(pin.phase, to_string(scenario.phase)) || !fits(pin.kind, plan.kind) || !fits(pin.batch, scenario.batch) ||
+        !fits(pin.context, scenario.context))
       continue;
     const Variant& v = find_variant(find_op(p.op_case.op()), pin.variant);
     const Support support =

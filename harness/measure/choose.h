@@ -26,10 +26,10 @@ std::size_t choose_candidate(std::span<const std::vector<double>> times_s);
 // loops (they are there to be right) unless nothing else is left.
 std::vector<const Variant*> candidates(const PlannedOp&, const DeviceInfo&);
 
-// A decision made beforehand; empty or 0 stands for any. `op` is the name of an op ("linear") or of a component ("qkv").
+// A decision made beforehand; empty or 0 stands for any. `op` names an op ("linear") or a component ("qkv").
 struct VariantPin {
-  std::string op, variant;
-  std::string model, phase, kind;
+  std::string op = {}, variant = {};
+  std::string model = {}, phase = {}, kind = {};
   std::int64_t batch = 0, context = 0;
 };
 // The choices of an earlier run, to be replayed.

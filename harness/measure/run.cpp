@@ -165,16 +165,16 @@ class Stack {
         for (Open& o : open) {
           double best = INFINITY;
           for (const auto& t : o.times_s) best = std::min(best, median(t));
-          for (std::size_t k = 0; k < o.times_s.size(); ++k)
-            if (const double t = median(o.times_s[k]); t > kHopeless * best) {
-              tried[o.op].push_back({o.variants[k]->name, t});
-              o.times_s[k].clear();
-            }
+          for (std::size_t k = 0; k < o.times_s.size(); ++k) {
+            const double t = median(o.times_s[k]);
+            tried[o.op].push_back({o.variants[k]->name, t});
+            if (t > kHopeless * best) o.times_s[k].clear();
+          }
         }
       }
     for (Open& o : open) {
       for (std::size_t c = 0; c < o.variants.size(); ++c)
-        if (!o.times_s[c].empty()) tried[o.op].push_back({o.variants[c]->name, median(o.times_s[c])});
+        if (!o.times_s[c].empty()) tried[o.op][c].time_s = median(o.times_s[c]);
       const std::size_t best = choose_candidate(o.times_s);
       for (std::size_t l = 0; l < o.calls[best].size(); ++l)
         layers_[l]->use(o.op, *o.variants[best], std::move(o.calls[best][l]));

@@ -1,6 +1,5 @@
-// What:    AMX, the processor's tile registers: who may use them, their shapes, and the attributes of functions that
-// do. Rules:   functions that use tiles carry LAYERCOST_AMX or LAYERCOST_AMX_AVX512: by attribute and not by compiler
-// flags,
+// What:    AMX, the processor's tile registers: who may use them, their shapes, and attributes of functions that do.
+// Rules:   functions that use tiles carry LAYERCOST_AMX or LAYERCOST_AMX_AVX512: by attribute, not by compiler flags,
 //          because with flags inline functions of shared headers would be compiled for AVX-512 too, and the linker may
 //          keep that copy for everybody. Lambdas do not inherit it.
 //          A thread's tiles have the shapes of the TileScope it holds, and nothing in them outlives it.
@@ -24,6 +23,7 @@
 #include <unistd.h>
 
 #define LAYERCOST_AMX __attribute__((target("amx-tile,amx-bf16")))
+#define LAYERCOST_AMX_INLINE __attribute__((target("amx-tile,amx-bf16"), always_inline))
 #define LAYERCOST_AMX_AVX512 __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
 #endif
 

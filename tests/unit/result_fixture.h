@@ -62,6 +62,7 @@ inline std::vector<Round> rounds(double time_s, std::optional<double> distinct =
   std::vector<Round> result;
   for (std::size_t r = 0; r < kRoundFactor.size(); ++r) {
     Round round;
+    round.neighbour_cpus = 0.0625;
     round.index = static_cast<std::int64_t>(r);
     for (const double factor : kSampleFactor) {
       Sample sample;
@@ -83,6 +84,8 @@ inline OpRecord op(std::string component, double flops, double bytes, double byt
   record.case_text = component + ":m=1";
   record.variant = "onednn_best";
   record.provider = "oneDNN 2.6.3";
+  record.chosen_by = "measured";
+  record.tried = {{"plain_loops", 0.5}, {"onednn_packed", 0.25}};
   record.flops = flops;
   record.bytes = bytes;
   record.bytes_per_distinct_expert = bytes_per_expert;
@@ -96,7 +99,7 @@ inline PartRecord part(std::string kind, std::int64_t count, double time_s, std:
   record.count = count;
   record.outcome = Outcome::measured;
   record.verdict = Verdict{true, "", 1.5e-3, 4e-3, 2e-5, 1e-2, 3e-2, 5e-4, 8, 8, {}, 2};
-  record.stack = StackRecord{3, 3e9, 32e6, 3e9};
+  record.stack = StackRecord{3, 3e9, 32e6, 3e9, 0.75};
   if (distinct) {
     record.routing =
         RoutingRecord{"uniform", 18446744073709551615u, 4, 2, 30, {15, 14, 16, 15}, *distinct, 1.25, "00ff"};
@@ -150,6 +153,7 @@ inline ResultFile result_file() {
   file.environment.build_type = "Release";
   file.environment.huge_pages = "madvise";
   file.environment.governor = "performance";
+  file.environment.threads_pinned = true;
   file.environment.load_average = 0.25;
   file.environment.libraries = {{"oneDNN", "2.6.3"}};
   file.price = PriceRecord{"example-owned-workstation",

@@ -477,6 +477,11 @@ std::vector<Json> example_files() {
   unequal.depths.push_back({"tiny-moe", "moe", "decode", 2, 0, {1}, {1}});
   unequal.price.reset();
   unequal.environment.governor.reset();
+  unequal.environment.threads_pinned.reset();
+  PartRecord& older = unequal.points[1].parts[0];  // what schema 1.2.0 brought
+  older.stack->huge_page_fraction.reset();
+  older.rounds[0].neighbour_cpus.reset();
+  for (OpRecord& op : older.ops) op.chosen_by.reset(), op.tried.clear();
   unequal.environment.load_average.reset();
   for (PartRecord& part : unequal.points[2].parts) part.rounds.resize(1);
   for (Round& round : unequal.points[4].parts[0].rounds) {
