@@ -1,7 +1,6 @@
-// What:    constant f32 matrices in blocks of 64 columns, packed once and shared by our product (simd_product.h) and,
-//          where it takes this layout, oneDNN's matmul (onednn.h).
-// Layout:  element (n, k) of a matrix lies at (n/64 * K + k) * 64 + n%64, K = k rounded up to 16. oneDNN calls it
-//          BA16a64b; its f32 brgemm kernel for AVX-512 chooses it. Padding is zero.
+// What:    constant f32 matrices in blocks of 64 columns, packed once for our product (simd_product.h); oneDNN packs
+//          f32 on its own.
+// Layout:  element (n, k) of a matrix lies at (n/64 * K + k) * 64 + n%64, K = k rounded up to 16. Padding is zero.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

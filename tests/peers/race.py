@@ -45,13 +45,16 @@ class Ours:
     title = "ours"
 
     def __init__(self, args, folder):
-        self.args, self.folder = args, folder
+        self.args, self.folder, self.first = args, folder, {}
 
     def __call__(self, turn, model, phase, batch, context):
         out = self.folder / f"{turn}_{Path(model).name}_{phase}_{batch}_{context}.json"
         command = [self.args.program, "run", "-m", model, "--phase", phase, "-b", batch, "-c", context, "--rounds", 1,
                    "--seconds", self.args.seconds, "--threads", self.args.threads, "--device", self.args.device,
                    "--no-head", "-o", out]
+        first = self.first.get((model, phase, batch, context))
+        if first:  # a round by another variant would be another experiment
+            command += ["--pin-from", first]
         done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE, text=True, errors="replace")
         if not out.exists():
@@ -64,6 +67,7 @@ class Ours:
         if done.returncode or not samples:
             reading["error"] = f"{part['outcome']}: {part.get('why') or done.returncode}"
         else:
+            self.first.setdefault((model, phase, batch, context), out)
             reading.update(time_s=statistics.median(samples), cold="cache_partial" not in part["labels"])
         return reading
 
