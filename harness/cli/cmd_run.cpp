@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,7 @@
 #include "harness/report/report.h"
 #include "harness/result/result_io.h"
 #include "harness/spec/hardware_spec.h"
+#include "kernels/contract/registry.h"
 #include "layercost_commit.h"
 
 namespace layercost {
@@ -21,7 +23,8 @@ namespace {
 
 struct Options {
   PointOptions points;
-  std::string device, price, depths, out, resume;
+  std::string device, price, depths, out, resume, pin_from;
+  std::vector<std::string> pins;
   std::int64_t rounds = 3;
   double cell_s = Policy{}.cell_s;
   int threads = 0;
@@ -95,6 +98,35 @@ void require_same(const ResultFile& planned, const ResultFile& old, const std::s
   }
 }
 
+// "linear=onednn_packed": an op or a component, and one of its variants.
+VariantPin parse_pin(const std::string& text, const RunPlan& plan) {
+  const std::size_t at = text.find('=');
+  if (at == std::string::npos || at == 0 || at + 1 == text.size())
+    throw BadInput("--pin: expected OP=VARIANT, such as linear=onednn_packed, got '" + printable(text) + "'");
+  VariantPin pin;
+  pin.op = text.substr(0, at);
+  pin.variant = text.substr(at + 1);
+  std::vector<std::string> known;
+  const auto add = [&](const LayerPlan& layer) {
+    for (const PlannedOp& p : layer.ops) {
+      known.insert(known.end(), {p.op_case.op(), p.component});
+      if (pin.op == p.op_case.op() || pin.op == p.component) find_variant(find_op(p.op_case.op()), pin.variant);
+    }
+  };
+  for (const RunPoint& point : plan.points) {
+    const ModelSpec& model = plan.models[point.model];
+    const StepShape shape = step_shape(point.scenario, model.moe.has_value());
+    for (const auto& [kind, count] : kinds_of(model)) add(plan_layer(model, kind, shape));
+    add(plan_head(model, point.scenario.batch, shape));
+  }
+  if (std::find(known.begin(), known.end(), pin.op) == known.end()) {
+    const std::string near = nearest_spelling(pin.op, known);
+    throw BadInput(fmt::format("--pin: no layer of this run has an op or a component '{}'{}", printable(pin.op),
+                               near.empty() ? "" : "; nearest: " + near));
+  }
+  return pin;
+}
+
 int run(const Options& o) {
   const auto configs = configs_dir();
   RunPlan plan;
@@ -106,6 +138,12 @@ int run(const Options& o) {
   plan.policy.cell_s = o.cell_s;
   if (!o.depths.empty()) plan.depths = parse_list("--depth", o.depths, 4096);
 
+  for (const std::string& text : o.pins) plan.pins.push_back(parse_pin(text, plan));
+  if (!o.pin_from.empty()) {
+    const std::vector<VariantPin> earlier = pins_of(read_result(o.pin_from));
+    plan.pins.insert(plan.pins.end(), earlier.begin(), earlier.end());
+  }
+
   Runtime runtime(find_device(o.device, o.threads));
   ResultFile result;
   result.program_version = LAYERCOST_VERSION;
@@ -115,6 +153,7 @@ int run(const Options& o) {
   result.started_at = utc_now();
   result.suite = points.suite;
   result.environment = describe_environment(runtime.device());
+  if (runtime.on_host()) result.environment.threads_pinned = pin_threads(runtime.device());
   result.pairs = points.pairs;
   if (!plan.points.empty())
     result.nominal = nominal_record(result.environment.device_name, plan.points.front().scenario.weight_type);
@@ -127,6 +166,7 @@ int run(const Options& o) {
     require_same(result, old, o.resume);
     old.price = result.price;
     old.complete = false;
+    old.schema_version = kSchemaVersion;  // it is written anew
     result = std::move(old);
   }
 
@@ -192,6 +232,9 @@ void add_run(CLI::App& app, Action& action) {
   c->add_flag("--no-head", o->no_head, "layers only: no final norm, LM head and composition");
   c->add_option("--threads", o->threads, "number of CPU threads (default: all this process may use)")
       ->check(CLI::Range(1, 4096));
+  c->add_option("--pin", o->pins, "OP=VARIANT: this variant instead of the fastest, e.g. linear=onednn_packed")
+      ->take_all();
+  c->add_option("--pin-from", o->pin_from, "the variants that an earlier result chose");
   c->add_option("-o,--output", o->out, "result file (default: layercost-<time>.json here)");
   c->add_option("--resume", o->resume, "go on with a run that was stopped");
   c->callback([o, &action] { action = [o] { return run(*o); }; });

@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
   add_list(app, action);
   add_report(app, action);
   add_cost(app, action);
+  add_merge(app, action);
   add_ops(app, action);
   add_doctor(app, action);
   // For result files: names of files without their folders.

@@ -215,6 +215,23 @@ Json model_json(const ModelRow& row) {
   return object;
 }
 
+Json paid_by_json(const PaidBy& by) {
+  Json object;
+  object["implementation"] = by.implementation;
+  if (by.paid) {
+    put(object, "layers_paid_ratio", by.paid->ratio);
+    object["paired_rounds"] = by.paid->rounds;
+    if (by.paid->interval) {
+      put(object, "layers_paid_ratio_low", by.paid->interval->low);
+      put(object, "layers_paid_ratio_high", by.paid->interval->high);
+    }
+  }
+  if (by.verdict) object["verdict"] = to_string(*by.verdict);
+  if (!by.why.empty()) object["why"] = by.why;
+  object["remarked"] = by.remarked;
+  return object;
+}
+
 Json tradeoff_json(const TradeoffRow& row) {
   Json object;
   object["dense"] = row.dense;
@@ -236,6 +253,8 @@ Json tradeoff_json(const TradeoffRow& row) {
   }
   if (row.verdict) object["verdict"] = to_string(*row.verdict);
   if (!row.why.empty()) object["why"] = row.why;
+  put(object, "layers_possible_ratio", row.possible_layers);
+  for (const PaidBy& by : row.layers) object["layers_paid"].push_back(paid_by_json(by));
   return object;
 }
 
@@ -263,6 +282,47 @@ Json crossover_json(const Crossover& row) {
   put(object, "crossover_batch", row.batch);
   object["below"] = row.below;
   object["above"] = row.above;
+  return object;
+}
+
+Json peer_json(const PeerTime& peer) {
+  Json object;
+  object["implementation"] = peer.implementation;
+  put(object, "time_s", peer.time_s);
+  if (peer.time_interval) {
+    put(object, "time_low_s", peer.time_interval->low);
+    put(object, "time_high_s", peer.time_interval->high);
+  }
+  if (peer.ratio) {
+    put(object, "peer_ratio", peer.ratio->ratio);
+    object["paired_rounds"] = peer.ratio->rounds;
+    if (peer.ratio->interval) {
+      put(object, "peer_ratio_low", peer.ratio->interval->low);
+      put(object, "peer_ratio_high", peer.ratio->interval->high);
+    }
+  }
+  if (!peer.remark.empty()) object["remark"] = peer.remark;
+  return object;
+}
+
+Json layers_json(const LayersRow& row) {
+  Json object;
+  object["model"] = row.model;
+  object["phase"] = row.phase;
+  object["batch"] = row.batch;
+  object["context"] = row.context;
+  object["weight_type"] = row.weight_type;
+  object["routing"] = row.routing;
+  object["kind"] = row.kind;
+  object["count"] = row.count;
+  object["outcome"] = to_string(row.outcome);
+  put(object, "time_s", row.time_s);
+  if (row.time_interval) {
+    put(object, "time_low_s", row.time_interval->low);
+    put(object, "time_high_s", row.time_interval->high);
+  }
+  put(object, "possible_fraction", row.possible_fraction);
+  for (const PeerTime& peer : row.peers) object["peers"].push_back(peer_json(peer));
   return object;
 }
 
@@ -311,6 +371,9 @@ Summary summarise(const ResultFile& file) {
   for (const PointRecord& point : file.points) summary.models.push_back(summarise_point(point, file));
   summary.tradeoffs = tradeoffs(file);
   summary.crossovers = crossovers(summary.tradeoffs);
+  summary.peers = peer_implementations(file);
+  summary.layers = layers_beside_peers(file);
+  summary.layers_crossovers = crossovers(of_layers_alone(summary.tradeoffs));
   summary.roofs = summarise_roofs(file);
   summary.common_labels = labels_of_all(summary.models);
   for (const ModelRow& model : summary.models) {
@@ -324,6 +387,10 @@ nlohmann::json to_json(const Summary& summary) {
   object["models"] = list_of(summary.models, model_json);
   object["tradeoffs"] = list_of(summary.tradeoffs, tradeoff_json);
   object["crossovers"] = list_of(summary.crossovers, crossover_json);
+  if (!summary.peers.empty()) {
+    object["layers"] = list_of(summary.layers, layers_json);
+    object["layers_crossovers"] = list_of(summary.layers_crossovers, crossover_json);
+  }
   object["depths"] = list_of(summary.depths, depth_json);
   object["roofs"] = list_of(summary.roofs, roof_json);
   object["common_labels"] = labels_json(summary.common_labels);

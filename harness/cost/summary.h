@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "harness/cost/composition.h"
+#include "harness/cost/peers.h"
 #include "harness/cost/tradeoff.h"
 #include "harness/result/record.h"
 #include "harness/result/stats.h"
@@ -73,6 +74,9 @@ struct Summary {
   std::vector<ModelRow> models;             // one per point
   std::vector<TradeoffRow> tradeoffs;
   std::vector<Crossover> crossovers;
+  std::vector<Implementation> peers;        // empty without peers, and so are the next two
+  std::vector<LayersRow> layers;
+  std::vector<Crossover> layers_crossovers; // ours, of the layers alone
   std::vector<DepthRow> depths;
   std::vector<RoofRow> roofs;               // by weight type
   std::vector<Label> common_labels;         // that every measured part carries

@@ -8,7 +8,9 @@
 #include <stdexcept>
 
 #include "harness/cost/composition.h"
+#include "harness/cost/peers.h"
 #include "harness/cost/roofline.h"
+#include "harness/result/keys.h"
 
 namespace layercost {
 namespace {
@@ -126,6 +128,43 @@ Payoff payoff(const Ratio& paid) {
   throw std::invalid_argument("no such comparison");
 }
 
+std::string why_unpaid(const PointRecord& dense, const PointRecord& moe, const std::vector<DepthRecord>& depths) {
+  for (const PointRecord* point : {&dense, &moe}) {
+    if (const Composition c = compose(*point, depths); !c.time_s) return fmt::format("{}: {}", point->model, c.why);
+  }
+  return "";
+}
+
+// `why`: a reason to withhold, or "".
+PaidBy paid_by(std::string implementation, const PointRecord& dense, const PointRecord& moe,
+               const std::vector<DepthRecord>& depths, std::string why) {
+  PaidBy result;
+  result.implementation = std::move(implementation);
+  result.why = std::move(why);
+  if (!result.why.empty()) return result;
+  result.paid = paid_ratio(dense, moe, depths);
+  if (result.paid) {
+    result.verdict = payoff(*result.paid);
+  } else {
+    result.why = why_unpaid(dense, moe, depths);
+  }
+  return result;
+}
+
+void add_layers(TradeoffRow& row, const PointRecord& dense, const PointRecord& moe, const ResultFile& file) {
+  const PointRecord our_dense = layers_of(dense), our_moe = layers_of(moe);
+  row.possible_layers = possible_ratio(our_dense, our_moe);
+  row.layers.push_back(paid_by(kOurName, our_dense, our_moe, file.depths, weak_products(our_dense)));
+  for (const Implementation& peer : peer_implementations(file)) {
+    row.layers.push_back(
+        paid_by(peer.name, layers_by(peer.name, dense, file), layers_by(peer.name, moe, file), {}, ""));
+    for (const PeerRecord& record : file.peers) {
+      if (implementation_of(record, file) == peer.name && (belongs_to(record, dense) || belongs_to(record, moe)))
+        row.layers.back().remarked |= !remark_of(record, file).empty();
+    }
+  }
+}
+
 bool same_group(const TradeoffRow& a, const TradeoffRow& b) {
   return a.dense == b.dense && a.moe == b.moe && a.phase == b.phase && a.context == b.context &&
          a.weight_type == b.weight_type && a.routing == b.routing;
@@ -162,22 +201,30 @@ std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
           row.promised = static_cast<double>(d->parameters_active) / static_cast<double>(m->parameters_active);
         }
         row.possible = possible_ratio(dense, moe);
-        row.why = weak_products(dense);
-        if (row.why.empty()) row.paid = paid_ratio(dense, moe, file.depths);
-        if (row.paid) {
-          row.verdict = payoff(*row.paid);
-        } else {
-          for (const PointRecord* point : {&dense, &moe}) {
-            if (!row.why.empty()) break;
-            if (const Composition c = compose(*point, file.depths); !c.time_s)
-              row.why = fmt::format("{}: {}", point->model, c.why);
-          }
-        }
+        PaidBy whole = paid_by(kOurName, dense, moe, file.depths, weak_products(dense));
+        row.paid = whole.paid;
+        row.verdict = whole.verdict;
+        row.why = std::move(whole.why);
+        if (!file.peers.empty()) add_layers(row, dense, moe, file);
         rows.push_back(std::move(row));
       }
     }
   }
   return rows;
+}
+
+std::vector<TradeoffRow> of_layers_alone(const std::vector<TradeoffRow>& rows) {
+  std::vector<TradeoffRow> result;
+  for (TradeoffRow row : rows) {
+    if (row.layers.empty()) continue;
+    const PaidBy& ours = row.layers.front();
+    row.possible = row.possible_layers;
+    row.paid = ours.paid;
+    row.verdict = ours.verdict;
+    row.why = ours.why;
+    result.push_back(std::move(row));
+  }
+  return result;
 }
 
 std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows) {

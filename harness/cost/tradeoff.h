@@ -7,6 +7,8 @@
 //                     its interval; from one shared round without one; from none the ratio of the composed times
 //          crossover: the first batch, going up, where paid <= 1. Between it and the batch before, ln(paid) is taken as
 //                     linear in ln(batch).
+//          of the layers alone, where the file has peers: possible and paid without the head, paid once for every
+//                     implementation, ours and each peer's, by the same formula from that implementation's times
 // Withheld: paid on a GPU where cuBLASLt computed none of the dense model's products.
 // Means:   4.0 = the MoE costs a quarter; 1 = no difference. Same phase, batch, context, types and device on both
 //          sides.
@@ -26,6 +28,14 @@ namespace layercost {
 enum class Payoff { moe_cheaper, moe_dearer, same, cannot_tell };
 std::string_view to_string(Payoff);  // "MoE cheaper", ...
 
+struct PaidBy {                      // for the layers alone
+  std::string implementation;        // "layercost", or as in cost/peers.h
+  std::optional<Ratio> paid;
+  std::optional<Payoff> verdict;
+  std::string why;                   // when paid is absent
+  bool remarked = false;             // a peer's number that must not stand alone: PeerTime::remark says why
+};
+
 struct TradeoffRow {
   std::string dense, moe, phase;
   std::int64_t batch = 0, context = 0;
@@ -34,6 +44,8 @@ struct TradeoffRow {
   std::optional<Ratio> paid;
   std::optional<Payoff> verdict;     // absent without paid; cannot_tell without an interval
   std::string why;                   // when paid is absent
+  std::optional<double> possible_layers = {};
+  std::vector<PaidBy> layers = {};   // ours first; empty without peers
 };
 
 enum class CrossoverKind {
@@ -53,5 +65,7 @@ struct Crossover {
 std::vector<TradeoffRow> tradeoffs(const ResultFile& file);
 // One per group of rows that differ in batch alone; groups with a single batch have none.
 std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows);
+// The rows with our layers' possible, paid and verdict in place of the whole model's; none without peers.
+std::vector<TradeoffRow> of_layers_alone(const std::vector<TradeoffRow>& rows);
 
 }  // namespace layercost

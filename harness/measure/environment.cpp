@@ -97,6 +97,21 @@ EnvironmentRecord describe_environment(const DeviceInfo& d) {
   return e;
 }
 
+std::optional<double> huge_page_fraction() {
+  std::ifstream in("/proc/self/smaps_rollup");
+  double own = 0, huge = -1;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string key;
+    double kib = 0;
+    if (!(words >> key >> kib)) continue;
+    if (key == "Anonymous:") own = kib;
+    if (key == "AnonHugePages:") huge = kib;
+  }
+  if (!(own > 0) || huge < 0) return std::nullopt;
+  return std::min(1.0, huge / own);
+}
+
 void NeighbourMeter::start() {
   all_s_ = all_cpu_s();
   own_s_ = own_cpu_s();

@@ -11,6 +11,9 @@ namespace layercost {
 // Of a GPU also its driver's facts, read through NVML; its host is described as the CPU would be.
 EnvironmentRecord describe_environment(const DeviceInfo&);
 
+// Share of this process's own memory that lies in huge pages now; nullopt where the system does not say.
+std::optional<double> huge_page_fraction();
+
 // CPU time that others used, in CPUs, between two readings: all busy and stolen time less this process's own.
 class NeighbourMeter {
  public:

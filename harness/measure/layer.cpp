@@ -87,12 +87,14 @@ BufferSet own_buffers(const LayerPlan& plan, std::uint64_t seed, std::int64_t la
   return out;
 }
 
-Layer::Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtime& runtime)
+Layer::Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtime& runtime,
+             const std::vector<const Variant*>& variants)
     : runtime_(runtime), plan_(plan), weights_(std::move(weights)), buffers_(std::move(buffers)) {
-  for (const PlannedOp& p : plan_.ops) {
+  for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
     interrupt_check();
+    const PlannedOp& p = plan_.ops[i];
     const OpDef& op = find_op(p.op_case.op());
-    OpTensors tensors;
+    OpTensors& tensors = tensors_.emplace_back();
     for (const TensorSpec& s : op.tensors(p.op_case)) {
       const std::string& name = p.bind.at(s.name);
       if (s.role == Role::weight) {
@@ -107,10 +109,14 @@ Layer::Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtim
       t.shape = s.shape;
       tensors.bind(s.name, t);
     }
-    const Variant& v = default_variant(op, p.op_case, runtime.device());
-    variants_.push_back(&v);
-    calls_.push_back(v.prepare(p.op_case, tensors, runtime));
+    const bool given = i < variants.size() && variants[i] != nullptr;
+    variants_.push_back(given ? variants[i] : &default_variant(op, p.op_case, runtime.device()));
+    calls_.push_back(prepare(i, *variants_[i]));
   }
+}
+
+std::unique_ptr<Invocation> Layer::prepare(std::size_t op, const Variant& v) const {
+  return v.prepare(plan_.ops[op].op_case, tensors_[op], runtime_);
 }
 
 void Layer::run_timed(std::vector<double>& seconds) {

@@ -40,9 +40,9 @@ void fill_normal(Runtime&, const Tensor&, std::uint64_t seed);
 
 class Layer {
  public:
-  // `buffers` must name every buffer of the plan. `variant_of` may pin a variant; the default is the op's first that
-  // fits.
-  Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtime& runtime);
+  // `buffers` must name every buffer of the plan. `variants`: of each op, null or missing for the op's first that fits.
+  Layer(const LayerPlan& plan, WeightSet weights, BufferSet buffers, Runtime& runtime,
+        const std::vector<const Variant*>& variants = {});
 
   void run() {
     for (auto& call : calls_) call->run();
@@ -55,12 +55,20 @@ class Layer {
   const WeightSet& weights() const { return weights_; }
   const Variant& variant(std::size_t op) const { return *variants_[op]; }
   std::string chosen(std::size_t op) const { return calls_[op]->chosen(); }
+  // The same op by another variant, and its exchange.
+  std::unique_ptr<Invocation> prepare(std::size_t op, const Variant&) const;
+  void use(std::size_t op, const Variant& v, std::unique_ptr<Invocation> call) {
+    variants_[op] = &v;
+    calls_[op] = std::move(call);
+  }
+  Invocation& call(std::size_t op) { return *calls_[op]; }
 
  private:
   Runtime& runtime_;
   LayerPlan plan_;
   WeightSet weights_;
   BufferSet buffers_;
+  std::vector<OpTensors> tensors_;
   std::vector<const Variant*> variants_;
   std::vector<std::unique_ptr<Invocation>> calls_;
 };

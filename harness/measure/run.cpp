@@ -13,6 +13,7 @@
 #include "harness/measure/layer_check.h"
 #include "harness/measure/roofs.h"
 #include "harness/measure/verify.h"
+#include "harness/result/sample_labels.h"
 #include "harness/result/stats.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
@@ -68,7 +69,7 @@ std::vector<OpRecord> op_records(const LayerPlan& plan) {
 class Stack {
  public:
   Stack(const LayerPlan& plan, const ModelSpec& model, const std::vector<WeightSet>& weights, std::int64_t layers,
-        std::uint64_t seed, Runtime& runtime)
+        std::uint64_t seed, Runtime& runtime, const std::vector<const Variant*>& variants = {})
       : runtime_(runtime), plan_(plan) {
     const BufferSet shared = shared_buffers(plan, model.rope, runtime);
     const auto find = [&](const char* name) { return shared.at(name); };
@@ -96,7 +97,7 @@ class Stack {
         buffers["output"] = l % 2 == 0 ? a : b;
       }
       layers_.push_back(
-          std::make_unique<Layer>(plan, weights[static_cast<std::size_t>(l)], std::move(buffers), runtime));
+          std::make_unique<Layer>(plan, weights[static_cast<std::size_t>(l)], std::move(buffers), runtime, variants));
     }
   }
 
@@ -108,6 +109,77 @@ class Stack {
   void set_ids(const Tensor& drawn, std::size_t pass) {
     const std::size_t bytes = ids_.view().bytes();
     runtime_.copy(ids_, Tensor{drawn.as<std::byte>() + pass * bytes, DType::i32, ids_.view().shape});
+  }
+  // Measures the candidates of every op that `fixed` leaves open, each op beside the others' present choice, pass by
+  // pass over the whole stack, and uses the best. Nothing is tried that would need more than `spare_bytes` for weights
+  // packed once more. Returns what was tried, for each op.
+  std::vector<std::vector<TriedVariant>> choose(const std::vector<const Variant*>& fixed, double spare_bytes) {
+    constexpr int kPasses = 3;
+    constexpr double kHopeless = 2;  // times the best after one pass
+    struct Open {
+      std::size_t op;
+      std::vector<const Variant*> variants;
+      std::vector<std::vector<std::unique_ptr<Invocation>>> calls;  // [candidate][layer]; empty for the present one
+      std::vector<std::vector<double>> times_s;  // [candidate]; empty for one that was given up
+    };
+    std::vector<std::vector<TriedVariant>> tried(plan_.ops.size());
+    std::vector<Open> open;
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
+      if (fixed[i] != nullptr) continue;
+      Open o{i, candidates(plan_.ops[i], runtime_.device()), {}, {}};
+      for (const auto& [role, name] : plan_.ops[i].bind)
+        for (const WeightSpec& w : plan_.weights)
+          if (w.name == name)
+            spare_bytes -= static_cast<double>(elements_of(w.shape)) * static_cast<double>(size_of(w.dtype)) *
+                           static_cast<double>(layers_.size() * (o.variants.size() - 1));
+      if (o.variants.size() < 2) continue;
+      most = std::max(most, o.variants.size());
+      open.push_back(std::move(o));
+    }
+    if (open.empty() || spare_bytes < 0) return tried;
+    for (Open& o : open) {
+      o.calls.resize(o.variants.size());
+      o.times_s.resize(o.variants.size());
+      for (std::size_t c = 0; c < o.variants.size(); ++c)
+        for (auto& layer : layers_) {
+          interrupt_check();
+          if (o.variants[c] != &layer->variant(o.op)) o.calls[c].push_back(layer->prepare(o.op, *o.variants[c]));
+        }
+    }
+    for (int pass = 0; pass < kPasses; ++pass)
+      for (std::size_t turn = 0; turn < most; ++turn) {
+        interrupt_check();
+        const std::size_t c = (turn + static_cast<std::size_t>(pass)) % most;
+        for (std::size_t l = 0; l < layers_.size(); ++l) {
+          std::size_t next = 0;
+          for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
+            Open* o = next < open.size() && open[next].op == i ? &open[next++] : nullptr;
+            const bool trial = o != nullptr && c < o->variants.size() && !(pass > 0 && o->times_s[c].empty());
+            Invocation& call = trial && !o->calls[c].empty() ? *o->calls[c][l] : layers_[l]->call(i);
+            const double t = runtime_.time([&] { call.run(); }).device_s;
+            if (trial) o->times_s[c].push_back(t);
+          }
+        }
+        if (pass > 0 || turn + 1 < most) continue;
+        for (Open& o : open) {
+          double best = INFINITY;
+          for (const auto& t : o.times_s) best = std::min(best, median(t));
+          for (std::size_t k = 0; k < o.times_s.size(); ++k) {
+            const double t = median(o.times_s[k]);
+            tried[o.op].push_back({o.variants[k]->name, t});
+            if (t > kHopeless * best) o.times_s[k].clear();
+          }
+        }
+      }
+    for (Open& o : open) {
+      for (std::size_t c = 0; c < o.variants.size(); ++c)
+        if (!o.times_s[c].empty()) tried[o.op][c].time_s = median(o.times_s[c]);
+      const std::size_t best = choose_candidate(o.times_s);
+      for (std::size_t l = 0; l < o.calls[best].size(); ++l)
+        layers_[l]->use(o.op, *o.variants[best], std::move(o.calls[best][l]));
+    }
+    return tried;
   }
   // From now on a pass is one graph (on a CPU: the same calls). Every kernel has run once before: one that is loaded
   // while the queue is held would wait for the queue.
@@ -164,7 +236,7 @@ class Measurement {
         measure_part(parts[(i + static_cast<std::size_t>(round)) % parts.size()], round);
     }
     for (std::size_t p = 0; p < plan_.points.size() && !plan_.depths.empty(); ++p) measure_depths(p);
-    finish_labels();
+    label_from_samples(result_);
   }
 
  private:
@@ -275,7 +347,11 @@ class Measurement {
     const std::string what = fmt::format("{} {} {} b={} c={}, round {}", model.name, plan.kind,
                                          to_string(scenario.phase), scenario.batch, scenario.context, round + 1);
     tell("preparing " + what, done());
-    Stack stack(plan, model, weights, size.layers, seed, runtime_);
+    std::vector<const Variant*> fixed;
+    for (std::size_t i = 0; i < plan.ops.size(); ++i)
+      fixed.push_back(r.ops.empty() ? pinned_variant(plan_.pins, model, scenario, plan, plan.ops[i], runtime_.device())
+                                    : &find_variant(find_op(plan.ops[i].op_case.op()), r.ops[i].variant));
+    Stack stack(plan, model, weights, size.layers, seed, runtime_, fixed);
 
     const bool moe = model.moe && part.kind && part.kind->is_moe;
     const std::int64_t tokens = plan.shape.tokens(), top_k = moe ? model.moe->top_k : 0;
@@ -306,7 +382,13 @@ class Measurement {
       stack.set_ids(drawn, 0);
     };
 
-    // Checked before anything is timed; this is also the first warm-up pass.
+    std::vector<std::vector<TriedVariant>> tried(plan.ops.size());
+    if (r.ops.empty() && runtime_.on_host()) {
+      tell("choosing among variants: " + what, done());
+      draw(1);
+      tried = stack.choose(fixed, memory_ - size.need_bytes);
+    }
+    // Checked before any sample is taken; this is also the first warm-up pass.
     tell("checking " + what, done());
     draw(1);
     Verdict verdict = r.verdict.value_or(Verdict{});
@@ -333,10 +415,13 @@ class Measurement {
         r.ops[i].variant = stack.layer(0).variant(i).name;
         r.ops[i].provider = stack.layer(0).variant(i).provider;
         r.ops[i].chosen = stack.layer(0).chosen(i);
+        r.ops[i].chosen_by = fixed[i] != nullptr ? "pinned" : tried[i].empty() ? "order" : "measured";
+        r.ops[i].tried = tried[i];
       }
       r.stack = StackRecord{size.layers, size.reuse_distance_bytes,
                             static_cast<double>(runtime_.device().last_level_cache_bytes),
-                            static_cast<double>(size.layers) * plan.weight_bytes()};
+                            static_cast<double>(size.layers) * plan.weight_bytes(),
+                            runtime_.on_host() ? huge_page_fraction() : std::nullopt};
     }
     draw(1);
     stack.capture();
@@ -386,6 +471,8 @@ class Measurement {
     }
     if (gpu_) samples.conditions = gpu_->stop();
     const std::optional<double> busy = runtime_.on_host() ? neighbours.busy_cpus() : std::nullopt;
+
+    samples.neighbour_cpus = busy;
 
     // The last layer's buffers still hold the last timed pass.
     Layer& last = stack.layer(stack.size() - 1);
@@ -521,35 +608,11 @@ class Measurement {
     changed();
   }
 
-  void finish_labels() {
-    for (PointRecord& point : result_.points)
-      for (PartRecord& r : point.parts) {
-        if (r.outcome != Outcome::measured) continue;
-        const auto label = [&](Label l) {
-          if (std::find(r.labels.begin(), r.labels.end(), l) == r.labels.end()) r.labels.push_back(l);
-        };
-        std::size_t fewest = SIZE_MAX;
-        bool moved = false;
-        for (const Round& round : r.rounds) {
-          fewest = std::min(fewest, round.samples.size());
-          for (const Sample& s : round.samples) {
-            const auto differ = [](double a, double b) { return std::abs(a - b) > 0.1 * std::max(a, b); };
-            moved |= differ(s.roofs_before.read_bytes_per_s, s.roofs_after.read_bytes_per_s) ||
-                     differ(s.roofs_before.flops_per_s, s.roofs_after.flops_per_s);
-          }
-        }
-        if (r.rounds.size() < 10 || fewest < 30) label(Label::preliminary);  // S1
-        if (moved) label(Label::roof_moved);
-        if (const std::optional<double> drift = settle_drift(r.rounds); drift && std::abs(*drift) > kSettleBand)
-          label(Label::drifting);
-      }
-  }
-
   double done() const {
     return total_cells_ == 0 ? 0 : static_cast<double>(cells_done_) / static_cast<double>(total_cells_);
   }
   void changed() {
-    finish_labels();
+    label_from_samples(result_);
     if (events_.changed) events_.changed();
   }
 

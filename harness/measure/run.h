@@ -8,6 +8,8 @@
 //          section: and the copy of the next pass's expert ids, at most tokens x top_k x 4 bytes a layer). On a GPU a
 //          pass is one graph, the queue is held until all passes are in it, the time is the device's own and the host's
 //          stands beside it; roofs are probed once a round, conditions are read during all samples of a part.
+// Choice:  on a CPU, before a point's first round: every op's candidates are measured on the stack itself, where memory
+//          allows (choose.h); later rounds use what was chosen. Pins decide beforehand.
 // Check:   before timing every layer of a part once, in the first round at its first point, then the first layer at
 //          every point and round (points of a part share the packed weights); the last layer again on the output of the
 //          last timed
@@ -24,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/measure/choose.h"
 #include "harness/plan/layer_plan.h"
 #include "harness/result/record.h"
 #include "kernels/runtime/runtime.h"
@@ -52,6 +55,7 @@ struct RunPlan {
   std::vector<RunPoint> points;
   bool with_head = true;             // final norm and LM head; without them no model row is composed
   std::vector<std::int64_t> depths;  // --depth: stacks of these heights at every point's first kind of layer
+  std::vector<VariantPin> pins;
   Policy policy;
 };
 

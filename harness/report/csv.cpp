@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -15,11 +16,15 @@ namespace {
 
 std::string number(std::optional<double> value) { return value ? fmt::format("{}", *value) : ""; }
 
-// A row of either kind: part is null for the model's.
+// A row of either kind: part is null for the model's. Those of other programs and of pairs have a part that says no
+// more than what was measured, and hang on a model row without its numbers.
 struct CsvRow {
   const ResultFile& file;
   const ModelRow& model;
   const PartRow* part;
+  const PeerTime* peer = nullptr;
+  const TradeoffRow* pair = nullptr;  // and paid, in one implementation
+  const PaidBy* paid = nullptr;
   const CostRow& cost() const { return part ? static_cast<const CostRow&>(*part) : model; }
 };
 
@@ -71,30 +76,131 @@ const std::array kColumns = {
     Column{{"price_id", "whose price usd_per_mtok uses"},
            [](const CsvRow& r) { return csv_text(r.file.price ? r.file.price->id : ""); }},
     Column{{"note", "of the model's row: hypothetical: does not fit, if so"},
-           [](const CsvRow& r) { return csv_text(r.part ? "" : r.model.note); }},
+           [](const CsvRow& r) {
+             return csv_text(r.peer ? r.peer->remark : r.part ? "" : r.model.note);
+           }},
     Column{{"why", "reason, where the state is not measured"}, [](const CsvRow& r) { return csv_text(r.cost().why); }},
     Column{{"layer_count", "how often the kind occurs in the model; empty for the model"},
-           [](const CsvRow& r) { return r.part ? whole(r.part->count) : ""; }},
+           [](const CsvRow& r) { return r.part && !r.pair ? whole(r.part->count) : ""; }},
     Column{{"device_name", "the machine"}, [](const CsvRow& r) { return csv_text(r.file.environment.device_name); }},
     Column{{"measured_at", "start of the run, UTC"}, [](const CsvRow& r) { return csv_text(r.file.started_at); }},
     Column{{"schema_version", "of the result file"}, [](const CsvRow& r) { return csv_text(r.file.schema_version); }},
     Column{{"nominal_fraction", ""}, [](const CsvRow& r) { return number(r.cost().nominal_fraction); }},
 };
 
-const auto kColumnNames = [] {
-  std::array<CsvColumn, kColumns.size()> names;
-  for (std::size_t i = 0; i < names.size(); ++i) names[i] = kColumns[i].column;
-  return names;
-}();
+// Behind the others, where a file has peers. A pair's row is the MoE's, with layer_kind pair.
+const std::array kPeerColumns = {
+    Column{{"implementation", "layercost, or the other program that the row's time or ratio is of"},
+           [](const CsvRow& r) {
+             return csv_text(r.peer ? r.peer->implementation : r.paid ? r.paid->implementation : kOurName);
+           }},
+    Column{{"pair_dense", "of a pair's row: the dense model that the row's MoE is held against"},
+           [](const CsvRow& r) { return csv_text(r.pair ? r.pair->dense : ""); }},
+    Column{{"paired_rounds", "rounds that both sides of the row's ratio have"},
+           [](const CsvRow& r) {
+             const std::optional<Ratio> ratio = r.peer ? r.peer->ratio : r.paid ? r.paid->paid : std::nullopt;
+             return ratio ? whole(ratio->rounds) : "";
+           }},
+    Column{{"peer_ratio", ""},
+           [](const CsvRow& r) { return r.peer && r.peer->ratio ? number(r.peer->ratio->ratio) : ""; }},
+    Column{{"peer_ratio_low", ""},
+           [](const CsvRow& r) {
+             return r.peer && r.peer->ratio && r.peer->ratio->interval ? number(r.peer->ratio->interval->low) : "";
+           }},
+    Column{{"peer_ratio_high", ""},
+           [](const CsvRow& r) {
+             return r.peer && r.peer->ratio && r.peer->ratio->interval ? number(r.peer->ratio->interval->high) : "";
+           }},
+    Column{{"promised_ratio", ""}, [](const CsvRow& r) { return r.pair ? number(r.pair->promised) : ""; }},
+    Column{{"layers_possible_ratio", ""},
+           [](const CsvRow& r) { return r.pair ? number(r.pair->possible_layers) : ""; }},
+    Column{{"layers_paid_ratio", ""},
+           [](const CsvRow& r) { return r.paid && r.paid->paid ? number(r.paid->paid->ratio) : ""; }},
+    Column{{"layers_paid_ratio_low", ""},
+           [](const CsvRow& r) {
+             return r.paid && r.paid->paid && r.paid->paid->interval ? number(r.paid->paid->interval->low) : "";
+           }},
+    Column{{"layers_paid_ratio_high", ""},
+           [](const CsvRow& r) {
+             return r.paid && r.paid->paid && r.paid->paid->interval ? number(r.paid->paid->interval->high) : "";
+           }},
+};
 
-void print_row(std::string& out, const CsvRow& row) {
+template <std::size_t N>
+std::array<CsvColumn, N> names_of(const std::array<Column, N>& columns) {
+  std::array<CsvColumn, N> names;
+  for (std::size_t i = 0; i < N; ++i) names[i] = columns[i].column;
+  return names;
+}
+const auto kColumnNames = names_of(kColumns);
+const auto kPeerColumnNames = names_of(kPeerColumns);
+
+void print_row(std::string& out, const CsvRow& row, bool with_peers) {
   for (std::size_t i = 0; i < kColumns.size(); ++i) out += (i == 0 ? "" : ",") + kColumns[i].cell(row);
+  if (with_peers)
+    for (const Column& column : kPeerColumns) out += "," + column.cell(row);
   out += "\n";
+}
+
+// What was measured, without any of the numbers.
+ModelRow scenario_of(const ModelRow& model) {
+  ModelRow row;
+  row.model = model.model;
+  row.phase = model.phase;
+  row.batch = model.batch;
+  row.context = model.context;
+  row.tokens = model.tokens;
+  row.weight_type = model.weight_type;
+  row.activation_type = model.activation_type;
+  row.kv_type = model.kv_type;
+  row.device = model.device;
+  row.routing = model.routing;
+  return row;
+}
+
+template <typename Row>
+bool is_of(const Row& row, const std::string& name, const ModelRow& model) {
+  return name == model.model && row.phase == model.phase && row.batch == model.batch && row.context == model.context &&
+         row.weight_type == model.weight_type && row.routing == model.routing;
+}
+
+void print_peers(std::string& out, const ResultFile& file, const Summary& summary, const ModelRow& model,
+                 const std::string& kind) {
+  const ModelRow scenario = scenario_of(model);
+  for (const LayersRow& row : summary.layers) {
+    if (!is_of(row, row.model, model) || row.kind != kind) continue;
+    for (const PeerTime& peer : row.peers) {
+      PartRow part;
+      part.kind = kind;
+      part.count = row.count;
+      part.outcome = peer.time_s ? Outcome::measured : Outcome::skipped;
+      part.why = peer.time_s ? "" : peer.remark;
+      part.time_s = peer.time_s;
+      part.time_interval = peer.time_interval;
+      print_row(out, {file, scenario, &part, &peer}, true);
+    }
+  }
+}
+
+void print_pairs(std::string& out, const ResultFile& file, const Summary& summary, const ModelRow& moe) {
+  const ModelRow scenario = scenario_of(moe);
+  for (const TradeoffRow& row : summary.tradeoffs) {
+    if (!is_of(row, row.moe, moe)) continue;
+    for (const PaidBy& by : row.layers) {
+      if (!by.paid && by.implementation != kOurName) continue;  // not on both sides
+      PartRow part;
+      part.kind = "pair";
+      part.outcome = by.paid ? Outcome::measured : Outcome::skipped;
+      part.why = by.why;
+      print_row(out, {file, scenario, &part, nullptr, &row, &by}, true);
+    }
+  }
 }
 
 }  // namespace
 
 std::span<const CsvColumn> csv_columns() { return kColumnNames; }
+std::span<const CsvColumn> csv_peer_columns() { return kPeerColumnNames; }
 
 std::string csv_text(std::string_view text) {
   std::string field = plain(text, 5000);
@@ -110,13 +216,21 @@ std::string csv_text(std::string_view text) {
 
 std::string render_csv(std::span<const ResultFile> files, const ReportOptions&) {
   std::string out;
+  const bool with_peers =
+      std::any_of(files.begin(), files.end(), [](const ResultFile& file) { return !file.peers.empty(); });
   for (const CsvColumn& column : csv_columns()) out += (out.empty() ? "" : ",") + std::string(column.name);
+  if (with_peers)
+    for (const CsvColumn& column : csv_peer_columns()) out += "," + std::string(column.name);
   out += "\n";
   for (const ResultFile& file : files) {
     const Summary summary = summarise(file);
     for (const ModelRow& model : summary.models) {
-      for (const PartRow& part : model.parts) print_row(out, {file, model, &part});
-      print_row(out, {file, model, nullptr});
+      for (const PartRow& part : model.parts) {
+        print_row(out, {file, model, &part}, with_peers);
+        print_peers(out, file, summary, model, part.kind);
+      }
+      print_row(out, {file, model, nullptr}, with_peers);
+      print_pairs(out, file, summary, model);
     }
   }
   return out;

@@ -88,24 +88,97 @@ void print_block(std::string& out, const Block& block, const Summary& summary, b
   }
 }
 
+std::string interval_text(const std::optional<Interval>& interval) {
+  return interval ? fmt::format("{} to {}", digits(interval->low), digits(interval->high)) : "";
+}
+
+void print_layers(std::string& out, const Summary& summary) {
+  if (summary.layers.empty()) return;
+  out += "\n### The same layers in other programs: one layer, in turns with ours\n\n";
+  std::vector<std::string> names = {"model", "layers", "phase", "batch", "context", kOurName, "% of possible"};
+  for (const Implementation& peer : summary.peers) {
+    names.push_back(versioned(peer));
+    names.emplace_back("× ours");
+    names.emplace_back("95 % interval");
+  }
+  names.emplace_back("notes");
+  print_head(out, names, 3);
+  for (const LayersGroup& group : layers_groups(summary)) {
+    for (const LayersRow* row : group.rows) {
+      std::vector<std::string> cells = {
+          group.model,
+          group.about,
+          plain(row->phase, 20),
+          fmt::format("{}", row->batch),
+          fmt::format("{}", row->context),
+          row->time_s ? time_text(row->time_s, row->time_interval) : std::string(text_of(row->outcome).shown),
+          percent_text(row->possible_fraction)};
+      std::string remarks;
+      for (const Implementation& implementation : summary.peers) {
+        const PeerTime* peer = find_peer(*row, implementation.name);
+        cells.push_back(!peer ? "" : peer->time_s ? time_text(peer->time_s, peer->time_interval) : "not measured");
+        cells.push_back(peer && peer->ratio ? ratio_text(peer->ratio->ratio) : "");
+        cells.push_back(peer && peer->ratio ? interval_text(peer->ratio->interval) : "");
+        if (peer && !peer->remark.empty())
+          remarks += (remarks.empty() ? "" : "; ") + plain(implementation.name, 40) + ": " + plain(peer->remark);
+      }
+      cells.push_back(remarks);
+      print_cells(out, cells);
+    }
+  }
+}
+
+void print_paid_layers(std::string& out, const Summary& summary) {
+  const std::vector<std::string> implementations = paid_implementations(summary);
+  if (implementations.empty()) return;
+  out +=
+      "\n### What sparsity saves in each program: the layers alone, without the head, because peers measure layers\n\n";
+  std::vector<std::string> names = {"dense → MoE", "phase", "batch", "context", "promised", "possible"};
+  for (const std::string& name : implementations) {
+    names.push_back("paid, " + plain(name, 40));
+    names.emplace_back("95 % interval");
+  }
+  names.emplace_back("notes");
+  print_head(out, names, 2);
+  for (const PairGroup& group : pair_groups(summary)) {
+    for (const TradeoffRow* row : group.rows) {
+      std::vector<std::string> cells = {
+          group.dense + " → " + group.moe + (group.about.empty() ? "" : ", " + group.about),
+          plain(row->phase, 20),
+          fmt::format("{}", row->batch),
+          fmt::format("{}", row->context),
+          times_text(row->promised),
+          times_text(row->possible_layers)};
+      std::string remarked;
+      for (const std::string& name : implementations) {
+        const PaidBy* by = find_paid(*row, name);
+        cells.push_back(by ? times_text(by->paid->ratio) : "");
+        cells.push_back(by ? interval_text(by->paid->interval) : "");
+        if (by && by->remarked) remarked += (remarked.empty() ? "" : "; ") + plain(name, 40) + ": see its notes above";
+      }
+      cells.push_back(remarked);
+      print_cells(out, cells);
+    }
+  }
+}
+
 void print_tradeoffs(std::string& out, const Summary& summary) {
   if (summary.tradeoffs.empty()) return;
-  out += "\n### What sparsity saves: cost of the dense model / cost of the MoE\n\n";
+  out += shows_layers_alone(summary)
+             ? "\n### What sparsity saves: time of the dense model's layers / of the MoE's, without the head\n\n"
+             : "\n### What sparsity saves: cost of the dense model / cost of the MoE\n\n";
   print_head(
       out, {"dense → MoE", "phase", "batch", "context", "promised", "possible", "paid", "95 % interval", "verdict"}, 2);
-  const auto times = [](std::optional<double> ratio) { return ratio ? digits(*ratio, *ratio < 10 ? 2 : 3) + "×" : ""; };
   std::string sentences;
   for (const PairGroup& group : pair_groups(summary)) {
     const std::string pair = group.dense + " → " + group.moe;
     for (const TradeoffRow* row : group.rows) {
-      std::string interval;
-      if (row->paid && row->paid->interval) {
-        interval = fmt::format("{} to {}", digits(row->paid->interval->low), digits(row->paid->interval->high));
-      }
+      const Shown ours = shown(*row, summary);
       print_cells(out, {pair + (group.about.empty() ? "" : ", " + group.about), plain(row->phase, 20),
-                        fmt::format("{}", row->batch), fmt::format("{}", row->context), times(row->promised),
-                        times(row->possible), row->paid ? times(row->paid->ratio) : "", interval,
-                        row->verdict ? std::string(to_string(*row->verdict)) : "not measured: " + plain(row->why)});
+                        fmt::format("{}", row->batch), fmt::format("{}", row->context), times_text(row->promised),
+                        times_text(ours.possible), ours.paid ? times_text(ours.paid->ratio) : "",
+                        ours.paid ? interval_text(ours.paid->interval) : "",
+                        ours.verdict ? std::string(to_string(*ours.verdict)) : "not measured: " + plain(ours.why)});
     }
     for (const std::string& crossover : group.crossovers) {
       sentences += fmt::format("- {}: {}\n", markdown_text(pair), markdown_text(crossover));
@@ -163,7 +236,9 @@ std::string render_markdown(std::span<const ResultFile> files, const ReportOptio
     out += fmt::format("## What a token costs on {}\n\n", markdown_text(file.environment.device_name));
     print_named(out, head_lines(file, summary));
     for (const Block& block : blocks(file, summary)) print_block(out, block, summary, file.price.has_value());
+    print_layers(out, summary);
     print_tradeoffs(out, summary);
+    print_paid_layers(out, summary);
     print_depths(out, summary);
     if (const auto words = legend(file, summary); !words.empty()) {
       out += "\n### What the words mean\n\n";

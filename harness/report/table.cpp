@@ -168,12 +168,11 @@ void print_block(std::string& out, const Block& block, const Summary& summary, c
 }
 
 // Promised is the whole bar: what is paid, what the software loses (up to possible), what the hardware loses.
-std::string bar(const TradeoffRow& row, const Paint& paint) {
+std::string bar(std::optional<double> promised, const Shown& row, const Paint& paint) {
   constexpr std::size_t kBar = 14;
-  if (!row.promised || !row.possible || !row.paid) return "";
+  if (!promised || !row.possible || !row.paid) return "";
   const auto cells = [&](double ratio) {
-    return static_cast<std::size_t>(
-        std::lround(std::clamp(ratio / *row.promised, 0.0, 1.0) * static_cast<double>(kBar)));
+    return static_cast<std::size_t>(std::lround(std::clamp(ratio / *promised, 0.0, 1.0) * static_cast<double>(kBar)));
   };
   const std::size_t paid = cells(row.paid->ratio), possible = std::max(paid, cells(*row.possible));
   return paint.strong(repeated("█", paid)) + repeated("▒", possible - paid) +
@@ -183,7 +182,9 @@ std::string bar(const TradeoffRow& row, const Paint& paint) {
 void print_tradeoffs(std::string& out, const Summary& summary, const Paint& paint) {
   if (summary.tradeoffs.empty()) return;
   print_line(out, "\n " + paint.strong("WHAT SPARSITY SAVES") +
-                      "  cost of the dense model / cost of the MoE: 2.0× means half the cost");
+                      (shows_layers_alone(summary)
+                           ? "  time of the dense layers / of the MoE's, without the head: 2.0× means half"
+                           : "  cost of the dense model / cost of the MoE: 2.0× means half the cost"));
   print_line(out, paint.faint(repeated("─", kTableWidth)));
   const auto cells = [&](const std::string& phase, const std::string& batch, const std::string& context,
                          const std::string& promised, const std::string& possible, const std::string& paid,
@@ -193,21 +194,22 @@ void print_tradeoffs(std::string& out, const Summary& summary, const Paint& pain
                        pad_left(paid, 7), pad_right(shorten(interval, 14), 14), pad_right(verdict, 12));
   };
   print_line(out, paint.faint(cells("phase", "batch", "context", "promised", "possible", "paid", "95 % interval", "")));
-  const auto times = [](std::optional<double> ratio) { return ratio ? digits(*ratio, *ratio < 10 ? 2 : 3) + "×" : ""; };
   for (const PairGroup& group : pair_groups(summary)) {
     print_line(out, " " + paint.strong(shorten(group.dense + " → " + group.moe, 68)) + "  " +
                         paint.faint(shorten(group.about, 29)));
     for (const TradeoffRow* row : group.rows) {
+      const Shown ours = shown(*row, summary);
       std::string interval;
-      if (row->paid && row->paid->interval) {
-        interval = fmt::format("{} to {}", digits(row->paid->interval->low), digits(row->paid->interval->high));
+      if (ours.paid && ours.paid->interval) {
+        interval = fmt::format("{} to {}", digits(ours.paid->interval->low), digits(ours.paid->interval->high));
       }
       print_line(out, cells(plain(row->phase, 20), fmt::format("{}", row->batch), fmt::format("{}", row->context),
-                            times(row->promised), times(row->possible), row->paid ? times(row->paid->ratio) : "",
-                            interval, row->verdict ? std::string(to_string(*row->verdict)) : "not measured") +
-                          bar(*row, paint));
-      if (!row->paid && !row->why.empty()) {
-        for (const std::string& line : wrap(plain(row->why), kTableWidth - 6))
+                            times_text(row->promised), times_text(ours.possible),
+                            ours.paid ? times_text(ours.paid->ratio) : "", interval,
+                            ours.verdict ? std::string(to_string(*ours.verdict)) : "not measured") +
+                          bar(row->promised, ours, paint));
+      if (!ours.paid && !ours.why.empty()) {
+        for (const std::string& line : wrap(plain(ours.why), kTableWidth - 6))
           print_line(out, "      " + paint.faint(line));
       }
     }
@@ -215,6 +217,132 @@ void print_tradeoffs(std::string& out, const Summary& summary, const Paint& pain
       for (const std::string& line : wrap(crossover, kTableWidth - 3)) print_line(out, "   " + line);
     }
   }
+}
+
+constexpr std::size_t kPhase = 7, kBatch = 6, kContext = 7;
+
+std::string scenario_cells(const std::string& phase, const std::string& batch, const std::string& context) {
+  return fmt::format("   {} {} {}", pad_right(shorten(phase, kPhase), kPhase), pad_left(shorten(batch, kBatch), kBatch),
+                     pad_left(shorten(context, kContext), kContext));
+}
+template <typename Row>
+std::string scenario_cells(const Row& row) {
+  return scenario_cells(plain(row.phase, 20), fmt::format("{}", row.batch), fmt::format("{}", row.context));
+}
+constexpr std::size_t kScenario = 3 + kPhase + 1 + kBatch + 1 + kContext;
+
+// As many programs side by side as the width allows, then the rest below in a table of the same form.
+template <typename Item, typename Print>
+void print_in_pieces(const std::vector<Item>& all, std::size_t together, const Print& print) {
+  for (std::size_t at = 0; at < all.size(); at += together)
+    print(std::span(all).subspan(at, std::min(together, all.size() - at)), at > 0);
+}
+
+void print_peer_rows(std::string& out, const Summary& summary, std::span<const Implementation> peers,
+                     const Paint& paint) {
+  constexpr std::size_t kOurTime = 9, kRatio = 8, kPeer = kOurTime + kRatio + 1 + kSpread;
+  std::string names = pad_left("", kScenario) + pad_left(kOurName, 1 + kOurTime) + pad_left("% of", 1 + kPossible);
+  std::string heads = scenario_cells("phase", "batch", "context") + pad_left("time", 1 + kOurTime) +
+                      pad_left("possible", 1 + kPossible);
+  std::string ruler = repeated("─", display_width(names) + 1);
+  for (const Implementation& peer : peers) {
+    names += " │" + pad_left(shorten(versioned(peer), kPeer), kPeer);
+    heads += " │" + pad_left("time", kOurTime) + pad_left("× ours", kRatio) + pad_left("±", 1 + kSpread);
+    ruler += "┬" + repeated("─", kPeer + 1);
+  }
+  print_line(out, paint.faint(ruler));
+  print_line(out, paint.faint(names));
+  print_line(out, paint.faint(heads));
+  for (const LayersGroup& group : layers_groups(summary)) {
+    const auto has_one = [&](const LayersRow* row) {
+      return std::any_of(peers.begin(), peers.end(),
+                         [&](const Implementation& peer) { return find_peer(*row, peer.name) != nullptr; });
+    };
+    if (std::none_of(group.rows.begin(), group.rows.end(), has_one)) continue;
+    print_line(out, " " + paint.strong(shorten(group.model, 44)) + "  " + paint.faint(shorten(group.about, 52)));
+    for (const LayersRow* row : group.rows) {
+      std::string line = scenario_cells(*row);
+      if (row->time_s) {
+        line += pad_left(time_text(row->time_s, row->time_interval), 1 + kOurTime) +
+                pad_left(percent_text(row->possible_fraction), 1 + kPossible);
+      } else {
+        line += paint.caution(pad_left(std::string(text_of(row->outcome).shown), 1 + kOurTime + 1 + kPossible));
+      }
+      for (const Implementation& implementation : peers) {
+        line += paint.faint(" │");
+        const PeerTime* peer = find_peer(*row, implementation.name);
+        const std::string mark = peer && !peer->remark.empty() ? "*" : "";
+        if (!peer) {
+          line += pad_left("", kPeer);
+        } else if (!peer->time_s) {
+          line += paint.caution(pad_left("not measured" + mark, kPeer));
+        } else {
+          const auto ratio = peer->ratio ? std::optional(peer->ratio->ratio) : std::nullopt;
+          line += pad_left(time_text(peer->time_s, peer->time_interval), kOurTime) +
+                  paint.strong(pad_left((ratio ? ratio_text(*ratio) : "") + mark, kRatio)) +
+                  pad_left(ratio ? spread_text(ratio, peer->ratio->interval) : "", 1 + kSpread);
+        }
+      }
+      print_line(out, line);
+    }
+  }
+}
+
+void print_layers(std::string& out, const Summary& summary, const Paint& paint) {
+  if (summary.layers.empty()) return;
+  print_line(out, "\n " + paint.strong("THE SAME LAYERS IN OTHER PROGRAMS") +
+                      "  one layer, in turns with ours: 1.30× ours takes 30 % longer");
+  print_in_pieces(summary.peers, 2,
+                  [&](std::span<const Implementation> peers, bool) { print_peer_rows(out, summary, peers, paint); });
+  for (const std::string& remark : remarks(summary)) {
+    const std::vector<std::string> lines = wrap(remark, kTableWidth - 5);
+    for (std::size_t i = 0; i < lines.size(); ++i) print_line(out, (i == 0 ? "   * " : "     ") + lines[i]);
+  }
+}
+
+void print_paid_rows(std::string& out, const Summary& summary, std::span<const std::string> names, const Paint& paint) {
+  constexpr std::size_t kRatio = 9, kPaid = 8;
+  std::string programs = pad_left("", kScenario + 2 * (1 + kRatio));
+  std::string heads =
+      scenario_cells("phase", "batch", "context") + pad_left("promised", 1 + kRatio) + pad_left("possible", 1 + kRatio);
+  for (const std::string& name : names) {
+    programs += "  " + pad_left(shorten(plain(name, 40), kPaid + 1 + kSpread), kPaid + 1 + kSpread);
+    heads += "  " + pad_left("paid", kPaid - 1) + " " + pad_left("±", 1 + kSpread);
+  }
+  print_line(out, paint.faint(programs));
+  print_line(out, paint.faint(heads));
+  for (const PairGroup& group : pair_groups(summary)) {
+    const auto has_one = [&](const TradeoffRow* row) {
+      return std::any_of(names.begin(), names.end(),
+                         [&](const std::string& name) { return find_paid(*row, name) != nullptr; });
+    };
+    if (std::none_of(group.rows.begin(), group.rows.end(), has_one)) continue;
+    print_line(out, " " + paint.strong(shorten(group.dense + " → " + group.moe, 68)) + "  " +
+                        paint.faint(shorten(group.about, 29)));
+    for (const TradeoffRow* row : group.rows) {
+      std::string line = scenario_cells(*row) + pad_left(times_text(row->promised), 1 + kRatio) +
+                         pad_left(times_text(row->possible_layers), 1 + kRatio);
+      for (const std::string& name : names) {
+        const PaidBy* by = find_paid(*row, name);
+        const auto ratio = by ? std::optional(by->paid->ratio) : std::nullopt;
+        line += "  " + paint.strong(pad_left(times_text(ratio), kPaid - 1) + (by && by->remarked ? "*" : " ")) +
+                pad_left(by ? spread_text(ratio, by->paid->interval) : "", 1 + kSpread);
+      }
+      print_line(out, line);
+    }
+  }
+}
+
+void print_paid_layers(std::string& out, const Summary& summary, const Paint& paint) {
+  const std::vector<std::string> names = paid_implementations(summary);
+  if (names.empty()) return;
+  print_line(out, "\n " + paint.strong("WHAT SPARSITY SAVES IN EACH PROGRAM") +
+                      "  the layers alone, without the head: peers measure layers");
+  print_line(out, paint.faint(repeated("─", kTableWidth)));
+  print_in_pieces(names, 3, [&](std::span<const std::string> piece, bool further) {
+    if (further) print_line(out, "");
+    print_paid_rows(out, summary, piece, paint);
+  });
 }
 
 void print_depths(std::string& out, const Summary& summary, const Paint& paint) {
@@ -250,7 +378,9 @@ std::string render_table(std::span<const ResultFile> files, const ReportOptions&
     const Columns columns = columns_for(all, file.price.has_value());
     print_all_named(out, head_lines(file, summary), paint);
     for (const Block& block : all) print_block(out, block, summary, columns, paint);
+    print_layers(out, summary, paint);
     print_tradeoffs(out, summary, paint);
+    print_paid_layers(out, summary, paint);
     print_depths(out, summary, paint);
     std::vector<NamedText> words = legend(file, summary);
     if (!summary.tradeoffs.empty())

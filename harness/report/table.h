@@ -1,6 +1,7 @@
 // What:    the table that the terminal shows: machine, price and limits on top, one block per phase and context with
-//          the layer kinds on the left and the whole model on the right, then promised / possible / paid, then what the
-//          words mean. At most 100 columns wide; wide tables are not wrapped by terminals in a readable way.
+//          the layer kinds on the left and the whole model on the right, then the same layers in other programs where
+//          there are any, promised / possible / paid, the same for the layers of each program, then what the words
+//          mean. At most 100 columns wide; wide tables are not wrapped by terminals in a readable way.
 // Shapes:  a model has one line per part; the right side of its second line and further ones holds notes (does not fit,
 //          labels, reasons), wrapped.
 // SPDX-License-Identifier: Apache-2.0

@@ -116,6 +116,10 @@ std::string number_text(std::optional<double> value, std::optional<double> half_
   return value ? digits(*value, significant_digits(half_width)) : "";
 }
 
+std::string times_text(std::optional<double> ratio) { return ratio ? digits(*ratio, *ratio < 10 ? 2 : 3) + "×" : ""; }
+
+std::string ratio_text(double ratio) { return digits(ratio) + "×"; }
+
 std::string count_text(double count) {
   if (count >= 999.5e9) return fmt::format("{} T", digits(count / 1e12));
   if (count >= 999.5e6) return fmt::format("{} B", digits(count / 1e9));

@@ -27,6 +27,10 @@ std::string gigabytes_text(std::optional<double> bytes);
 std::string number_text(std::optional<double> value, std::optional<double> relative_half_width = {});
 // Half the interval's width / the value; nullopt without an interval.
 std::optional<double> relative_half_width(std::optional<double> value, const std::optional<Interval>& interval);
+// A ratio of dense to MoE: "4.0×", "10.5×", "0.81×".
+std::string times_text(std::optional<double> ratio);
+// A ratio between programs, which is near 1: "1.32×", "10.5×".
+std::string ratio_text(double ratio);
 // 30500000000 -> "30.5 B", 596000000 -> "596 M".
 std::string count_text(double count);
 

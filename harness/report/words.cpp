@@ -78,6 +78,10 @@ bool uses_label(const Summary& summary, Label label) {
   });
 }
 
+std::string point_text(const LayersRow& row) {
+  return fmt::format("{} {} batch {} context {}", plain(row.model, 80), plain(row.phase, 20), row.batch, row.context);
+}
+
 template <typename Other>
 bool same_pair(const TradeoffRow& a, const Other& b) {
   return a.dense == b.dense && a.moe == b.moe && a.weight_type == b.weight_type && a.routing == b.routing;
@@ -170,6 +174,11 @@ std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary
                                digits(roof.read_high_bytes_per_s / 1e9), digits(roof.flops_per_s / 1e9),
                                plain(roof.weight_type, 20))});
   }
+  if (!summary.peers.empty()) {
+    std::vector<std::string> names;
+    for (const Implementation& peer : summary.peers) names.push_back(versioned(peer));
+    lines.push_back({"beside", joined(names, " · ") + ", measured in turns with layercost"});
+  }
   if (file.nominal)
     lines.push_back({"nominal", fmt::format("the vendor says {} GB/s and {} TFLOP/s in {} ({}, {}){}",
                                             digits(file.nominal->read_bytes_per_s / 1e9),
@@ -225,6 +234,16 @@ std::vector<NamedText> legend(const ResultFile& file, const Summary& summary) {
     lines.push_back({"promised", "active parameters of the dense model / of the MoE."});
     lines.push_back({"possible ×", "the same ratio for the time that the machine's limits allow."});
     lines.push_back({"paid", "measured time of the dense model / of the MoE, with its 95 % interval."});
+  }
+  if (!summary.peers.empty()) {
+    lines.push_back({"× ours",
+                     "another program's time for one layer / ours, paired by round, with its 95 % interval. Above 1 it "
+                     "takes longer than layercost."});
+  }
+  for (const Implementation& peer : summary.peers) {
+    std::vector<std::string> details;
+    for (const std::string& detail : peer.details) details.push_back(plain(detail, 200));
+    if (!details.empty()) lines.push_back({plain(peer.name, 40), joined(details, " | ")});
   }
   for (const LabelText& row : label_texts()) {
     if (uses_label(summary, row.label)) {
@@ -297,11 +316,97 @@ std::vector<PairGroup> pair_groups(const Summary& summary) {
     group->rows.push_back(&row);
   }
   for (PairGroup& group : groups) {
-    for (const Crossover& crossover : summary.crossovers) {
+    for (const Crossover& crossover : shows_layers_alone(summary) ? summary.layers_crossovers : summary.crossovers) {
       if (same_pair(*group.rows.front(), crossover)) group.crossovers.push_back(crossover_sentence(crossover));
     }
   }
   return groups;
+}
+
+bool shows_layers_alone(const Summary& summary) {
+  return !summary.peers.empty() && std::none_of(summary.tradeoffs.begin(), summary.tradeoffs.end(),
+                                                [](const TradeoffRow& row) { return row.paid.has_value(); });
+}
+
+Shown shown(const TradeoffRow& row, const Summary& summary) {
+  if (!shows_layers_alone(summary)) return {row.possible, row.paid, row.verdict, row.why};
+  const TradeoffRow layers = of_layers_alone({row}).front();
+  return {layers.possible, layers.paid, layers.verdict, layers.why};
+}
+
+std::vector<LayersGroup> layers_groups(const Summary& summary) {
+  std::vector<LayersGroup> groups;
+  for (const LayersRow& row : summary.layers) {
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const LayersGroup& g) {
+      const LayersRow& first = *g.rows.front();
+      return first.model == row.model && first.kind == row.kind && first.weight_type == row.weight_type &&
+             first.routing == row.routing;
+    });
+    if (group == groups.end()) {
+      group = groups.insert(groups.end(), {plain(row.model, 80), "", {}});
+      group->about = joined({fmt::format("{}× {}", row.count, plain(row.kind, 60)), plain(row.weight_type, 20),
+                             row.routing.empty() ? "" : plain(row.routing, 40) + " routing"},
+                            " · ");
+    }
+    group->rows.push_back(&row);
+  }
+  return groups;
+}
+
+std::string versioned(const Implementation& implementation) {
+  const std::string name = plain(implementation.name, 40), version = plain(implementation.version, 40);
+  return version.empty() || name.ends_with(" " + version) ? name : name + " " + version;
+}
+
+const PeerTime* find_peer(const LayersRow& row, const std::string& implementation) {
+  const auto found = std::find_if(row.peers.begin(), row.peers.end(),
+                                  [&](const PeerTime& peer) { return peer.implementation == implementation; });
+  return found == row.peers.end() ? nullptr : &*found;
+}
+
+const PaidBy* find_paid(const TradeoffRow& row, const std::string& implementation) {
+  const auto found = std::find_if(row.layers.begin(), row.layers.end(),
+                                  [&](const PaidBy& by) { return by.implementation == implementation && by.paid; });
+  return found == row.layers.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> paid_implementations(const Summary& summary) {
+  std::vector<std::string> names;
+  for (const Implementation& peer : summary.peers) {
+    if (std::any_of(summary.tradeoffs.begin(), summary.tradeoffs.end(),
+                    [&](const TradeoffRow& row) { return find_paid(row, peer.name) != nullptr; }))
+      names.push_back(peer.name);
+  }
+  if (!names.empty()) names.insert(names.begin(), kOurName);
+  return names;
+}
+
+std::vector<std::string> remarks(const Summary& summary) {
+  std::vector<std::string> result;
+  for (const Implementation& implementation : summary.peers) {
+    std::vector<std::string> texts;
+    std::size_t rows = 0;
+    for (const LayersRow& row : summary.layers) {
+      const PeerTime* peer = find_peer(row, implementation.name);
+      rows += peer != nullptr;
+      if (peer && !peer->remark.empty() && std::find(texts.begin(), texts.end(), peer->remark) == texts.end())
+        texts.push_back(peer->remark);
+    }
+    for (const std::string& text : texts) {
+      std::vector<std::string> where;
+      for (const LayersRow& row : summary.layers) {
+        if (const PeerTime* peer = find_peer(row, implementation.name); peer && peer->remark == text)
+          where.push_back(point_text(row));
+      }
+      constexpr std::size_t kNamed = 3;
+      const std::size_t more = where.size() > kNamed ? where.size() - kNamed : 0;
+      where.resize(where.size() - more);
+      const std::string points = joined(where, ", ") + (more > 0 ? fmt::format(" and {} more", more) : "");
+      result.push_back(fmt::format("{}{}: {}", plain(implementation.name, 40),
+                                   where.size() + more == rows ? "" : ", " + points, plain(text)));
+    }
+  }
+  return result;
 }
 
 }  // namespace layercost

@@ -43,4 +43,31 @@ struct PairGroup {
 };
 std::vector<PairGroup> pair_groups(const Summary& summary);
 
+// Where peers were measured and no whole model was (--no-head), the trade-offs are shown for the layers alone.
+bool shows_layers_alone(const Summary& summary);
+struct Shown {
+  std::optional<double> possible;
+  std::optional<Ratio> paid;
+  std::optional<Payoff> verdict;
+  std::string why;
+};
+Shown shown(const TradeoffRow& row, const Summary& summary);
+
+// Rows of one model, kind of layer, weight type and routing, beside other programs.
+struct LayersGroup {
+  std::string model, about;                // about: "36× dense · bf16"
+  std::vector<const LayersRow*> rows;
+};
+std::vector<LayersGroup> layers_groups(const Summary& summary);
+// "pytorch 2.15.0".
+std::string versioned(const Implementation& implementation);
+const PeerTime* find_peer(const LayersRow& row, const std::string& implementation);
+
+// Implementations with something to show in the trade-offs of the layers, ours first; none if it would be ours alone.
+std::vector<std::string> paid_implementations(const Summary& summary);
+const PaidBy* find_paid(const TradeoffRow& row, const std::string& implementation);  // only what was paid
+
+// Why numbers with a mark must not stand alone: "pytorch, qwen3-4b decode batch 1 context 1024: ...", each once.
+std::vector<std::string> remarks(const Summary& summary);
+
 }  // namespace layercost

@@ -72,6 +72,13 @@ struct Round {
   std::int64_t index = 0;          // fresh allocation, fresh weights, fresh order
   std::vector<Sample> samples;
   std::optional<ConditionsRecord> conditions = {};  // GPU only
+  std::optional<double> neighbour_cpus = {};  // that other programs kept busy meanwhile (CPU)
+};
+
+// A candidate that was measured when the variant was chosen.
+struct TriedVariant {
+  std::string variant;
+  double time_s = 0;               // median of one run on cold data
 };
 
 struct OpRecord {
@@ -80,6 +87,8 @@ struct OpRecord {
   std::string variant;
   std::string provider;
   std::string chosen;              // "" if the variant had no choice
+  std::optional<std::string> chosen_by = {};  // "order" (the first that fits), "measured", "pinned"; absent: not told
+  std::vector<TriedVariant> tried = {};       // of "measured"
   double flops = 0;
   double bytes = 0;  // compulsory: weights and cache; the first and last op also carry the layer's input and output
   double bytes_per_distinct_expert = 0;  // comes on top, times the sample's distinct experts
@@ -112,6 +121,7 @@ struct StackRecord {
   double reuse_distance_bytes = 0;
   double last_level_cache_bytes = 0;
   double weight_bytes = 0;         // held
+  std::optional<double> huge_page_fraction = {};  // of the process's own memory, with the stack in place (CPU)
 };
 
 // One kind of layer, or the head, of one point.
@@ -169,6 +179,27 @@ struct PairRecord {
   std::string dense, moe;
 };
 
+// What another program took for the same layers, measured in turns with ours: its round i and round i of the point's
+// parts are of the same turn. Belongs to the one point with this model, phase, batch, context and weight type, and to
+// that point's part of this kind.
+struct PeerRound {
+  std::int64_t index = 0;
+  std::vector<double> samples_s;   // of one layer of `kind`, never of a whole model
+};
+struct PeerRecord {
+  std::string implementation;      // "pytorch", "llama.cpp"; never "layercost"
+  std::string version;
+  std::string detail;              // how it was set up: "transformers 5.23.0; sdpa, static cache"
+  std::string model, phase;
+  std::int64_t batch = 0, context = 0;
+  std::string weight_type, kind;
+  std::int64_t threads = 0;
+  std::int64_t layers = 0;         // different ones that were run one after the other
+  bool cold = false;               // whether the weights came from memory, by the rule that holds for our stacks
+  std::string note;                // what a reader must know beside the number; without samples: why
+  std::vector<PeerRound> rounds;
+};
+
 struct PriceRecord {               // as read; money is computed by cost/
   std::string id, label;           // label says whose assumption it is
   double usd_per_h = 0;
@@ -197,6 +228,7 @@ struct EnvironmentRecord {
   std::string kernel, operating_system, compiler, build_type;
   std::string huge_pages;                      // /sys/kernel/mm/transparent_hugepage/enabled, the chosen word
   std::optional<std::string> governor;
+  std::optional<bool> threads_pinned = {};     // each to a CPU of its own
   std::optional<double> load_average;          // one minute, at the start
   std::map<std::string, std::string> libraries;  // "oneDNN" -> "2.6.3"
   std::optional<GpuRecord> gpu;                // of a GPU
@@ -215,7 +247,7 @@ struct Warning {
 };
 
 struct ResultFile {
-  std::string schema_version = "1.1.0";
+  std::string schema_version = "1.2.0";
   std::string program_version, commit;
   bool commit_dirty = false;
   std::vector<std::string> command;
@@ -229,6 +261,7 @@ struct ResultFile {
   std::vector<PairRecord> pairs;
   std::vector<PointRecord> points;
   std::vector<DepthRecord> depths;
+  std::vector<PeerRecord> peers;
   std::vector<Warning> warnings;
 };
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "harness/result/atomic_file.h"
+#include "harness/result/keys.h"
 #include "harness/result/labels.h"
 #include "harness/spec/json_reader.h"
 #include "kernels/core/error.h"
@@ -40,7 +41,8 @@ struct Integers {
 constexpr Integers kCount{0, kMaxInt}, kOneUp{1, kMaxInt};
 
 // ---- The one list of fields, for both directions. A visitor is called as v(name, member[, range]); `unsure` marks a
-// figure that may be NaN. A new member of record.h is a new line here and in the schema.
+// figure that may be NaN, `unless_empty` a list that has no key when it is empty. A new member of record.h is a new
+// line here and in the schema.
 
 template <typename V>
 void fields(V& v, Roofs& r) {
@@ -85,6 +87,12 @@ void fields(V& v, Round& r) {
   v("index", r.index, kCount);
   v("samples", r.samples);
   v("conditions", r.conditions);
+  v("neighbour_cpus", r.neighbour_cpus, kZeroUp);
+}
+template <typename V>
+void fields(V& v, TriedVariant& t) {
+  v("variant", t.variant);
+  v("time_s", t.time_s, kPositive);
 }
 template <typename V>
 void fields(V& v, OpRecord& o) {
@@ -93,6 +101,8 @@ void fields(V& v, OpRecord& o) {
   v("variant", o.variant);
   v("provider", o.provider);
   v("chosen", o.chosen);
+  v("chosen_by", o.chosen_by);
+  v.unless_empty("tried", o.tried);
   v("flops", o.flops, kZeroUp);
   v("bytes", o.bytes, kZeroUp);
   v("bytes_per_distinct_expert", o.bytes_per_distinct_expert, kZeroUp);
@@ -131,6 +141,7 @@ void fields(V& v, StackRecord& s) {
   v("reuse_distance_bytes", s.reuse_distance_bytes, kZeroUp);
   v("last_level_cache_bytes", s.last_level_cache_bytes, kZeroUp);
   v("weight_bytes", s.weight_bytes, kZeroUp);
+  v("huge_page_fraction", s.huge_page_fraction, kZeroUp);
 }
 template <typename V>
 void fields(V& v, PartRecord& p) {
@@ -199,6 +210,28 @@ void fields(V& v, PairRecord& p) {
   v("moe", p.moe);
 }
 template <typename V>
+void fields(V& v, PeerRound& r) {
+  v("index", r.index, kCount);
+  v("samples_s", r.samples_s, kPositive);
+}
+template <typename V>
+void fields(V& v, PeerRecord& p) {
+  v("implementation", p.implementation);
+  v("version", p.version);
+  v("detail", p.detail);
+  v("model", p.model);
+  v("phase", p.phase);
+  v("batch", p.batch, kOneUp);
+  v("context", p.context, kCount);
+  v("weight_type", p.weight_type);
+  v("kind", p.kind);
+  v("threads", p.threads, Integers{1, 1 << 20});
+  v("layers", p.layers, kOneUp);
+  v("cold", p.cold);
+  v("note", p.note);
+  v("rounds", p.rounds);
+}
+template <typename V>
 void fields(V& v, PriceRecord& p) {
   v("id", p.id);
   v("label", p.label);
@@ -241,6 +274,7 @@ void fields(V& v, EnvironmentRecord& e) {
   v("build_type", e.build_type);
   v("huge_pages", e.huge_pages);
   v("governor", e.governor);
+  v("threads_pinned", e.threads_pinned);
   v("load_average", e.load_average, kZeroUp);
   v("libraries", e.libraries);
   v("gpu", e.gpu);
@@ -279,6 +313,7 @@ void fields(V& v, ResultFile& f) {
   v("pairs", f.pairs);
   v("points", f.points);
   v("depths", f.depths);
+  v.unless_empty("peers", f.peers);
   v("warnings", f.warnings);
 }
 
@@ -354,6 +389,10 @@ class Writer {
     OrderedJson list = OrderedJson::array();
     for (const T& record : records) list.push_back(write(record, fmt::format("{}[{}]", inside(name), list.size())));
     object_[name] = std::move(list);
+  }
+  template <typename T>
+  void unless_empty(const char* name, const std::vector<T>& records) {
+    if (!records.empty()) (*this)(name, records);
   }
   void unsure(const char* name, double value) {
     if (std::isfinite(value)) object_[name] = value;
@@ -466,6 +505,10 @@ class Reader {
   void operator()(const char* name, std::vector<T>& records) {
     for (const JsonNode& node : at(name).as_list(0, kMaxItems)) records.push_back(read<T>(node));
   }
+  template <typename T>
+  void unless_empty(const char* name, std::vector<T>& records) {
+    if (find(name)) (*this)(name, records);
+  }
   void unsure(const char* name, double& value) {
     const auto node = find(name);
     value = node ? node->as_number(kAny.low, kAny.high) : std::numeric_limits<double>::quiet_NaN();
@@ -541,10 +584,48 @@ std::optional<Problem> problem_of(const PartRecord& part, const std::string& pla
     if (!indices.insert(round.index).second)
       return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
   }
+  for (const OpRecord& op : part.ops) {
+    if (op.chosen_by && *op.chosen_by != "order" && *op.chosen_by != "measured" && *op.chosen_by != "pinned")
+      return Problem{place + ".ops", fmt::format("chosen_by: expected order, measured or pinned, got \"{}\"",
+                                                 printable(*op.chosen_by))};
+  }
+  if (part.stack && part.stack->huge_page_fraction.value_or(0) > 1)
+    return Problem{place + ".stack.huge_page_fraction", "more than 1"};
   if (part.routing && static_cast<std::int64_t>(part.routing->histogram.size()) != part.routing->experts) {
     return Problem{place + ".routing.histogram",
                    fmt::format("has {} entries for {} experts", part.routing->histogram.size(), part.routing->experts)};
   }
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const PeerRecord& peer, const ResultFile& file, const std::string& place) {
+  const auto text = [](const std::string& word) { return printable(word); };
+  if (peer.implementation.empty() || peer.implementation == "layercost") {
+    return Problem{place + ".implementation",
+                   fmt::format("expected the name of another program, got \"{}\"", text(peer.implementation))};
+  }
+  std::vector<const PointRecord*> points;
+  for (const PointRecord& point : file.points)
+    if (belongs_to(peer, point)) points.push_back(&point);
+  const std::string scenario = fmt::format("{} {} batch {} context {} {}", text(peer.model), text(peer.phase),
+                                           peer.batch, peer.context, text(peer.weight_type));
+  if (points.empty()) return Problem{place, "there is no point " + scenario};
+  if (points.size() > 1) {
+    return Problem{place, fmt::format("there are {} points {}, and nothing tells which one was measured beside it",
+                                      points.size(), scenario)};
+  }
+  const std::vector<PartRecord>& parts = points[0]->parts;
+  if (peer.kind == "head" ||
+      std::none_of(parts.begin(), parts.end(), [&](const PartRecord& part) { return part.kind == peer.kind; })) {
+    return Problem{place + ".kind", fmt::format("'{}' is no kind of layer of the point {}", text(peer.kind), scenario)};
+  }
+  std::set<std::int64_t> indices;
+  for (const PeerRound& round : peer.rounds) {
+    if (!indices.insert(round.index).second)
+      return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
+    if (round.samples_s.empty()) return Problem{place + ".rounds", fmt::format("round {} has no samples", round.index)};
+  }
+  if (peer.rounds.empty() && peer.note.empty()) return Problem{place + ".note", "no samples, and no reason why"};
   return std::nullopt;
 }
 
@@ -568,12 +649,7 @@ std::optional<Problem> problem_of(const ResultFile& file) {
     }
     if (!models.contains(point.model))
       return Problem{place + ".model", fmt::format("'{}' is not in models", printable(point.model))};
-    std::string key = fmt::format("{} {} {} {}", point.phase, point.batch, point.context, point.tokens);
-    for (const std::string* text :
-         {&point.model, &point.weight_type, &point.activation_type, &point.kv_type, &point.device, &point.routing}) {
-      key += "\n" + *text;  // no text holds a line break
-    }
-    if (!points.insert(key).second) return Problem{place, "the same point appears twice"};
+    if (!points.insert(point_key(point)).second) return Problem{place, "the same point appears twice"};
     std::set<std::string> kinds;
     for (std::size_t p = 0; p < point.parts.size(); ++p) {
       const std::string part_place = fmt::format("{}.parts[{}]", place, p);
@@ -587,6 +663,12 @@ std::optional<Problem> problem_of(const ResultFile& file) {
       return Problem{fmt::format("depths[{}]", i),
                      fmt::format("{} depths and {} times", file.depths[i].depths.size(), file.depths[i].time_s.size())};
     }
+  }
+  std::set<std::string> peers;
+  for (std::size_t i = 0; i < file.peers.size(); ++i) {
+    const std::string place = fmt::format("peers[{}]", i);
+    if (auto problem = problem_of(file.peers[i], file, place)) return problem;
+    if (!peers.insert(peer_key(file.peers[i])).second) return Problem{place, "the same peer appears twice"};
   }
   return std::nullopt;
 }
@@ -681,6 +763,11 @@ ResultFile result_from_text(std::string file_name, std::string_view text) {
   if (root.has("summary") && !root.at("summary").is_object()) root.fail("summary", "expected an object");
   if (const auto problem = problem_of(file)) throw BadInput(root.file(), problem->place, problem->message);
   return file;
+}
+
+std::string broken_rule(const ResultFile& file) {
+  const auto problem = problem_of(file);
+  return problem ? fmt::format("{}: {}", problem->place, problem->message) : "";
 }
 
 void write_result(const std::filesystem::path& path, const ResultFile& file, const nlohmann::json& summary) {

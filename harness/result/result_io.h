@@ -12,8 +12,9 @@
 // Units:   in the names; SI.
 // Errors:  BadInput for reading: over 64 MiB, not JSON, unknown or missing or repeated keys, wrong types, numbers out
 //          of range, control characters, texts over 4096 characters, and what record.h rules out: a time without a
-//          passed check, a point that appears twice, a model that is not listed. The same rules hold when writing,
-//          where a breach is a std::logic_error that names the place: nothing is written that cannot be read.
+//          passed check, a point that appears twice, a model that is not listed, a peer of no point. The same rules
+//          hold when writing, where a breach is a std::logic_error that names the place: nothing is written that cannot
+//          be read.
 // Source:  results/schema/layercost-result-1.schema.json says the same in JSON Schema (draft 2020-12).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -28,8 +29,8 @@
 
 namespace layercost {
 
-inline constexpr std::string_view kSchemaVersion = "1.1.0";
-inline constexpr int kSchemaMajor = 1, kSchemaMinor = 1;
+inline constexpr std::string_view kSchemaVersion = "1.2.0";
+inline constexpr int kSchemaMajor = 1, kSchemaMinor = 2;
 inline constexpr std::uint64_t kResultMaxBytes = std::uint64_t{64} << 20;
 
 std::string result_to_text(const ResultFile& file, const nlohmann::json& summary);
@@ -38,5 +39,8 @@ ResultFile result_from_text(std::string file_name, std::string_view text);
 // Atomic and durable (atomic_file.h). summary null: none.
 void write_result(const std::filesystem::path& path, const ResultFile& file, const nlohmann::json& summary);
 ResultFile read_result(const std::filesystem::path& path);
+
+// What of these rules the file breaks, for files that were put together from others; "" if nothing.
+std::string broken_rule(const ResultFile& file);
 
 }  // namespace layercost

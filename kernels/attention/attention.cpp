@@ -164,6 +164,23 @@ std::vector<OpCase> test_cases() {
            "x_type=bf16 kv_type=bf16 y_type=bf16",
            "attention batch=1 q_len=20 kv_len=65 capacity=65 heads=2 kv_heads=1 qk_dim=64 v_dim=64 scale=4 "
            "x_type=bf16 kv_type=bf16 y_type=bf16",
+           // one tile of dims, several, different for keys and values; last steps of 1, 31, 32 and 33 keys
+           "attention batch=2 q_len=1 kv_len=97 capacity=99 heads=6 kv_heads=2 qk_dim=32 v_dim=96 scale=0.17 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=415 capacity=416 heads=8 kv_heads=1 qk_dim=256 v_dim=256 scale=0.06 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=37 kv_len=37 capacity=40 heads=4 kv_heads=4 qk_dim=192 v_dim=128 scale=0.07 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=90 kv_len=225 capacity=230 heads=6 kv_heads=2 qk_dim=32 v_dim=96 scale=0.17 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=50 kv_len=287 capacity=288 heads=2 kv_heads=2 qk_dim=256 v_dim=256 scale=0.06 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           // more than 256 rows, from a block boundary on, with a window that skips blocks
+           "attention batch=1 q_len=300 kv_len=700 capacity=704 heads=6 kv_heads=2 qk_dim=64 v_dim=64 window=200 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           // maxima that rise by more than 2^8 from block to block
+           "attention batch=1 q_len=40 kv_len=600 capacity=600 heads=2 kv_heads=1 qk_dim=64 v_dim=64 scale=3 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

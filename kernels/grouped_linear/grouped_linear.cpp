@@ -93,6 +93,9 @@ std::vector<OpCase> test_cases() {
            "grouped_linear rows=70 experts=45 n=20 k=18 x_type=f32 w_type=bf16 y_type=f32",
            "grouped_linear rows=200 experts=1 n=5 k=33 x_type=bf16 w_type=f32 y_type=bf16",
            "grouped_linear rows=30 experts=4 n=9 k=40 x_type=bf16 w_type=bf16 y_type=f32",
+           // Few columns with k cut in parts; more than 256 rows of one expert.
+           "grouped_linear rows=9 experts=3 n=66 k=1090 x_type=f32 w_type=f32 y_type=f32",
+           "grouped_linear rows=290 experts=2 n=70 k=131 x_type=f32 w_type=bf16 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -93,6 +93,14 @@ std::vector<OpCase> test_cases() {
            "linear m=30 n=240 k=840 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
            "linear m=4 n=19 k=45 x_type=f32 w_type=bf16 y_type=bf16 bias=1 residual=1",
            "linear m=5 n=66 k=33 x_type=bf16 w_type=f32 y_type=f32",
+           // Tiles of 6 and 12 rows and one more, pieces of 128 and 256 k and a rest, few columns with k cut in parts,
+           // more than 256 rows.
+           "linear m=1 n=70 k=1345 x_type=f32 w_type=f32 y_type=f32 bias=1 residual=1",
+           "linear m=13 n=129 k=513 x_type=f32 w_type=f32 y_type=f32",
+           "linear m=7 n=65 k=2305 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 residual=1",
+           "linear m=12 n=200 k=260 x_type=bf16 w_type=f32 y_type=bf16 residual=1",
+           "linear m=25 n=64 k=129 x_type=f32 w_type=bf16 y_type=f32",
+           "linear m=270 n=67 k=150 x_type=f32 w_type=bf16 y_type=f32 bias=1",
        })
     out.push_back(OpCase::parse(text));
   return out;

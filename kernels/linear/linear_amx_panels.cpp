@@ -13,12 +13,9 @@
 #include <cstring>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/shared/amx.h"
 #include "kernels/shared/bf16_tiles.h"
 #include "linear_variants.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace layercost {
 namespace {
@@ -61,14 +58,6 @@ struct Product {
 
 #if defined(__x86_64__)
 
-#define LAYERCOST_AMX __attribute__((target("amx-tile,amx-bf16")))
-
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
 // sums [32][64] += panel [steps][32][32] x piece [steps][32 k][64 n], fetching `lines` cache lines of `ahead` per step.
 LAYERCOST_AMX void multiply(const bf16* panel, const bf16* piece, std::int64_t steps, bool first, float* sums,
                             const bf16*& ahead, std::int64_t lines) {
@@ -104,13 +93,6 @@ LAYERCOST_AMX void multiply(const bf16* panel, const bf16* piece, std::int64_t s
   }
 }
 
-LAYERCOST_AMX void configure_tiles() {
-  const TileConfig config;
-  asm volatile("" : : "m"(config));  // GCC 12 believes that the next line reads eight bytes
-  _tile_loadconfig(&config);
-}
-LAYERCOST_AMX void release_tiles() { _tile_release(); }
-
 template <class Y>
 void Product::run() {
   const TileOutput<Y> out{y.as<Y>(), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>()};
@@ -120,7 +102,7 @@ void Product::run() {
     pack(first, rows);
 #pragma omp parallel
     {
-      configure_tiles();
+      const TileScope tiles{TileShapes()};
       float* own = sums.as<float>() + omp_get_thread_num() * kMostBlocks * kRowsAtOnce * kColumns;
 #pragma omp for schedule(dynamic)
       for (std::int64_t g = 0; g < groups; ++g) {
@@ -129,7 +111,7 @@ void Product::run() {
           const std::int64_t count = std::min(kStepsAtOnce, steps - s0);
           for (std::int64_t i = begin; i < end; ++i) {
             // The piece that comes next: of the next block, or of the first one further down k.
-            const bf16* ahead = i + 1 < end                    ? w->block(0, i + 1) + s0 * kBlockStep
+            const bf16* ahead = i + 1 < end                 ? w->block(0, i + 1) + s0 * kBlockStep
                                 : s0 + kStepsAtOnce < steps ? w->block(0, begin) + (s0 + kStepsAtOnce) * kBlockStep
                                                             : w->block(0, std::min(end, blocks - 1));
             const std::int64_t lines =
@@ -143,7 +125,6 @@ void Product::run() {
           for (std::int64_t r = 0; r < rows; ++r)
             store_products(own + ((i - begin) * kRowsAtOnce + r) * kColumns, i, first + r, n, out);
       }
-      release_tiles();
     }
   }
 }

@@ -51,12 +51,12 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const std::int64_t m = c.axis("m"), k = c.axis("k");
-  const auto p = std::make_shared<Product>(TileProduct(runtime.device()), m, t.tensor("x"), t.tensor("y"),
-                                           c.flag("residual") ? t.tensor("residual") : Tensor{},
-                                           Bf16Tiles::of(*t.weight("w")),
-                                           c.flag("bias") ? row_major(*t.weight("bias")) : nullptr,
-                                           Buffer(static_cast<std::size_t>(TileProduct::packed_elements(m, k)) * sizeof(bf16)),
-                                           Claims(omp_get_max_threads()));
+  const auto p =
+      std::make_shared<Product>(TileProduct(runtime.device()), m, t.tensor("x"), t.tensor("y"),
+                                c.flag("residual") ? t.tensor("residual") : Tensor{}, Bf16Tiles::of(*t.weight("w")),
+                                c.flag("bias") ? row_major(*t.weight("bias")) : nullptr,
+                                Buffer(static_cast<std::size_t>(TileProduct::packed_elements(m, k)) * sizeof(bf16)),
+                                Claims(omp_get_max_threads()));
   return dispatch_float(p->y.dtype, [&]<class Y>(Y*) {
     return invocation([p] { p->run<Y>(); }, fmt::format("{}, weights BA16a64b2a", p->tile.name_for(m)));
   });

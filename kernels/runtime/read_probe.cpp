@@ -13,8 +13,8 @@ namespace layercost {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Two streams, the first and the second half in turn, two lines each, asked for 1 KB ahead: one core here reads 4 to 7 %
-// more than as one stream asked for 2 KB ahead, and a tenth more than with the hardware's own prefetcher alone.
+// Two streams, the first and the second half in turn, two lines each, asked for 1 KB ahead: one core here reads 4 to 7
+// % more than as one stream asked for 2 KB ahead, and a tenth more than with the hardware's own prefetcher alone.
 std::uint64_t xor_words(const std::uint64_t* HWY_RESTRICT p, std::size_t words) {
   const hn::ScalableTag<std::uint64_t> d;
   const std::size_t lanes = hn::Lanes(d), half = words / 2;

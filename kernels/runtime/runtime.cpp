@@ -81,10 +81,23 @@ void read_memory(DeviceInfo& d) {
   }
 }
 
+// The CPUs that this process was given, before pin_threads narrowed any thread's.
+const std::vector<int>& allowed_cpus() {
+  static const std::vector<int> cpus = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    std::vector<int> list;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+      for (int i = 0; i < CPU_SETSIZE; ++i)
+        if (CPU_ISSET(i, &set)) list.push_back(i);
+    if (list.empty()) list.push_back(0);
+    return list;
+  }();
+  return cpus;
+}
+
 int allowed_threads() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  int n = static_cast<int>(allowed_cpus().size());
   for (const std::string& folder : cgroup_folders("cpu")) {
     double quota = 0, period = 0;
     std::istringstream v2(first_line(folder + "/cpu.max"));
@@ -195,6 +208,21 @@ DeviceInfo find_device(const std::string& id, int threads) {
     known += (known.empty() ? "" : ", ") + l.info.id;
   }
   throw BadInput("--device: there is no '" + printable(id) + "' here; known: cpu, " + known);
+}
+
+bool pin_threads(const DeviceInfo& device) {
+  if (omp_get_proc_bind() != omp_proc_bind_false) return true;
+  const std::vector<int>& cpus = allowed_cpus();
+  if (device.target != Target::cpu || device.threads > static_cast<int>(cpus.size())) return false;
+  bool all = true;
+#pragma omp parallel num_threads(device.threads) reduction(&& : all)
+  {
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET(cpus[static_cast<std::size_t>(omp_get_thread_num())], &own);
+    all = sched_setaffinity(0, sizeof own, &own) == 0;
+  }
+  return all;
 }
 
 Runtime::Runtime(DeviceInfo device) : device_(std::move(device)) {

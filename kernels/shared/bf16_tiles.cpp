@@ -5,11 +5,8 @@
 #include <cstring>
 #include <stdexcept>
 #include <vector>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+
+#include "kernels/shared/amx.h"
 
 namespace layercost {
 namespace {
@@ -81,11 +78,7 @@ void TileProduct::pack(const bf16* x, std::int64_t rows, std::int64_t k, std::in
 
 #if defined(__x86_64__)
 
-// By attribute and not by compiler flags: with flags, inline functions of shared headers would be compiled for AVX-512
-// too, and the linker may keep that copy for everybody.
 #define LAYERCOST_AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
-#define LAYERCOST_AMX __attribute__((target("amx-tile,amx-bf16")))
-#define LAYERCOST_AMX_INLINE __attribute__((target("amx-tile,amx-bf16"), always_inline))
 
 namespace {
 
@@ -143,40 +136,26 @@ LAYERCOST_AVX512_BF16 void avx512_pass(const bf16* x, std::int64_t steps, const 
     for (int j = 0; j < 4; ++j) _mm512_storeu_ps(out[r] + 16 * j, sum[r][j]);
 }
 
-// Linux gives a process the AMX registers when it asks (since 5.16).
-bool amx_granted() {
-  static const bool granted = [] {
-    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-  }();
-  return granted;
-}
-
 constexpr int kWeightStride = 2 * kColumns * sizeof(bf16), kSumStride = kColumns * sizeof(float);
 constexpr int kRowStride = kStep * sizeof(bf16);
 
-// Sums in registers 0 to 3 and x in 4 and 5 have as many rows as x has; weights, in 6 and 7, 16 pairs of k.
-LAYERCOST_AMX void configure_tiles(std::int64_t rows, bool two) {
-  struct alignas(64) Config {
-    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    std::uint8_t rows[16] = {};
-  } config;
-  const auto upper = static_cast<std::uint8_t>(two ? 16 : rows), lower = static_cast<std::uint8_t>(two ? rows - 16 : rows);
-  config.rows[0] = config.rows[1] = config.rows[4] = upper;
-  config.rows[2] = config.rows[3] = config.rows[5] = lower;
-  config.rows[6] = config.rows[7] = 16;
-  asm volatile("" : : "m"(config));  // GCC 12 believes that the next line reads eight bytes
-  _tile_loadconfig(&config);
+// Sums in registers 0 to 3 and x in 4 and 5 have as many rows as x has (0, 1 and 4 the first 16 of more); weights, in 6
+// and 7, 16 pairs of k.
+TileShapes shapes_for(std::int64_t rows) {
+  const std::int64_t upper = std::min<std::int64_t>(rows, 16), lower = rows > 16 ? rows - 16 : rows;
+  TileShapes shapes;
+  for (int i : {0, 1, 4}) shapes.set(i, upper, 64);
+  for (int i : {2, 3, 5}) shapes.set(i, lower, 64);
+  return shapes;
 }
 
 // A quarter of a tile, 16 lines. Asking for all 64 at once fills the 16 fill buffers of the core and stalls the loads.
-LAYERCOST_AMX inline __attribute__((always_inline)) void fetch_quarter(const bf16* tile, int quarter) {
+LAYERCOST_AMX_INLINE inline void fetch_quarter(const bf16* tile, int quarter) {
   for (int line = 16 * quarter; line < 16 * quarter + 16; ++line)
     _mm_prefetch(reinterpret_cast<const char*>(tile + 32 * line), _MM_HINT_T0);
 }
 
-LAYERCOST_AMX inline __attribute__((always_inline)) void zero_sums() {
+LAYERCOST_AMX_INLINE inline void zero_sums() {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -188,7 +167,7 @@ struct Ahead {
   const bf16 *a, *b;
   int quarter;
   template <int kTurn>
-  LAYERCOST_AMX inline __attribute__((always_inline)) void fetch() const {
+  LAYERCOST_AMX_INLINE inline void fetch() const {
     fetch_quarter(kTurn % 2 == 0 ? a : b, quarter + kTurn / 2);
   }
 };
@@ -196,8 +175,7 @@ struct Ahead {
 // f(tile, ahead) for all tiles in the order in which rows are packed. Beside the two tiles of a round the next round's
 // are asked for, a quarter of each stream in turn, at the end the beginning of the next block's.
 template <class F>
-LAYERCOST_AMX inline __attribute__((always_inline)) void for_tiles(std::int64_t steps, const bf16* block,
-                                                                   const bf16* next, const F& f) {
+LAYERCOST_AMX_INLINE inline void for_tiles(std::int64_t steps, const bf16* block, const bf16* next, const F& f) {
   const std::int64_t stream = steps / 2 * kTile;
   for (std::int64_t at = 0; at < stream; at += kTile) {
     const bf16* ahead = at + kTile < stream ? block + at + kTile : next;
@@ -210,7 +188,7 @@ LAYERCOST_AMX inline __attribute__((always_inline)) void for_tiles(std::int64_t 
 // Up to 16 rows: four registers of sums, 16 columns each.
 LAYERCOST_AMX void amx_pass(const bf16* x, std::int64_t rows, std::int64_t steps, const bf16* block, const bf16* next,
                             float (*out)[kColumns]) {
-  configure_tiles(rows, false);
+  const TileScope tiles(shapes_for(rows));
   zero_sums();
   for_tiles(steps, block, next, [&](const bf16* tile, const Ahead& ahead) LAYERCOST_AMX_INLINE {
     _tile_loadd(4, x, kRowStride);
@@ -232,16 +210,15 @@ LAYERCOST_AMX void amx_pass(const bf16* x, std::int64_t rows, std::int64_t steps
   _tile_stored(1, out[0] + 16, kSumStride);
   _tile_stored(2, out[0] + 32, kSumStride);
   _tile_stored(3, out[0] + 48, kSumStride);
-  _tile_release();
 }
 
-LAYERCOST_AMX inline __attribute__((always_inline)) void load_half(const float* sums) {
+LAYERCOST_AMX_INLINE inline void load_half(const float* sums) {
   _tile_loadd(0, sums, kSumStride);
   _tile_loadd(1, sums + 16, kSumStride);
   _tile_loadd(2, sums + 16 * kColumns, kSumStride);
   _tile_loadd(3, sums + 16 * kColumns + 16, kSumStride);
 }
-LAYERCOST_AMX inline __attribute__((always_inline)) void store_half(float* sums) {
+LAYERCOST_AMX_INLINE inline void store_half(float* sums) {
   _tile_stored(0, sums, kSumStride);
   _tile_stored(1, sums + 16, kSumStride);
   _tile_stored(2, sums + 16 * kColumns, kSumStride);
@@ -252,7 +229,7 @@ LAYERCOST_AMX inline __attribute__((always_inline)) void store_half(float* sums)
 // tile does the half whose sums are in the registers first.
 LAYERCOST_AMX void amx_double_pass(const bf16* x, std::int64_t rows, std::int64_t steps, const bf16* block,
                                    const bf16* next, float (*out)[kColumns]) {
-  configure_tiles(rows, true);
+  const TileScope tiles(shapes_for(rows));
   zero_sums();
   std::int64_t half = 0;  // columns from 32 * half
   bool fresh = true;
@@ -273,16 +250,13 @@ LAYERCOST_AMX void amx_double_pass(const bf16* x, std::int64_t rows, std::int64_
     multiply.template operator()<0>();
     store_half(out[0] + 32 * half);
     half = 1 - half;
-    if (fresh)
-      zero_sums();
-    else
-      load_half(out[0] + 32 * half);
+    if (fresh) zero_sums();
+    else load_half(out[0] + 32 * half);
     fresh = false;
     multiply.template operator()<2>();
     x += rows * kStep;
   });
   store_half(out[0] + 32 * half);
-  _tile_release();
 }
 
 LAYERCOST_AVX512_BF16 inline __m512 load16(const float* p, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, p); }
@@ -322,13 +296,20 @@ void TileProduct::pass(const bf16* x, std::int64_t rows, std::int64_t steps, con
   if (rows_per_pass_ == kMaxRows && rows > kFewRows)
     return rows <= 16 ? amx_pass(x, rows, steps, block, next, out) : amx_double_pass(x, rows, steps, block, next, out);
   switch (rows) {
-    case 1: return avx512_pass<1>(x, steps, block, next, out);
-    case 2: return avx512_pass<2>(x, steps, block, next, out);
-    case 3: return avx512_pass<3>(x, steps, block, next, out);
-    case 4: return avx512_pass<4>(x, steps, block, next, out);
-    case 5: return avx512_pass<5>(x, steps, block, next, out);
-    case 6: return avx512_pass<6>(x, steps, block, next, out);
-    default: throw std::logic_error("TileProduct::pass: rows");
+    case 1:
+      return avx512_pass<1>(x, steps, block, next, out);
+    case 2:
+      return avx512_pass<2>(x, steps, block, next, out);
+    case 3:
+      return avx512_pass<3>(x, steps, block, next, out);
+    case 4:
+      return avx512_pass<4>(x, steps, block, next, out);
+    case 5:
+      return avx512_pass<5>(x, steps, block, next, out);
+    case 6:
+      return avx512_pass<6>(x, steps, block, next, out);
+    default:
+      throw std::logic_error("TileProduct::pass: rows");
   }
 }
 

@@ -134,8 +134,13 @@ def stop_and_resume(program, folder):
     that("Ctrl-C: something was measured, and not all", any(kept) and not all(len(k) == 3 for k in kept), kept)
     program.expect("Ctrl-C: the file can be shown", ["report", "stopped.json"], 0, stdout=["INCOMPLETE"])
     program.expect("resume of another run", [*words, "--dtype", "f32", "--resume", "stopped.json"], 2, ["stopped.json"])
+    peer = {"implementation": "pytorch", "version": "2", "detail": "", "model": "small", "phase": "decode", "batch": 4,
+            "context": 16, "weight_type": "bf16", "kind": "moe", "threads": 1, "layers": 2, "cold": True, "note": "",
+            "rounds": [{"index": 0, "samples_s": [0.5, 0.25]}]}
+    file.write_text(json.dumps({**stopped, "peers": [peer]}))
     program.expect("resume", [*words, "--resume", "stopped.json"], 0)
     resumed = json.loads(file.read_text())
+    that("resumed: peers are kept", resumed["peers"] == [peer], resumed.get("peers"))
     that("resumed: complete", resumed["complete"] is True, resumed["complete"])
     counts = [len(part["rounds"]) for _, part in parts_of(resumed)]
     that("resumed: three rounds each", counts == [3, 3], counts)

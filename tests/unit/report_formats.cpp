@@ -200,6 +200,124 @@ TEST(Table, ShowsTheNumbersWorkedByHand) {
   EXPECT_NE(text.find("PRELIMINARY"), std::string::npos);
 }
 
+// From the first line that holds `begin` up to the next empty one.
+std::string section(const std::string& text, const std::string& begin) {
+  const std::size_t at = text.find(begin);
+  if (at == std::string::npos) return "";
+  const std::size_t start = text.rfind('\n', at) + 1, end = text.find("\n\n", at);
+  return text.substr(start, end == std::string::npos ? end : end + 1 - start);
+}
+
+// Ours 62.5 and 25 ms at batch 1, 64 and 80 at batch 8; the peers as result_fixture.h says.
+TEST(Table, OtherProgramsStandBesideOurs) {
+  ResultFile file = fixture::peers_file();
+  EXPECT_EQ(section(table(file), "OTHER PROGRAMS"),
+            R"( THE SAME LAYERS IN OTHER PROGRAMS  one layer, in turns with ours: 1.30× ours takes 30 % longer
+─────────────────────────────────────────────┬─────────────────────────┬─────────────────────────
+                          layercost     % of │          pytorch 2.15.0 │         llama.cpp b7110
+   phase    batch context      time possible │     time  × ours      ± │     time  × ours      ±
+ tiny-dense  4× dense · bf16
+   decode       1    4096   62.5 ms     80 % │   100 ms   1.60× ±<0.1% │  50.0 ms 0.800×* ±<0.1%
+   decode       8    4096   64.0 ms     78 % │  96.0 ms   1.50× ±<0.1% │
+ tiny-moe  4× moe · bf16 · uniform routing
+   decode       1    4096   25.0 ms     60 % │  50.0 ms   2.00× ±<0.1% │    31 ms   1.20× ±502 %
+   decode       8    4096   80.0 ms     31 % │   160 ms   2.00× ±<0.1% │
+   * llama.cpp, tiny-dense decode batch 1 context 4096: its weights may have come from a cache, ours
+     did not; computes in f32
+)");
+  EXPECT_EQ(section(table(file), "IN EACH PROGRAM"),
+            R"( WHAT SPARSITY SAVES IN EACH PROGRAM  the layers alone, without the head: peers measure layers
+────────────────────────────────────────────────────────────────────────────────────────────────────
+                                                     layercost          pytorch        llama.cpp
+   phase    batch context  promised  possible     paid       ±     paid       ±     paid       ±
+ tiny-dense → tiny-moe  bf16 · uniform routing
+   decode       1    4096      4.0×      3.3×     2.5×  ±<0.1%     2.0×  ±<0.1%     1.7×* ±502 %
+   decode       8    4096      4.0×      2.0×    0.80×  ±<0.1%    0.60×  ±<0.1%
+   prefill      1     512      4.0×      3.3×     2.0×  ±<0.1%
+)");
+  const std::string text = table(file);
+  // Whole models, as without peers.
+  EXPECT_EQ(section(text, "half the cost"), section(table(fixture::result_file()), "half the cost"));
+  EXPECT_NE(line_with(text, {" beside", "pytorch 2.15.0 · llama.cpp b7110, measured in turns with layercost"}), "");
+  EXPECT_NE(line_with(text, {" pytorch ", "transformers 5.23.0; sdpa"}), "");
+}
+
+TEST(Table, WithoutAHeadTheLayersAreShown) {
+  ResultFile file = fixture::peers_file();
+  file.peers.resize(4);
+  for (PointRecord& point : file.points) {
+    PartRecord& head = point.parts[1];
+    head = PartRecord{};
+    head.kind = "head";
+    head.count = 1;
+    head.why = "not asked for";
+  }
+  const std::string text = table(file);
+  const std::string saves =
+      section(text, "WHAT SPARSITY SAVES  time of the dense layers / of the MoE's, without the head");
+  EXPECT_NE(line_with(saves, {"decode        1     4096      4.0×      3.3×    2.5×  2.50 to 2.50", "MoE cheaper"}),
+            "");
+  EXPECT_NE(line_with(saves, {"crossover in decode at context 4096"}), "");
+  EXPECT_EQ(saves.find("not asked for"), std::string::npos);
+  EXPECT_NE(line_with(section(text, "IN EACH PROGRAM"), {"decode       1", "2.5×", "2.0×"}), "");
+  EXPECT_NE(line_with(markdown(file), {"time of the dense model's layers / of the MoE's, without the head"}), "");
+  file.peers.clear();
+  EXPECT_NE(table(file).find("head: not asked for"), std::string::npos);
+}
+
+TEST(Table, APairNeedsBothSidesOfAProgram) {
+  ResultFile file = fixture::peers_file();
+  std::erase_if(file.peers, [](const PeerRecord& peer) { return peer.kind == "moe"; });
+  EXPECT_EQ(section(table(file), "IN EACH PROGRAM"), "");
+  EXPECT_NE(section(table(file), "OTHER PROGRAMS"), "");
+  EXPECT_EQ(markdown(file).find("in each program"), std::string::npos);
+  for (const auto& row : csv_rows(csv(file))) {
+    if (row.at("layer_kind") == "pair") EXPECT_EQ(row.at("implementation"), "layercost");
+  }
+}
+
+TEST(Csv, OtherProgramsAndPairsHaveRows) {
+  const auto rows = csv_rows(csv(fixture::peers_file()));
+  const auto find = [&](const std::string& model, const std::string& kind, const std::string& by) {
+    for (const auto& row : rows) {
+      if (row.at("model") == model && row.at("layer_kind") == kind && row.at("implementation") == by &&
+          row.at("phase") == "decode" && row.at("batch") == "1")
+        return row;
+    }
+    return std::map<std::string, std::string>();
+  };
+  EXPECT_EQ(rows.size(), 18u + 6u + 3u + 3u);  // as without peers; one per peer; ours per pair; 2 + 1 of peers
+  const auto llama = find("tiny-dense", "dense", "llama.cpp");
+  EXPECT_NEAR(std::stod(llama.at("time_s")), 0.05, 1e-12);
+  EXPECT_NEAR(std::stod(llama.at("peer_ratio")), 0.8, 1e-12);
+  EXPECT_EQ(llama.at("note"), "its weights may have come from a cache, ours did not; computes in f32");
+  EXPECT_EQ(llama.at("paired_rounds"), "3");
+  EXPECT_EQ(llama.at("layers_paid_ratio"), "");
+  const auto pair = find("tiny-moe", "pair", "pytorch");
+  EXPECT_EQ(pair.at("pair_dense"), "tiny-dense");
+  EXPECT_NEAR(std::stod(pair.at("layers_paid_ratio")), 2, 1e-12);
+  EXPECT_NEAR(std::stod(pair.at("layers_possible_ratio")), 10.0 / 3, 1e-12);
+  EXPECT_EQ(pair.at("promised_ratio"), "4");
+  EXPECT_EQ(pair.at("time_s"), "");
+  EXPECT_EQ(pair.at("layer_count"), "");
+  EXPECT_EQ(find("tiny-dense", "dense", "layercost").at("peer_ratio"), "");
+  EXPECT_FALSE(csv_rows(csv(fixture::result_file()))[0].contains("implementation"));
+  for (const CsvColumn& column : csv_peer_columns())
+    EXPECT_NE(column.meaning.empty(), find_metric(column.name) == nullptr) << column.name;
+}
+
+TEST(Markdown, OtherProgramsStandBesideOurs) {
+  const std::string text = markdown(fixture::peers_file());
+  EXPECT_NE(
+      line_with(text,
+                {"| tiny-dense | 4× dense · bf16 | decode | 1 | 4096 | 62.5 ms | 80 % | 100 ms | 1.60× | 1.60 to 1.60 "
+                 "| 50.0 ms | 0.800× | 0.800 to 0.800 | llama.cpp: its weights"}),
+      "");
+  EXPECT_NE(
+      line_with(text, {"| decode | 8 | 4096 | 4.0× | 2.0× | 0.80× | 0.800 to 0.800 | 0.60× | 0.600 to 0.600 | | | |"}),
+      "");
+}
+
 TEST(Table, HypotheticalStandsRightUnderTheMoney) {
   const auto lines = lines_of(table(fixture::result_file()));
   int seen = 0;
@@ -235,7 +353,16 @@ TEST(Table, IsNeverWiderThanAHundredColumns) {
   file.price->label = std::string(500, 'p');
   file.warnings = {{"w", std::string(500, 'w')}};
   file.depths = {{"tiny-moe", std::string(90, 'k'), "decode", 99999, 4096, {1, 2, 4}, {-1e-3 + 1, 2, 3}}};
-  for (const ResultFile& f : {file, troubled_file(), fixture::result_file()}) {
+  ResultFile many = fixture::peers_file();  // four programs, long names, long remarks
+  for (const PeerRecord& peer : fixture::peers_file().peers) {
+    many.peers.push_back(peer);
+    many.peers.back().implementation = std::string(60, 'i') + peer.implementation;
+    many.peers.back().note = std::string(300, 'n');
+    many.peers.back().cold = false;
+    for (PeerRound& round : many.peers.back().rounds)
+      for (double& sample_s : round.samples_s) sample_s *= 12345 * static_cast<double>(1 + round.index);
+  }
+  for (const ResultFile& f : {file, troubled_file(), fixture::result_file(), many}) {
     for (const std::string& line : lines_of(table(f))) EXPECT_LE(display_width(line), kTableWidth) << line;
   }
 }
@@ -394,6 +521,11 @@ TEST(Hostile, NoFieldOfAFileEscapes) {
     }
   }
   file.depths = {{evil, evil, evil, 1, 1, {1, 2, 4}, {1, 2, 4}}};
+  file.peers = fixture::peers_file().peers;
+  for (PeerRecord& peer : file.peers)
+    for (std::string* text :
+         {&peer.implementation, &peer.version, &peer.detail, &peer.model, &peer.weight_type, &peer.kind, &peer.note})
+      spoil(*text);
   const auto has_control = [](const std::string& text) {
     return std::any_of(text.begin(), text.end(),
                        [](char c) { return (c >= 0 && c < 0x20 && c != '\n') || c == 0x7F; }) ||

@@ -62,6 +62,7 @@ inline std::vector<Round> rounds(double time_s, std::optional<double> distinct =
   std::vector<Round> result;
   for (std::size_t r = 0; r < kRoundFactor.size(); ++r) {
     Round round;
+    round.neighbour_cpus = 0.0625;
     round.index = static_cast<std::int64_t>(r);
     for (const double factor : kSampleFactor) {
       Sample sample;
@@ -83,6 +84,8 @@ inline OpRecord op(std::string component, double flops, double bytes, double byt
   record.case_text = component + ":m=1";
   record.variant = "onednn_best";
   record.provider = "oneDNN 2.6.3";
+  record.chosen_by = "measured";
+  record.tried = {{"plain_loops", 0.5}, {"onednn_packed", 0.25}};
   record.flops = flops;
   record.bytes = bytes;
   record.bytes_per_distinct_expert = bytes_per_expert;
@@ -96,7 +99,7 @@ inline PartRecord part(std::string kind, std::int64_t count, double time_s, std:
   record.count = count;
   record.outcome = Outcome::measured;
   record.verdict = Verdict{true, "", 1.5e-3, 4e-3, 2e-5, 1e-2, 3e-2, 5e-4, 8, 8, {}, 2};
-  record.stack = StackRecord{3, 3e9, 32e6, 3e9};
+  record.stack = StackRecord{3, 3e9, 32e6, 3e9, 0.75};
   if (distinct) {
     record.routing =
         RoutingRecord{"uniform", 18446744073709551615u, 4, 2, 30, {15, 14, 16, 15}, *distinct, 1.25, "00ff"};
@@ -150,6 +153,7 @@ inline ResultFile result_file() {
   file.environment.build_type = "Release";
   file.environment.huge_pages = "madvise";
   file.environment.governor = "performance";
+  file.environment.threads_pinned = true;
   file.environment.load_average = 0.25;
   file.environment.libraries = {{"oneDNN", "2.6.3"}};
   file.price = PriceRecord{"example-owned-workstation",
@@ -180,6 +184,44 @@ inline ResultFile result_file() {
       point("tiny-dense", "prefill", 1, {dense(2.5, 512), head(0.5, 512)}),
       point("tiny-moe", "prefill", 1, {moe(1.25, 512, 4), head(0.5, 512)}),
   };
+  return file;
+}
+
+// Rounds 0, 1, ... of a peer, two samples each; the median of a round is its time.
+inline PeerRecord peer(std::string implementation, std::string model, std::int64_t batch,
+                       std::vector<double> round_times_s) {
+  PeerRecord record;
+  record.implementation = implementation;
+  record.version = implementation == "pytorch" ? "2.15.0" : "b7110";
+  record.detail = implementation == "pytorch" ? "transformers 5.23.0; sdpa" : "";
+  record.model = model;
+  record.phase = "decode";
+  record.batch = batch;
+  record.context = 4096;
+  record.weight_type = "bf16";
+  record.kind = model == "tiny-moe" ? "moe" : "dense";
+  record.threads = 8;
+  record.layers = 3;
+  record.cold = true;
+  for (const double time_s : round_times_s) {
+    record.rounds.push_back({static_cast<std::int64_t>(record.rounds.size()), {time_s * 1.25, time_s * 0.75}});
+  }
+  return record;
+}
+
+// result_file() with two other programs beside it. Decode at batch 1 and 8 (ours: dense 62.5 and 64 ms, moe 25 and 80):
+//   pytorch    dense 1.6 and 1.5 times ours, moe twice ours, in every round
+//   llama.cpp  batch 1 only: dense 0.8 times ours in every round, but not cold; moe 1 and 1.44 times ours in two rounds
+inline ResultFile peers_file() {
+  ResultFile file = result_file();
+  file.peers = {peer("pytorch", "tiny-dense", 1, {0.1, 0.102, 0.098}),
+                peer("pytorch", "tiny-moe", 1, {0.05, 0.051, 0.049}),
+                peer("pytorch", "tiny-dense", 8, {0.096, 0.09792, 0.09408}),
+                peer("pytorch", "tiny-moe", 8, {0.16, 0.1632, 0.1568}),
+                peer("llama.cpp", "tiny-dense", 1, {0.05, 0.051, 0.049}),
+                peer("llama.cpp", "tiny-moe", 1, {0.025, 0.03672})};
+  file.peers[4].cold = false;
+  file.peers[4].note = "computes in f32";
   return file;
 }
 

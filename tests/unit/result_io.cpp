@@ -127,6 +127,7 @@ TEST(ResultIo, WhatIsMissingHasNoKey) {
   const Json json = Json::parse(text_of(file));
   EXPECT_FALSE(json.contains("price"));
   EXPECT_FALSE(json.contains("summary"));
+  EXPECT_FALSE(json.contains("peers"));
   EXPECT_FALSE(json["points"][0]["parts"][0]["ops"][0].contains("time_s"));
   EXPECT_FALSE(json["models"][0].contains("experts"));
   EXPECT_FALSE(json["points"][0]["parts"][0].contains("need_bytes"));
@@ -212,14 +213,14 @@ TEST(ResultIo, RefusesSpoiledFiles) {
     const char *find, *replace, *message;
   };
   const Case cases[] = {
-      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.1.0"},
-      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"1.2.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"one\"", "expected a version"},
-      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"1.1.0x\"", "expected a version"},
-      {"\"schema_version\": \"1.1.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.1.0\",", "", "schema_version: the key is missing"},
+      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.2.0"},
+      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"1.3.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"one\"", "expected a version"},
+      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"1.2.0x\"", "expected a version"},
+      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.2.0\",", "", "schema_version: the key is missing"},
       {"\"complete\": true", "\"complet\": true", "the key is missing"},
       {"\"complete\": true", "\"complete\": true, \"extra\": 1", "extra: unknown key"},
       {"\"complete\": true", "\"complete\": true, \"_note\": 1", "_note: unknown key"},
@@ -271,13 +272,97 @@ TEST(ResultIo, RefusesSpoiledFiles) {
   }
 }
 
+TEST(ResultIo, RefusesPeersThatTheRulesForbid) {
+  const std::pair<const char*, std::function<void(ResultFile&)>> cases[] = {
+      {"no point tiny-moe decode batch 2", [](ResultFile& f) { f.peers[1].batch = 2; }},
+      {"there is no point other", [](ResultFile& f) { f.peers[0].model = "other"; }},
+      {"there is no point", [](ResultFile& f) { f.peers[0].weight_type = "f32"; }},
+      {"there are 2 points tiny-moe",
+       [](ResultFile& f) {
+         f.points.push_back(f.points[1]);
+         f.points.back().routing = "zipf:1";
+       }},
+      {"'head' is no kind of layer", [](ResultFile& f) { f.peers[0].kind = "head"; }},
+      {"'moe' is no kind of layer", [](ResultFile& f) { f.peers[0].kind = "moe"; }},
+      {"the name of another program", [](ResultFile& f) { f.peers[0].implementation = "layercost"; }},
+      {"the name of another program", [](ResultFile& f) { f.peers[0].implementation = ""; }},
+      {"peers[2].rounds: round 1 appears twice", [](ResultFile& f) { f.peers[2].rounds[2].index = 1; }},
+      {"round 0 has no samples", [](ResultFile& f) { f.peers[0].rounds[0].samples_s.clear(); }},
+      {"no samples, and no reason", [](ResultFile& f) { f.peers[0].rounds.clear(); }},
+      {"peers[6]: the same peer appears twice", [](ResultFile& f) { f.peers.push_back(f.peers[1]); }},
+      {"peers[0].rounds[0].samples_s: 0 is out of range", [](ResultFile& f) { f.peers[0].rounds[0].samples_s[0] = 0; }},
+      {"NaN or infinite", [](ResultFile& f) { f.peers[0].rounds[0].samples_s[1] = std::nan(""); }},
+      {"peers[0].rounds[1].index: -1 is outside", [](ResultFile& f) { f.peers[0].rounds[1].index = -1; }},
+      {"peers[0].threads: 0 is outside 1..", [](ResultFile& f) { f.peers[0].threads = 0; }},
+      {"peers[0].layers: 0 is outside 1..", [](ResultFile& f) { f.peers[0].layers = 0; }},
+  };
+  for (const auto& [part, spoil] : cases) {
+    ResultFile file = fixture::peers_file();
+    spoil(file);
+    EXPECT_THROW(text_of(file), std::logic_error) << part;
+    const std::string message = message_of([&] { text_of(file); });
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+TEST(ResultIo, RefusesSpoiledPeers) {
+  struct Case {
+    const char *find, *replace, *message;
+  };
+  const Case cases[] = {
+      {"\"samples_s\":[0.125,", "\"samples_s\":[-0.125,", "samples_s[0]: expected a number"},
+      {"\"samples_s\":[0.125,", "\"samples_s\":[0,", "samples_s[0]: expected a number"},
+      {"\"samples_s\":[0.125,", "\"samples_s\":[1e400,", "not valid JSON"},
+      {"\"samples_s\":[0.125,", "\"samples_s\":[null,", "samples_s[0]: expected a number"},
+      {"\"samples_s\":[0.125,", "\"sample_s\":[0.125,", "the key is missing"},
+      {"\"samples_s\":[0.125,", "\"time_s\":1,\"samples_s\":[0.125,", "time_s: unknown key"},
+      {"\"cold\":true", "\"cold\":1", "expected true or false"},
+      {"\"cold\":true", "\"cold\":true,\"speed\":1", "peers[0].speed: unknown key"},
+      {"\"implementation\":\"pytorch\"", "\"implementation\":\"py\\u001btorch\"", "without control characters"},
+      {"\"implementation\":\"pytorch\"", "\"implementation\":\"layercost\"", "another program"},
+      {"\"note\":\"\"", "\"note\":null", "expected a text"},
+      {"\"threads\":8,", "\"threads\":8.5,", "threads: expected an integer"},
+      {"\"peers\": [", "\"peers\": {}, \"peer\": [", "expected a list"},
+  };
+  const std::string good = text_of(fixture::peers_file());
+  ASSERT_EQ(message_of([&] { result_from_text("r.json", good); }), "");
+  for (const Case& c : cases) {
+    std::string text = good;
+    const std::size_t at = text.find(c.find, text.find("\"peers\": ["));
+    ASSERT_NE(at, std::string::npos) << c.find;
+    text.replace(at, std::string(c.find).size(), c.replace);
+    const std::string message = message_of([&] {
+      EXPECT_THROW(result_from_text("r.json", text), BadInput) << c.replace;
+      result_from_text("r.json", text);
+    });
+    EXPECT_NE(message.find(c.message), std::string::npos) << c.replace << ": " << message;
+  }
+}
+
+TEST(ResultIo, PeersComeBackAsTheyWere) {
+  ResultFile file = fixture::peers_file();
+  file.peers[4].rounds = {{0, {0.05, 0.051}}, {7, {0.0625}}};
+  const Json json = Json::parse(text_of(file));
+  ASSERT_EQ(json["peers"].size(), 6u);
+  EXPECT_EQ(json["peers"][4], Json::parse(R"({"implementation": "llama.cpp", "version": "b7110", "detail": "",
+      "model": "tiny-dense", "phase": "decode", "batch": 1, "context": 4096, "weight_type": "bf16", "kind": "dense",
+      "threads": 8, "layers": 3, "cold": false, "note": "computes in f32",
+      "rounds": [{"index": 0, "samples_s": [0.05, 0.051]}, {"index": 7, "samples_s": [0.0625]}]})"));
+  const ResultFile back = result_from_text("r.json", text_of(file));
+  ASSERT_EQ(back.peers.size(), 6u);
+  EXPECT_EQ(back.peers[1].kind, "moe");
+  EXPECT_EQ(back.peers[1].rounds[2].index, 2);
+  EXPECT_EQ(back.peers[1].rounds[2].samples_s, file.peers[1].rounds[2].samples_s);
+  EXPECT_EQ(text_of(back), text_of(file));
+}
+
 TEST(ResultIo, RefusesOversizeAndRubbish) {
   for (const std::string& text :
        {std::string(), std::string("[]"), std::string("{}"), std::string("null"), std::string("{\"schema_version\""),
         std::string(100'000, '['), "{\"schema_version\":\"" + std::string(5000, '1') + "\"}"}) {
     EXPECT_THROW(result_from_text("r.json", text), BadInput) << text.substr(0, 40);
   }
-  std::string numbers = "{\"schema_version\":\"1.1.0\",\"x\":[";
+  std::string numbers = "{\"schema_version\":\"1.2.0\",\"x\":[";
   for (int i = 0; i < 4'000'001; ++i) numbers += "0,";
   EXPECT_NE(message_of([&] { result_from_text("r.json", numbers + "0]}"); }).find("holds more than"),
             std::string::npos);
@@ -392,6 +477,11 @@ std::vector<Json> example_files() {
   unequal.depths.push_back({"tiny-moe", "moe", "decode", 2, 0, {1}, {1}});
   unequal.price.reset();
   unequal.environment.governor.reset();
+  unequal.environment.threads_pinned.reset();
+  PartRecord& older = unequal.points[1].parts[0];  // what schema 1.2.0 brought
+  older.stack->huge_page_fraction.reset();
+  older.rounds[0].neighbour_cpus.reset();
+  for (OpRecord& op : older.ops) op.chosen_by.reset(), op.tried.clear();
   unequal.environment.load_average.reset();
   for (PartRecord& part : unequal.points[2].parts) part.rounds.resize(1);
   for (Round& round : unequal.points[4].parts[0].rounds) {
@@ -416,6 +506,20 @@ std::vector<Json> example_files() {
   gpu.environment.gpu = GpuRecord{};  // a driver that tells nothing
   gpu.points[0].parts[0].rounds[0].conditions = ConditionsRecord{};
   add(gpu);
+  add(fixture::peers_file());
+  ResultFile bare = fixture::peers_file();  // beside peers: nothing of ours, a peer without samples, no interval
+  for (PointRecord& point : bare.points) {
+    if (point.model != "tiny-moe") continue;
+    point.parts[0].outcome = Outcome::skipped;
+    point.parts[0].why = "not reached";
+    point.parts[0].rounds.clear();
+  }
+  bare.models[1].parameters_active = 0;
+  bare.peers[0].rounds.clear();
+  bare.peers[0].note = "refused";
+  bare.peers[2].rounds.resize(1);
+  bare.peers[3].rounds.resize(1);
+  add(bare);
   ResultFile never = fixture::result_file();  // crossover not reached: no crossover_batch
   never.points[3].parts[0].rounds = fixture::rounds(0.03, 4);
   never.points[2].parts[0].rounds.resize(1);
@@ -444,16 +548,20 @@ TEST(ResultSchema, KnowsExactlyTheKeysThatAreWritten) {
 }
 
 TEST(ResultIo, ReadsAnOlderMinorVersion) {
-  std::string text = result_to_text(fixture::result_file(), nullptr);
-  const std::string now = "\"schema_version\": \"1.1.0\"";
+  const std::string text = result_to_text(fixture::result_file(), nullptr);
+  const std::string now = "\"schema_version\": \"1.2.0\"";
   ASSERT_NE(text.find(now), std::string::npos);
-  text.replace(text.find(now), now.size(), "\"schema_version\": \"1.0.0\"");
-  EXPECT_EQ(result_from_text("r.json", text).schema_version, "1.0.0");
+  for (const std::string version : {"1.0.0", "1.1.0"}) {
+    std::string older = text;
+    older.replace(older.find(now), now.size(), "\"schema_version\": \"" + version + "\"");
+    EXPECT_EQ(result_from_text("r.json", older).schema_version, version);
+    EXPECT_TRUE(result_from_text("r.json", older).peers.empty());
+  }
 }
 
 TEST(ResultSchema, VersionsAgree) {
   EXPECT_EQ(ResultFile{}.schema_version, kSchemaVersion);
-  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.[01]\\.[0-9]+$");
+  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.[0-2]\\.[0-9]+$");
 }
 
 // With a schema library, where there is one (LAYERCOST_PYTHON, else python3). The spoiled copies must be refused by it.
@@ -473,11 +581,18 @@ TEST(ResultSchema, ALibraryAgrees) {
       {"/price/usd_per_h", "0.72"},
       {"/summary/models/0/usd_per_mtok", "null"},
       {"/points/1/parts/0/routing/seed", "7"},
+      {"/peers/0/rounds/0/samples_s/0", "0"},
+      {"/peers/0/rounds/0/samples_s", "[]"},
+      {"/peers/0/implementation", "\"layercost\""},
+      {"/peers/0/kind", "\"head\""},
+      {"/peers/0/cold", "1"},
+      {"/peers", "[]"},
   };
   const char* python = std::getenv("LAYERCOST_PYTHON");
   const std::string program = std::string("'") + (python ? python : "python3") + "' '" + LAYERCOST_SOURCE_DIR +
                               "/tests/unit/check_schema.py' '" + kSchemaPath.string() + "'";
   int n = 0;
+  bool spoiled_once = false;
   for (const Json& file : example_files()) {
     std::string command = program;
     const auto add = [&](const Json& json) {
@@ -486,7 +601,8 @@ TEST(ResultSchema, ALibraryAgrees) {
       command += " '" + path.string() + "'";
     };
     add(file);
-    if (n == 1) {
+    if (file.contains("peers") && !spoiled_once) {
+      spoiled_once = true;
       for (const auto& [place, value] : spoils) {
         Json spoiled = file;
         spoiled[Json::json_pointer(place)] = Json::parse(value);

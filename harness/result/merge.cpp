@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/result/merge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <set>
+#include <stdexcept>
+#include <tuple>
+
+#include "harness/result/keys.h"
+#include "harness/result/labels.h"
+#include "harness/result/result_io.h"
+#include "harness/result/sample_labels.h"
+#include "kernels/core/error.h"
+
+namespace layercost {
+namespace {
+
+// Of one comparison: where, and in which files.
+struct Place {
+  std::string file, other, path;
+  Place inside(const std::string& member) const { return {file, other, path.empty() ? member : path + "." + member}; }
+};
+
+void same(const Place& place, const std::string& other, const std::string& here) {
+  if (other == here) return;
+  throw BadInput(place.file, place.path,
+                 fmt::format("is '{}', but '{}' in {}; only runs of one machine, program and plan can be merged",
+                             printable(here, 300), printable(other, 300), place.other));
+}
+void same(const Place& place, double other, double here) {
+  same(place, fmt::format("{}", other), fmt::format("{}", here));
+}
+void same(const Place& place, std::int64_t other, std::int64_t here) {
+  same(place, fmt::format("{}", other), fmt::format("{}", here));
+}
+void same(const Place& place, const std::optional<std::int64_t>& other, const std::optional<std::int64_t>& here) {
+  const auto text = [](const std::optional<std::int64_t>& v) { return v ? fmt::format("{}", *v) : "none"; };
+  same(place, text(other), text(here));
+}
+
+std::string listed(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+std::string listed(const std::map<std::string, std::string>& words) {
+  std::vector<std::string> pairs;
+  for (const auto& [name, value] : words) pairs.push_back(name + " " + value);
+  return listed(pairs);
+}
+
+// Counts of files are at most 2^53, and so is what is written.
+std::int64_t sum(const Place& place, std::int64_t a, std::int64_t b) {
+  if (a > (std::int64_t{1} << 53) - b) throw BadInput(place.file, place.path, "the sum over the files is beyond 2^53");
+  return a + b;
+}
+
+void same_program(const NamedResult& first, const NamedResult& file) {
+  const ResultFile &a = first.file, &b = file.file;
+  const Place top{file.name, first.name, ""};
+  same(top.inside("program_version"), a.program_version, b.program_version);
+  same(top.inside("commit"), a.commit, b.commit);
+  const Place machine = top.inside("environment");
+  same(machine.inside("device_name"), a.environment.device_name, b.environment.device_name);
+  same(machine.inside("threads"), std::int64_t{a.environment.threads}, std::int64_t{b.environment.threads});
+  same(machine.inside("features"), listed(a.environment.features), listed(b.environment.features));
+  same(machine.inside("libraries"), listed(a.environment.libraries), listed(b.environment.libraries));
+}
+
+void same_model(const Place& place, const ModelRecord& a, const ModelRecord& b) {
+  same(place.inside("id"), a.id, b.id);
+  same(place.inside("model_type"), a.model_type, b.model_type);
+  same(place.inside("parameters_total"), a.parameters_total, b.parameters_total);
+  same(place.inside("parameters_active"), a.parameters_active, b.parameters_active);
+  same(place.inside("layers"), a.layers, b.layers);
+  same(place.inside("hidden"), a.hidden, b.hidden);
+  same(place.inside("vocab"), a.vocab, b.vocab);
+  same(place.inside("experts"), a.experts, b.experts);
+  same(place.inside("top_k"), a.top_k, b.top_k);
+}
+
+void keep_larger(double& value, double other) {
+  if (std::isnan(other) || other > value) value = other;  // a NaN that is there stays
+}
+
+void join(Verdict& into, const Verdict& from, const Place& place) {
+  if (into.ok && !from.ok) into.why = from.why;
+  into.ok = into.ok && from.ok;
+  keep_larger(into.rel_l2, from.rel_l2);
+  keep_larger(into.worst_row, from.worst_row);
+  keep_larger(into.gain, from.gain);
+  into.rows_checked = std::min(into.rows_checked, from.rows_checked);
+  if (into.experts_checked && from.experts_checked)
+    into.experts_checked = std::min(*into.experts_checked, *from.experts_checked);
+  into.checks = sum(place.inside("checks"), into.checks, from.checks);
+}
+
+std::uint64_t hash_of(const std::string& text, const Place& place) {
+  std::uint64_t value = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || text.empty()) {
+    throw BadInput(place.file, place.path,
+                   fmt::format("expected at most 16 hexadecimal digits, got '{}'", printable(text)));
+  }
+  return value;
+}
+
+void join(RoutingRecord& into, const RoutingRecord& from, const Place& place) {
+  same(place.inside("name"), into.name, from.name);
+  same(place.inside("seed"), fmt::format("{}", into.seed), fmt::format("{}", from.seed));
+  same(place.inside("experts"), into.experts, from.experts);
+  same(place.inside("top_k"), into.top_k, from.top_k);
+  const auto a = static_cast<double>(into.draws), b = static_cast<double>(from.draws);
+  if (a + b > 0) {
+    into.distinct_experts = (into.distinct_experts * a + from.distinct_experts * b) / (a + b);
+    into.imbalance = (into.imbalance * a + from.imbalance * b) / (a + b);
+  }
+  into.draws = sum(place.inside("draws"), into.draws, from.draws);
+  for (std::size_t e = 0; e < into.histogram.size(); ++e)
+    into.histogram[e] = sum(place.inside("histogram"), into.histogram[e], from.histogram[e]);
+  const Place hash = place.inside("hash");
+  into.hash =
+      fmt::format("{:016x}", hash_of(into.hash, {place.other, place.other, hash.path}) + hash_of(from.hash, hash));
+}
+
+void join(std::vector<OpRecord>& into, const std::vector<OpRecord>& from, const Place& place) {
+  if (into.empty() || from.empty()) {  // a part without a time has no ops
+    if (into.empty()) into = from;
+    return;
+  }
+  same(place, std::int64_t(into.size()), std::int64_t(from.size()));
+  for (std::size_t i = 0; i < into.size(); ++i) {
+    const Place op{place.file, place.other, fmt::format("{}[{}]", place.path, i)};
+    same(op.inside("component"), into[i].component, from[i].component);
+    same(op.inside("case_text"), into[i].case_text, from[i].case_text);
+    same(op.inside("flops"), into[i].flops, from[i].flops);
+    same(op.inside("bytes"), into[i].bytes, from[i].bytes);
+    same(op.inside("bytes_per_distinct_expert"), into[i].bytes_per_distinct_expert, from[i].bytes_per_distinct_expert);
+    if (from[i].time_s) into[i].time_s = std::min(into[i].time_s.value_or(*from[i].time_s), *from[i].time_s);
+  }
+}
+
+bool same_samples(const Round& a, const Round& b) {
+  const auto equal = [](const Sample& x, const Sample& y) {
+    return x.time_s == y.time_s && x.section_s == y.section_s &&
+           x.roofs_before.read_bytes_per_s == y.roofs_before.read_bytes_per_s &&
+           x.roofs_after.read_bytes_per_s == y.roofs_after.read_bytes_per_s &&
+           x.roofs_before.flops_per_s == y.roofs_before.flops_per_s;
+  };
+  return !a.samples.empty() &&
+         std::equal(a.samples.begin(), a.samples.end(), b.samples.begin(), b.samples.end(), equal);
+}
+bool same_samples(const PeerRound& a, const PeerRound& b) { return a.samples_s == b.samples_s; }
+
+template <typename Rounds>
+void append(Rounds& into, const Rounds& from, const Place& place) {
+  const std::size_t before = into.size();
+  for (std::size_t r = 0; r < from.size(); ++r) {
+    for (std::size_t old = 0; old < before; ++old) {
+      if (!same_samples(into[old], from[r])) continue;
+      throw BadInput(place.file, fmt::format("{}.rounds[{}]", place.path, r),
+                     "the same round, to the last bit, is in a file before it; it would count twice");
+    }
+    into.push_back(from[r]);
+  }
+}
+
+// Smaller: what a reader must hear first.
+int gravity(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::wrong:
+      return 0;
+    case Outcome::failed:
+      return 1;
+    case Outcome::measured:
+      return 2;
+    case Outcome::out_of_memory:
+      return 3;
+    case Outcome::unsupported:
+      return 4;
+    case Outcome::skipped:
+      return 5;
+  }
+  throw std::logic_error("no such outcome");
+}
+
+std::string choice_of(const OpRecord& op) { return op.chosen.empty() ? op.variant : op.variant + " " + op.chosen; }
+
+class Merger {
+ public:
+  explicit Merger(const std::vector<NamedResult>& files) : files_(files) {}
+
+  ResultFile merge() {
+    if (files_.empty()) throw std::invalid_argument("nothing to merge");
+    result_ = files_[0].file;
+    result_.schema_version = std::string(kSchemaVersion);
+    result_.command.clear();
+    result_.models.clear();
+    result_.pairs.clear();
+    result_.points.clear();
+    result_.depths.clear();
+    result_.peers.clear();
+    result_.warnings.clear();
+    for (const NamedResult& file : files_) add(file);
+    finish();
+    if (const std::string broken = broken_rule(result_); !broken.empty())
+      throw BadInput("the merged file would break a rule: " + broken);
+    return std::move(result_);
+  }
+
+ private:
+  void add(const NamedResult& named) {
+    const ResultFile& file = named.file;
+    same_program(files_[0], named);
+    result_.commit_dirty |= file.commit_dirty;
+    result_.started_at = std::min(result_.started_at, file.started_at);
+    result_.finished_at = std::max(result_.finished_at, file.finished_at);
+    result_.complete &= file.complete;
+    if (result_.suite != file.suite) result_.suite.clear();
+    if (!result_.nominal) result_.nominal = file.nominal;
+    add_price(named);
+    for (std::size_t i = 0; i < file.models.size(); ++i) add_model(named, i);
+    for (const PairRecord& pair : file.pairs) add_once(pair);
+    result_.depths.insert(result_.depths.end(), file.depths.begin(), file.depths.end());
+    for (const Warning& warning : file.warnings) warn(warning);
+
+    std::set<std::int64_t> indices;
+    for (const PointRecord& point : file.points)
+      for (const PartRecord& part : point.parts)
+        for (const Round& round : part.rounds) indices.insert(round.index);
+    for (const PeerRecord& peer : file.peers)
+      for (const PeerRound& round : peer.rounds) indices.insert(round.index);
+    const auto place_of = [&](std::int64_t index) { return std::distance(indices.begin(), indices.find(index)); };
+    for (std::size_t i = 0; i < file.peers.size(); ++i) {
+      PeerRecord peer = file.peers[i];
+      const auto point = std::find_if(file.points.begin(), file.points.end(),
+                                      [&](const PointRecord& p) { return belongs_to(peer, p); });
+      const std::int64_t before = point == file.points.end() ? 0 : rounds_before_[point_key(*point)];
+      for (PeerRound& round : peer.rounds) round.index = before + place_of(round.index);
+      add_peer(named, i, std::move(peer));
+    }
+    for (std::size_t i = 0; i < file.points.size(); ++i) {
+      PointRecord point = file.points[i];
+      std::int64_t& before = rounds_before_[point_key(point)];
+      for (PartRecord& part : point.parts)
+        for (Round& round : part.rounds) round.index = before + place_of(round.index);
+      // A file whose run broke before its first round was a turn too.
+      before += std::max<std::int64_t>(1, static_cast<std::int64_t>(indices.size()));
+      add_point(named, i, std::move(point));
+    }
+  }
+
+  void add_price(const NamedResult& named) {
+    if (!named.file.price) return;
+    if (!result_.price) {
+      result_.price = named.file.price;
+    }
+    if (price_from_.empty()) price_from_ = named.name;
+    const Place place{named.name, price_from_, "price"};
+    same(place.inside("id"), result_.price->id, named.file.price->id);
+    same(place.inside("usd_per_h"), result_.price->usd_per_h, named.file.price->usd_per_h);
+  }
+
+  void add_model(const NamedResult& named, std::size_t i) {
+    const ModelRecord& model = named.file.models[i];
+    const auto old = std::find_if(result_.models.begin(), result_.models.end(),
+                                  [&](const ModelRecord& m) { return m.name == model.name; });
+    if (old == result_.models.end()) {
+      result_.models.push_back(model);
+      first_with_[model.name] = named.name;
+    } else {
+      same_model({named.name, first_with_[model.name], fmt::format("models[{}]", i)}, *old, model);
+    }
+  }
+
+  void add_once(const PairRecord& pair) {
+    if (std::none_of(result_.pairs.begin(), result_.pairs.end(),
+                     [&](const PairRecord& p) { return p.dense == pair.dense && p.moe == pair.moe; }))
+      result_.pairs.push_back(pair);
+  }
+
+  void warn(const Warning& warning) {
+    if (std::none_of(result_.warnings.begin(), result_.warnings.end(),
+                     [&](const Warning& w) { return w.code == warning.code && w.text == warning.text; }))
+      result_.warnings.push_back(warning);
+  }
+
+  void add_point(const NamedResult& named, std::size_t i, PointRecord point) {
+    const std::string key = point_key(point);
+    for (const PartRecord& part : point.parts) {
+      for (std::size_t o = 0; o < part.ops.size(); ++o)
+        choices_[{key, part.kind, o}][choice_of(part.ops[o])].insert(named.name);
+      outcomes_[{key, part.kind}][part.outcome].insert(named.name);
+    }
+    const auto old = std::find_if(result_.points.begin(), result_.points.end(),
+                                  [&](const PointRecord& p) { return point_key(p) == key; });
+    if (old == result_.points.end()) {
+      result_.points.push_back(std::move(point));
+      first_with_[key] = named.name;
+      return;
+    }
+    for (std::size_t p = 0; p < point.parts.size(); ++p) {
+      PartRecord& part = point.parts[p];
+      const auto into = std::find_if(old->parts.begin(), old->parts.end(),
+                                     [&](const PartRecord& other) { return other.kind == part.kind; });
+      if (into == old->parts.end()) {
+        old->parts.push_back(std::move(part));
+      } else {
+        join_parts(*into, part, {named.name, first_with_[key], fmt::format("points[{}].parts[{}]", i, p)});
+      }
+    }
+  }
+
+  static void join_parts(PartRecord& into, const PartRecord& from, const Place& place) {
+    same(place.inside("count"), into.count, from.count);
+    join(into.ops, from.ops, place.inside("ops"));
+    if (gravity(from.outcome) < gravity(into.outcome)) {
+      into.outcome = from.outcome;
+      into.why = from.why;
+      into.need_bytes = from.need_bytes;
+      into.have_bytes = from.have_bytes;
+    }
+    if (into.verdict && from.verdict) join(*into.verdict, *from.verdict, place.inside("verdict"));
+    if (!into.verdict) into.verdict = from.verdict;
+    if (!into.stack || (from.stack && from.stack->reuse_distance_bytes < into.stack->reuse_distance_bytes))
+      into.stack = from.stack;
+    if (into.routing && from.routing) join(*into.routing, *from.routing, place.inside("routing"));
+    if (!into.routing) into.routing = from.routing;
+    append(into.rounds, from.rounds, place);
+    for (const Label label : from.labels) {
+      if (std::find(into.labels.begin(), into.labels.end(), label) == into.labels.end()) into.labels.push_back(label);
+    }
+  }
+
+  void add_peer(const NamedResult& named, std::size_t i, PeerRecord peer) {
+    const std::string key = peer_key(peer);
+    const auto old = std::find_if(result_.peers.begin(), result_.peers.end(),
+                                  [&](const PeerRecord& p) { return peer_key(p) == key; });
+    if (old == result_.peers.end()) {
+      result_.peers.push_back(std::move(peer));
+      first_with_[key] = named.name;
+      return;
+    }
+    const Place place{named.name, first_with_[key], fmt::format("peers[{}]", i)};
+    same(place.inside("threads"), old->threads, peer.threads);
+    append(old->rounds, peer.rounds, place);
+    const auto beside = [](std::string& text, const std::string& other) {
+      if (other.empty() || ("; " + text + "; ").find("; " + other + "; ") != std::string::npos) return;
+      text += (text.empty() ? "" : "; ") + other;
+    };
+    beside(old->detail, peer.detail);
+    beside(old->note, peer.note);
+    old->layers = std::min(old->layers, peer.layers);
+    old->cold = old->cold && peer.cold;
+  }
+
+  void finish() {
+    for (PointRecord& point : result_.points) {
+      const std::string key = point_key(point);
+      for (PartRecord& part : point.parts) {
+        const std::string where = fmt::format("{} {} batch {} context {}, {}", point.model, point.phase, point.batch,
+                                              point.context, part.kind);
+        if (part.outcome == Outcome::wrong) {  // no time is kept for it
+          part.rounds.clear();
+          for (OpRecord& op : part.ops) op.time_s.reset();
+        }
+        const auto& outcomes = outcomes_[{key, part.kind}];
+        if (part.outcome == Outcome::measured) {
+          for (const Outcome other : {Outcome::out_of_memory, Outcome::unsupported}) {
+            if (!outcomes.contains(other)) continue;
+            warn({"merged_outcome",
+                  fmt::format("{}: {} in {}, measured in {}", where, text_of(other).shown,
+                              fmt::join(outcomes.at(other), ", "), fmt::join(outcomes.at(Outcome::measured), ", "))});
+          }
+        }
+        for (std::size_t o = 0; o < part.ops.size(); ++o) {
+          const auto& choices = choices_[{key, part.kind, o}];
+          if (choices.size() < 2) continue;
+          std::string text;
+          for (const auto& [choice, files] : choices)
+            text += fmt::format("{}{} in {}", text.empty() ? "" : "; ", choice, fmt::join(files, ", "));
+          warn({"merged_choice",
+                fmt::format("{}, {}: computed in different ways: {}", where, part.ops[o].component, text)});
+        }
+      }
+    }
+    label_from_samples(result_);
+  }
+
+  const std::vector<NamedResult>& files_;
+  ResultFile result_;
+  std::string price_from_;
+  std::map<std::string, std::string> first_with_;      // key of a model, point or peer -> the first file that has it
+  std::map<std::string, std::int64_t> rounds_before_;  // by point: rounds of the files so far that hold it
+  std::map<std::tuple<std::string, std::string, std::size_t>, std::map<std::string, std::set<std::string>>> choices_;
+  std::map<std::pair<std::string, std::string>, std::map<Outcome, std::set<std::string>>> outcomes_;
+};
+
+}  // namespace
+
+ResultFile merge_results(const std::vector<NamedResult>& files) { return Merger(files).merge(); }
+
+void add_pair(ResultFile& file, const std::string& pair) {
+  const std::size_t colon = pair.find(':');
+  if (colon == std::string::npos)
+    throw BadInput(fmt::format("--pair: expected DENSE:MOE, two models of these files, got '{}'", printable(pair)));
+  const PairRecord names{pair.substr(0, colon), pair.substr(colon + 1)};
+  const auto find = [&](const std::string& name) -> const ModelRecord& {
+    std::vector<std::string> known;
+    for (const ModelRecord& model : file.models) {
+      if (model.name == name) return model;
+      known.push_back(model.name);
+    }
+    throw BadInput(fmt::format("--pair: '{}' is not a model of these files{}; they have {}", printable(name),
+                               did_you_mean(name, known), printable(listed(known), 400)));
+  };
+  const ModelRecord &dense = find(names.dense), &moe = find(names.moe);
+  if (dense.experts || !moe.experts) {
+    const auto has = [](const ModelRecord& m) { return m.experts ? "has experts" : "has none"; };
+    throw BadInput(fmt::format("--pair: expected DENSE:MOE, but {} {} and {} {}", printable(dense.name), has(dense),
+                               printable(moe.name), has(moe)));
+  }
+  if (std::none_of(file.pairs.begin(), file.pairs.end(),
+                   [&](const PairRecord& p) { return p.dense == names.dense && p.moe == names.moe; }))
+    file.pairs.push_back(names);
+}
+
+}  // namespace layercost

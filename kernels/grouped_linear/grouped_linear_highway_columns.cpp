@@ -1,0 +1,41 @@
+// Any types on any processor with vectors, in f32: SimdProduct, the blocks of all experts in one list, so that no
+// expert waits for another.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "grouped_linear_variants.h"
+#include "kernels/shared/onednn.h"
+#include "kernels/shared/simd_product.h"
+
+namespace layercost {
+namespace {
+
+Support supports(const OpCase& c, const DeviceInfo& device) {
+  constexpr std::int64_t kFewRows = 48;  // per expert; as in linear/highway_columns
+  const DType x = c.type("x_type"), w = c.type("w_type");
+  if (const Support s = simd_product_supports(x, w, device); !s) return s;
+  if (w == DType::f32 && c.axis("rows") > kFewRows * c.axis("experts") &&
+      onednn_supports(x, w, c.type("y_type"), device))
+    return Support::no(fmt::format("for up to {} rows of f32 per expert", kFewRows));
+  return Support::yes();
+}
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  const std::int64_t rows = c.axis("rows"), experts = c.axis("experts");
+  const Tensor x = t.tensor("x"), y = t.tensor("y");
+  const auto* offsets = t.tensor("offsets").as<std::int32_t>();
+  const std::shared_ptr<SimdProduct> product = SimdProduct::make(*t.weight("w"), x.dtype, y.dtype, rows, experts);
+  return invocation(
+      [=, groups = std::vector<SimdProduct::Group>(static_cast<std::size_t>(experts))]() mutable {
+        for (std::int64_t e = 0; e < experts; ++e)
+          groups[static_cast<std::size_t>(e)] = {offsets[e], offsets[e + 1] - offsets[e], e};
+        product->run(groups, {x.data, nullptr, nullptr, y.data});
+      },
+      product->chosen());
+}
+
+}  // namespace
+
+const Variant grouped_linear_highway_columns{"highway_columns", Target::cpu, "layercost", supports, prepare};
+
+}  // namespace layercost
