@@ -195,8 +195,9 @@ TEST(LayerWork, PrefillCountsTheLowerTriangle) {
   s.phase = Phase::prefill;
   s.context = 100;
   for (const PlannedOp& p : plan_layer(m, {}, step_shape(s, false)).ops)
-    if (p.op_case.op() == "attention")
+    if (p.op_case.op() == "attention") {
       EXPECT_DOUBLE_EQ(find_op("attention").work(p.op_case, {}).flops, 4.0 * 32 * 128 * (100 * 101 / 2));
+    }
 }
 
 TEST(LayerWork, OnlyTouchedExpertsCount) {

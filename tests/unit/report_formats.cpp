@@ -272,7 +272,9 @@ TEST(Table, APairNeedsBothSidesOfAProgram) {
   EXPECT_NE(section(table(file), "OTHER PROGRAMS"), "");
   EXPECT_EQ(markdown(file).find("in each program"), std::string::npos);
   for (const auto& row : csv_rows(csv(file))) {
-    if (row.at("layer_kind") == "pair") EXPECT_EQ(row.at("implementation"), "layercost");
+    if (row.at("layer_kind") == "pair") {
+      EXPECT_EQ(row.at("implementation"), "layercost");
+    }
   }
 }
 
