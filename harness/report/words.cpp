@@ -126,6 +126,27 @@ std::string clocks_text(const ResultFile& file) {
   return high > 0 ? fmt::format("clocks {:.2f} to {:.2f} GHz", low / 1e9, high / 1e9) : std::string();
 }
 
+// The parts between semicolons of all texts, each once, as far as four lines of a legend have room.
+std::string parts_once(const std::vector<std::string>& texts) {
+  constexpr std::size_t kRoom = 320;
+  std::vector<std::string> shown, left_out;
+  std::size_t used = 0;
+  for (const std::string& text : texts)
+    for (std::size_t begin = 0; begin < text.size();) {
+      const std::size_t end = std::min(text.find(';', begin), text.size());
+      std::string part = plain(std::string_view(text).substr(begin, end - begin), 120);
+      begin = end + 1;
+      part.erase(0, part.find_first_not_of(' '));
+      const auto known = [&](const auto& list) { return std::find(list.begin(), list.end(), part) != list.end(); };
+      if (part.empty() || known(shown) || known(left_out)) continue;
+      const bool fits = used + part.size() <= kRoom;
+      (fits ? shown : left_out).push_back(part);
+      if (fits) used += part.size();
+    }
+  if (!left_out.empty()) shown.push_back(fmt::format("and {} more, named in the file", left_out.size()));
+  return joined(shown, "; ");
+}
+
 }  // namespace
 
 std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary) {
@@ -144,12 +165,11 @@ std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary
     const auto on_off = [](const char* what, const std::optional<bool>& v) {
       return v ? fmt::format("{} {}", what, *v ? "on" : "off") : std::string();
     };
-    lines.push_back(
-        {"driver", joined({g.driver.empty() ? "version unknown" : plain(g.driver, 40),
-                           g.power_limit_w ? fmt::format("power limit {} W", digits(*g.power_limit_w)) : "",
-                           on_off("ECC", g.error_correction), on_off("persistence", g.persistence),
-                           g.mig.value_or(false) ? "MIG on" : "", clocks_text(file)},
-                          " · ")});
+    lines.push_back({"driver", joined({g.driver.empty() ? "version unknown" : plain(g.driver, 40),
+                                       g.power_limit_w ? fmt::format("power limit {} W", digits(*g.power_limit_w)) : "",
+                                       on_off("ECC", g.error_correction), on_off("persistence", g.persistence),
+                                       g.mig.value_or(false) ? "MIG on" : "", clocks_text(file)},
+                                      " · ")});
   }
   lines.push_back(
       {"run", joined({"layercost " + plain(file.program_version, 30) +
@@ -180,12 +200,11 @@ std::vector<NamedText> head_lines(const ResultFile& file, const Summary& summary
     lines.push_back({"beside", joined(names, " · ") + ", measured in turns with layercost"});
   }
   if (file.nominal)
-    lines.push_back({"nominal", fmt::format("the vendor says {} GB/s and {} TFLOP/s in {} ({}, {}){}",
-                                            digits(file.nominal->read_bytes_per_s / 1e9),
-                                            digits(file.nominal->flops_per_s / 1e12),
-                                            plain(file.nominal->weight_type, 20),
-                                            plain(file.nominal->hardware, 40), plain(file.nominal->read_date, 10),
-                                            nominal_text(summary))});
+    lines.push_back(
+        {"nominal", fmt::format("the vendor says {} GB/s and {} TFLOP/s in {} ({}, {}){}",
+                                digits(file.nominal->read_bytes_per_s / 1e9), digits(file.nominal->flops_per_s / 1e12),
+                                plain(file.nominal->weight_type, 20), plain(file.nominal->hardware, 40),
+                                plain(file.nominal->read_date, 10), nominal_text(summary))});
   std::vector<std::string> state, counts;
   std::int64_t fewest = INT64_MAX, most = 0;
   for (const ModelRow& row : summary.models) {
@@ -241,9 +260,7 @@ std::vector<NamedText> legend(const ResultFile& file, const Summary& summary) {
                      "takes longer than layercost."});
   }
   for (const Implementation& peer : summary.peers) {
-    std::vector<std::string> details;
-    for (const std::string& detail : peer.details) details.push_back(plain(detail, 200));
-    if (!details.empty()) lines.push_back({plain(peer.name, 40), joined(details, " | ")});
+    if (!peer.details.empty()) lines.push_back({plain(peer.name, 40), parts_once(peer.details)});
   }
   for (const LabelText& row : label_texts()) {
     if (uses_label(summary, row.label)) {

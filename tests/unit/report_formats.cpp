@@ -242,6 +242,21 @@ TEST(Table, OtherProgramsStandBesideOurs) {
   EXPECT_NE(line_with(text, {" pytorch ", "transformers 5.23.0; sdpa"}), "");
 }
 
+TEST(Table, AProgramsSettingsAreNamedOnceEach) {
+  ResultFile file = fixture::peers_file();
+  int n = 0;
+  for (PeerRecord& peer : file.peers)
+    if (peer.implementation == "pytorch")
+      peer.detail = n++ == 0 ? "transformers 5.23.0; sdpa" : "transformers 5.23.0; eager";
+  ASSERT_GT(n, 1);
+  EXPECT_NE(line_with(table(file), {" pytorch ", "transformers 5.23.0; sdpa; eager"}), "");
+  for (PeerRecord& peer : file.peers)
+    peer.detail = std::string(200, 'a') + ";" + std::string(119, 'b') + ";c;" + std::string(119, 'd');
+  const std::string text = table(file);  // room for 320: 120 of the first, 119, 1; the last is left out
+  EXPECT_NE(text.find("c; and 1 more, named in the file"), std::string::npos);
+  EXPECT_EQ(text.find("ddd"), std::string::npos);
+}
+
 TEST(Table, WithoutAHeadTheLayersAreShown) {
   ResultFile file = fixture::peers_file();
   file.peers.resize(4);
