@@ -28,6 +28,7 @@ namespace {
 
 constexpr std::int64_t kBlockKeys = 64, kStepKeys = 32, kStepDims = 32, kTileRows = 16;
 constexpr std::int64_t kWordsPerTile = 256;  // 16 rows x 16 words of 32 bits
+constexpr std::int64_t kSlab = 8 * kWordsPerTile;  // values of 64 keys x 32 dims
 
 struct Decode {
   AttentionAxes a;
@@ -63,7 +64,7 @@ struct Scratch {
   bf16* queries;          // [row tile][32 dims][16 pairs][width][2]
   float* scores;          // [64 keys][width]
   bf16* weights;          // [row tile][32 keys][width][32 keys]
-  bf16* values;           // [2][32 keys][2 x 16 dims][16 pairs][16 dims][2]: 32 dims, those in use and the next
+  bf16* values;           // [32 dims][32 keys][2 x 16 dims][16 pairs][16 dims][2]
   bf16 *tail_k, *tail_v;  // [64, dim]: the last keys, padded with zeros
   std::int32_t* seen;     // [row tile][2][16]: first key and end of each lane's row
 
@@ -73,7 +74,7 @@ struct Scratch {
     queries = take<bf16>(tiles * c.width * c.a.qk_dim);
     scores = take<float>(kBlockKeys * c.width);
     weights = take<bf16>(tiles * kBlockKeys * c.width);
-    values = take<bf16>(2 * 8 * kWordsPerTile);
+    values = take<bf16>(c.a.v_dim / kStepDims * kSlab);
     tail_k = take<bf16>(kBlockKeys * c.a.qk_dim);
     tail_v = take<bf16>(kBlockKeys * c.a.v_dim);
     seen = take<std::int32_t>(tiles * 2 * 16);
@@ -243,14 +244,16 @@ LAYERCOST_AMX_AVX512 void scale_sums(const float* factors, std::int64_t v_dim, f
   }
 }
 
-// 32 dims of `steps` x 32 keys in pairs: [32 keys][2 x 16 dims][16 pairs][16 dims][2].
+// Values of `steps` x 32 keys in pairs: [32 dims][32 keys][2 x 16 dims][16 pairs][16 dims][2]. Row by row, as they lie
+// in the cache: by columns of 32 dims, the first column alone would touch every line of the block's 16 KB ahead of what
+// was asked for.
 LAYERCOST_AMX_AVX512 void pair_values(const bf16* v, std::int64_t steps, std::int64_t v_dim, bf16* out, Ahead& ahead) {
-  for (std::int64_t p = 0; p < steps * 16; p += 8, v += 16 * v_dim) {
+  int quarter = 0;
+  for (std::int64_t p = 0; p < steps * 16; ++p, v += 2 * v_dim) {
     bf16* to = out + p / 16 * 4 * kWordsPerTile + p % 16 * 32;
-#pragma GCC unroll 8
-    for (std::int64_t j = 0; j < 8; ++j) {
-      to_pairs(v + 2 * j * v_dim, v + (2 * j + 1) * v_dim, to + j * 32, to + j * 32 + 2 * kWordsPerTile);
-      if (j % 4 == 3) ahead.lines<kLinesPer4Pairs>();
+    for (std::int64_t i = 0; i < v_dim; i += kStepDims, to += kSlab) {
+      to_pairs(v + i, v + v_dim + i, to, to + 2 * kWordsPerTile);
+      if (++quarter % 4 == 0) ahead.lines<kLinesPer4Pairs>();
     }
   }
 }
@@ -343,13 +346,9 @@ LAYERCOST_AMX_AVX512 void chunk(const Decode& c, const Task& task, const bf16* n
     ahead = Ahead(v_cached, kLeadBytes + kStillBytes, v_bytes,
                   block + kBlockKeys < task.end ? task.k + (block + kBlockKeys - task.begin) * qk_dim : next_k,
                   kLeadBytes + kStillBytes);
-    // 32 dims after the other; the next ones are interleaved before this one's product, so that their stores have
-    // reached the cache when a tile is loaded from there.
     pair_values(v, steps, v_dim, s.values, ahead);
     for (std::int64_t i = 0; i < v_dim; i += kStepDims) {
-      const bf16* values = s.values + i / kStepDims % 2 * 8 * kWordsPerTile;
-      if (i + kStepDims < v_dim)
-        pair_values(v + i + kStepDims, steps, v_dim, s.values + (i / kStepDims + 1) % 2 * 8 * kWordsPerTile, ahead);
+      const bf16* values = s.values + i / kStepDims * kSlab;
       TileScope::stored();
       for (std::int64_t t = 0; t < tiles; ++t) {
         if (i == 0 || tiles > 1) {
