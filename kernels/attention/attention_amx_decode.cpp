@@ -27,7 +27,8 @@ namespace layercost {
 namespace {
 
 constexpr std::int64_t kBlockKeys = 64, kStepKeys = 32, kStepDims = 32, kTileRows = 16;
-constexpr std::int64_t kWordsPerTile = 256;  // 16 rows x 16 words of 32 bits
+constexpr std::int64_t kWordsPerTile = 256;        // 16 rows x 16 words of 32 bits
+constexpr std::int64_t kSlab = 8 * kWordsPerTile;  // values of 64 keys x 32 dims
 
 struct Decode {
   AttentionAxes a;
@@ -63,7 +64,7 @@ struct Scratch {
   bf16* queries;          // [row tile][32 dims][16 pairs][width][2]
   float* scores;          // [64 keys][width]
   bf16* weights;          // [row tile][32 keys][width][32 keys]
-  bf16* values;           // [2][32 keys][2 x 16 dims][16 pairs][16 dims][2]: 32 dims, those in use and the next
+  bf16* values;           // [32 dims][32 keys][2 x 16 dims][16 pairs][16 dims][2]
   bf16 *tail_k, *tail_v;  // [64, dim]: the last keys, padded with zeros
   std::int32_t* seen;     // [row tile][2][16]: first key and end of each lane's row
 
@@ -73,7 +74,7 @@ struct Scratch {
     queries = take<bf16>(tiles * c.width * c.a.qk_dim);
     scores = take<float>(kBlockKeys * c.width);
     weights = take<bf16>(tiles * kBlockKeys * c.width);
-    values = take<bf16>(2 * 8 * kWordsPerTile);
+    values = take<bf16>(c.a.v_dim / kStepDims * kSlab);
     tail_k = take<bf16>(kBlockKeys * c.a.qk_dim);
     tail_v = take<bf16>(kBlockKeys * c.a.v_dim);
     seen = take<std::int32_t>(tiles * 2 * 16);
@@ -90,34 +91,30 @@ struct Scratch {
   std::int64_t bytes_ = 0;
 };
 
-// Memory is asked for ahead of need, into the second-level cache, a few lines at a time between all other work. All at
-// once would stall; and while nothing is on its way, during the softmax say, the memory idles. So each part of a block
-// asks for what lies kLeadBytes ahead of the reads, and the parts that read nothing for kStillBytes each.
-constexpr std::int64_t kLeadBytes = 8192, kStillBytes = 6144;
-// Lines per piece of work at qk_dim = v_dim = 128: 160 with the 16 tiles of keys, 96 with the scores, 160 with the 32 x
-// 4 pairs of rows of values, 96 with the 4 products.
+// Memory is asked for one block of 64 keys ahead of need, keys and values in turn, into the second-level cache, a few
+// lines at a time between all other work: all at once would stall, and while nothing is on its way, during the softmax
+// say, the memory idles. Lines per piece of work at qk_dim = v_dim = 128, 512 in all: 160 with the 16 tiles of keys, 96
+// with the scores, 160 with the 32 x 4 pairs of rows of values, 96 with the 4 products.
 constexpr int kLinesPerKeyTile = 10, kLinesOfScores = 96, kLinesPer4Pairs = 5, kLinesPerProduct = 12;
 
-// The rest of one range, then the start of another.
+// A range of keys and one of values, to be asked for.
 class Ahead {
  public:
-  Ahead(const bf16* base, std::int64_t from_byte, std::int64_t to_byte, const bf16* then, std::int64_t then_bytes)
-      : at_(reinterpret_cast<const char*>(base) + from_byte),
-        end_(reinterpret_cast<const char*>(base) + to_byte),
-        then_(reinterpret_cast<const char*>(then)),
-        then_end_(then_ + then_bytes) {}
+  Ahead(const bf16* k, std::int64_t k_bytes, const bf16* v, std::int64_t v_bytes)
+      : k_(reinterpret_cast<const char*>(k)),
+        v_(reinterpret_cast<const char*>(v)),
+        k_end_(k_ + k_bytes),
+        v_end_(v_ + v_bytes) {}
   template <int kLines>
   LAYERCOST_AMX_AVX512 inline void lines() {
-    if (at_ >= end_) {
-      at_ = then_;
-      end_ = then_ = then_end_;
-    }
-    if (at_ >= end_) return;
-    for (int i = 0; i < kLines; ++i, at_ += 64) _mm_prefetch(at_, _MM_HINT_T1);
+    if (k_ < k_end_)
+      for (int i = 0; i < (kLines + 1) / 2; ++i, k_ += 64) _mm_prefetch(k_, _MM_HINT_T1);
+    if (v_ < v_end_)
+      for (int i = 0; i < (kLines + 1) / 2; ++i, v_ += 64) _mm_prefetch(v_, _MM_HINT_T1);
   }
 
  private:
-  const char *at_, *end_, *then_, *then_end_;
+  const char *k_, *v_, *k_end_, *v_end_;
 };
 
 // Word j of a tile row is dims 2i and 2i + 1 of row j; rows that only fill the tile are zero.
@@ -243,14 +240,16 @@ LAYERCOST_AMX_AVX512 void scale_sums(const float* factors, std::int64_t v_dim, f
   }
 }
 
-// 32 dims of `steps` x 32 keys in pairs: [32 keys][2 x 16 dims][16 pairs][16 dims][2].
+// Values of `steps` x 32 keys in pairs: [32 dims][32 keys][2 x 16 dims][16 pairs][16 dims][2]. Row by row, as they lie
+// in the cache: by columns of 32 dims, the first column alone would touch every line of the block's 16 KB ahead of what
+// was asked for.
 LAYERCOST_AMX_AVX512 void pair_values(const bf16* v, std::int64_t steps, std::int64_t v_dim, bf16* out, Ahead& ahead) {
-  for (std::int64_t p = 0; p < steps * 16; p += 8, v += 16 * v_dim) {
+  int quarter = 0;
+  for (std::int64_t p = 0; p < steps * 16; ++p, v += 2 * v_dim) {
     bf16* to = out + p / 16 * 4 * kWordsPerTile + p % 16 * 32;
-#pragma GCC unroll 8
-    for (std::int64_t j = 0; j < 8; ++j) {
-      to_pairs(v + 2 * j * v_dim, v + (2 * j + 1) * v_dim, to + j * 32, to + j * 32 + 2 * kWordsPerTile);
-      if (j % 4 == 3) ahead.lines<kLinesPer4Pairs>();
+    for (std::int64_t i = 0; i < v_dim; i += kStepDims, to += kSlab) {
+      to_pairs(v + i, v + v_dim + i, to, to + 2 * kWordsPerTile);
+      if (++quarter % 4 == 0) ahead.lines<kLinesPer4Pairs>();
     }
   }
 }
@@ -296,7 +295,7 @@ struct Task {
 };
 
 template <int kWidth>
-LAYERCOST_AMX_AVX512 void chunk(const Decode& c, const Task& task, const bf16* next_k, const Scratch& s) {
+LAYERCOST_AMX_AVX512 void chunk(const Decode& c, const Task& task, const Task& next, const Scratch& s) {
   const std::int64_t qk_dim = c.a.qk_dim, v_dim = c.a.v_dim, tiles = c.row_tiles();
   const float scale = static_cast<float>(c.a.scale) * kLog2E;
   float* partial = c.partial(task.kv_head, task.chunk);
@@ -310,10 +309,11 @@ LAYERCOST_AMX_AVX512 void chunk(const Decode& c, const Task& task, const bf16* n
     const std::int64_t steps = (keys + kStepKeys - 1) / kStepKeys;
     const bool is_first = block == task.begin;
     const bf16 *k = task.k + (block - task.begin) * qk_dim, *v = task.v + (block - task.begin) * v_dim;
-    const bf16* const v_cached = v;
-    const std::int64_t k_bytes = keys * qk_dim * static_cast<std::int64_t>(sizeof(bf16));
-    const std::int64_t v_bytes = keys * v_dim * static_cast<std::int64_t>(sizeof(bf16));
-    Ahead ahead(k, kLeadBytes + kStillBytes, k_bytes, v, kLeadBytes);
+    const bool is_last = block + kBlockKeys >= task.end;
+    const std::int64_t keys_ahead =
+        std::min(kBlockKeys, is_last ? next.end - next.begin : task.end - block - kBlockKeys);
+    Ahead ahead(is_last ? next.k : k + kBlockKeys * qk_dim, keys_ahead * qk_dim * 2,
+                is_last ? next.v : v + kBlockKeys * v_dim, keys_ahead * v_dim * 2);
     if (keys % kStepKeys != 0) {  // behind the last key lies anything
       std::memcpy(s.tail_k, k, static_cast<std::size_t>(keys * qk_dim) * sizeof(bf16));
       std::fill(s.tail_k + keys * qk_dim, s.tail_k + steps * kStepKeys * qk_dim, bf16{});
@@ -335,21 +335,13 @@ LAYERCOST_AMX_AVX512 void chunk(const Decode& c, const Task& task, const bf16* n
       if (!all_seen) mask_scores<kWidth>(s.seen + t * 32, block, steps * kStepKeys, s.scores);
       alignas(64) float factors[16];
       float* sums = partial + t * c.tile_floats();
-      if (t == 0) ahead = Ahead(v_cached, kLeadBytes, kLeadBytes + kStillBytes, v_cached, 0);
       const bool moved = soften<kWidth>(s.scores, steps, scale, sums + kWidth * v_dim, factors,
                                         s.weights + t * kBlockKeys * kWidth, ahead);
       if (moved && !is_first) scale_sums<kWidth>(factors, v_dim, sums);
     }
-    ahead = Ahead(v_cached, kLeadBytes + kStillBytes, v_bytes,
-                  block + kBlockKeys < task.end ? task.k + (block + kBlockKeys - task.begin) * qk_dim : next_k,
-                  kLeadBytes + kStillBytes);
-    // 32 dims after the other; the next ones are interleaved before this one's product, so that their stores have
-    // reached the cache when a tile is loaded from there.
     pair_values(v, steps, v_dim, s.values, ahead);
     for (std::int64_t i = 0; i < v_dim; i += kStepDims) {
-      const bf16* values = s.values + i / kStepDims % 2 * 8 * kWordsPerTile;
-      if (i + kStepDims < v_dim)
-        pair_values(v + i + kStepDims, steps, v_dim, s.values + (i / kStepDims + 1) % 2 * 8 * kWordsPerTile, ahead);
+      const bf16* values = s.values + i / kStepDims * kSlab;
       TileScope::stored();
       for (std::int64_t t = 0; t < tiles; ++t) {
         if (i == 0 || tiles > 1) {
@@ -419,7 +411,7 @@ void work(const Decode& c, std::byte* scratch) {
     const Task task(c, index);
     if (task.kv_head != loaded) load_queries(c, task.kv_head, s.queries);
     loaded = task.kv_head;
-    chunk<kWidth>(c, task, following < c.tasks() ? Task(c, following).k : task.k, s);
+    chunk<kWidth>(c, task, following < c.tasks() ? Task(c, following) : task, s);
     if (c.done[task.kv_head].fetch_add(1) + 1 == c.chunks) {
       finish(c, task.kv_head);
       c.done[task.kv_head] = 0;  // for the next run
