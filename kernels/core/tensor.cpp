@@ -129,6 +129,15 @@ Buffer::Buffer(std::size_t bytes, Pages pages) : bytes_(bytes), pages_(bytes >= 
   }
 }
 
+void Buffer::use_huge_pages() {
+#ifndef MADV_COLLAPSE
+  constexpr int MADV_COLLAPSE = 25;
+#endif
+  // One by one: a call for all of it ends at the first that fails. What is huge already costs a microsecond.
+  for (std::size_t at = 0; at + kHugePage <= mapped_bytes_; at += kHugePage)
+    madvise(data_ + at, kHugePage, MADV_COLLAPSE);
+}
+
 Buffer::~Buffer() {
   if (mapped_bytes_ == 0) return;  // empty, or somebody else's
   if (pages_ == Pages::recycled) recycler().give(data_, mapped_bytes_);

@@ -66,6 +66,9 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::size_t bytes, Pages pages = Pages::fresh);
+  // Once filled: has the system move what came in small pages into huge ones (Linux 6.1 and newer; elsewhere nothing
+  // happens). With 7 % of the weights in small pages, products read them 8 % slower here.
+  void use_huge_pages();
   // Memory that somebody else gives back when `owner` goes (a device's, say).
   Buffer(std::byte* data, std::size_t bytes, std::shared_ptr<void> owner)
       : data_(data), bytes_(bytes), owner_(std::move(owner)) {}

@@ -38,6 +38,7 @@ F32Tiles::F32Tiles(const Weight& w)
         pack_block(rows.data(), here, k_, padded_k, tiles_.as<float>() + (i * blocks() + b) * block_elements_);
       }
   }
+  tiles_.use_huge_pages();
 }
 
 std::shared_ptr<const F32Tiles> F32Tiles::of(const Weight& w) {
