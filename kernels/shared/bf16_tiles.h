@@ -58,7 +58,8 @@ void store_products(const float* sums, std::int64_t b, std::int64_t row, std::in
 //
 // Reading the block is all of the cost, so it is read as two streams, its first and its second half of k in turn, each
 // asked for ahead of need, and the next block's beginning at this one's end. Seen on 2 threads of a Xeon with AMX,
-// 25600 x 5120, as a share of the read probe beside it: 1 and 2 rows 93 %, 4 and 8 rows 85 %, 16 rows 82 %, 32 rows 73 %.
+// 25600 x 5120, as a share of the read probe beside it: 1 and 2 rows 93 %, 4 and 8 rows 85 %, 16 rows 82 %, 32 rows
+// 73 %.
 class TileProduct {
  public:
   static constexpr std::int64_t kMaxRows = 32;
