@@ -62,7 +62,7 @@ int check_ops(const Options& o) {
           why = s.why;
           continue;
         }
-        const CheckResult r = check_variant(*op, *v, c, runtime, 3, &references);
+        const CheckResult r = check_every_shape(*op, *v, c, runtime, 3, &references);
         for (const OutputError& e : r.errors) worst = std::max(worst, e.rel_l2 / e.limit.rel_l2);
         r.ok ? ++passed : ++wrong;
         if (!r.ok) fmt::print("  {}\n", r.problems.front());

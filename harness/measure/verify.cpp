@@ -5,9 +5,11 @@
 
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
+#include "kernels/shared/mma_shape.h"
 
 namespace layercost {
 namespace {
@@ -202,21 +204,24 @@ std::vector<std::string> GuardedCase::problems() const {
   return out;
 }
 
-CheckResult check_variant(const OpDef& op, const Variant& variant, const OpCase& c, Runtime& runtime, int seeds,
-                          ReferenceCache* cache) {
-  CheckResult result;
-  GuardedCase data(op, c, 7001, runtime);
-  const std::unique_ptr<Invocation> call = variant.prepare(c, data.tensors(), runtime);
+namespace {
+
+constexpr std::uint64_t kWeightSeed = 7001;
+
+void check_call(const OpDef& op, const Variant& variant, const OpCase& c, GuardedCase& data, Invocation& call,
+                int seeds, ReferenceCache* cache, CheckResult& result) {
   for (int seed = 1; seed <= seeds; ++seed) {
     const auto report = [&](const std::string& what) {
       result.ok = false;
-      result.problems.push_back(fmt::format("{} [{}] seed {}: {}", c.text(), variant.name, seed, what));
+      result.problems.push_back(
+          fmt::format("{} [{}{}{}] seed {}: {}", c.text(), variant.name, call.chosen().empty() ? "" : ", ",
+                      call.chosen(), seed, what));
     };
     data.fill(static_cast<std::uint64_t>(seed));
     ReferenceOutputs own;
     ReferenceOutputs& reference = cache != nullptr ? (*cache)[{c.text(), seed}] : own;
     if (reference.empty()) op.reference(c, data.with_outputs(reference));  // before run() changes updated tensors
-    call->run();
+    call.run();
     data.fetch();
     for (const std::string& p : data.problems()) report(p);
     for (const TensorSpec& s : data.specs()) {
@@ -255,6 +260,33 @@ CheckResult check_variant(const OpDef& op, const Variant& variant, const OpCase&
         }
       if (!known) result.errors.push_back(e);
     }
+  }
+}
+
+}  // namespace
+
+CheckResult check_variant(const OpDef& op, const Variant& variant, const OpCase& c, Runtime& runtime, int seeds,
+                          ReferenceCache* cache) {
+  CheckResult result;
+  GuardedCase data(op, c, kWeightSeed, runtime);
+  check_call(op, variant, c, data, *variant.prepare(c, data.tensors(), runtime), seeds, cache, result);
+  return result;
+}
+
+CheckResult check_every_shape(const OpDef& op, const Variant& variant, const OpCase& c, Runtime& runtime, int seeds,
+                              ReferenceCache* cache) {
+  struct Unforced {
+    ~Unforced() { tile_shapes() = {}; }
+  } unforced;
+  tile_shapes() = {};
+  CheckResult result;
+  GuardedCase data(op, c, kWeightSeed, runtime);
+  std::set<std::string> seen;
+  for (int shape = -1; shape < tile_shapes().count; ++shape) {
+    tile_shapes().forced = shape;
+    if (!variant.supports(c, runtime.device())) continue;  // not in this shape
+    const std::unique_ptr<Invocation> call = variant.prepare(c, data.tensors(), runtime);
+    if (seen.insert(call->chosen()).second) check_call(op, variant, c, data, *call, seeds, cache, result);
   }
   return result;
 }

@@ -46,6 +46,10 @@ using ReferenceCache = std::map<std::pair<std::string, int>, ReferenceOutputs>;
 
 CheckResult check_variant(const OpDef&, const Variant&, const OpCase&, Runtime&, int seeds = 3,
                           ReferenceCache* = nullptr);
+// The same for a variant that chooses among tile shapes (kernels/shared/mma_shape.h) in each of them, whatever it would
+// choose on this device.
+CheckResult check_every_shape(const OpDef&, const Variant&, const OpCase&, Runtime&, int seeds = 3,
+                              ReferenceCache* = nullptr);
 
 // Tensors of one case in guarded memory, with inputs that can be refilled from a seed. Also the data of `layercost
 // ops`. On a device with memory of its own every tensor has two places: fill() ends with a copy to the device, fetch()

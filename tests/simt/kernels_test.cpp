@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "harness/measure/verify.h"
 #include "kernels/contract/registry.h"
 
@@ -61,6 +63,27 @@ TEST_P(Simt, EveryCaseIsRightInEveryOrder) {
     ++done;
   }
   if (done == 0 && std::string_view(variant->provider) == "layercost") ADD_FAILURE() << "refuses every case";
+}
+
+// The product of a case that any device gives to its smallest shape, by all that there are: 64, 128 and 128 x 256.
+std::set<std::string> shapes_seen;
+std::unique_ptr<Invocation> prepare_and_note(const OpCase& c, const OpTensors& t, Runtime& runtime) {
+  auto call = find_variant(find_op("linear"), "cuda_tiles").prepare(c, t, runtime);
+  shapes_seen.insert(call->chosen());
+  return call;
+}
+TEST(TileShapes, AllAreCheckedWhateverADeviceChooses) {
+  const Variant& tiles = find_variant(find_op("linear"), "cuda_tiles");
+  const Variant noting{"noting", Target::cuda, "test", tiles.supports, prepare_and_note};
+  Runtime runtime(find_device("cuda:0", kHostThreads));
+  const OpCase c = OpCase::parse("linear m=70 n=40 k=72 x_type=bf16 w_type=bf16 y_type=bf16");
+  const CheckResult r = check_every_shape(find_op("linear"), noting, c, runtime, 1);
+  EXPECT_TRUE(r.ok);
+  EXPECT_EQ(shapes_seen, (std::set<std::string>{"tiles 64x64x64, 3 stages", "tiles 64x128x64, 3 stages",
+                                                "tiles 128x128x64, 3 stages", "tiles 128x256x64, 4 stages"}));
+  shapes_seen.clear();
+  noting.prepare(c, GuardedCase(find_op("linear"), c, 1, runtime).tensors(), runtime);
+  EXPECT_EQ(shapes_seen.size(), 1u) << "still forced";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Simt, testing::ValuesIn(cuda_variants()), [](const auto& param) {
