@@ -21,7 +21,7 @@ using Handle = void*;
 enum Clock { kSmClock = 1, kMemoryClock = 2 };
 enum Policy { kPower = 0, kThermal = 1 };
 struct ViolationTime {
-  unsigned long long reference_ns, violation_ns;
+  unsigned long long reference_us, violation_ns;  // two units in one struct: NVML's documentation says so
 };
 struct ProcessInfo {
   unsigned pid;
@@ -196,9 +196,9 @@ std::optional<ConditionsRecord> GpuMonitor::stop() {
   // A counter that runs backwards was reset: no value (TRUST E1).
   const auto fraction = [](const std::optional<ViolationTime>& a, const std::optional<ViolationTime>& b) {
     std::optional<double> out;
-    if (a && b && b->reference_ns > a->reference_ns && b->violation_ns >= a->violation_ns)
-      out = static_cast<double>(b->violation_ns - a->violation_ns) /
-            static_cast<double>(b->reference_ns - a->reference_ns);
+    if (a && b && b->reference_us > a->reference_us && b->violation_ns >= a->violation_ns)
+      out = 1e-9 * static_cast<double>(b->violation_ns - a->violation_ns) /
+            (1e-6 * static_cast<double>(b->reference_us - a->reference_us));
     return out;
   };
   c.power_held_back = fraction(r.begin_power, r.violation(kPower));

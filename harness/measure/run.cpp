@@ -182,7 +182,7 @@ class Stack {
     return tried;
   }
   // From now on a pass is one graph (on a CPU: the same calls). Every kernel has run once before: one that is loaded
-  // while the queue is held would wait for the queue.
+  // while the queue is held would wait for the queue. So expert ids have to be set before.
   void capture() {
     for (auto& layer : layers_) layer->run();
     graph_ = runtime_.capture([this] {
@@ -577,15 +577,18 @@ class Measurement {
       const std::int64_t count = generator ? plan.shape.tokens() * model.moe->top_k : 0;
       std::vector<std::int32_t> ids(static_cast<std::size_t>(depth * count));
       const OwnedTensor drawn = runtime_.tensor(DType::i32, {depth, count});
-      stack.capture();
+      const auto draw = [&] {
+        if (!generator) return;
+        for (std::int64_t l = 0; l < depth; ++l)
+          generator->draw(draws_++, plan.shape.tokens(), ids.data() + l * count);
+        runtime_.upload(drawn, Tensor{ids.data(), DType::i32, {depth, count}});
+        stack.set_ids(drawn, 0);
+      };
+      draw();
+      stack.capture();  // runs every layer
       for (int i = 0; i < 8; ++i) {
         interrupt_check();
-        if (generator) {
-          for (std::int64_t l = 0; l < depth; ++l)
-            generator->draw(draws_++, plan.shape.tokens(), ids.data() + l * count);
-          runtime_.upload(drawn, Tensor{ids.data(), DType::i32, {depth, count}});
-          stack.set_ids(drawn, 0);
-        }
+        draw();
         // Short stacks would find their weights in the cache.
         runtime_.evict_caches();
         const double pass_s = runtime_.time([&] { stack.run(); }).device_s;

@@ -316,14 +316,29 @@ void read_moe(const JsonNode& config, const Family& family, ModelSpec& spec) {
   }
 }
 
-void note_ignored(const JsonNode& config, ModelSpec& spec) {
-  if (config.has("auto_map")) spec.notes.push_back("auto_map names code; it is never followed");
-  if (const auto quantization = config.find("quantization_config")) {
-    const auto method = quantization->find_string("quant_method", 64);
-    spec.notes.push_back(
-        fmt::format("quantization_config ({}) is ignored: the weights are of the type that is measured",
-                    method.value_or("no quant_method")));
+// Where a quantised checkpoint says so: transformers, older compressed-tensors, MLX. null is no quantisation.
+// Weights of 4 bits are a quarter of the bytes of bf16, and reading weights is what decoding costs.
+void refuse_quantised(const JsonNode& config, const fs::path& file) {
+  const auto refuse = [](const JsonNode& node, std::string_view key, const std::string& method) {
+    node.fail(key, fmt::format("quantised weights ({}) are not supported yet, and as bf16 they would get the price of "
+                               "another model; expected the config.json of the unquantised model, or this one without "
+                               "its quantisation to measure its shapes in bf16",
+                               method));
+  };
+  for (const char* key : {"quantization_config", "compression_config", "quantization"}) {
+    const auto node = config.find(key);
+    if (!node) continue;
+    const auto method = node->find_string("quant_method", 64);
+    const auto bits = node->find_int("bits", 1, 64);
+    refuse(config, key, method ? *method : bits ? fmt::format("{} bits", *bits) : "no quant_method");
   }
+  // NVIDIA's ModelOpt leaves config.json as it was and writes a file beside it. A null quant_algo: only the KV cache.
+  std::error_code ignored;
+  const fs::path beside = file.parent_path() / "hf_quant_config.json";
+  if (!fs::exists(beside, ignored)) return;
+  const JsonNode quantization = read_json(beside).at("quantization");
+  if (quantization.has("quant_algo") && !quantization.find("quant_algo")) return;
+  refuse(quantization, "quant_algo", quantization.find_string("quant_algo", 64).value_or("no quant_algo"));
 }
 
 // Sums and products that cannot wrap: what does not fit is clamped to the largest number, which every limit refuses.
@@ -455,6 +470,7 @@ ModelSpec read_model(const fs::path& path) {
   const fs::path file = fs::is_directory(path, ignored) ? path / "config.json" : path;
   const JsonNode config = read_json(file);
   const Family& family = family_of(config);
+  refuse_quantised(config, file);
 
   ModelSpec spec;
   spec.path = file.string();
@@ -482,7 +498,7 @@ ModelSpec read_model(const fs::path& path) {
   spec.qk_norm = family.qk_norm;
   read_windows(config, family, spec);
   read_moe(config, family, spec);
-  note_ignored(config, spec);
+  if (config.has("auto_map")) spec.notes.push_back("auto_map names code; it is never followed");
 
   if (count_parameters(spec).total > kMaxParameters) {
     throw BadInput(spec.path, "",

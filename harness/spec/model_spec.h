@@ -73,7 +73,8 @@ ParameterCount count_parameters(const ModelSpec&);
 // Elements of K and V that one token adds over all layers.
 std::int64_t kv_elements_per_token(const ModelSpec&);
 
-// Reads a config.json (at most 1 MB, depth 64). `path` is the file or a folder that holds one.
+// Reads a config.json (at most 1 MB, depth 64). `path` is the file or a folder that holds one. One of quantised weights
+// is refused, by a key of its own or by a hf_quant_config.json beside it.
 ModelSpec read_model(const std::filesystem::path& path);
 
 // A name from configs/models ("qwen3-4b", "Qwen/Qwen3-4B"; case does not matter), or a path to a config.json or folder.

@@ -109,6 +109,19 @@ TEST_F(SimtRun, EveryPointIsMeasuredAndChecked) {
     }
 }
 
+// The executor's memory is full of impossible expert ids until they are set: a pass before that reads out of bounds.
+TEST_F(SimtRun, DepthsAreMeasuredAndChecked) {
+  plan_.depths = {1, 2};
+  const ResultFile result = run();
+  EXPECT_TRUE(result.warnings.empty()) << result.warnings.front().text;
+  ASSERT_EQ(result.depths.size(), 2u);
+  for (const DepthRecord& d : result.depths) {
+    EXPECT_EQ(d.kind, "moe");
+    EXPECT_EQ(d.depths, (std::vector<std::int64_t>{1, 2}));
+    EXPECT_EQ(d.time_s, (std::vector<double>{1e-3, 1e-3}));
+  }
+}
+
 TEST_F(SimtRun, AHostThatTakesLongerIsLabelled) {
   simulated_device().clock = [] { return SectionTime{1e-3, 1.2e-3}; };
   for (const PointRecord& point : run().points)

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "tests/unit/fake_nvml.h"
+
 namespace layercost {
 namespace {
 
@@ -30,18 +32,62 @@ TEST(GpuMonitor, ReadsTheBoardWithThisUuid) {
   EXPECT_DOUBLE_EQ(c.sm_clock_min_hz.value(), 1.2e9);
   EXPECT_DOUBLE_EQ(c.sm_clock_max_hz.value(), 1.4e9);
   EXPECT_GE(c.sm_clock_median_hz.value(), 1.2e9);
-  EXPECT_DOUBLE_EQ(c.memory_clock_median_hz.value(), 2.619e9);
-  EXPECT_DOUBLE_EQ(c.power_median_w.value(), 650);
-  EXPECT_DOUBLE_EQ(c.power_limit_w.value(), 700);
-  EXPECT_DOUBLE_EQ(c.temperature_end_c.value(), 40);
-  EXPECT_DOUBLE_EQ(c.energy_j.value(), 250);
-  EXPECT_DOUBLE_EQ(c.power_held_back.value(), 0.05);
-  EXPECT_DOUBLE_EQ(c.thermal_held_back.value(), 0);
   EXPECT_EQ(c.other_processes.value(), 2) << "of three one is this program";
   EXPECT_TRUE(c.clock_reasons_known);
   EXPECT_EQ(c.clock_reasons, std::vector<std::string>{"power cap"});
   EXPECT_GE(c.readings, 3);
   EXPECT_GE(c.window_s, 0.12);
+}
+
+// Every quantity with the unit that NVML's documentation gives it. The raw number is NVML's, the value beside it is
+// worked out by hand: 650000 mW are 650 W; 50 000 000 ns of 1 000 000 us are 0.05 of a second in one second.
+TEST(GpuMonitor, EveryQuantityInItsUnit) {
+  namespace raw = fake_nvml;
+  const ConditionsRecord c = watch("");
+  const GpuRecord g = GpuMonitor(kUuid, LAYERCOST_FAKE_NVML_FILE).facts();
+  struct Row {
+    const char *function, *unit;
+    unsigned long long raw;
+    double si;
+    std::optional<double> read;
+  };
+  const Row rows[] = {
+      {"nvmlDeviceGetClockInfo, SM", "MHz", raw::kSmClock_mhz, 1.2e9, c.sm_clock_min_hz},
+      {"nvmlDeviceGetClockInfo, memory", "MHz", raw::kMemoryClock_mhz, 2.619e9, c.memory_clock_median_hz},
+      {"nvmlDeviceGetMaxClockInfo, SM", "MHz", raw::kMaxSmClock_mhz, 1.98e9, g.sm_clock_limit_hz},
+      {"nvmlDeviceGetPowerUsage", "mW", raw::kPower_mw, 650, c.power_median_w},
+      {"nvmlDeviceGetEnforcedPowerLimit", "mW", raw::kPowerLimit_mw, 700, c.power_limit_w},
+      {"nvmlDeviceGetEnforcedPowerLimit", "mW", raw::kPowerLimit_mw, 700, g.power_limit_w},
+      {"nvmlDeviceGetTemperature, GPU", "degrees C", raw::kTemperature_c, 40, c.temperature_start_c},
+      {"nvmlDeviceGetTemperature, GPU", "degrees C", raw::kTemperature_c, 40, c.temperature_end_c},
+      {"nvmlDeviceGetTotalEnergyConsumption", "mJ", raw::kEnergyStep_mj, 250, c.energy_j},
+      {"nvmlDeviceGetViolationStatus, power", "ns of us", raw::kPowerViolationStep_ns, 0.05, c.power_held_back},
+      {"nvmlDeviceGetViolationStatus, thermal", "ns of us", raw::kThermalViolationStep_ns, 0.01, c.thermal_held_back},
+  };
+  for (const Row& r : rows) {
+    ASSERT_TRUE(r.read) << r.function;
+    EXPECT_DOUBLE_EQ(*r.read, r.si) << r.function << ": " << r.raw << " " << r.unit;
+  }
+}
+
+// The bits of NvmlClocksEventReasons; 0x1 is an idle GPU, which lowers no clock that anybody asked for.
+TEST(GpuMonitor, EveryReasonHasItsBit) {
+  const std::pair<const char*, std::vector<std::string>> rows[] = {
+      {"0x1", {}},
+      {"0x2", {"application clocks"}},
+      {"0x4", {"power cap"}},
+      {"0x8", {"hardware slowdown"}},
+      {"0x10", {"sync boost"}},
+      {"0x20", {"thermal slowdown"}},
+      {"0x40", {"hardware thermal slowdown"}},
+      {"0x80", {"power brake"}},
+      {"0x100", {"display clocks"}},
+  };
+  for (const auto& [bit, reasons] : rows) {
+    setenv("LAYERCOST_FAKE_NVML_REASONS", bit, 1);
+    EXPECT_EQ(watch("").clock_reasons, reasons) << bit;
+  }
+  unsetenv("LAYERCOST_FAKE_NVML_REASONS");
 }
 
 TEST(GpuMonitor, APulseBetweenReadingsIsCaughtByTheCounter) {

@@ -282,9 +282,10 @@ TEST(Families, DefaultsAreThoseOfTransformers) {
 
 TEST(Families, ExplicitNullCountsAsAbsentForOptionalKeys) {
   Json config = tiny("llama");
-  for (const char* key : {"num_key_value_heads", "head_dim", "rope_scaling", "rope_parameters", "attention_bias",
-                          "mlp_bias", "sliding_window", "layer_types", "quantization_config", "text_config",
-                          "hidden_act", "tie_word_embeddings", "rms_norm_eps", "max_position_embeddings"}) {
+  for (const char* key :
+       {"num_key_value_heads", "head_dim", "rope_scaling", "rope_parameters", "attention_bias", "mlp_bias",
+        "sliding_window", "layer_types", "quantization_config", "compression_config", "quantization", "text_config",
+        "hidden_act", "tie_word_embeddings", "rms_norm_eps", "max_position_embeddings"}) {
     config[key] = nullptr;
   }
   const ModelSpec spec = read(config);
@@ -393,11 +394,44 @@ TEST(Rope, ReadsBothSpellings) {
 }
 
 TEST(Notes, SayWhatWasIgnored) {
-  const ModelSpec spec = read(with(tiny("llama"), {{"auto_map", {{"AutoModel", "evil.Model"}}},
-                                                   {"quantization_config", {{"quant_method", "fp8"}}}}));
-  ASSERT_EQ(spec.notes.size(), 2u);
+  const ModelSpec spec = read(with(tiny("llama"), {{"auto_map", {{"AutoModel", "evil.Model"}}}}));
+  ASSERT_EQ(spec.notes.size(), 1u);
   EXPECT_TRUE(contains(spec.notes[0], "auto_map"));
-  EXPECT_TRUE(contains(spec.notes[1], "fp8"));
+}
+
+// The files beside this test have the keys and values of published ones.
+TEST(Quantised, IsRefusedWithFileKeyMethodAndWhatToDo) {
+  const std::filesystem::path folder = std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests/unit/quantised";
+  struct Row {
+    std::filesystem::path path;
+    const char *place, *method;
+  };
+  const Row rows[] = {
+      {folder / "mlx", "mlx/config.json: quantization: ", "(4 bits)"},
+      {folder / "mlx/config.json", "mlx/config.json: quantization: ", "(4 bits)"},
+      {folder / "compressed-tensors", "config.json: compression_config: ", "(compressed-tensors)"},
+      {folder / "nvfp4", "nvfp4/hf_quant_config.json: quantization.quant_algo: ", "(NVFP4)"},
+  };
+  for (const Row& row : rows) {
+    const std::string said = bad_input([&] { read_model(row.path); });
+    for (const char* part : {row.place, row.method, "expected the config.json of the unquantised model"})
+      EXPECT_TRUE(contains(said, part)) << row.path << ": " << said;
+    EXPECT_FALSE(contains(said, "\n"));
+  }
+}
+
+TEST(Quantised, OnlyTheCacheIsNoReason) {
+  TempDir dir;
+  const auto config = dir.write("m/config.json", tiny("llama").dump());
+  const auto beside = [&](const char* text) {
+    dir.write("m/hf_quant_config.json", text);
+    return bad_input([&] { read_model(config); });
+  };
+  EXPECT_EQ(beside(R"({"quantization": {"quant_algo": null, "kv_cache_quant_algo": "FP8"}})"), "");
+  EXPECT_TRUE(contains(beside(R"({"quantization": {"quant_algo": "FP8"}})"), "(FP8)"));
+  EXPECT_TRUE(contains(beside(R"({"quantization": {}})"), "(no quant_algo)"));
+  EXPECT_TRUE(contains(beside("{}"), "hf_quant_config.json: quantization: "));
+  EXPECT_TRUE(contains(beside("not json"), "hf_quant_config.json: "));
 }
 
 // --- bad configs ---
@@ -583,6 +617,14 @@ std::vector<BadConfig> bad_configs() {
        "qwen3_moe",
        {{"shared_expert_intermediate_size", 64}},
        {": shared_expert_intermediate_size: "}},
+      {"quantised",
+       "llama",
+       {{"quantization_config", {{"quant_method", "fp8"}}}},
+       {": quantization_config: ", "(fp8)"}},
+      {"quantised, no method",
+       "llama",
+       {{"quantization_config", {{"weights", "odd"}}}},
+       {": quantization_config: ", "(no quant_method)"}},
       {"quantisation no object", "llama", {{"quantization_config", 8}}, {": quantization_config: "}},
       {"more parameters than a machine could count",
        "qwen3_moe",
