@@ -62,13 +62,17 @@ elif words[0] == "run":
     rounds = [dict(index=0, samples=[dict(time_s=1e-3)],
                    conditions=dict(readings=9, sm_clock_median_hz=clock)) for clock in (1.71e9, 1.98e9)]
     part = dict(kind="dense", outcome=outcome, why="needs 90 GB, has 80 GB", rounds=rounds)
-    points = [dict(model="qwen3-32b", phase="decode", batch=8, context=4096, parts=[part])]
-    models = [dict(model="qwen3-32b", phase="decode", batch=8, context=4096,
+    batch = 64 if "--no-head" in words else 8
+    points = [dict(model="qwen3-32b", phase="decode", batch=batch, context=4096, parts=[part])]
+    models = [dict(model="qwen3-32b", phase="decode", batch=batch, context=4096,
                    parts=[dict(kind="dense", possible_fraction=0.75, time_s=1e-3)])]
     out = pathlib.Path(value("-o"))
     def write(**more):  # as the program does: whole files only
         new = out.with_name(".new" + str(os.getpid()))
-        new.write_text(json.dumps(dict(points=points, summary=dict(models=models), **more)))
+        summary = dict(models=models)
+        if "--no-head" in words:
+            summary = dict(layers=[dict(models[0], **models[0]["parts"][0])])
+        new.write_text(json.dumps(dict(points=points, summary=summary, **more)))
         new.replace(out)
     write(complete=False, price="usd" if "--price" in words else "")
     if broken == "slow_run":
