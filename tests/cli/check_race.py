@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+import unittest.mock
 
 from program import Program
 
@@ -67,7 +68,7 @@ for line in sys.stdin:
     if "{broken}" == "crash" and not torch:
         print(json.dumps(dict(error="MemoryError: three layers need more")), flush=True)
         continue
-    if "{broken}" == "hang" and turn == 1:
+    if "{broken}" == "hang" and turn == 1 or "{broken}" == "hang_third" and entry.endswith("32b decode:1:1024"):
         time.sleep(60)
     if "{broken}" == "torn":
         print('{{"implementation": ', flush=True)
@@ -85,7 +86,7 @@ for line in sys.stdin:
 class Scene:
     def __init__(self, program, folder, broken=""):
         self.folder = folder / (broken or "sound")
-        self.folder.mkdir()
+        self.folder.mkdir(parents=True)
         for name, text in {"layercost": OURS, "python": PYTHON}.items():
             for key, value in {"python": sys.executable, "folder": self.folder, "program": program.path,
                                "published": program.root / PUBLISHED, "broken": broken}.items():
@@ -102,7 +103,8 @@ class Scene:
                               stdin=subprocess.DEVNULL)
 
     def log(self):
-        return (self.folder / "log.txt").read_text().splitlines()
+        file = self.folder / "log.txt"
+        return file.read_text().splitlines() if file.exists() else []
 
     def result(self):
         return json.loads(self.out.read_text()) if self.out.exists() else {"points": [], "peers": [], "pairs": []}
@@ -184,7 +186,7 @@ def broken(program, folder):
                                stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        if (scene.folder / "log.txt").exists() and len(scene.log()) == 7:  # the first of the second turn
+        if len(scene.log()) == 7:  # the first of the second turn
             break
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
@@ -193,6 +195,112 @@ def broken(program, folder):
     ours, peers = scene.rounds()
     that("Ctrl-C: the first turn is there", ours == {(MODELS[0], 1): [0], (MODELS[0], 8): [0]} and len(peers) == 4,
          (ours, peers))
+
+
+def cut_off(program, folder):
+    """SIGTERM and SIGKILL in the first turn: what had been measured is in the file, whole at every look."""
+    for number, limit in ((signal.SIGTERM, 5), (signal.SIGKILL, 60)):
+        scene = Scene(program, folder / number.name, "hang_third")
+        process = subprocess.Popen([str(w) for w in (*scene.command, "--peers", "pytorch")], start_new_session=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        looks, torn = 0, 0
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and sum("torch" in line for line in scene.log()) < 3:
+            if scene.out.exists():
+                looks += 1
+                try:
+                    json.loads(scene.out.read_text())
+                except ValueError:
+                    torn += 1
+            time.sleep(0.01)
+        sent = time.monotonic()
+        os.killpg(process.pid, number)
+        process.communicate(timeout=60)
+        took = time.monotonic() - sent
+        ours, peers = scene.rounds()
+        rows = {(MODELS[0], 1): [0], (MODELS[0], 8): [0]}
+        program.that(f"{number.name}: in time", took < limit, took)
+        program.that(f"{number.name}: whole at {looks} looks", looks > 0 and torn == 0, torn)
+        program.that(f"{number.name}: the rows before are there", rows.items() <= ours.items() and
+                     peers == {("pytorch", *key): rounds for key, rounds in rows.items()}, (ours, peers))
+
+
+def too_slow(program, folder):
+    """--limit: a reading that hangs is ended, and the next one is had."""
+    for words in ([], ["--device", "cuda:0"]):
+        scene = Scene(program, folder / f"slow{len(words)}", "hang_third")
+        begin = time.monotonic()
+        done = scene.run("--turns", "1", "--peers", "pytorch", "--limit", "2", *words)
+        ours, peers = scene.rounds()
+        program.that("a reading that hangs: ended", time.monotonic() - begin < 50 and done.returncode == 1, done.stderr)
+        program.that("a reading that hangs: said", "decode:1:1024 pytorch failed: no" in done.stderr, done.stderr)
+        program.that("a reading that hangs: the others are there", ours == everywhere([0]) and
+                     set(peers) == {("pytorch", *key) for key in everywhere(0)} - {("pytorch", MODELS[1], 1)},
+                     (ours, peers))
+
+
+class Gpu:
+    """torch.cuda with clocks of its own: what the host launches runs in order, at the earliest when it is launched."""
+
+    def __init__(self, spins=True, depth=10**6):
+        self.host, self.ends, self.depth = 0.0, [0.0], depth
+        if spins:
+            self._sleep = lambda cycles: self.launch(5e-6, cycles / 1.7e9)
+
+    def launch(self, host_s, gpu_s):
+        self.host += host_s
+        if len(self.ends) > self.depth:  # the queue is full: the host waits for a place
+            self.host = max(self.host, self.ends[-self.depth])
+        self.ends.append(max(self.host, self.ends[-1]) + gpu_s)
+
+    def synchronize(self):
+        self.host = max(self.host, self.ends[-1])
+
+    def Event(self, enable_timing):
+        gpu = self
+
+        class Event:
+            def record(self):
+                self.at = max(gpu.host, gpu.ends[-1])
+
+            def query(self):
+                return self.at <= gpu.host
+
+            def synchronize(self):
+                gpu.host = max(gpu.host, self.at)
+
+            def elapsed_time(self, other):
+                return 1e3 * (other.at - self.at)
+
+        return Event()
+
+
+def held_queue(program):
+    """A walk of 100 kernels of 3 us each, 300 us, that the host launches in 10 us each, 1 ms."""
+    stubs = ("torch", "transformers", "transformers.cache_utils", "transformers.integrations",
+             "transformers.integrations.moe", "transformers.masking_utils", "transformers.models",
+             "transformers.models.auto", "transformers.models.auto.configuration_auto")
+    with unittest.mock.patch.dict(sys.modules, {name: unittest.mock.MagicMock() for name in stubs}):
+        import torch_layers
+
+    def seen(gpu, host_s=10e-6, kernels=100, waits=False):
+        def walk():
+            for i in range(kernels):
+                gpu.launch(host_s, 3e-6)
+                if waits and i == 50:
+                    gpu.synchronize()
+        samples, held = torch_layers.held_samples(gpu, walk, lambda x: gpu.launch(10e-6, 5e-6), range(4))
+        return [round(1e6 * s) for s in samples], held
+
+    for title, right, found in [
+            ("the host's launches are not in it", ([300] * 4, True), seen(Gpu())),
+            ("nor those of a host that takes 0.3 s", ([300] * 4, True), seen(Gpu(), host_s=3e-3)),
+            ("without a way to hold", ([1003] * 4, False), seen(Gpu(spins=False)))]:
+        program.that(f"PyTorch's queue: {title}", found == right, found)
+    times, held = seen(Gpu(), waits=True)
+    program.that("PyTorch's queue: a walk that waits is not held", not held and min(times) > 490, (times, held))
+    times, held = seen(Gpu(depth=50))
+    program.that("PyTorch's queue: a walk longer than the queue is not held", not held, (times, held))
 
 
 def on_a_gpu(program, folder):
@@ -243,6 +351,9 @@ def main():
     with program.scratch() as folder:
         sound(program, folder)
         broken(program, folder)
+        cut_off(program, folder)
+        too_slow(program, folder)
+        held_queue(program)
         on_a_gpu(program, folder)
         usage(program, folder)
         installing(program, folder)

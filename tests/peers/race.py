@@ -6,7 +6,8 @@
 In each turn every program measures each point in a process of its own, with cold weights, the same threads and nothing
 else running; who begins rotates. Times are per layer. A shared machine's speed can double within minutes, so only the
 ratio within a turn is quoted, never a time across turns. The result file is ours with one round for each turn and the
-peers' readings beside it; it is written anew after each turn, so that Ctrl-C loses the turn that it breaks off.
+peers' readings beside it; it is replaced as a whole after each point, so that Ctrl-C, SIGTERM or a crash lose the
+reading that they break off and no other.
 
 Peers: pytorch (torch_layers.py), llama.cpp (llama_cpp_layers.py, CPU only); each reads every way it has of computing a
 layer and keeps its fastest. They get huge pages from the C library, as ours takes them by itself. --install puts what
@@ -14,13 +15,14 @@ is missing from PyPI into .venv-peers at the root of the repository; without it 
 
 With --device cuda:0 ours and PyTorch use the GPU. PyTorch then stays one process, which waits while ours runs: loading
 it and compiling take longer than measuring. Later turns repeat what was its fastest in the first. --budget ends the
-race: no point is begun after so many seconds, and what was measured is written and printed.
+race: no point is begun after so many seconds, and what was measured is written and printed. --limit ends one reading.
 """
 
 import argparse
 import itertools
 import json
 import os
+import select
 import shutil
 import signal
 import statistics
@@ -38,7 +40,33 @@ VENV = ROOT / ".venv-peers"
 TUNABLE = "glibc.malloc.hugetlb=1"  # huge pages by madvise: 7 % for PyTorch's decode on a machine that leaves it to us
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 PAIRS = ["qwen3-4b:qwen3-30b-a3b", "qwen3-32b:qwen3-30b-a3b"]
-TROUBLE = (RuntimeError, OSError, subprocess.CalledProcessError, ValueError, KeyError, StopIteration)
+TROUBLE = (RuntimeError, OSError, subprocess.SubprocessError, ValueError, KeyError, StopIteration)
+GRACE = 5  # seconds from SIGTERM to SIGKILL
+
+
+def end(process, grace=GRACE):
+    """SIGTERM, time to write its file, SIGKILL."""
+    process.terminate()
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def run(command, limit, text="", **how):
+    """subprocess.run, which would send SIGKILL at once."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                               **how)
+    try:
+        out, err = process.communicate(text, timeout=limit)
+    except subprocess.TimeoutExpired:
+        end(process)
+        raise RuntimeError(f"not at its end after {limit:.0f} s") from None
+    except BaseException:
+        end(process, 0.5)
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 class Ours:
@@ -55,8 +83,7 @@ class Ours:
         first = self.first.get((model, phase, batch, context))
         if first:  # a round by another variant would be another experiment
             command += ["--pin-from", first]
-        done = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, text=True, errors="replace")
+        done = run([str(c) for c in command], self.args.limit, stdout=subprocess.DEVNULL)
         if not out.exists():
             raise RuntimeError((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
         result = json.loads(out.read_text())
@@ -93,9 +120,11 @@ class Peer:
     def __call__(self, turn, model, phase, batch, context):
         command = {"config": str(config_of(model)), "phase": phase, "batch": int(batch), "context": int(context),
                    "passes": self.args.passes, "name": Path(model).name}
+        if self.args.limit:
+            command["seconds"] = self.args.limit / 2  # no further way is tried after these
         if self.args.device == "cpu":
-            done = subprocess.run(self.command, input=json.dumps(command) + "\n", stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, text=True, errors="replace", env=self.environment)
+            done = run(self.command, self.args.limit, json.dumps(command) + "\n", stdout=subprocess.PIPE,
+                       env=self.environment)
             lines = done.stdout.strip().splitlines()
             if not lines:
                 why = (done.stderr.strip().splitlines() or [""])[-1]
@@ -117,6 +146,9 @@ class Peer:
                                            stderr=subprocess.DEVNULL, text=True, env=self.environment)
         self.worker.stdin.write(json.dumps(command) + "\n")
         self.worker.stdin.flush()
+        if not select.select([self.worker.stdout], [], [], self.args.limit)[0]:
+            end(self.worker)
+            return {"error": f"no answer after {self.args.limit:.0f} s"}
         line = self.worker.stdout.readline()
         return json.loads(line) if line else {"error": f"{self.script} ended with {self.worker.wait()}"}
 
@@ -129,9 +161,13 @@ class Peer:
                 "note": answer.get("note") or "", "rounds": [{"index": 0, "samples_s": answer["samples_s"]}]}
 
     def end(self):
-        if self.worker is not None:
+        if self.worker is None:
+            return
+        try:
             self.worker.stdin.close()
-            self.worker.wait()
+            self.worker.wait(2)
+        except (OSError, subprocess.TimeoutExpired):
+            end(self.worker, 1)
 
 
 class PyTorch(Peer):
@@ -140,7 +176,7 @@ class PyTorch(Peer):
 
     def detail(self, answer):
         how = [answer["attention"], f"{answer['cache']} cache", answer.get("experts_implementation"),
-               answer["mode"] if answer["mode"] != "eager" else None,
+               answer["mode"] if answer["mode"] != "eager" else None, answer.get("queue"),
                "huge pages asked for" if self.huge and answer["device"] == "cpu" else None]
         return f"transformers {answer['transformers']}; {', '.join(filter(None, how))}"
 
@@ -235,7 +271,7 @@ class Race:
                     if self.args.budget and self.rows and time.monotonic() - start > self.args.budget:
                         continue
                     self.rows.append(self.row(turn, model, point, order))
-            self.write()
+                    self.write()
 
     def row(self, turn, model, point, order):
         row = {"turn": turn, "model": model, "at": point}
@@ -333,6 +369,7 @@ def main():
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N, for all")
     parser.add_argument("--budget", type=float, help="seconds after which no further point is begun")
+    parser.add_argument("--limit", type=float, help="seconds of one program's reading of one point")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seconds", type=float, default=1.5, help="of samples, ours")
     parser.add_argument("--passes", type=int, default=5, help="of each implementation, the peers'")
@@ -362,6 +399,7 @@ def main():
         return 2
 
     def stop(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: the file is being finished
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)  # `timeout` and gpu-check end it so; what was measured is written

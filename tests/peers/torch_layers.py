@@ -13,7 +13,9 @@ those of the fastest by median. A command may pin them: "attention": "sdpa", "ca
 "experts_implementation": "grouped_mm", "mode": "eager". Weights are random; nothing is downloaded.
 On the CPU nothing is compiled. With --device cuda times come from events on the GPU, attention is SDPA,
 the cache of decode static, and each walk is read in up to four modes: "eager"; "graph", replayed as
-one CUDA graph; "compiled" by torch.compile; "compiled graph".
+one CUDA graph; "compiled" by torch.compile; "compiled graph". The GPU is kept busy until all of a walk is in its
+queue, as ours is, so that GPU-time stands against GPU-time; `queue` says whether that could be done.
+A command's "seconds": no further way is tried after so many.
 """
 
 import argparse
@@ -39,6 +41,7 @@ GRAPH_EXPERTS = (None, "grouped_mm", "batched_mm")  # the others ask the GPU how
 MODES = ("eager", "graph", "compiled", "compiled graph")
 SCRATCH_LIMIT = 2 << 30  # bytes one implementation may allocate beside weights and cache
 MAX_LAYERS = 64
+HOLD_CYCLES = (2 << 20, 2 << 23, 2 << 26, 2 << 29)  # of the GPU's clock: from 1 ms to 0.6 s
 
 
 def last_level_cache(device):
@@ -50,6 +53,31 @@ def last_level_cache(device):
         text = entry.read_text().strip()
         sizes.append(int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20}[text[-1]])
     return max(sizes[1:] or sizes)
+
+
+def held_samples(cuda, run, feed, inputs):
+    """(seconds of each run between two events, whether the queue was held). A spinning kernel goes before the first
+    event, longer until the host is done with launching when it ends. Where nothing helps (the run itself waits for the
+    GPU, or is longer than the queue) the host's launches are in the time."""
+    spin, length, samples, held = getattr(cuda, "_sleep", None), 0, [], True
+    for fresh in inputs:
+        while True:
+            feed(fresh)
+            begin, end = (cuda.Event(enable_timing=True) for _ in range(2))
+            cuda.synchronize()
+            if spin and length < len(HOLD_CYCLES):
+                spin(HOLD_CYCLES[length])
+            begin.record()
+            run()
+            end.record()
+            late = begin.query()  # the GPU was past the spinning before the host was past its launches
+            end.synchronize()
+            if not late or not spin or length == len(HOLD_CYCLES):
+                break
+            length += 1
+        held = held and not late
+        samples.append(begin.elapsed_time(end) * 1e-3)
+    return samples, held
 
 
 class Filler:
@@ -203,10 +231,10 @@ class Bench:
             start = time.perf_counter()
             walk(x)
             samples.append(time.perf_counter() - start)
-        return samples
+        return samples, None
 
     def on_gpu(self, walk, inputs, mode):
-        """Seconds of each walk between two events. An eager walk is as slow as the host launches it."""
+        """Seconds of each walk between two events, and what is to be said of the queue."""
         call = walk
         if "compiled" in mode:
             call = torch.compile(walk, dynamic=False)
@@ -224,17 +252,8 @@ class Bench:
                 with torch.cuda.graph(graph):
                     call(x)
                 run = graph.replay
-            samples = []
-            for fresh in inputs:
-                x.copy_(fresh)
-                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-                torch.cuda.synchronize()
-                begin.record()
-                run()
-                end.record()
-                end.synchronize()
-                samples.append(begin.elapsed_time(end) * 1e-3)
-        return samples[1:]  # the first loads what the replay needs
+            samples, held = held_samples(torch.cuda, run, x.copy_, inputs)
+        return samples[1:], "queue held" if held else "queue not held"  # the first loads what the replay needs
 
     @torch.inference_mode()
     def point(self, command):
@@ -256,8 +275,12 @@ class Bench:
                      "attention_mask": None}
         attentions, caches, experts, skipped = self.variants(stack, command, decode, batch * queries)
         readings, hit = [], []
+        deadline = time.monotonic() + command.get("seconds", float("inf"))
 
         def read(attention, kind, expert, mode="eager"):
+            if readings and time.monotonic() > deadline:
+                skipped[f"{attention} {kind} {expert} {mode}"] = "no time left for it"
+                return None
             stack.config._attn_implementation, stack.config._experts_implementation = attention, expert
             if not decode:  # as the model does once for all its layers; None where sdpa masks by itself
                 make = create_sliding_window_causal_mask if stack.window else create_causal_mask
@@ -273,14 +296,15 @@ class Bench:
                     hook.remove()
                 walk = lambda x: self.walk(stack, cache, count, x, arguments, cached)
                 measure = self.on_gpu if self.device.type == "cuda" else self.on_cpu
-                samples = [seconds / count for seconds in measure(walk, inputs, mode)]
+                walks, queue = measure(walk, inputs, mode)
+                samples = [seconds / count for seconds in walks]
             # torch.compile raises whatever its parts raise.
             except (RuntimeError, NotImplementedError, TypeError) if mode == "eager" else Exception as error:
                 tried = f"{attention} {kind} {expert}" + ("" if mode == "eager" else f" {mode}")
                 skipped[tried] = (str(error).splitlines() or [type(error).__name__])[0][:200]
                 return None
             readings.append({"attention": attention, "cache": kind, "experts_implementation": expert, "mode": mode,
-                             "median_s": statistics.median(samples), "samples_s": samples})
+                             "queue": queue, "median_s": statistics.median(samples), "samples_s": samples})
             return readings[-1]
 
         best = lambda: min(readings, key=lambda r: r["median_s"])
@@ -315,7 +339,7 @@ class Bench:
             "last_level_cache_bytes": last_level_cache(self.device),
             "cold": reuse >= 2 * last_level_cache(self.device), "note": note,
             "device": "cpu" if self.device.type == "cpu" else torch.cuda.get_device_name(self.device),
-            "mode": chosen["mode"],
+            "mode": chosen["mode"], "queue": chosen["queue"],
             "attention": chosen["attention"], "cache": chosen["cache"],
             "experts_implementation": chosen["experts_implementation"], "samples_s": chosen["samples_s"],
             "readings": readings, "skipped": skipped,
