@@ -49,6 +49,7 @@ int check_ops(const Options& o) {
   bool ok = true;
   for (const OpDef* op : all_ops()) {
     if (!o.op.empty() && op != &find_op(o.op)) continue;
+    ReferenceCache references;
     for (const Variant* v : op->variants()) {
       if (v->target != runtime.device().target) continue;
       int passed = 0, refused = 0, wrong = 0;
@@ -61,7 +62,7 @@ int check_ops(const Options& o) {
           why = s.why;
           continue;
         }
-        const CheckResult r = check_variant(*op, *v, c, runtime);
+        const CheckResult r = check_variant(*op, *v, c, runtime, 3, &references);
         for (const OutputError& e : r.errors) worst = std::max(worst, e.rel_l2 / e.limit.rel_l2);
         r.ok ? ++passed : ++wrong;
         if (!r.ok) fmt::print("  {}\n", r.problems.front());

@@ -98,16 +98,13 @@ std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe
   return Ratio{*d.time_s / *m.time_s, std::nullopt, 0};
 }
 
-// Dense products on a GPU without the vendor's library would flatter the mixture of experts. "" if they are not weak.
-std::string weak_products(const PointRecord& dense) {
-  if (!dense.device.starts_with("cuda")) return {};
-  bool measured = false, library = false;
-  for (const PartRecord& part : dense.parts)
-    for (const OpRecord& op : part.ops) {
-      measured = true;
-      library |= op.provider == "cuBLASLt";
-    }
-  if (!measured || library) return {};
+// Dense products on a GPU without the vendor's library would flatter the mixture of experts. Where it was at hand and
+// another variant computes a product, that one is not slower: at few rows ours read weights faster. "" if not weak.
+std::string weak_products(const PointRecord& dense, const ResultFile& file) {
+  if (!dense.device.starts_with("cuda") || file.environment.libraries.contains("cuBLASLt")) return {};
+  const bool measured = std::any_of(dense.parts.begin(), dense.parts.end(),
+                                    [](const PartRecord& part) { return !part.ops.empty(); });
+  if (!measured) return {};
   return "withheld: without cuBLASLt the dense model's products are slower than they should be, and the ratio would "
          "flatter the mixture of experts";
 }
@@ -154,7 +151,7 @@ PaidBy paid_by(std::string implementation, const PointRecord& dense, const Point
 void add_layers(TradeoffRow& row, const PointRecord& dense, const PointRecord& moe, const ResultFile& file) {
   const PointRecord our_dense = layers_of(dense), our_moe = layers_of(moe);
   row.possible_layers = possible_ratio(our_dense, our_moe);
-  row.layers.push_back(paid_by(kOurName, our_dense, our_moe, file.depths, weak_products(our_dense)));
+  row.layers.push_back(paid_by(kOurName, our_dense, our_moe, file.depths, weak_products(our_dense, file)));
   for (const Implementation& peer : peer_implementations(file)) {
     row.layers.push_back(
         paid_by(peer.name, layers_by(peer.name, dense, file), layers_by(peer.name, moe, file), {}, ""));
@@ -201,7 +198,7 @@ std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
           row.promised = static_cast<double>(d->parameters_active) / static_cast<double>(m->parameters_active);
         }
         row.possible = possible_ratio(dense, moe);
-        PaidBy whole = paid_by(kOurName, dense, moe, file.depths, weak_products(dense));
+        PaidBy whole = paid_by(kOurName, dense, moe, file.depths, weak_products(dense, file));
         row.paid = whole.paid;
         row.verdict = whole.verdict;
         row.why = std::move(whole.why);

@@ -62,9 +62,8 @@ TEST(Tradeoff, WeakProductsOnAGpuPayNothing) {
     EXPECT_NE(row.why.find("without cuBLASLt"), std::string::npos) << row.why;
     EXPECT_TRUE(row.possible);
   }
-  for (PointRecord& point : file.points)
-    for (PartRecord& part : point.parts)
-      if (!part.ops.empty()) part.ops.front().provider = "cuBLASLt";
+  // At hand but slower than ours, as for one row on an H100: nothing is weak.
+  file.environment.libraries["cuBLASLt"] = "13.1.0";
   for (const TradeoffRow& row : tradeoffs(file)) EXPECT_TRUE(row.paid) << row.why;
 }
 
