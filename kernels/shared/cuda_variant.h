@@ -8,11 +8,17 @@
 
 #include "kernels/contract/op.h"
 #include "kernels/simt/launch.h"
+#include "kernels/simt/tensor_map.h"
 
 namespace layercost {
 
 // `built`: the launcher's address is not null. `capability`: 80 for compute capability 8.0, the least needed.
 Support cuda_support(const DeviceInfo&, bool built, int capability = 80);
+
+// For kernels of TMA and wgmma, which no other architecture has, also no newer one.
+Support hopper_support(const DeviceInfo&, bool built);
+// bf16 [rows, columns], row-major, for boxes of 128 rows and 64 columns.
+TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Runtime&);
 
 // Device copy of the whole weight, made once and shared by all who ask on this device.
 std::shared_ptr<const OwnedTensor> on_device(const Weight&, Runtime&);

@@ -39,14 +39,7 @@ SIMT_INLINE void cp_async_arrive(Mbarrier& b) {
   SIMT_SM90(asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_address(&b)) : "memory"));
 }
 
-SIMT_INLINE void tma_load(void* to, const TensorMap& map, Mbarrier& b, int x, int y) {
-  SIMT_SM90(asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(
-          shared_address(to)),
-      "l"(&map), "r"(shared_address(&b)), "r"(x), "r"(y)
-      : "memory"));
-}
-SIMT_INLINE void tma_load(void* to, const TensorMap& map, Mbarrier& b, int x, int y, int z) {
+SIMT_INLINE void tma_load(void* to, const TensorMap& map, Mbarrier& b, int x, int y, int z = 0) {
   SIMT_SM90(asm volatile(
       "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(
           shared_address(to)),
@@ -54,6 +47,8 @@ SIMT_INLINE void tma_load(void* to, const TensorMap& map, Mbarrier& b, int x, in
       : "memory"));
 }
 SIMT_INLINE void fence_async_shared() { SIMT_SM90(asm volatile("fence.proxy.async.shared::cta;" ::: "memory")); }
+
+SIMT_INLINE void fence_async_global() { SIMT_SM90(asm volatile("fence.proxy.async.global;" ::: "memory")); }
 
 SIMT_INLINE void wgmma_fence() { SIMT_SM90(asm volatile("wgmma.fence.sync.aligned;" ::: "memory")); }
 SIMT_INLINE void wgmma_commit() { SIMT_SM90(asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory")); }
