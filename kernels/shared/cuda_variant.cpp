@@ -24,10 +24,11 @@ Support hopper_support(const DeviceInfo& device, bool built) {
   return Support::yes();
 }
 
-TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Runtime& runtime) {
+TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Runtime& runtime, std::int64_t slices,
+                   std::int64_t slice_rows) {
   TensorMap map;
-  runtime.check(make_tensor_map(&map, {base, columns, rows, 1, 2 * columns, 2 * rows * columns, 64, 128}),
-                "a tensor map");
+  const std::int64_t row_bytes = 2 * columns, slice_bytes = row_bytes * (slice_rows == 0 ? rows : slice_rows);
+  runtime.check(make_tensor_map(&map, {base, columns, rows, slices, row_bytes, slice_bytes, 64, 128}), "a tensor map");
   return map;
 }
 
