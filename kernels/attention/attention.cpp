@@ -181,6 +181,12 @@ std::vector<OpCase> test_cases() {
            // maxima that rise by more than 2^8 from block to block
            "attention batch=1 q_len=40 kv_len=600 capacity=600 heads=2 kv_heads=1 qk_dim=64 v_dim=64 scale=3 "
            "x_type=bf16 kv_type=bf16 y_type=bf16",
+           // Partial tiles of 128 queries and 128 keys, several of each, on cached keys; the same with a window that
+           // begins inside of a tile.
+           "attention batch=2 q_len=150 kv_len=420 capacity=430 heads=4 kv_heads=2 qk_dim=128 v_dim=128 scale=0.088 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=270 kv_len=400 capacity=400 heads=2 kv_heads=1 qk_dim=128 v_dim=128 window=150 "
+           "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -153,6 +153,14 @@ std::vector<OpCase> test_cases() {
            "y_type=f32",
            "moe_experts tokens=150 hidden=64 ffn_hidden=72 experts=1 top_k=1 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16 residual=1",
+           // Partial tiles of 128 pairs, 128 neurons and 64 columns, more slices than stages, experts with one tile,
+           // several and none.
+           "moe_experts tokens=150 hidden=136 ffn_hidden=72 experts=5 top_k=2 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=f32",
+           "moe_experts tokens=200 hidden=456 ffn_hidden=264 experts=3 top_k=2 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16 residual=1",
+           "moe_experts tokens=130 hidden=264 ffn_hidden=136 experts=40 top_k=8 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

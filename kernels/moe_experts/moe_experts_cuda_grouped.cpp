@@ -70,7 +70,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const int shape = best_shape(s, runtime.device().cuda);
   const MmaShape& tile = kMoeGroupedShapes[shape];
   const std::int64_t most_tiles = most_pair_tiles(s.pairs, s.experts, tile.rows);
-  const std::int64_t segments = (s.pairs + kMoeGroupedSortPairs - 1) / kMoeGroupedSortPairs;
+  const std::int64_t segments = (s.pairs + kSortPairs - 1) / kSortPairs;
   const auto held = std::make_shared<Held>();
   held->gate_up = on_device(*t.weight("w_gate_up"), runtime);
   held->down = on_device(*t.weight("w_down"), runtime);

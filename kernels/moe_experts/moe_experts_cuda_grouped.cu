@@ -17,7 +17,7 @@
 #include "kernels/moe_experts/moe_experts_cuda_grouped_launch.h"
 
 #include "kernels/moe_experts/moe_experts_combine.h"
-#include "kernels/moe_experts/moe_experts_index.h"
+#include "kernels/moe_experts/moe_experts_sort.h"
 #include "kernels/shared/mma_tile.h"
 
 namespace layercost {
@@ -26,56 +26,6 @@ namespace {
 using namespace simt;
 
 constexpr int kGroup = 8;
-
-struct Segment {  // of pairs, of this block
-  int begin, end;
-};
-SIMT_INLINE Segment segment_of_block(const MoeExpertsCudaGrouped& p) {
-  const int begin = static_cast<int>(blockIdx.x) * kMoeGroupedSortPairs, left = p.tokens * p.top_k - begin;
-  return {begin, begin + (left < kMoeGroupedSortPairs ? left : kMoeGroupedSortPairs)};
-}
-
-__global__ void __launch_bounds__(moe_index::kThreads) count(MoeExpertsCudaGrouped p) {
-  grid_launch_dependents();
-  auto& s = shared<moe_index::Shared>();
-  const Segment segment = segment_of_block(p);
-  moe_index::count(s, p.ids, p.experts, segment.begin, segment.end);
-  const int expert = static_cast<int>(threadIdx.x);
-  if (expert >= p.experts) return;
-  int sum = 0;
-  for (int w = 0; w < moe_index::kWarps; ++w) sum += s.at[w][expert];
-  p.counts[blockIdx.x * kIndexMostExperts + expert] = sum;
-}
-
-// One block.
-__global__ void __launch_bounds__(moe_index::kThreads) scan(MoeExpertsCudaGrouped p, int segments, int tile_rows) {
-  grid_wait();
-  grid_launch_dependents();
-  auto& s = shared<moe_index::Shared>();
-  const int expert = static_cast<int>(threadIdx.x);
-  int sum = 0;
-  if (expert < p.experts)
-    for (int i = 0; i < segments; ++i) sum += p.counts[i * kIndexMostExperts + expert];
-  int at = moe_index::cut_into_tiles(s, sum, tile_rows, p.tiles, p.most_tiles);
-  if (expert < p.experts)
-    for (int i = 0; i < segments; ++i) {
-      const int n = p.counts[i * kIndexMostExperts + expert];
-      p.counts[i * kIndexMostExperts + expert] = at;
-      at += n;
-    }
-}
-
-__global__ void __launch_bounds__(moe_index::kThreads) place(MoeExpertsCudaGrouped p) {
-  grid_wait();
-  grid_launch_dependents();
-  auto& s = shared<moe_index::Shared>();
-  const Segment segment = segment_of_block(p);
-  const int expert = static_cast<int>(threadIdx.x);
-  moe_index::count(s, p.ids, p.experts, segment.begin, segment.end);
-  moe_index::counts_to_places(s, p.experts,
-                              expert < p.experts ? p.counts[blockIdx.x * kIndexMostExperts + expert] : 0);
-  moe_index::place(s, p.ids, segment.begin, segment.end, p.order);
-}
 
 template <int kShape>
 struct Shape {
@@ -176,16 +126,11 @@ int launch_products(const MoeExpertsCudaGrouped& p, Stream stream) {
 }  // namespace
 
 int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped& p, Stream stream) {
-  const int segments = blocks_for(p.tokens * p.top_k, kMoeGroupedSortPairs);
-  Launch l{dim3(static_cast<unsigned>(segments)), dim3(moe_index::kThreads), sizeof(moe_index::Shared), stream};
-  if (const int error = launch("moe_experts_cuda_grouped count", l, count, p); error != 0) return error;
-  l.overlap_previous = p.overlap;
-  l.grid = dim3(1);
-  const int tile_rows = kMoeGroupedShapes[p.shape].rows;
-  if (const int error = launch("moe_experts_cuda_grouped scan", l, scan, p, segments, tile_rows); error != 0)
+  if (const int error = moe_sort::launch_sort({p.tokens * p.top_k, p.experts, kMoeGroupedShapes[p.shape].rows,
+                                               p.most_tiles, p.ids, p.counts, p.order, p.tiles},
+                                              stream, p.overlap);
+      error != 0)
     return error;
-  l.grid = dim3(static_cast<unsigned>(segments));
-  if (const int error = launch("moe_experts_cuda_grouped place", l, place, p); error != 0) return error;
   const int error = with_index<kMoeGroupedShapeCount>(
       p.shape, [&](auto shape) { return launch_products<shape.value>(p, stream); });
   if (error != 0) return error;

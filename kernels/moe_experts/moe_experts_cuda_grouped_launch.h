@@ -16,7 +16,6 @@ inline constexpr MmaShape kMoeGroupedShapes[] = {
     {64, 128, 64, 2, 2, 3, 3},
 };
 inline constexpr int kMoeGroupedShapeCount = sizeof(kMoeGroupedShapes) / sizeof(MmaShape);
-inline constexpr int kMoeGroupedSortPairs = 1024;  // that a block of the sort takes
 
 // bf16 rows, 16-byte aligned: hidden % 8 == 0, ffn % 8 == 0. experts <= kIndexMostExperts. Less than 2^31 pairs, and
 // less than 2^31 16-byte vectors in x, h and an expert's weights.

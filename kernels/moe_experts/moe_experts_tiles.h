@@ -8,6 +8,7 @@
 namespace layercost {
 
 inline constexpr int kIndexMostExperts = 512;
+inline constexpr int kSortPairs = 1024;  // that a block of the sort takes (moe_experts_sort.h)
 
 struct alignas(16) PairTile {
   std::int32_t expert, first, rows;  // sorted places first .. first + rows - 1; rows = 0: nothing to do

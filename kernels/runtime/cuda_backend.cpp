@@ -1,5 +1,6 @@
 // CUDA through its runtime library, linked statically: the program starts on a machine without a driver and says so.
 // SPDX-License-Identifier: Apache-2.0
+#include <cuda.h>
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 #include "kernels/runtime/cuda_hold_launch.h"
 #include "kernels/runtime/device_backend.h"
 #include "kernels/runtime/runtime.h"
+#include "kernels/simt/tensor_map.h"
 
 namespace layercost {
 namespace {
@@ -245,6 +247,31 @@ std::vector<DeviceListing> list_cuda_devices() {
 
 std::shared_ptr<DeviceBackend> open_cuda_device(const DeviceInfo& d) {
   return std::make_shared<CudaBackend>(std::stoi(d.id.substr(5)));
+}
+
+// From the driver by name: the program links no driver, so that it starts without one.
+int make_tensor_map(TensorMap* to, const MatrixShape& m) {
+  static_assert(sizeof(TensorMap) == sizeof(CUtensorMap));
+  static const auto encode = [] {
+    void* f = nullptr;
+    cudaDriverEntryPointQueryResult found{};
+    const cudaError_t e =
+        cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &f, 12000, cudaEnableDefault, &found);
+    return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(
+        e == cudaSuccess && found == cudaDriverEntryPointSuccess ? f : nullptr);
+  }();
+  if (encode == nullptr) return cudaErrorNotSupported;
+  const cuuint64_t sizes[] = {static_cast<cuuint64_t>(m.columns), static_cast<cuuint64_t>(m.rows),
+                              static_cast<cuuint64_t>(m.slices)};
+  const cuuint64_t strides[] = {static_cast<cuuint64_t>(m.row_stride_bytes),
+                                static_cast<cuuint64_t>(m.slice_stride_bytes)};
+  const cuuint32_t box[] = {static_cast<cuuint32_t>(m.box_columns), static_cast<cuuint32_t>(m.box_rows), 1};
+  const cuuint32_t every[] = {1, 1, 1};
+  const CUresult r =
+      encode(reinterpret_cast<CUtensorMap*>(to), CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<void*>(m.base), sizes,
+             strides, box, every, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  return r == CUDA_SUCCESS ? 0 : static_cast<int>(cudaErrorInvalidValue);
 }
 
 }  // namespace layercost

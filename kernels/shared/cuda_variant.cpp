@@ -16,6 +16,22 @@ Support cuda_support(const DeviceInfo& device, bool built, int capability) {
   return Support::yes();
 }
 
+Support hopper_support(const DeviceInfo& device, bool built) {
+  if (const Support s = cuda_support(device, built, 90); !s) return s;
+  if (device.cuda.capability() != 90)
+    return Support::no(fmt::format("needs compute capability 9.0 (TMA and wgmma), this device has {}.{}",
+                                   device.cuda.major, device.cuda.minor));
+  return Support::yes();
+}
+
+TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Runtime& runtime, std::int64_t slices,
+                   std::int64_t slice_rows) {
+  TensorMap map;
+  const std::int64_t row_bytes = 2 * columns, slice_bytes = row_bytes * (slice_rows == 0 ? rows : slice_rows);
+  runtime.check(make_tensor_map(&map, {base, columns, rows, slices, row_bytes, slice_bytes, 64, 128}), "a tensor map");
+  return map;
+}
+
 std::shared_ptr<const OwnedTensor> on_device(const Weight& w, Runtime& runtime) {
   return w.packed<OwnedTensor>("row_major " + runtime.device().id, [&] {
     auto out = std::make_shared<OwnedTensor>(runtime.tensor(w.dtype(), w.shape()));

@@ -1,0 +1,45 @@
+// Many rows per expert on compute capability 9.0: TMA and wgmma.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/grouped_linear/grouped_linear_cuda_wgmma_launch.h"
+
+#include <limits>
+
+#include "grouped_linear_variants.h"
+#include "kernels/shared/cuda_variant.h"
+
+namespace layercost {
+namespace {
+
+Support supports(const OpCase& c, const DeviceInfo& device) {
+  if (const Support s = hopper_support(device, launch_grouped_linear_cuda_wgmma != nullptr); !s) return s;
+  if (const Support s = all_bf16(c, {"x_type", "w_type", "y_type"}); !s) return s;
+  if (c.axis("n") % 8 != 0 || c.axis("k") % 8 != 0) return Support::no("needs n and k to be multiples of 8");
+  if (std::max(c.axis("rows"), c.axis("experts") * c.axis("n")) > std::numeric_limits<int>::max())
+    return Support::no("takes up to 2^31 rows of x and w");
+  return Support::yes();
+}
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
+  const std::int64_t rows = c.axis("rows"), experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
+  const auto w = on_device(*t.weight("w"), runtime);
+  const GroupedLinearCudaWgmma p{rows_map(t.tensor("x").data, rows, k, runtime),
+                                 rows_map(w->view().data, experts * n, k, runtime),
+                                 static_cast<int>(rows),
+                                 static_cast<int>(experts),
+                                 static_cast<int>(n),
+                                 static_cast<int>(k),
+                                 t.tensor("offsets").data,
+                                 t.tensor("y").data,
+                                 runtime.device().cuda.multiprocessors};
+  return invocation(
+      [p, w, &runtime] {
+        runtime.check(launch_grouped_linear_cuda_wgmma(p, runtime.stream()), "grouped_linear cuda_wgmma");
+      },
+      "tiles 128x256x64, 4 stages");
+}
+
+}  // namespace
+
+const Variant grouped_linear_cuda_wgmma{"cuda_wgmma", Target::cuda, "layercost", supports, prepare};
+
+}  // namespace layercost
