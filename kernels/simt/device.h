@@ -70,7 +70,7 @@ SIMT_INLINE Vec16 load_streaming(const void* p) {
   return v;
 }
 
-extern __shared__ __align__(128) unsigned char shared_bytes_of_the_block[];
+extern __shared__ __align__(1024) unsigned char shared_bytes_of_the_block[];
 template <class T>
 SIMT_INLINE T& shared() {
   return *reinterpret_cast<T*>(shared_bytes_of_the_block);
