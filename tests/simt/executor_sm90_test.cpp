@@ -35,6 +35,19 @@ struct Matrix {
   }
 };
 
+// a b, or a b^T: what every order of threads has to come to, plus `more`.
+std::vector<float> product(const Matrix& a, const Matrix& b, bool transposed, float more = 0) {
+  const int columns = transposed ? b.rows : b.columns;
+  std::vector<float> c;
+  for (int i = 0; i < a.rows; ++i)
+    for (int j = 0; j < columns; ++j) {
+      double sum = more;
+      for (int k = 0; k < a.columns; ++k) sum += a.at(i, k) * (transposed ? b.at(j, k) : b.at(k, j));
+      c.push_back(static_cast<float>(sum));
+    }
+  return c;
+}
+
 template <class Test>
 void in_all_orders(Test test) {
   for (unsigned order : kOrders) {
@@ -171,12 +184,13 @@ TEST(TmaLoad, ZerosOutside) {
   const auto value = [](int z, int y, int x) { return to_bf16(static_cast<float>(1 + x + 71 * y + 400 * z)); };
   for (int z = 0; z < slices; ++z)
     for (int y = 0; y < rows; ++y)
-      for (int x = 0; x < columns; ++x) v[static_cast<std::size_t>(slice_stride * z + row_stride * y + x)] = value(z, y, x);
+      for (int x = 0; x < columns; ++x)
+        v[static_cast<std::size_t>(slice_stride * z + row_stride * y + x)] = value(z, y, x);
   TensorMap map;
   ASSERT_EQ(make_tensor_map(&map, {v.data(), columns, rows, slices, 2 * row_stride, 2 * slice_stride, 64, 8}), 0);
   int zeros = 0;
-  for (Box at : {Box{0, 0, 0}, Box{-3, -2, 1}, Box{64, 3, 2}, Box{0, -8, 0}, Box{0, 5, 0}, Box{70, 0, 0}, Box{-64, 0, 0},
-                 Box{0, 0, 3}, Box{0, 0, -1}, Box{11, 1, 1}, Box{-2147483647, 2147483647, 0}}) {
+  for (Box at : {Box{0, 0, 0}, Box{-3, -2, 1}, Box{64, 3, 2}, Box{0, -8, 0}, Box{0, 5, 0}, Box{70, 0, 0},
+                 Box{-64, 0, 0}, Box{0, 0, 3}, Box{0, 0, -1}, Box{11, 1, 1}, Box{-2147483647, 2147483647, 0}}) {
     const std::vector<bf16> tile = loaded(map, 8, at, true);
     for (int r = 0; r < 8; ++r)
       for (int c = 0; c < 64; ++c) {
@@ -267,7 +281,8 @@ __global__ void row_wise(const __grid_constant__ TensorMap a, const __grid_const
     wgmma_wait<0>();
   }
   for (int e = 0; e < kColumns / 2; ++e) {
-    const int row = row0 + 16 * warp() + lane() / 4 + 8 * (e % 4 / 2), column = column0 + e / 4 * 8 + lane() % 4 * 2 + e % 2;
+    const int row = row0 + 16 * warp() + lane() / 4 + 8 * (e % 4 / 2);
+    const int column = column0 + e / 4 * 8 + lane() % 4 * 2 + e % 2;
     if (row < rows && column < columns) c[row * columns + column] = d[e];
   }
 }
@@ -276,18 +291,15 @@ template <int kColumns>
 void check_row_wise(int rows, int columns, int depth) {
   const Matrix a(rows, depth), b(columns, depth);
   const TensorMap left = a.map(128), right = b.map(kColumns);
-  std::vector<float> c(static_cast<std::size_t>(rows * columns));
+  const std::vector<float> expected = product(a, b, true);
+  std::vector<float> c(expected.size());
   in_all_orders([&] {
     std::fill(c.begin(), c.end(), NAN);
-    const dim3 grid(static_cast<unsigned>((rows + 127) / 128), static_cast<unsigned>((columns + kColumns - 1) / kColumns));
+    const dim3 grid(static_cast<unsigned>((rows + 127) / 128),
+                    static_cast<unsigned>((columns + kColumns - 1) / kColumns));
     launch("row_wise", {grid, dim3(384), sizeof(Stages<kColumns>)}, row_wise<kColumns>, left, right, c.data(), rows,
            columns, depth);
-    for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < columns; ++j) {
-        double sum = 0;
-        for (int k = 0; k < depth; ++k) sum += a.at(i, k) * b.at(j, k);
-        ASSERT_EQ(c[static_cast<std::size_t>(i * columns + j)], sum) << i << ", " << j;
-      }
+    EXPECT_EQ(c, expected);
   });
 }
 
@@ -316,8 +328,10 @@ __global__ void by_columns(const bf16* a, const __grid_constant__ TensorMap b, f
   sync_block();
   std::uint32_t left[4][4];
   for (int k = 0; k < 4; ++k)
-    for (int i = 0; i < 4; ++i)
-      std::memcpy(&left[k][i], a + 64 * (16 * warp() + lane() / 4 + 8 * (i % 2)) + 16 * k + lane() % 4 * 2 + 8 * (i / 2), 4);
+    for (int i = 0; i < 4; ++i) {
+      const int row = 16 * warp() + lane() / 4 + 8 * (i % 2), column = 16 * k + lane() % 4 * 2 + 8 * (i / 2);
+      std::memcpy(&left[k][i], a + 64 * row + column, 4);
+    }
   float d[kColumns / 2];
   for (float& v : d) v = 1000;
   mbarrier_wait(s.full[0], 0);
@@ -337,16 +351,13 @@ __global__ void by_columns(const bf16* a, const __grid_constant__ TensorMap b, f
 template <int kColumns>
 void check_by_columns() {
   const Matrix a(64, 64), b(64, kColumns);
-  std::vector<float> c(64 * kColumns);
+  const std::vector<float> expected = product(a, b, false, 1000);
+  std::vector<float> c(expected.size());
   in_all_orders([&] {
-    launch("by_columns", {dim3(1), dim3(128), sizeof(Transposed<kColumns>)}, by_columns<kColumns>, a.v.data(), b.map(64),
-           c.data());
-    for (int i = 0; i < 64; ++i)
-      for (int j = 0; j < kColumns; ++j) {
-        double sum = 1000;
-        for (int k = 0; k < 64; ++k) sum += a.at(i, k) * b.at(k, j);
-        ASSERT_EQ(c[static_cast<std::size_t>(i * kColumns + j)], sum) << i << ", " << j;
-      }
+    std::fill(c.begin(), c.end(), NAN);
+    launch("by_columns", {dim3(1), dim3(128), sizeof(Transposed<kColumns>)}, by_columns<kColumns>, a.v.data(),
+           b.map(64), c.data());
+    EXPECT_EQ(c, expected);
   });
 }
 
@@ -362,8 +373,10 @@ TEST(Wgmma, TilesThatThreadsWrote) {
     Array<Array<Vec16, 8>, 64> a, b;
   };
   const Matrix a(64, 64), b(64, 64);
-  std::vector<float> c(64 * 64);
+  const std::vector<float> expected = product(a, b, true);
+  std::vector<float> c(expected.size());
   in_all_orders([&] {
+    std::fill(c.begin(), c.end(), NAN);
     launch("written", {dim3(1), dim3(128), sizeof(Shared)}, +[](const bf16* left, const bf16* right, float* to) {
       auto& s = shared<Shared>();
       for (int i = thread(); i < 64 * 8; i += 128) {
@@ -383,12 +396,7 @@ TEST(Wgmma, TilesThatThreadsWrote) {
       for (int e = 0; e < 32; ++e)
         to[(16 * warp() + lane() / 4 + 8 * (e % 4 / 2)) * 64 + e / 4 * 8 + lane() % 4 * 2 + e % 2] = d[e];
     }, a.v.data(), b.v.data(), c.data());
-    for (int i = 0; i < 64; ++i)
-      for (int j = 0; j < 64; ++j) {
-        double sum = 0;
-        for (int k = 0; k < 64; ++k) sum += a.at(i, k) * b.at(j, k);
-        ASSERT_EQ(c[static_cast<std::size_t>(i * 64 + j)], sum) << i << ", " << j;
-      }
+    EXPECT_EQ(c, expected);
   });
 }
 

@@ -190,6 +190,23 @@ void mbarrier_slept() {
 }
 
 template <bool kWrong>
+void mbarrier_bytes() {
+  two_blocks<Tiles>("mbarrier_bytes", 32, +[] {
+    Tiles& s = shared<Tiles>();
+    one_mbarrier(s, 33);
+    mbarrier_arrive_expect(s.b[0], kWrong && here() ? 1 << 15 : 1 << 14);
+  });
+}
+
+template <bool kWrong>
+void mbarrier_many() {
+  two_blocks<Tiles>("mbarrier_many", 1, +[] {
+    auto* b = reinterpret_cast<Mbarrier*>(&shared<Tiles>().tile[0][0]);
+    for (int i = 0; i < (kWrong && here() ? 65 : 64); ++i) mbarrier_init(b[i], 1);
+  });
+}
+
+template <bool kWrong>
 void mbarrier_touched() {
   two_blocks<Tiles>("mbarrier_touched", 32, +[] {
     Tiles& s = shared<Tiles>();
@@ -333,7 +350,8 @@ void products(const char* name, F fault, int threads = 256) {
   two_blocks<Tiles>(name, threads, +[](float* to, F f) {
     if (!here() || thread() / 128 != f.group) f = F{};
     Tiles& s = shared<Tiles>();
-    for (int i = thread(); i < 2 * kTile; i += static_cast<int>(blockDim.x)) s.tile[i / kTile][i % kTile] = bf16{0x3f80};
+    for (int i = thread(); i < 2 * kTile; i += static_cast<int>(blockDim.x))
+      s.tile[i / kTile][i % kTile] = bf16{0x3f80};
     fence_async_shared();
     sync_block();
     if (thread() % 128 / 32 >= f.warps) return;
@@ -485,6 +503,35 @@ void wgmma_without_barrier() {
 }
 
 template <bool kWrong>
+void wgmma_other_accumulators() {
+  two_blocks<Tiles>("wgmma_other_accumulators", 128, +[] {
+    Tiles& s = shared<Tiles>();
+    float d[32] = {}, other[32] = {};
+    wgmma_fence();
+    for (int i = 0; i < 2; ++i)
+      wgmma_bf16<64>(kWrong && here() && thread() == 50 && i == 1 ? other : d, swizzled_128(&s.tile[0][0], 1024),
+                     swizzled_128(&s.tile[1][0], 1024), true);
+    wgmma_commit();
+    wgmma_wait<0>();
+  });
+}
+
+template <bool kWrong>
+void descriptor_stride() {
+  two_blocks<Tiles>("descriptor_stride", 32, +[] {
+    swizzled_128(&shared<Tiles>().tile[0][0], kWrong && here() ? 1032 : 1024);
+  });
+}
+
+template <bool kWrong>
+void descriptor_of_registers() {
+  two_blocks<Tiles>("descriptor_of_registers", 32, +[] {
+    const bf16 mine[64] = {};
+    swizzled_128(kWrong && here() ? mine : &shared<Tiles>().tile[0][0], 1024);
+  });
+}
+
+template <bool kWrong>
 void registers_count() {
   two_blocks<Tiles>("registers_count", 128, +[] {
     if (kWrong && here()) registers_more<252>();
@@ -510,23 +557,25 @@ const std::vector<Planted>& planted_sm90() {
       PLANTED(mbarrier_init_count, fault, SECOND(mbarrier_init_count, "0: mbarrier_init for 0 arrivals")),
       PLANTED(mbarrier_init_outside, fault, SECOND(mbarrier_init_outside, "3: mbarrier_init outside of shared memory")),
       PLANTED(mbarrier_init_without_fence, fault,
-              SECOND(mbarrier_init_without_fence, "[0-9]+: mbarrier_arrive .* whose init by thread 0 it cannot see yet")),
+              SECOND(mbarrier_init_without_fence, "[0-9]+: mbarrier_arrive .* init by thread 0 it cannot see yet")),
       PLANTED(mbarrier_init_without_barrier, fault,
               SECOND(mbarrier_init_without_barrier, "1: mbarrier_arrive .* whose init by thread 0 it cannot see yet")),
       PLANTED(mbarrier_arrivals, fault,
               SECOND(mbarrier_arrivals, "9: one arrival more at an mbarrier than the 1 of its phase")),
       PLANTED(mbarrier_too_few_arrivals, fault,
               SECOND(mbarrier_too_few_arrivals,
-                     "0: waits at mbarrier_wait \\(planted_sm90.cpp:[0-9]+\\) for phase 0 of the mbarrier at byte 16384, "
-                     "to which 1 arrival and 0 bytes have yet to come: thread 32 has ended")),
+                     "0: waits at mbarrier_wait \\(planted_sm90.cpp:[0-9]+\\) for phase 0 of the mbarrier at byte "
+                     "16384, to which 1 arrival and 0 bytes have yet to come: thread 32 has ended")),
       PLANTED(mbarrier_expects_more, fault,
-              "mbarrier_expects block \\(1, 0, 0\\) thread 0: waits at .* to which 0 arrivals and 128 bytes have yet to "
-              "come, as all threads do"),
+              "mbarrier_expects block \\(1, 0, 0\\) thread 0: waits at .* to which 0 arrivals and 128 bytes have yet "
+              "to come, as all threads do"),
       PLANTED(mbarrier_expects_less, fault,
               "mbarrier_expects block \\(1, 0, 0\\) thread 0: 64 bytes more come to an mbarrier than are expected"),
       PLANTED(mbarrier_expects_nothing, fault,
               SECOND(mbarrier_expects_nothing, "0: a tma_load comes in when the phase of its mbarrier is over")),
       PLANTED(mbarrier_parity, fault, SECOND(mbarrier_parity, "[0-9]+: mbarrier_wait for parity 2")),
+      PLANTED(mbarrier_bytes, fault, SECOND(mbarrier_bytes, "[0-9]+: more bytes than an mbarrier counts")),
+      PLANTED(mbarrier_many, fault, SECOND(mbarrier_many, "0: more than 64 mbarriers")),
       PLANTED(mbarrier_slept, fault,
               SECOND(mbarrier_slept, "0: slept at mbarrier_wait \\(planted_sm90.cpp.* through phase 1 of an mbarrier")),
       PLANTED(mbarrier_touched, address,
@@ -540,7 +589,8 @@ const std::vector<Planted>& planted_sm90() {
 
       PLANTED(load_address, fault, SECOND(load_address, "0: tma_load with a misaligned address")),
       PLANTED(load_outside, fault, SECOND(load_outside, "0: tma_load outside of shared memory")),
-      PLANTED(load_without_fence, fault, SECOND(load_without_fence, "0: tma_load with an mbarrier without mbarrier_init")),
+      PLANTED(load_without_fence, fault,
+              SECOND(load_without_fence, "0: tma_load with an mbarrier without mbarrier_init_fence")),
       PLANTED(load_without_wait, address,
               "use-after-poison.*SIMT: shared memory that a tma_load of thread 0 has yet to deliver.*SIMT: in "
               SECOND(load_without_wait, "[0-9]+")),
@@ -569,7 +619,8 @@ const std::vector<Planted>& planted_sm90() {
                                       "ended")),
       PLANTED(wgmma_swizzle, fault, SECOND(wgmma_swizzle, "[0-9]+: .* b of a wgmma is not of the 128-byte swizzle")),
       PLANTED(wgmma_base_offset, fault, SECOND(wgmma_base_offset, "[0-9]+: .* b of a wgmma has bits set")),
-      PLANTED(wgmma_first_row, fault, SECOND(wgmma_first_row, "[0-9]+: .* b of a wgmma does not start in the first row")),
+      PLANTED(wgmma_first_row, fault,
+              SECOND(wgmma_first_row, "[0-9]+: .* b of a wgmma does not start in the first row")),
       PLANTED(wgmma_row_end, fault, SECOND(wgmma_row_end, "[0-9]+: .* b of a wgmma leaves its rows of 128 bytes")),
       PLANTED(wgmma_outside, fault, SECOND(wgmma_outside, "[0-9]+: wgmma outside of shared memory")),
       PLANTED(wgmma_stride, fault, SECOND(wgmma_stride, "[0-9]+: wgmma outside of shared memory")),
@@ -582,6 +633,12 @@ const std::vector<Planted>& planted_sm90() {
               SECOND(wgmma_tile_given_back, "[0-9]+: wgmma of shared memory that a tma_load of thread 128 has yet to")),
       PLANTED(wgmma_without_async_fence, fault,
               SECOND(wgmma_without_async_fence, "[0-9]+: wgmma of shared memory that a cp.async wrote, without fence")),
+      PLANTED(wgmma_other_accumulators, fault,
+              SECOND(wgmma_other_accumulators, "[0-9]+: thread 50 of its warp group calls wgmma with accumulators of")),
+      PLANTED(descriptor_stride, fault,
+              SECOND(descriptor_stride, "[0-9]+: a descriptor with a stride of 1032 bytes")),
+      PLANTED(descriptor_of_registers, fault,
+              SECOND(descriptor_of_registers, "[0-9]+: the shared address of what is not shared memory")),
       PLANTED(registers_count, fault, SECOND(registers_count, "0: registers_more of 252")),
       PLANTED(registers_by_one_warp, fault,
               SECOND(registers_by_one_warp, "128: waits at registers_fewer .* 64 other threads never reach")),
