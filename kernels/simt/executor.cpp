@@ -15,6 +15,8 @@
 #include <random>
 #include <vector>
 
+#include "kernels/simt/sm90_executor.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -41,6 +43,11 @@ void AnnotateIgnoreWritesEnd(const char* file, int line);
 
 namespace layercost {
 namespace simt {
+namespace executor {
+namespace {
+void deliver() noexcept;
+}
+}  // namespace executor
 namespace {
 
 namespace context = boost::context::detail;
@@ -64,6 +71,8 @@ constexpr std::size_t kStackBytes = std::size_t{256} << 10;
 constexpr std::size_t kGuardBytes = 4096;  // below each stack
 constexpr int kMostThreads = 1024;
 constexpr int kMostSharedBytes = 227 * 1024;  // of compute capability 9.0; others have less, `supports` knows
+constexpr int kSharedAlignment = 1024;        // what a tma_load with the 128-byte swizzle needs
+constexpr int kMostMbarriers = 64;            // of a block; Fibre::sees has a bit for each
 
 struct Context {  // of a fibre, or of the scheduler: the stack that launch() was called on
   context::fcontext_t where = nullptr;
@@ -77,40 +86,71 @@ struct Fibre : Context {
   enum State { ready, waiting, done } state = ready;
   const char* waits_for = nullptr;
   Caller caller = {"", 0};
-  int barrier = -1;  // that it waits at
+  int barrier = -1;                    // that it waits at
+  int mbarrier = -1;                   // the same
+  int scope_begin = 0, scope_end = 0;  // the threads that it waits for
+  std::uint64_t sees = 0;              // the mbarriers of others whose init it can see
   int first_copy = -1, last_copy = -1, open_group = 0;
-  bool fenced = false;          // since the last atomic
-  const void* atomics[4] = {};  // since the last fence
+  int copies = 0, landed = 0, tracked = 0;  // so far; tracked: by a cp_async_arrive
+  bool fenced = false;                      // since the last atomic
+  const void* atomics[4] = {};              // since the last fence
   int atomics_seen = 0;
 };
 
-struct Copy {  // a cp.async under way, found by its target
+struct Copy {  // 16 bytes of a cp.async or a tma_load under way, found by their target
   std::byte bytes[16];
-  const void* from;
-  bool valid;
+  const std::byte* from;
+  int begin, end;   // of the 16 bytes, what is read from there
   int thread = -1;  // -1: none
+  bool tma;
+  bool unfenced = false;  // was written by a cp.async, and no fence_async_shared came since
   int group, next;
 };
 
-struct Meeting {  // of the lanes of one warp
-  void* arguments[32] = {};
+struct Meeting {
   const char* name = nullptr;
   Caller caller = {"", 0};
-  int lane = 0, arrived = 0;
-  unsigned generation = 0;  // of its sync_warp
+  int thread = 0, arrived = 0;
+  unsigned generation = 0;
+  std::uint64_t sees = 0;
+};
+struct WarpMeeting : Meeting {
+  void* arguments[32] = {};
+};
+struct GroupMeeting : Meeting {
+  void* arguments[128] = {};
 };
 
 struct Barrier {
   int arrived = 0, expected = 0, thread = 0;
   Caller caller = {"", 0};
   unsigned generation = 0;
+  std::uint64_t sees = 0;
+};
+
+struct Phases {  // of an mbarrier
+  const Mbarrier* where;
+  int thread;           // that initialised it
+  bool fenced = false;  // by that thread
+  int expected, pending;
+  int bytes = 0;  // still to come; negative: came before they were expected
+  unsigned phase = 0;
+  std::uint64_t sees = 0;
+};
+
+struct Transfer {  // what comes late
+  int thread, mbarrier;
+  unsigned phase;
+  std::byte* to;  // of a tma_load; null: a cp_async_arrive
+  int count;      // pieces of 16 bytes; copies of the thread that come first
 };
 
 // What threads release to and acquire from. Two for each that is used again and again: all release to one before any
 // acquires from it, and nobody gets to the same one again before all have acquired. With one, an early thread's next
 // release would hide a late thread's race.
 struct Order {
-  char barrier[16][2], warp[32][2], end_of_block[2], begin_of_launch, end_of_launch;
+  char barrier[16][2], warp[32][2], group[8][2], mbarrier[kMostMbarriers][2], end_of_block[2], begin_of_launch,
+      end_of_launch;
 };
 
 struct Executor {
@@ -119,14 +159,19 @@ struct Executor {
   Context scheduler;
   Context* leaving = nullptr;
   std::vector<Fibre> fibres;
-  Meeting meetings[kMostThreads / 32];
+  WarpMeeting meetings[kMostThreads / 32];
+  GroupMeeting group_meetings[kMostThreads / 128];
   Barrier barriers[16];
+  std::vector<Phases> mbarriers;
+  std::vector<Transfer> transfers;
+  std::minstd_rand random;
   std::vector<Copy> copies = std::vector<Copy>(kMostSharedBytes / 16);
+  std::vector<int> unfenced;  // of the copies
   std::byte* shared = nullptr;
   std::size_t shared_bytes = 0;
   int current = -1, threads = 0, alive = 0;
   int queue[kMostThreads], queue_begin = 0, queue_size = 0;  // of the ready ones
-  std::vector<int> thread_order, lane_order;  // lane_order: the same, warp by warp
+  std::vector<int> thread_order, lane_order, group_order;    // the same, warp by warp, warp group by warp group
   std::exception_ptr error;
   bool cancelled = false;
   unsigned order = 0;
@@ -146,19 +191,34 @@ void release(char& object) { __tsan_release(&object); }
 void acquire(char& object) { __tsan_acquire(&object); }
 void announce_read(const void* p, std::size_t bytes) { __tsan_read_range(const_cast<void*>(p), bytes); }
 void announce_write(void* p, std::size_t bytes) { __tsan_write_range(p, bytes); }
+// While one lives, what the C library is called with is not taken for accesses of the thread that runs.
+struct Unobserved {
+  Unobserved() {
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+  }
+  ~Unobserved() {
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+  }
+  Unobserved(const Unobserved&) = delete;
+};
 #else
 void release(char&) {}
 void acquire(char&) {}
 void announce_read(const void*, std::size_t) {}
 void announce_write(void*, std::size_t) {}
+struct Unobserved {
+  Unobserved() {}
+};
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
-void forbid(void* p, std::size_t bytes) { __asan_poison_memory_region(p, bytes); }
-void allow(void* p, std::size_t bytes) { __asan_unpoison_memory_region(p, bytes); }
+void forbid(const void* p, std::size_t bytes) { __asan_poison_memory_region(p, bytes); }
+void allow(const void* p, std::size_t bytes) { __asan_unpoison_memory_region(p, bytes); }
 #else
-void forbid(void*, std::size_t) {}
-void allow(void*, std::size_t) {}
+void forbid(const void*, std::size_t) {}
+void allow(const void*, std::size_t) {}
 #endif
 
 // Leaves the context that runs now for `to`; returns when somebody comes back to it. The first thing a context does
@@ -203,9 +263,9 @@ std::string called(const char* name, Caller caller) {
          ")";
 }
 
-bool same(Caller a, Caller b) {
-  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
-}
+bool same(Caller a, Caller b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
+
+const char* kind(const Copy& c) { return c.tma ? "tma_load" : "cp.async"; }
 
 Fibre& fibre(int i) { return ex.fibres[static_cast<std::size_t>(i)]; }
 Fibre& me() { return fibre(ex.current); }
@@ -219,6 +279,7 @@ void wake(int i) {
 
 // To the next thread that can run; to the scheduler where there is none, or nothing left to do.
 UNMARKED void leave(Fibre& from, bool last) {
+  if (!ex.transfers.empty() && !ex.error && !ex.cancelled) executor::deliver();
   if (ex.queue_size == 0 || ex.error || ex.cancelled) return jump(from, ex.scheduler, last);
   const int next = ex.queue[ex.queue_begin];
   ex.queue_begin = (ex.queue_begin + 1) % kMostThreads;
@@ -229,11 +290,14 @@ UNMARKED void leave(Fibre& from, bool last) {
   jump(from, fibre(next), last);
 }
 
-UNMARKED void wait(const char* name, Caller caller) {
+// For the other threads of [begin, end).
+UNMARKED void wait(const char* name, Caller caller, int begin, int end) {
   Fibre& f = me();
   f.state = Fibre::waiting;
   f.waits_for = name;
   f.caller = caller;
+  f.scope_begin = begin;
+  f.scope_end = end;
   leave(f, false);
   if (ex.cancelled) throw Cancelled{};
 }
@@ -248,7 +312,8 @@ UNMARKED void entry(context::transfer_t t) {
   acquire(order.end_of_block[(generation + 1) % 2]);  // the last block on these fibres
   try {
     (*ex.thread)();
-    if (f.first_copy >= 0) executor::fault("ends with a cp.async that was never awaited");
+    if (f.first_copy >= 0 && f.tracked < f.copies) executor::fault("ends with a cp.async that was never awaited");
+    if (executor::products_under_way(i)) executor::fault("ends with a wgmma that was never awaited");
   } catch (const Cancelled&) {
   } catch (...) {
     if (!ex.error) ex.error = std::current_exception();
@@ -290,25 +355,34 @@ std::vector<int> permutation(int n, unsigned salt) {
   return p;
 }
 
+std::string counted(int n, const char* what) { return std::to_string(n) + " " + what + (n == 1 ? "" : "s"); }
+
+std::string waits_at(const Fibre& f) {
+  std::string what = " waits at " + called(f.waits_for, f.caller);
+  if (f.mbarrier < 0) return what;
+  const Phases& p = ex.mbarriers[static_cast<std::size_t>(f.mbarrier)];
+  return what + " for phase " + std::to_string(p.phase) + " of the mbarrier at byte " +
+         std::to_string(reinterpret_cast<const std::byte*>(p.where) - ex.shared) + ", to which " +
+         counted(p.pending, "arrival") + " and " + counted(p.bytes, "byte") + " have yet to come";
+}
+
 // Why nobody can go on: one that waits, and one that does not wait there.
 Fault stuck() {
   int first = 0;
   while (fibre(first).state != Fibre::waiting) ++first;
   const Fibre& f = fibre(first);
-  std::string what = place(first) + ": waits at " + called(f.waits_for, f.caller);
+  std::string what = place(first) + ":" + waits_at(f);
   int elsewhere = 0, other = -1;
-  const bool warp_wide = f.barrier < 0;
-  for (int i = warp_wide ? first / 32 * 32 : 0; i < (warp_wide ? first / 32 * 32 + lanes_of(first / 32) : ex.threads);
-       ++i) {
+  for (int i = f.scope_begin; i < f.scope_end; ++i) {
     const Fibre& g = fibre(i);
-    if (g.state == Fibre::waiting && g.barrier == f.barrier && same(g.caller, f.caller)) continue;
+    if (g.state == Fibre::waiting && g.barrier == f.barrier && g.mbarrier == f.mbarrier && same(g.caller, f.caller))
+      continue;
     if (++elsewhere == 1) other = i;
   }
-  if (other < 0) return Fault(what + " for more threads than come");
+  if (other < 0) return Fault(what + (f.mbarrier < 0 ? " for more threads than come" : ", as all threads do"));
   const Fibre& g = fibre(other);
-  what += ", which " + std::to_string(elsewhere) + " other threads never reach: thread " + std::to_string(other) +
-          (g.state == Fibre::done ? " has ended" : " waits at " + called(g.waits_for, g.caller));
-  return Fault(what);
+  what += f.mbarrier < 0 ? ", which " + std::to_string(elsewhere) + " other threads never reach: thread " : ": thread ";
+  return Fault(what + std::to_string(other) + (g.state == Fibre::done ? " has ended" : waits_at(g)));
 }
 
 void run_block(int index, int number) {
@@ -319,7 +393,12 @@ void run_block(int index, int number) {
   ex.error = nullptr;
   ex.cancelled = false;
   for (Barrier& b : ex.barriers) b = Barrier{};
-  for (Meeting& m : ex.meetings) m = Meeting{};
+  for (WarpMeeting& m : ex.meetings) m = WarpMeeting{};
+  for (GroupMeeting& m : ex.group_meetings) m = GroupMeeting{};
+  ex.mbarriers.clear();
+  ex.transfers.clear();
+  ex.random.seed(ex.order * 7919 + static_cast<unsigned>(index) + 1);
+  executor::begin_products();
   if (ex.shared_bytes > 0) std::memset(ex.shared, 0xff, ex.shared_bytes);
   for (int i = 0; i < ex.threads; ++i) {
     Fibre& f = fibre(i);
@@ -336,6 +415,8 @@ void run_block(int index, int number) {
   ex.thread_order = permutation(ex.threads, static_cast<unsigned>(index) + 1);
   ex.lane_order = ex.thread_order;
   std::stable_sort(ex.lane_order.begin(), ex.lane_order.end(), [](int a, int b) { return a / 32 < b / 32; });
+  ex.group_order = ex.thread_order;
+  std::stable_sort(ex.group_order.begin(), ex.group_order.end(), [](int a, int b) { return a / 128 < b / 128; });
   for (int i : ex.thread_order) wake(i);
 
   const auto go = [](int i) {
@@ -348,6 +429,10 @@ void run_block(int index, int number) {
   --ex.queue_size;
   go(first);
   if (!ex.error && ex.alive > 0) ex.error = std::make_exception_ptr(stuck());
+  // What shared memory still has to say about itself ends with the block.
+  for (int i : ex.unfenced) ex.copies[static_cast<std::size_t>(i)].unfenced = false;
+  ex.unfenced.clear();
+  for (const Phases& p : ex.mbarriers) allow(p.where, sizeof *p.where);
   if (!ex.error) return;
   // Destructors run, and the address sanitizer gets its fake stacks back.
   const std::exception_ptr error = ex.error;
@@ -382,7 +467,10 @@ void say_place() {
   if (ex.shared != nullptr && p >= ex.shared && p < ex.shared + ex.shared_bytes) {
     const Copy& c = ex.copies[static_cast<std::size_t>(p - ex.shared) / 16];
     if (c.thread >= 0)
-      std::fprintf(stderr, "SIMT: shared memory that a cp.async of thread %d has yet to deliver\n", c.thread);
+      std::fprintf(stderr, "SIMT: shared memory that a %s of thread %d has yet to deliver\n", kind(c), c.thread);
+    for (const Phases& m : ex.mbarriers)
+      if (reinterpret_cast<const std::byte*>(m.where) == p - (p - ex.shared) % 8)
+        std::fprintf(stderr, "SIMT: an mbarrier, which only its own calls may touch\n");
   }
 #endif
   say_place();
@@ -438,12 +526,12 @@ class SharedMemory {
   explicit SharedMemory(std::size_t bytes) {
     if (kRaces) return;
     void* p = nullptr;
-    if (posix_memalign(&p, 128, std::max<std::size_t>(bytes, 1)) != 0) throw std::bad_alloc();
+    if (posix_memalign(&p, kSharedAlignment, std::max<std::size_t>(bytes, 1)) != 0) throw std::bad_alloc();
     memory_.reset(static_cast<std::byte*>(p));
   }
   std::byte* of_set(int set) {
-    alignas(128) static std::byte fixed[kRaces ? kSets : 1][kRaces ? kMostSharedBytes : 1];
-    static_assert(kMostSharedBytes % 128 == 0);
+    alignas(kSharedAlignment) static std::byte fixed[kRaces ? kSets : 1][kRaces ? kMostSharedBytes : 1];
+    static_assert(kMostSharedBytes % kSharedAlignment == 0);
     return kRaces ? fixed[set] : memory_.get();
   }
 
@@ -481,21 +569,22 @@ void* shared_memory(std::size_t bytes, std::size_t alignment) {
   if (bytes > ex.shared_bytes)
     fault("uses " + std::to_string(bytes) + " bytes of shared memory, launched with " +
           std::to_string(ex.shared_bytes));
-  if (alignment > 128) fault("shared memory is aligned to 128 bytes");
+  if (alignment > kSharedAlignment) fault("shared memory is aligned to " + std::to_string(kSharedAlignment) + " bytes");
   return ex.shared;
 }
 
 namespace {
 
-void check_shared(const void* p, const char* what) {
-  if (reinterpret_cast<std::uintptr_t>(p) % 16 != 0) fault(std::string(what) + " with a misaligned address");
+void check_shared(const void* p, const char* what, std::size_t bytes = 16, unsigned alignment = 16) {
+  if (reinterpret_cast<std::uintptr_t>(p) % alignment != 0) fault(std::string(what) + " with a misaligned address");
   const auto* begin = static_cast<const std::byte*>(p);
-  if (begin < ex.shared || begin + 16 > ex.shared + ex.shared_bytes)
+  if (begin < ex.shared || begin + bytes > ex.shared + ex.shared_bytes)
     fault(std::string(what) + " outside of shared memory");
-  const Copy& c = ex.copies[static_cast<std::size_t>(begin - ex.shared) / 16];
-  if (c.thread >= 0)
-    fault(std::string(what) + " of shared memory that a cp.async of thread " + std::to_string(c.thread) +
-          " has yet to deliver");
+  const auto at = static_cast<std::size_t>(begin - ex.shared);
+  for (std::size_t i = at / 16; i <= (at + bytes - 1) / 16; ++i)
+    if (const Copy& c = ex.copies[i]; c.thread >= 0)
+      fault(std::string(what) + " of shared memory that a " + kind(c) + " of thread " + std::to_string(c.thread) +
+            " has yet to deliver");
 }
 
 }  // namespace
@@ -527,13 +616,19 @@ void barrier(int id, int expected, const char* name, Caller caller) {
           called(name, b.caller));
   }
   release(order);
+  b.sees |= me().sees;
   if (++b.arrived < b.expected) {
     me().barrier = id;
-    wait(name, caller);
+    wait(name, caller, 0, ex.threads);
     me().barrier = -1;
   } else {
+    me().sees |= b.sees;
     for (int i : ex.thread_order)
-      if (fibre(i).state == Fibre::waiting && fibre(i).barrier == id) wake(i);
+      if (fibre(i).state == Fibre::waiting && fibre(i).barrier == id) {
+        fibre(i).sees |= b.sees;
+        wake(i);
+      }
+    b.sees = 0;
     b.arrived = 0;
     ++b.generation;
   }
@@ -551,26 +646,50 @@ void barrier_part(int id, int threads, Caller caller) {
   barrier(id, threads, "sync_part", caller);
 }
 
-void together(const char* name, Caller caller, void* arguments, Compute compute) {
-  const int warp = ex.current / 32, lane = ex.current % 32;
-  Meeting& m = ex.meetings[warp];
+namespace {
+
+// Of `threads` threads from `first` on.
+template <class M, class F>
+void meet(M& m, int first, int threads, const std::vector<int>& order, const char* one, const char* whole,
+          const char* name, Caller caller, void* arguments, F compute) {
+  const int mine = ex.current - first;
   if (m.arrived == 0) {
     m.name = name;
     m.caller = caller;
-    m.lane = lane;
+    m.thread = mine;
   } else if (!same(m.caller, caller) || (m.name != name && std::strcmp(m.name, name) != 0)) {
-    fault("calls " + called(name, caller) + " while lane " + std::to_string(m.lane) + " of its warp waits at " +
-          called(m.name, m.caller));
+    fault("calls " + called(name, caller) + " while " + one + " " + std::to_string(m.thread) + " of its " + whole +
+          " waits at " + called(m.name, m.caller));
   }
-  m.arguments[lane] = arguments;
-  const int lanes = lanes_of(warp);
-  if (++m.arrived < lanes) return wait(name, caller);
-  compute(m.arguments);
+  m.arguments[mine] = arguments;
+  if (++m.arrived < threads) return wait(name, caller, first, first + threads);
+  {
+    const Unobserved own;
+    compute(m.arguments);
+  }
   m.arrived = 0;
-  for (int i = 32 * warp; i < 32 * warp + lanes; ++i) {
-    const int t = ex.lane_order[static_cast<std::size_t>(i)];
+  ++m.generation;
+  for (int i = first; i < first + threads; ++i) {
+    const int t = order[static_cast<std::size_t>(i)];
     if (t != ex.current) wake(t);
   }
+}
+
+}  // namespace
+
+void together(const char* name, Caller caller, void* arguments, Compute compute) {
+  const int warp = ex.current / 32;
+  meet(ex.meetings[warp], 32 * warp, lanes_of(warp), ex.lane_order, "lane", "warp", name, caller, arguments, compute);
+}
+
+void together_group(const char* name, Caller caller, void* arguments, ComputeGroup compute, bool orders) {
+  const int group = ex.current / 128;
+  if (128 * (group + 1) > ex.threads) fault(std::string(name) + " in a warp group of less than 128 threads");
+  GroupMeeting& m = ex.group_meetings[group];
+  char& order = order_of_set().group[group][m.generation % 2];
+  if (orders) release(order);
+  meet(m, 128 * group, 128, ex.group_order, "thread", "warp group", name, caller, arguments, compute);
+  if (orders) acquire(order);
 }
 
 void sync_warp(Caller caller) {
@@ -578,7 +697,13 @@ void sync_warp(Caller caller) {
   Meeting& m = ex.meetings[warp];
   char& order = order_of_set().warp[warp][m.generation % 2];
   release(order);
-  together("sync_warp", caller, &m, [](void* const (&all)[32]) { ++static_cast<Meeting*>(all[0])->generation; });
+  m.sees |= me().sees;
+  together("sync_warp", caller, &m, [](void* const(&all)[32]) {
+    auto* m = static_cast<Meeting*>(all[0]);
+    const int first = ex.current / 32 * 32;
+    for (int i = first; i < first + lanes_of(first / 32); ++i) fibre(i).sees |= m->sees;
+    m->sees = 0;
+  });
   acquire(order);
 }
 
@@ -587,7 +712,7 @@ std::uint32_t exchange(const char* name, std::uint32_t v, int from, Caller calle
     std::uint32_t in, out;
     int from;
   } mine{v, v, from};
-  together(name, caller, &mine, [](void* const (&all)[32]) {
+  together(name, caller, &mine, [](void* const(&all)[32]) {
     for (int i = 0; i < 32; ++i) {
       auto* e = static_cast<Exchange*>(all[i]);
       if (e == nullptr || e->from < 0 || e->from > 31) continue;
@@ -605,7 +730,7 @@ std::uint32_t vote(const char* name, bool v, Caller caller) {
     bool in;
     std::uint32_t out;
   } mine{v, 0};
-  together(name, caller, &mine, [](void* const (&all)[32]) {
+  together(name, caller, &mine, [](void* const(&all)[32]) {
     std::uint32_t bits = 0;
     for (int i = 0; i < 32; ++i)
       if (all[i] != nullptr && static_cast<Vote*>(all[i])->in) bits |= 1u << i;
@@ -633,30 +758,68 @@ void fence() {
   f.fenced = true;
 }
 
+namespace {
+
+// The target of a copy under way holds NaN, and nobody may touch it.
+Copy& start_copy(std::byte* to, Piece piece, bool tma) {
+  Copy& c = ex.copies[static_cast<std::size_t>(to - ex.shared) / 16];
+  const bool reads = piece.begin < piece.end;
+  const auto n = static_cast<std::size_t>(piece.end - piece.begin);
+  if (reads) announce_read(piece.from + piece.begin, n);
+  announce_write(to, 16);
+  const Unobserved own;
+  std::memset(c.bytes, 0, 16);
+  if (reads) std::memcpy(c.bytes + piece.begin, piece.from + piece.begin, n);
+  std::memset(to, 0xff, 16);
+  forbid(to, 16);
+  c.from = piece.from;
+  c.begin = piece.begin;
+  c.end = piece.end;
+  c.thread = ex.current;
+  c.tma = tma;
+  c.unfenced = false;
+  return c;
+}
+
+// What is said of it names the thread that started it.
+void end_copy(std::byte* to, Copy& c) {
+  const Unobserved own;
+  const bool reads = c.begin < c.end;
+  const auto n = static_cast<std::size_t>(c.end - c.begin);
+  if (reads && std::memcmp(c.bytes + c.begin, c.from + c.begin, n) != 0)
+    throw Fault(place(c.thread) + ": the source of a " + kind(c) + " changed before its wait");
+  allow(to, 16);
+  std::memcpy(to, c.bytes, 16);
+  c.thread = -1;
+}
+
+// The oldest cp.async of the thread.
+void land(Fibre& f) {
+  const int at = f.first_copy;
+  Copy& c = ex.copies[static_cast<std::size_t>(at)];
+  end_copy(ex.shared + 16 * at, c);
+  c.unfenced = true;
+  const Unobserved own;
+  ex.unfenced.push_back(at);
+  f.first_copy = c.next;
+  ++f.landed;
+}
+
+}  // namespace
+
 void cp_async(void* to, const void* from, bool valid) {
   check_shared(to, "cp.async");
   if (valid && reinterpret_cast<std::uintptr_t>(from) % 16 != 0) fault("cp.async from a misaligned address");
   const auto* source = static_cast<const std::byte*>(from);
   if (valid && source >= ex.shared && source < ex.shared + ex.shared_bytes) fault("cp.async from shared memory");
   const int at = static_cast<int>((static_cast<std::byte*>(to) - ex.shared) / 16);
-  Copy& c = ex.copies[static_cast<std::size_t>(at)];
+  Copy& c = start_copy(static_cast<std::byte*>(to), {source, 0, valid ? 16 : 0}, false);
   Fibre& f = me();
-  if (valid) {
-    announce_read(from, 16);
-    std::memcpy(c.bytes, from, 16);
-  } else {
-    std::memset(c.bytes, 0, 16);
-  }
-  announce_write(to, 16);
-  std::memset(to, 0xff, 16);  // until it has arrived: NaN
-  forbid(to, 16);
-  c.from = from;
-  c.valid = valid;
-  c.thread = ex.current;
   c.group = f.open_group;
   c.next = -1;
   (f.first_copy < 0 ? f.first_copy : ex.copies[static_cast<std::size_t>(f.last_copy)].next) = at;
   f.last_copy = at;
+  ++f.copies;
 }
 
 void cp_async_commit() { ++me().open_group; }
@@ -664,17 +827,204 @@ void cp_async_commit() { ++me().open_group; }
 void cp_async_wait(int pending) {
   Fibre& f = me();
   while (f.first_copy >= 0) {
-    Copy& c = ex.copies[static_cast<std::size_t>(f.first_copy)];
+    const Copy& c = ex.copies[static_cast<std::size_t>(f.first_copy)];
     if (c.group >= f.open_group - pending) return;
-    if (c.valid && std::memcmp(c.bytes, c.from, 16) != 0) fault("the source of a cp.async changed before its wait");
-    std::byte* to = ex.shared + 16 * f.first_copy;
-    allow(to, 16);
-    if (c.valid) announce_read(c.from, 16);
-    announce_write(to, 16);
-    std::memcpy(to, c.bytes, 16);
-    c.thread = -1;
-    f.first_copy = c.next;
+    if (c.end > 0) announce_read(c.from, 16);
+    announce_write(ex.shared + 16 * f.first_copy, 16);
+    land(f);
   }
+}
+
+// ---- mbarriers, and what comes late ---------------------------------------------------------------------------------
+
+namespace {
+
+constexpr int kMostArrivals = (1 << 20) - 1;  // and bytes
+
+char& order_of(int mbarrier, unsigned phase) { return order_of_set().mbarrier[mbarrier][phase % 2]; }
+Phases& phases(int mbarrier) { return ex.mbarriers[static_cast<std::size_t>(mbarrier)]; }
+
+int find_mbarrier(const Mbarrier* b) {
+  int i = 0;
+  for (; i < static_cast<int>(ex.mbarriers.size()); ++i)
+    if (phases(i).where == b) return i;
+  return -1;
+}
+
+// The mbarrier of a call of the thread that runs.
+int seen_mbarrier(const Mbarrier* b, const char* what) {
+  const int i = find_mbarrier(b);
+  if (i < 0) fault(std::string(what) + " of an mbarrier that nobody has initialised");
+  if (phases(i).thread != ex.current && (me().sees >> i & 1) == 0)
+    fault(std::string(what) + " of an mbarrier whose init by thread " + std::to_string(phases(i).thread) +
+          " it cannot see yet: mbarrier_init_fence() by that thread and a barrier come first");
+  return i;
+}
+
+// On behalf of `thread`.
+void add_bytes(Phases& p, int bytes, int thread) {
+  if (bytes > kMostArrivals || p.bytes + bytes > kMostArrivals || p.bytes + bytes < -kMostArrivals)
+    throw Fault(place(thread) + ": more bytes than an mbarrier counts");
+  p.bytes += bytes;
+}
+
+void end_of_phase(int mbarrier, int thread) {
+  Phases& p = phases(mbarrier);
+  if (p.pending > 0 || p.bytes > 0) return;
+  if (p.bytes < 0)
+    throw Fault(place(thread) + ": " + std::to_string(-p.bytes) + " bytes more come to an mbarrier than are expected");
+  ++p.phase;
+  p.pending = p.expected;
+  for (int i : ex.thread_order)
+    if (fibre(i).state == Fibre::waiting && fibre(i).mbarrier == mbarrier) wake(i);
+}
+
+void arrive(int mbarrier, int bytes, int thread) {
+  Phases& p = phases(mbarrier);
+  if (p.pending == 0)
+    throw Fault(place(thread) + ": one arrival more at an mbarrier than the " + std::to_string(p.expected) +
+                " of its phase");
+  add_bytes(p, bytes, thread);
+  --p.pending;
+  end_of_phase(mbarrier, thread);
+}
+
+void land(const Transfer& t) {
+  if (phases(t.mbarrier).phase != t.phase)
+    throw Fault(place(t.thread) + ": a " + (t.to != nullptr ? "tma_load" : "cp_async_arrive") +
+                " comes in when the phase of its mbarrier is over");
+  if (t.to == nullptr) {
+    Fibre& f = fibre(t.thread);
+    while (f.landed < t.count) land(f);
+    return arrive(t.mbarrier, 0, t.thread);
+  }
+  for (int i = 0; i < t.count; ++i) {
+    std::byte* to = t.to + 16 * i;
+    end_copy(to, ex.copies[static_cast<std::size_t>(to - ex.shared) / 16]);
+  }
+  add_bytes(phases(t.mbarrier), -16 * t.count, t.thread);
+  end_of_phase(t.mbarrier, t.thread);
+}
+
+// Whenever a thread stops to run: what is under way comes in if nobody else can run, or by chance.
+void deliver() noexcept {
+  const Unobserved own;
+  try {
+    if (ex.alive == 0)
+      throw Fault(place(ex.transfers[0].thread) + ": its " +
+                  (ex.transfers[0].to != nullptr ? "tma_load" : "cp_async_arrive") +
+                  " is under way at the block's end");
+    while (!ex.transfers.empty() && (ex.queue_size == 0 || (ex.order > 1 && ex.random() % 8 == 0))) {
+      std::size_t next = ex.order == 0 ? 0 : ex.transfers.size() - 1;
+      if (ex.order > 1) next = ex.random() % ex.transfers.size();
+      const Transfer t = ex.transfers[next];
+      ex.transfers.erase(ex.transfers.begin() + static_cast<std::ptrdiff_t>(next));
+      land(t);
+    }
+  } catch (...) {
+    ex.error = std::current_exception();
+  }
+}
+
+}  // namespace
+
+void mbarrier_init(const Mbarrier* b, int arrivals) {
+  check_shared(b, "mbarrier_init", sizeof *b, alignof(Mbarrier));
+  if (find_mbarrier(b) >= 0) fault("mbarrier_init of an mbarrier that is one already");
+  if (arrivals < 1 || arrivals > kMostArrivals) fault("mbarrier_init for " + counted(arrivals, "arrival"));
+  if (ex.mbarriers.size() == kMostMbarriers)
+    fault("more than " + std::to_string(kMostMbarriers) + " mbarriers, which are all that the executor has");
+  announce_write(const_cast<Mbarrier*>(b), sizeof *b);
+  forbid(b, sizeof *b);
+  const Unobserved own;
+  Phases p = {};
+  p.where = b;
+  p.thread = ex.current;
+  p.expected = p.pending = arrivals;
+  ex.mbarriers.push_back(p);
+}
+
+void mbarrier_init_fence() {
+  for (int i = 0; i < static_cast<int>(ex.mbarriers.size()); ++i) {
+    if (phases(i).thread != ex.current) continue;
+    phases(i).fenced = true;
+    me().sees |= std::uint64_t{1} << i;
+  }
+}
+
+void mbarrier_arrive(const Mbarrier* b, int bytes) {
+  const int i = seen_mbarrier(b, bytes == 0 ? "mbarrier_arrive" : "mbarrier_arrive_expect");
+  if (bytes < 0) fault("mbarrier_arrive_expect of " + std::to_string(bytes) + " bytes");
+  release(order_of(i, phases(i).phase));
+  phases(i).sees |= me().sees;
+  arrive(i, bytes, ex.current);
+}
+
+void mbarrier_wait(const Mbarrier* b, int parity, Caller caller) {
+  const int i = seen_mbarrier(b, "mbarrier_wait");
+  if (parity != 0 && parity != 1) fault("mbarrier_wait for parity " + std::to_string(parity));
+  const unsigned phase = phases(i).phase;
+  if (phase % 2 != static_cast<unsigned>(parity)) {
+    if (phase > 0) acquire(order_of(i, phase - 1));
+    return;
+  }
+  me().mbarrier = i;
+  wait("mbarrier_wait", caller, 0, ex.threads);
+  me().mbarrier = -1;
+  if (phases(i).phase != phase + 1)
+    fault("slept at " + called("mbarrier_wait", caller) + " through phase " + std::to_string(phase + 1) +
+          " of an mbarrier: it may wait for ever");
+  acquire(order_of(i, phase));
+  me().sees |= phases(i).sees;
+}
+
+void cp_async_arrive(const Mbarrier* b) {
+  const int i = seen_mbarrier(b, "cp_async_arrive");
+  Fibre& f = me();
+  f.tracked = f.copies;
+  release(order_of(i, phases(i).phase));
+  const Unobserved own;
+  ex.transfers.push_back({ex.current, i, phases(i).phase, nullptr, f.copies});
+}
+
+void bring(std::byte* to, const Piece* pieces, int count, const Mbarrier* b) {
+  const auto bytes = 16 * static_cast<std::size_t>(count);
+  check_shared(to, "tma_load", bytes, kSharedAlignment);
+  const int i = seen_mbarrier(b, "tma_load");
+  if (!phases(i).fenced) fault("tma_load with an mbarrier without mbarrier_init_fence() behind its init");
+  for (const Phases& p : ex.mbarriers) {
+    const auto* at = reinterpret_cast<const std::byte*>(p.where);
+    if (at >= to && at < to + bytes) fault("tma_load over an mbarrier");
+  }
+  for (int k = 0; k < count; ++k) start_copy(to + 16 * k, pieces[k], true);
+  release(order_of(i, phases(i).phase));
+  const Unobserved own;
+  ex.transfers.push_back({ex.current, i, phases(i).phase, to, count});
+}
+
+void fence_async_shared() {
+  for (int i : ex.unfenced) ex.copies[static_cast<std::size_t>(i)].unfenced = false;
+  ex.unfenced.clear();
+}
+
+// ---- shared memory as wgmma knows it --------------------------------------------------------------------------------
+
+// Its addresses are numbers, which begin behind what the system keeps of each block's: 1 KiB. 0 is none of them.
+constexpr std::uint32_t kFirstAddress = 1024;
+
+std::uint32_t shared_address(const void* p) {
+  const auto* at = static_cast<const std::byte*>(p);
+  if (at < ex.shared || at >= ex.shared + ex.shared_bytes) fault("the shared address of what is not shared memory");
+  return kFirstAddress + static_cast<std::uint32_t>(at - ex.shared);
+}
+
+const std::byte* product_reads(std::uint32_t address, bool announce) {
+  const std::byte* p = ex.shared + (std::int64_t{address} - kFirstAddress);
+  check_shared(p, "wgmma");
+  if (announce) announce_read(p, 16);
+  if (ex.copies[static_cast<std::size_t>(p - ex.shared) / 16].unfenced)
+    fault("wgmma of shared memory that a cp.async wrote, without fence_async_shared() since");
+  return p;
 }
 
 void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::function<void()>& thread) {

@@ -8,12 +8,14 @@
 //          reach in different places of the source; an Array index out of range; cp.async and ldmatrix with a
 //          misaligned address or outside of shared memory; a cp.async that is never awaited or whose source changes
 //          meanwhile; blocks, grids or shared memory of an impossible size. Out-of-bounds accesses and races are
-//          reported by the sanitizers that the tests are built with, with the same three names.
+//          reported by the sanitizers that the tests are built with, with the same three names. What kernels for
+//          compute capability 9.0 can do wrong besides: kernels/simt/sm90_executor.h.
 // Races:   a build with ThreadSanitizer (tests/simt) takes each fibre for a thread. Memory is ordered by what CUDA says
 //          orders it: barriers, sync_warp, the start and end of a launch, and fence() before an atomic with another
 //          fence() behind the atomic that sees its result. Shuffles, votes, mma and ldmatrix do not. Lanes that store
 //          the same value in the same place are a race as well: let one of them store.
-// Limits:  one host thread at a time. A thread that waits for another one in a loop without barriers never lets it run;
+// Limits:  one host thread at a time. A thread that waits for another one in a loop without barriers never lets it run
+//          (mbarrier_wait does);
 //          a launch that takes set_launch_seconds(), 300, of CPU time ends the program and names the thread that runs.
 //          A launch never overlaps the one before: a missing grid_wait() is not seen.
 // Needs:   Boost.Context.
@@ -32,6 +34,7 @@
 #define __device__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 struct dim3 {
   unsigned x, y, z;

@@ -60,6 +60,8 @@ TEST_P(PlantedKernel, RightOneIsNot) {
 
 INSTANTIATE_TEST_SUITE_P(All, PlantedKernel, testing::ValuesIn(planted()),
                          [](const auto& param) { return std::string(param.param.kernel); });
+INSTANTIATE_TEST_SUITE_P(Sm90, PlantedKernel, testing::ValuesIn(planted_sm90()),
+                         [](const auto& param) { return std::string(param.param.kernel); });
 
 // Runs f() in each thread of one block.
 template <class F>

@@ -1,23 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/simt/planted.h"
 
-#include "kernels/simt/simt.h"
-
 namespace layercost {
 namespace {
 
 using namespace simt;
-
-// Device memory of a test, from the heap so that the address sanitizer guards both ends.
-template <class T>
-class Memory {
- public:
-  explicit Memory(int n) : values_(static_cast<std::size_t>(n)) {}
-  T* get() { return values_.data(); }
-
- private:
-  std::vector<T> values_;
-};
 
 struct Words {
   Array<int, 64> word;
@@ -25,15 +12,6 @@ struct Words {
 struct Bytes {
   Array<Vec16, 8> row;
 };
-
-// Runs two blocks of `threads`; what is wrong happens in the second.
-template <class Shared, class... P>
-void two_blocks(const char* name, int threads, void (*kernel)(P...), P... parameters) {
-  launch(name, {dim3(2), dim3(static_cast<unsigned>(threads)), sizeof(Shared)}, kernel, parameters...);
-}
-
-int thread() { return static_cast<int>(threadIdx.x); }
-bool here() { return blockIdx.x == 1; }
 
 // ---- threads that do not come ---------------------------------------------------------------------------------------
 
@@ -560,9 +538,6 @@ template <bool kWrong>
 void ticket_without_acquire() {
   tickets<true, !kWrong>("ticket_without_acquire");
 }
-
-#define PLANTED(kernel, found, text) {#kernel, Found::found, text, kernel<true>, kernel<false>}
-#define SECOND(kernel, thread) #kernel " block \\(1, 0, 0\\) thread " thread
 
 }  // namespace
 

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "kernels/simt/simt.h"
+
 namespace layercost {
 
 enum class Found {
@@ -22,5 +24,31 @@ struct Planted {
 };
 
 const std::vector<Planted>& planted();
+const std::vector<Planted>& planted_sm90();
+
+// ---- for the kernels themselves -------------------------------------------------------------------------------------
+
+// Device memory of a test, from the heap so that the address sanitizer guards both ends.
+template <class T>
+class Memory {
+ public:
+  explicit Memory(int n) : values_(static_cast<std::size_t>(n)) {}
+  T* get() { return values_.data(); }
+
+ private:
+  std::vector<T> values_;
+};
+
+// Runs two blocks of `threads`; what is wrong happens in the second.
+template <class Shared, class... P>
+void two_blocks(const char* name, int threads, void (*kernel)(P...), P... parameters) {
+  simt::launch(name, {dim3(2), dim3(static_cast<unsigned>(threads)), sizeof(Shared)}, kernel, parameters...);
+}
+
+inline int thread() { return static_cast<int>(threadIdx.x); }
+inline bool here() { return blockIdx.x == 1; }
+
+#define PLANTED(kernel, found, text) {#kernel, Found::found, text, kernel<true>, kernel<false>}
+#define SECOND(kernel, thread) #kernel " block \\(1, 0, 0\\) thread " thread
 
 }  // namespace layercost
