@@ -37,6 +37,7 @@ SIMT_INLINE Segment segment_of_block(const MoeExpertsCudaGrouped& p) {
 
 __global__ void __launch_bounds__(moe_index::kThreads) count(MoeExpertsCudaGrouped p) {
   grid_launch_dependents();
+  grid_wait();
   auto& s = shared<moe_index::Shared>();
   const Segment segment = segment_of_block(p);
   moe_index::count(s, p.ids, p.experts, segment.begin, segment.end);
@@ -72,8 +73,7 @@ __global__ void __launch_bounds__(moe_index::kThreads) place(MoeExpertsCudaGroup
   const Segment segment = segment_of_block(p);
   const int expert = static_cast<int>(threadIdx.x);
   moe_index::count(s, p.ids, p.experts, segment.begin, segment.end);
-  moe_index::counts_to_places(s, p.experts,
-                              expert < p.experts ? p.counts[blockIdx.x * kIndexMostExperts + expert] : 0);
+  moe_index::counts_to_places(s, p.experts, expert < p.experts ? p.counts[blockIdx.x * kIndexMostExperts + expert] : 0);
   moe_index::place(s, p.ids, segment.begin, segment.end, p.order);
 }
 
@@ -166,8 +166,7 @@ template <int kShape>
 int launch_products(const MoeExpertsCudaGrouped& p, Stream stream) {
   constexpr MmaShape is = kMoeGroupedShapes[kShape];
   Launch l{dim3(static_cast<unsigned>(p.most_tiles * blocks_for(p.ffn, is.columns / 2))), dim3(is.threads()),
-           is.shared_bytes(), stream};
-  l.overlap_previous = p.overlap;
+           is.shared_bytes(), stream, kOverlap};
   if (const int error = launch("moe_experts_cuda_grouped gate_up", l, gate_up<kShape>, p); error != 0) return error;
   l.grid = dim3(static_cast<unsigned>(p.most_tiles * blocks_for(p.hidden, is.columns)));
   return launch("moe_experts_cuda_grouped down", l, down<kShape>, p);
@@ -177,22 +176,21 @@ int launch_products(const MoeExpertsCudaGrouped& p, Stream stream) {
 
 int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped& p, Stream stream) {
   const int segments = blocks_for(p.tokens * p.top_k, kMoeGroupedSortPairs);
-  Launch l{dim3(static_cast<unsigned>(segments)), dim3(moe_index::kThreads), sizeof(moe_index::Shared), stream};
+  Launch l{dim3(static_cast<unsigned>(segments)), dim3(moe_index::kThreads), sizeof(moe_index::Shared), stream,
+           kOverlap};
   if (const int error = launch("moe_experts_cuda_grouped count", l, count, p); error != 0) return error;
-  l.overlap_previous = p.overlap;
   l.grid = dim3(1);
   const int tile_rows = kMoeGroupedShapes[p.shape].rows;
   if (const int error = launch("moe_experts_cuda_grouped scan", l, scan, p, segments, tile_rows); error != 0)
     return error;
   l.grid = dim3(static_cast<unsigned>(segments));
   if (const int error = launch("moe_experts_cuda_grouped place", l, place, p); error != 0) return error;
-  const int error = with_index<kMoeGroupedShapeCount>(
-      p.shape, [&](auto shape) { return launch_products<shape.value>(p, stream); });
+  const int error =
+      with_index<kMoeGroupedShapeCount>(p.shape, [&](auto shape) { return launch_products<shape.value>(p, stream); });
   if (error != 0) return error;
-  return moe_combination::launch_combine<bf16>(
-      "moe_experts_cuda_grouped combine",
-      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream,
-      p.overlap);
+  return moe_combination::launch_combine<bf16>("moe_experts_cuda_grouped combine",
+                                               {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y},
+                                               p.y_type, stream);
 }
 
 }  // namespace layercost

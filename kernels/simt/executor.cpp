@@ -63,6 +63,7 @@ constexpr int kSets = 1;
 constexpr std::size_t kStackBytes = std::size_t{256} << 10;
 constexpr std::size_t kGuardBytes = 4096;  // below each stack
 constexpr int kMostThreads = 1024;
+constexpr int kGridWait = 16;                 // as a Fibre's barrier
 constexpr int kMostSharedBytes = 227 * 1024;  // of compute capability 9.0; others have less, `supports` knows
 
 struct Context {  // of a fibre, or of the scheduler: the stack that launch() was called on
@@ -78,6 +79,7 @@ struct Fibre : Context {
   const char* waits_for = nullptr;
   Caller caller = {"", 0};
   int barrier = -1;  // that it waits at
+  bool grid_waited = false;
   int first_copy = -1, last_copy = -1, open_group = 0;
   bool fenced = false;          // since the last atomic
   const void* atomics[4] = {};  // since the last fence
@@ -113,6 +115,14 @@ struct Order {
   char barrier[16][2], warp[32][2], end_of_block[2], begin_of_launch, end_of_launch;
 };
 
+struct Memory {  // an allocation of the device
+  std::byte* begin;
+  std::size_t bytes;
+  bool constant = false;
+  bool changed = true;            // by the previous launch
+  std::vector<std::byte> before;  // this launch
+};
+
 struct Executor {
   const char* kernel = "";
   const std::function<void()>* thread = nullptr;
@@ -126,7 +136,7 @@ struct Executor {
   std::size_t shared_bytes = 0;
   int current = -1, threads = 0, alive = 0;
   int queue[kMostThreads], queue_begin = 0, queue_size = 0;  // of the ready ones
-  std::vector<int> thread_order, lane_order;  // lane_order: the same, warp by warp
+  std::vector<int> thread_order, lane_order;                 // lane_order: the same, warp by warp
   std::exception_ptr error;
   bool cancelled = false;
   unsigned order = 0;
@@ -134,6 +144,13 @@ struct Executor {
   int set = 0;                          // of fibres, that the block runs on
   unsigned set_generation[kSets] = {};  // how often
   Order orders[kSets];
+
+  std::vector<Memory> memory;
+  bool overlap = false;        // of the launch that runs
+  bool early_trigger = false;  // a thread of it called grid_launch_dependents() before grid_wait()
+  bool settled = false;        // all but the previous launch is known to have ended
+  bool forbidden = false;      // the memory that an earlier launch may use
+  int grid_waits = 0;          // threads of the block that have come to grid_wait()
 };
 Executor ex;
 
@@ -154,12 +171,28 @@ void announce_write(void*, std::size_t) {}
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
+constexpr bool kForbids = true;
 void forbid(void* p, std::size_t bytes) { __asan_poison_memory_region(p, bytes); }
 void allow(void* p, std::size_t bytes) { __asan_unpoison_memory_region(p, bytes); }
 #else
+constexpr bool kForbids = false;
 void forbid(void*, std::size_t) {}
 void allow(void*, std::size_t) {}
 #endif
+
+// What the launches before may still write or read, until all threads of the block have waited for them.
+bool may_be_used(const Memory& m) { return !m.constant && (!ex.settled || m.changed); }
+void forbid_memory() {
+  ex.forbidden = true;
+  for (Memory& m : ex.memory)
+    if (may_be_used(m)) forbid(m.begin, m.bytes);
+}
+void allow_memory() {
+  if (!ex.forbidden) return;
+  ex.forbidden = false;
+  for (Memory& m : ex.memory)
+    if (may_be_used(m)) allow(m.begin, m.bytes);
+}
 
 // Leaves the context that runs now for `to`; returns when somebody comes back to it. The first thing a context does
 // when it is reached is arrive().
@@ -203,9 +236,7 @@ std::string called(const char* name, Caller caller) {
          ")";
 }
 
-bool same(Caller a, Caller b) {
-  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
-}
+bool same(Caller a, Caller b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
 
 Fibre& fibre(int i) { return ex.fibres[static_cast<std::size_t>(i)]; }
 Fibre& me() { return fibre(ex.current); }
@@ -249,6 +280,8 @@ UNMARKED void entry(context::transfer_t t) {
   try {
     (*ex.thread)();
     if (f.first_copy >= 0) executor::fault("ends with a cp.async that was never awaited");
+    if (ex.overlap && !f.grid_waited)
+      executor::fault("ends without grid_wait() in a launch that overlaps the one before");
   } catch (const Cancelled&) {
   } catch (...) {
     if (!ex.error) ex.error = std::current_exception();
@@ -337,6 +370,8 @@ void run_block(int index, int number) {
   ex.lane_order = ex.thread_order;
   std::stable_sort(ex.lane_order.begin(), ex.lane_order.end(), [](int a, int b) { return a / 32 < b / 32; });
   for (int i : ex.thread_order) wake(i);
+  ex.grid_waits = 0;
+  if (ex.overlap) forbid_memory();
 
   const auto go = [](int i) {
     ex.current = i;
@@ -351,6 +386,7 @@ void run_block(int index, int number) {
   if (!ex.error) return;
   // Destructors run, and the address sanitizer gets its fake stacks back.
   const std::exception_ptr error = ex.error;
+  allow_memory();
   ex.cancelled = true;
   for (int i = 0; i < ex.threads; ++i) {
     Fibre& f = fibre(i);
@@ -384,6 +420,9 @@ void say_place() {
     if (c.thread >= 0)
       std::fprintf(stderr, "SIMT: shared memory that a cp.async of thread %d has yet to deliver\n", c.thread);
   }
+  for (const Memory& m : ex.memory)
+    if (ex.forbidden && may_be_used(m) && p >= m.begin && p < m.begin + m.bytes)
+      std::fprintf(stderr, "SIMT: memory that an earlier launch may still use, before grid_wait()\n");
 #endif
   say_place();
 }
@@ -575,7 +614,7 @@ void sync_warp(Caller caller) {
   Meeting& m = ex.meetings[warp];
   char& order = order_of_set().warp[warp][m.generation % 2];
   release(order);
-  together("sync_warp", caller, &m, [](void* const (&all)[32]) { ++static_cast<Meeting*>(all[0])->generation; });
+  together("sync_warp", caller, &m, [](void* const(&all)[32]) { ++static_cast<Meeting*>(all[0])->generation; });
   acquire(order);
 }
 
@@ -584,7 +623,7 @@ std::uint32_t exchange(const char* name, std::uint32_t v, int from, Caller calle
     std::uint32_t in, out;
     int from;
   } mine{v, v, from};
-  together(name, caller, &mine, [](void* const (&all)[32]) {
+  together(name, caller, &mine, [](void* const(&all)[32]) {
     for (int i = 0; i < 32; ++i) {
       auto* e = static_cast<Exchange*>(all[i]);
       if (e == nullptr || e->from < 0 || e->from > 31) continue;
@@ -602,7 +641,7 @@ std::uint32_t vote(const char* name, bool v, Caller caller) {
     bool in;
     std::uint32_t out;
   } mine{v, 0};
-  together(name, caller, &mine, [](void* const (&all)[32]) {
+  together(name, caller, &mine, [](void* const(&all)[32]) {
     std::uint32_t bits = 0;
     for (int i = 0; i < 32; ++i)
       if (all[i] != nullptr && static_cast<Vote*>(all[i])->in) bits |= 1u << i;
@@ -610,6 +649,21 @@ std::uint32_t vote(const char* name, bool v, Caller caller) {
       if (each != nullptr) static_cast<Vote*>(each)->out = bits;
   });
   return mine.out;
+}
+
+int reduce(const char* name, int v, bool most, Caller caller) {
+  whole_warp(name);
+  struct Reduce {
+    int value;
+    bool most;
+  } mine{v, most};
+  together(name, caller, &mine, [](void* const(&all)[32]) {
+    const auto of = [&](int i) { return static_cast<Reduce*>(all[i]); };
+    int result = of(0)->value;
+    for (int i = 1; i < 32; ++i) result = of(0)->most ? std::max(result, of(i)->value) : std::min(result, of(i)->value);
+    for (int i = 0; i < 32; ++i) of(i)->value = result;
+  });
+  return mine.value;
 }
 
 // A fence before the atomic makes it a release, one behind it an acquire.
@@ -674,7 +728,47 @@ void cp_async_wait(int pending) {
   }
 }
 
-void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::function<void()>& thread) {
+void device_memory(void* p, std::size_t bytes) {
+  Memory m;
+  m.begin = static_cast<std::byte*>(p);
+  m.bytes = bytes;
+  ex.memory.push_back(std::move(m));
+}
+
+namespace {
+std::vector<Memory>::iterator memory_at(const void* p) {
+  return std::find_if(ex.memory.begin(), ex.memory.end(), [&](const Memory& m) { return m.begin == p; });
+}
+}  // namespace
+
+void forget_memory(void* p) { ex.memory.erase(memory_at(p)); }
+void constant_memory(const void* p) {
+  const auto m = memory_at(p);
+  if (m != ex.memory.end()) m->constant = true;
+}
+void other_work() { ex.settled = false; }
+
+// The threads of a block go on together, so that none of them is early under the sanitizer's eyes when another one is
+// through. On a GPU this is no barrier: nothing is ordered among them.
+void grid_wait(Caller caller) {
+  if (!ex.overlap || me().grid_waited) return;
+  me().grid_waited = true;
+  if (++ex.grid_waits < ex.threads) {
+    me().barrier = kGridWait;
+    wait("grid_wait", caller);
+    me().barrier = -1;
+    return;
+  }
+  allow_memory();
+  for (int i : ex.thread_order)
+    if (fibre(i).state == Fibre::waiting && fibre(i).barrier == kGridWait) wake(i);
+}
+
+void grid_launch_dependents() {
+  if (ex.overlap && !me().grid_waited) ex.early_trigger = true;
+}
+
+void run(const char* name, dim3 grid, dim3 block, int shared_bytes, bool overlap, const std::function<void()>& thread) {
   ex.kernel = name;
   ex.current = -1;
   blockIdx = dim3(0, 0, 0);
@@ -696,6 +790,11 @@ void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::f
   const Watch watch;
   ex.shared_bytes = static_cast<std::size_t>(shared_bytes);
   SharedMemory memory(ex.shared_bytes);
+  ex.overlap = overlap;
+  ex.early_trigger = false;
+  if (kForbids)
+    for (Memory& m : ex.memory)
+      if (!m.constant) m.before.assign(m.begin, m.begin + m.bytes);
   int number = 0;
   for (int i : permutation(static_cast<int>(count), 0)) {
     const auto b = static_cast<unsigned>(i);
@@ -703,6 +802,9 @@ void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::f
     ex.shared = memory.of_set(number % kSets);
     run_block(i, number++);
   }
+  ex.settled = !ex.early_trigger;
+  for (Memory& m : ex.memory)
+    if (kForbids && !m.constant) m.changed = std::memcmp(m.begin, m.before.data(), m.bytes) != 0;
 }
 
 }  // namespace executor
