@@ -116,6 +116,7 @@ SIMT_INLINE void combine(const AttentionCudaDecode& p, const Block<kTiles>& bloc
 
 template <int kDim, int kTiles>
 __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
+  grid_launch_dependents();
   constexpr int kTeamThreads = 32 * kTiles, kTeams = kWarps / kTiles, kKeys = kTileKeys / kTeams;
   Shared<kDim>& s = shared<Shared<kDim>>();
   const Block<kTiles> block(p);
@@ -144,6 +145,7 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
     }
     cp_async_commit();
   };
+  grid_wait();
 #pragma unroll
   for (int i = 0; i < kStages - 1; ++i) copy(i);
 
@@ -240,7 +242,8 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
 template <int kDim, int kTiles>
 int launch_decode(const AttentionCudaDecode& p, Stream stream) {
   static_assert(sizeof(Shared<kDim>) == attention_cuda_decode_shared_bytes(kDim));
-  const Launch l{dim3(static_cast<unsigned>(p.units * p.splits)), dim3(kThreads), sizeof(Shared<kDim>), stream};
+  const Launch l{dim3(static_cast<unsigned>(p.units * p.splits)), dim3(kThreads), sizeof(Shared<kDim>), stream,
+                 kOverlap};
   return launch("attention_cuda_decode", l, decode<kDim, kTiles>, p);
 }
 

@@ -20,6 +20,8 @@ SIMT_INLINE float silu(float g) {
 
 template <int kWidth, class X, class Y>
 __global__ void __launch_bounds__(kThreads) rows(GluCudaRows p) {
+  grid_launch_dependents();
+  grid_wait();
   // 2^32 pieces of eight would not fit into the memory of any device, and a 64-bit division is a hundred instructions.
   using Index = std::conditional_t<kWidth == 8, std::uint32_t, std::uint64_t>;
   const auto per_row = static_cast<Index>(p.ffn_hidden / kWidth), pieces = static_cast<Index>(p.tokens) * per_row;
@@ -52,7 +54,8 @@ __global__ void __launch_bounds__(kThreads) rows(GluCudaRows p) {
 int launch_glu_cuda_rows(const GluCudaRows& p, Stream stream) {
   const bool vectors = p.ffn_hidden % 8 == 0;
   const std::int64_t pieces = p.tokens * p.ffn_hidden / (vectors ? 8 : 1), per_block = kThreads * kPieces;
-  const Launch l{dim3(static_cast<unsigned>((pieces + per_block - 1) / per_block)), dim3(kThreads), 0, stream};
+  const Launch l{dim3(static_cast<unsigned>((pieces + per_block - 1) / per_block)), dim3(kThreads), 0, stream,
+                 kOverlap};
   return with_type(p.x_type, [&](auto* x) {
     return with_type(p.y_type, [&](auto* y) {
       using X = std::remove_pointer_t<decltype(x)>;

@@ -44,6 +44,8 @@ SIMT_INLINE void write(const GroupedLinearCudaTiles& p, const Tile& tile, const 
 template <int kShape>
 __global__ void __launch_bounds__(Shape<kShape>::is.threads(), Shape<kShape>::is.blocks)
     tiles(GroupedLinearCudaTiles p, int slots) {
+  grid_launch_dependents();
+  grid_wait();
   constexpr MmaShape is = Shape<kShape>::is;
   using Tile = typename Shape<kShape>::Tile;
   typename Tile::Shared& s = shared<typename Tile::Shared>();
@@ -70,15 +72,15 @@ template <int kShape>
 int launch_shape(const GroupedLinearCudaTiles& p, Stream stream) {
   constexpr MmaShape is = kGroupedLinearCudaTiles[kShape];
   const int slots = is.row_tiles(p.rows, p.experts), across = (p.n + is.columns - 1) / is.columns;
-  const Launch l{dim3(static_cast<unsigned>(slots * across)), dim3(is.threads()), is.shared_bytes(), stream};
+  const Launch l{dim3(static_cast<unsigned>(slots * across)), dim3(is.threads()), is.shared_bytes(), stream, kOverlap};
   return launch("grouped_linear_cuda_tiles", l, tiles<kShape>, p, slots);
 }
 
 }  // namespace
 
 int launch_grouped_linear_cuda_tiles(const GroupedLinearCudaTiles& p, Stream stream) {
-  return with_index<kGroupedLinearCudaTilesShapes>(
-      p.shape, [&](auto shape) { return launch_shape<shape.value>(p, stream); });
+  return with_index<kGroupedLinearCudaTilesShapes>(p.shape,
+                                                   [&](auto shape) { return launch_shape<shape.value>(p, stream); });
 }
 
 }  // namespace layercost

@@ -4,6 +4,7 @@
 //          warps that the registers of a multiprocessor let live, 64 KB with 16 where there are more than 2 rows of x.
 //          Where the rows are too few for that many warps, several warps of a block share the rows of one, and their
 //          sums are added in a fixed order through shared memory.
+//          The first loads are on their way before the launch before has ended: weights do not depend on it.
 //          x is read through the L1 cache: the weights leave it alone (load_streaming), and all warps want the same x.
 // Limit:   per weight 1 instruction to widen it, 1 per row of x to multiply and 1 / rows to widen x. With 2 rows of w
 //          and 4 of x that is 7, with 8 of x 13: at 9 weights per clock (4 TB/s over 132 multiprocessors at 1.7 GHz) 63
@@ -36,6 +37,7 @@ SIMT_INLINE void write(const LinearCudaGemv& p, int token, int row, float v) {
 // Blocks per multiprocessor: 80 registers a thread for 3, 128 for 2.
 template <int kTokens, int kRows>
 __global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 3 : 2) gemv(LinearCudaGemv p) {
+  grid_launch_dependents();
   constexpr int kAhead = kLinearCudaGemvLoads / kRows;
   Shared<kTokens, kRows>& s = shared<Shared<kTokens, kRows>>();
   const int chunks = p.k / 8, groups = kWarps / p.split;
@@ -52,14 +54,19 @@ __global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 3 : 2) gemv(LinearCud
   for (int t = 0; t < kTokens; ++t) token[t] = (t < p.m ? t : p.m - 1) * chunks;
 
   float sums[kTokens][kRows] = {};
-  const int stride = 32 * p.split;
-  for (int c = warp() % p.split * 32 + lane(); c < chunks; c += kAhead * stride) {
-    Vec16 weights[kAhead][kRows];
+  const int stride = 32 * p.split, first = warp() % p.split * 32 + lane();
+  Vec16 weights[kAhead][kRows];
+  const auto load = [&](int c) {
 #pragma unroll
     for (int u = 0; u < kAhead; ++u)
 #pragma unroll
       for (int r = 0; r < kRows; ++r)
         if (c + u * stride < chunks) weights[u][r] = load_streaming(w + r * next_row + c + u * stride);
+  };
+  load(first);
+  grid_wait();
+  for (int c = first; c < chunks; c += kAhead * stride) {
+    if (c != first) load(c);
 #pragma unroll
     for (int u = 0; u < kAhead; ++u) {
       if (c + u * stride >= chunks) break;
@@ -107,7 +114,7 @@ template <int kTokens, int kRows>
 int launch_for(const LinearCudaGemv& p, Stream stream) {
   const int rows_of_block = kWarps / p.split * kRows;
   const Launch l{dim3(static_cast<unsigned>((p.n + rows_of_block - 1) / rows_of_block)), dim3(kThreads),
-                 sizeof(Shared<kTokens, kRows>), stream};
+                 sizeof(Shared<kTokens, kRows>), stream, kOverlap};
   return launch("linear_cuda_gemv", l, gemv<kTokens, kRows>, p);
 }
 

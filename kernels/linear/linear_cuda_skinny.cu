@@ -3,7 +3,8 @@
 // Does:    a block takes 16 to 64 rows of w. Its warps divide k among them, 64 columns in turn: neighbours in time are
 //          neighbours in memory. Each warp has a pipeline of its own (cp.async, 2 to 4 stages of 64 columns of the
 //          block's rows of w and of x) and waits for nobody until the warps' sums are added, in the order of the warps,
-//          through shared memory. On their way per multiprocessor, with two blocks: 64 to 96 KB of w.
+//          through shared memory. The first stages of w are asked for before the launch before has ended. On their way
+//          per multiprocessor, with two blocks: 64 to 96 KB of w.
 // Limit:   x comes from the L2 cache again for every block: tokens / rows of the traffic of w. Many rows per block are
 //          better for that, as long as there are blocks for all multiprocessors.
 // SPDX-License-Identifier: Apache-2.0
@@ -64,6 +65,7 @@ SIMT_INLINE void write(const LinearCudaSkinny& p, int token, int row, float v) {
 
 template <int kShape>
 __global__ void __launch_bounds__(32 * Shape<kShape>::is.warps, 2) skinny(LinearCudaSkinny p) {
+  grid_launch_dependents();
   constexpr LinearCudaSkinnyShape is = Shape<kShape>::is;
   constexpr int kRowTiles = is.rows / 16, kTokenTiles = is.tokens / 8;
   auto& stages = shared<typename Shape<kShape>::Shared>().stages[warp()];
@@ -76,33 +78,44 @@ __global__ void __launch_bounds__(32 * Shape<kShape>::is.warps, 2) skinny(Linear
   const int rows_left = p.n - first_row;
   const int of_all = (chunks + kChunks - 1) / kChunks;
   const int slices = (of_all - warp() + is.warps - 1) / is.warps;  // this warp's; 0 if k has fewer than there are warps
-  const auto copy = [&](int slice) {
-    if (slice < slices) {
-      auto& to = stages[slice % is.stages];
-      const int at = (slice * is.warps + warp()) * kChunks + chunk;
-      const bool inside = at < chunks;  // else zeros: the last slice may be a partial one
+  const auto column = [&](int slice) { return (slice * is.warps + warp()) * kChunks + chunk; };
+  const auto copy_w = [&](int slice) {
+    if (slice >= slices) return;
+    const int at = column(slice);
 #pragma unroll
-      for (int i = 0; i < is.rows; i += 4) {
-        const bool valid = inside && row + i < rows_left;
-        cp_async16(&to.w[swizzled<kChunks>(row + i, chunk)], w + (valid ? (row + i) * chunks + at : 0), valid);
-      }
-#pragma unroll
-      for (int i = 0; i < is.tokens; i += 4) {
-        const bool valid = inside && row + i < p.m;
-        cp_async16(&to.x[swizzled<kChunks>(row + i, chunk)], x + (valid ? (row + i) * chunks + at : 0), valid);
-      }
+    for (int i = 0; i < is.rows; i += 4) {
+      const bool valid = at < chunks && row + i < rows_left;  // else zeros: the last slice may be a partial one
+      cp_async16(&stages[slice % is.stages].w[swizzled<kChunks>(row + i, chunk)],
+                 w + (valid ? (row + i) * chunks + at : 0), valid);
     }
-    cp_async_commit();  // an empty group, too, so that the waits can count
+  };
+  const auto copy_x = [&](int slice) {
+    if (slice >= slices) return;
+    const int at = column(slice);
+#pragma unroll
+    for (int i = 0; i < is.tokens; i += 4) {
+      const bool valid = at < chunks && row + i < p.m;
+      cp_async16(&stages[slice % is.stages].x[swizzled<kChunks>(row + i, chunk)],
+                 x + (valid ? (row + i) * chunks + at : 0), valid);
+    }
   };
 
   float sums[kRowTiles][kTokenTiles][4] = {};
 #pragma unroll
-  for (int i = 0; i < is.stages - 1; ++i) copy(i);
+  for (int i = 0; i < is.stages - 1; ++i) copy_w(i);
+  grid_wait();
+#pragma unroll
+  for (int i = 0; i < is.stages - 1; ++i) {
+    copy_x(i);
+    cp_async_commit();  // the first one holds the weights of all these slices
+  }
 #pragma unroll 1
   for (int slice = 0; slice < slices; ++slice) {
     cp_async_wait<is.stages - 2>();
     sync_warp();  // the slice is there for all lanes, and all are done with the one before, whose place is next
-    copy(slice + is.stages - 1);
+    copy_w(slice + is.stages - 1);
+    copy_x(slice + is.stages - 1);
+    cp_async_commit();  // an empty group, too, so that the waits can count
     const auto& from = stages[slice % is.stages];
 #pragma unroll
     for (int step = 0; step < kSteps; step += 2) {
@@ -145,7 +158,7 @@ template <int kShape>
 int launch_shape(const LinearCudaSkinny& p, Stream stream) {
   constexpr LinearCudaSkinnyShape is = kLinearCudaSkinny[kShape];
   const Launch l{dim3(static_cast<unsigned>((p.n + is.rows - 1) / is.rows)), dim3(32 * is.warps), is.shared_bytes(),
-                 stream};
+                 stream, kOverlap};
   return launch("linear_cuda_skinny", l, skinny<kShape>, p);
 }
 

@@ -15,6 +15,8 @@ constexpr int kThreads = 128;
 
 template <int kWidth, class X>
 __global__ void __launch_bounds__(kThreads) rows(MoeCombineCudaRows p) {
+  grid_launch_dependents();
+  grid_wait();
   constexpr int kInFlight = sizeof(X) == 2 ? 8 : 4;
   // 2^32 pieces of eight would not fit into the memory of any device, and a 64-bit division is a hundred instructions.
   using Index = std::conditional_t<kWidth == 8, std::uint32_t, std::uint64_t>;
@@ -57,7 +59,7 @@ __global__ void __launch_bounds__(kThreads) rows(MoeCombineCudaRows p) {
 int launch_moe_combine_cuda_rows(const MoeCombineCudaRows& p, Stream stream) {
   const bool vectors = p.hidden % 8 == 0;
   const std::int64_t pieces = p.tokens * p.hidden / (vectors ? 8 : 1);
-  const Launch l{dim3(static_cast<unsigned>((pieces + kThreads - 1) / kThreads)), dim3(kThreads), 0, stream};
+  const Launch l{dim3(static_cast<unsigned>((pieces + kThreads - 1) / kThreads)), dim3(kThreads), 0, stream, kOverlap};
   return with_type(p.x_type, [&](auto* x) {
     using X = std::remove_pointer_t<decltype(x)>;
     return launch("moe_combine_cuda_rows", l, vectors ? rows<8, X> : rows<1, X>, p);

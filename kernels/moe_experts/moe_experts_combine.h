@@ -57,12 +57,13 @@ SIMT_INLINE void store_eight(bf16* p, const Eight& e) {
 SIMT_INLINE void store_eight(float* p, const Eight& e) {
 #pragma unroll
   for (int half = 0; half < 2; ++half)
-    reinterpret_cast<Vec16*>(p)[half] = {{as_bits(e.v[4 * half]), as_bits(e.v[4 * half + 1]),
-                                          as_bits(e.v[4 * half + 2]), as_bits(e.v[4 * half + 3])}};
+    reinterpret_cast<Vec16*>(p)[half] = {
+        {as_bits(e.v[4 * half]), as_bits(e.v[4 * half + 1]), as_bits(e.v[4 * half + 2]), as_bits(e.v[4 * half + 3])}};
 }
 
 template <class Result, class Y>
 __global__ void __launch_bounds__(kThreads) combine(Arguments p) {
+  grid_launch_dependents();
   grid_wait();
   const std::int64_t token = blockIdx.x, n = (blockIdx.y * kThreads + threadIdx.x) * std::int64_t{8};
   if (n >= p.hidden) return;
@@ -85,15 +86,12 @@ __global__ void __launch_bounds__(kThreads) combine(Arguments p) {
   store_eight(static_cast<Y*>(p.y) + at, sum);
 }
 
-// Behind the kernel that writes results; with `overlap` before that one ends.
 template <class Result>
-int launch_combine(const char* name, const Arguments& p, Type y_type, Stream stream, bool overlap) {
-  Launch l{dim3(static_cast<unsigned>(p.tokens), static_cast<unsigned>((p.hidden / 8 + kThreads - 1) / kThreads)),
-           dim3(kThreads), 0, stream};
-  l.overlap_previous = overlap;
-  return with_type(y_type, [&](auto* y) {
-    return launch(name, l, combine<Result, std::remove_pointer_t<decltype(y)>>, p);
-  });
+int launch_combine(const char* name, const Arguments& p, Type y_type, Stream stream) {
+  const Launch l{dim3(static_cast<unsigned>(p.tokens), static_cast<unsigned>((p.hidden / 8 + kThreads - 1) / kThreads)),
+                 dim3(kThreads), 0, stream, kOverlap};
+  return with_type(y_type,
+                   [&](auto* y) { return launch(name, l, combine<Result, std::remove_pointer_t<decltype(y)>>, p); });
 }
 
 }  // namespace moe_combination

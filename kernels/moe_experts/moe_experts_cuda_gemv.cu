@@ -20,7 +20,7 @@
 // the length of a row.
 //
 // down starts while the last blocks of gate_up run: it lists the experts and issues its first loads of weights before
-// it waits for h. ids and weights are older than gate_up.
+// it waits for h. ids and weights are older than gate_up, which lets it start only when it has waited for them itself.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/moe_experts/moe_experts_cuda_gemv_launch.h"
 
@@ -33,9 +33,9 @@ using namespace simt;
 
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / 32;
-constexpr int kLoads = 8;            // in flight per lane
-constexpr int kStep = 32 * 8;        // columns that a warp reads at once, 8 bf16 per lane
-constexpr int kNeuronsPerWarp = 2;   // of gate_up
+constexpr int kLoads = 8;           // in flight per lane
+constexpr int kStep = 32 * 8;       // columns that a warp reads at once, 8 bf16 per lane
+constexpr int kNeuronsPerWarp = 2;  // of gate_up
 constexpr int kMostPairs = kMoeGemvMostPairs;
 constexpr int kMostTokens = kMoeGemvMostTokens;
 static_assert(kMostPairs == 64, "two ids per lane");
@@ -112,7 +112,8 @@ SIMT_INLINE void neurons_of(const MoeExpertsCudaGemv& p, const bf16* weights, st
 // kTokens: 1, 2, or 4 for any number.
 template <int kTokens>
 __global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 6 : 4) gate_up(MoeExpertsCudaGemv p) {
-  grid_launch_dependents();
+  grid_wait();
+  grid_launch_dependents();  // not before: down reads ids and weights without waiting
   const int pairs = static_cast<int>(p.tokens * p.top_k), mine = static_cast<int>(blockIdx.y);
   const std::int32_t expert = p.ids[mine];
   const bool low = lane() < pairs && p.ids[lane()] == expert;
@@ -178,6 +179,7 @@ SIMT_INLINE int list_experts(const MoeExpertsCudaGemv& p, Shared& s) {
 
 template <int kTokens, class Y>
 __global__ void __launch_bounds__(kThreads, 6) down(MoeExpertsCudaGemv p) {
+  grid_launch_dependents();
   Shared& s = shared<Shared>();
   const int experts = list_experts(p, s);
   const std::int64_t neuron = blockIdx.x * kWarps + static_cast<unsigned>(warp());
@@ -243,12 +245,11 @@ template <int kTokens>  // at least p.tokens: 1, 2, 4 or 8
 int launch_both(const MoeExpertsCudaGemv& p, Stream stream) {
   constexpr int kNeuronsPerBlock = kWarps * kNeuronsPerWarp;
   const auto pairs = static_cast<unsigned>(p.tokens * p.top_k);
-  const Launch first{dim3(static_cast<unsigned>(p.ffn / kNeuronsPerBlock), pairs), dim3(kThreads), 0, stream};
-  if (const int error = launch("moe_experts_cuda_gemv gate_up", first, gate_up<kTokens <= 4 ? kTokens : 4>, p);
+  const Launch first{dim3(static_cast<unsigned>(p.ffn / kNeuronsPerBlock), pairs), dim3(kThreads), 0, stream, kOverlap};
+  if (const int error = launch("moe_experts_cuda_gemv gate_up", first, gate_up < kTokens <= 4 ? kTokens : 4 >, p);
       error != 0)
     return error;
-  Launch second{dim3(static_cast<unsigned>(p.hidden / kWarps)), dim3(kThreads), sizeof(Shared), stream};
-  second.overlap_previous = p.overlap;
+  const Launch second{dim3(static_cast<unsigned>(p.hidden / kWarps)), dim3(kThreads), sizeof(Shared), stream, kOverlap};
   return with_type(p.y_type, [&](auto* y) {
     return launch("moe_experts_cuda_gemv down", second, down<kTokens, std::remove_pointer_t<decltype(y)>>, p);
   });

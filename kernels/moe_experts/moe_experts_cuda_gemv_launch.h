@@ -16,7 +16,6 @@ struct MoeExpertsCudaGemv {
   const float* weights;
   void *h, *y;  // h: [tokens * top_k, ffn], bf16
   simt::Type y_type;
-  bool overlap;  // kernels start before the one before them ends: needs compute capability 9.0
 };
 LAYERCOST_DEVICE_CODE int launch_moe_experts_cuda_gemv(const MoeExpertsCudaGemv&, Stream);
 

@@ -98,8 +98,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                                 held->h.view().data,
                                 held->results.view().data,
                                 t.tensor("y").data,
-                                simt_type(c.type("y_type")),
-                                runtime.device().cuda.capability() >= 90};
+                                simt_type(c.type("y_type"))};
   return invocation(
       [p, held, &runtime] { runtime.check(launch_moe_experts_cuda_grouped(p, runtime.stream()), "moe_experts"); },
       fmt::format("tiles of {} x {}", tile.rows, tile.columns));

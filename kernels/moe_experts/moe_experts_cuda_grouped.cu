@@ -116,8 +116,7 @@ template <int kShape>
 int launch_products(const MoeExpertsCudaGrouped& p, Stream stream) {
   constexpr MmaShape is = kMoeGroupedShapes[kShape];
   Launch l{dim3(static_cast<unsigned>(p.most_tiles * blocks_for(p.ffn, is.columns / 2))), dim3(is.threads()),
-           is.shared_bytes(), stream};
-  l.overlap_previous = p.overlap;
+           is.shared_bytes(), stream, kOverlap};
   if (const int error = launch("moe_experts_cuda_grouped gate_up", l, gate_up<kShape>, p); error != 0) return error;
   l.grid = dim3(static_cast<unsigned>(p.most_tiles * blocks_for(p.hidden, is.columns)));
   return launch("moe_experts_cuda_grouped down", l, down<kShape>, p);
@@ -128,16 +127,15 @@ int launch_products(const MoeExpertsCudaGrouped& p, Stream stream) {
 int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped& p, Stream stream) {
   if (const int error = moe_sort::launch_sort({p.tokens * p.top_k, p.experts, kMoeGroupedShapes[p.shape].rows,
                                                p.most_tiles, p.ids, p.counts, p.order, p.tiles},
-                                              stream, p.overlap);
+                                              stream);
       error != 0)
     return error;
-  const int error = with_index<kMoeGroupedShapeCount>(
-      p.shape, [&](auto shape) { return launch_products<shape.value>(p, stream); });
+  const int error =
+      with_index<kMoeGroupedShapeCount>(p.shape, [&](auto shape) { return launch_products<shape.value>(p, stream); });
   if (error != 0) return error;
-  return moe_combination::launch_combine<bf16>(
-      "moe_experts_cuda_grouped combine",
-      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream,
-      p.overlap);
+  return moe_combination::launch_combine<bf16>("moe_experts_cuda_grouped combine",
+                                               {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y},
+                                               p.y_type, stream);
 }
 
 }  // namespace layercost

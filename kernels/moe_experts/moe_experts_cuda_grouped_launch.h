@@ -21,8 +21,8 @@ inline constexpr int kMoeGroupedShapeCount = sizeof(kMoeGroupedShapes) / sizeof(
 // less than 2^31 16-byte vectors in x, h and an expert's weights.
 struct MoeExpertsCudaGrouped {
   int tokens, hidden, ffn, experts, top_k;
-  int shape;       // index of kMoeGroupedShapes
-  int most_tiles;  // most_pair_tiles(tokens * top_k, experts, rows of the shape)
+  int shape;                                      // index of kMoeGroupedShapes
+  int most_tiles;                                 // most_pair_tiles(tokens * top_k, experts, rows of the shape)
   const void *x, *w_gate_up, *w_down, *residual;  // residual: null without
   const std::int32_t* ids;
   const float* weights;
@@ -33,7 +33,6 @@ struct MoeExpertsCudaGrouped {
   void* results;         // [tokens * top_k, hidden], bf16, in the order of pairs
   void* y;
   simt::Type y_type;
-  bool overlap;  // kernels start before the one before them ends: needs compute capability 9.0
 };
 LAYERCOST_DEVICE_CODE int launch_moe_experts_cuda_grouped(const MoeExpertsCudaGrouped&, Stream);
 

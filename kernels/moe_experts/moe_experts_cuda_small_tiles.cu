@@ -39,6 +39,7 @@ constexpr int kRowsPerPass = kThreads / kVectors;  // that the block copies at o
 
 __global__ void __launch_bounds__(moe_index::kThreads) list(MoeExpertsCudaSmallTiles p) {
   grid_launch_dependents();
+  grid_wait();
   auto& s = shared<moe_index::Shared>();
   const int experts = static_cast<int>(p.experts), pairs = static_cast<int>(p.tokens * p.top_k);
   const int expert = static_cast<int>(threadIdx.x);
@@ -170,28 +171,29 @@ __global__ void __launch_bounds__(kThreads) gate_up(MoeExpertsCudaSmallTiles p) 
     return row < tile.rows ? p.order[tile.first + row] / static_cast<int>(p.top_k) : -1;
   };
   Sums<kTokens> sums;
-  multiply(shared<Shared<kTokens>>(), static_cast<const bf16*>(p.w_gate_up) + tile.expert * 2 * p.ffn * p.hidden, w_row,
-           p.x, x_row, p.hidden, [] {}, sums);
+  multiply(
+      shared<Shared<kTokens>>(), static_cast<const bf16*>(p.w_gate_up) + tile.expert * 2 * p.ffn * p.hidden, w_row, p.x,
+      x_row, p.hidden, [] {}, sums);
 
   const int f = neuron + warp() * 8 + lane() / 4;
   if (f >= ffn) return;
   bf16* h = static_cast<bf16*>(p.h) + tile.first * p.ffn + f;
-  for_rows(sums, tile.rows, [&](int row, float gate, float up) {
-    store(h + row * p.ffn, divide_fast(gate, 1 + exp_fast(-gate)) * up);
-  });
+  for_rows(sums, tile.rows,
+           [&](int row, float gate, float up) { store(h + row * p.ffn, divide_fast(gate, 1 + exp_fast(-gate)) * up); });
 }
 
 template <int kTokens>
 __global__ void __launch_bounds__(kThreads) down(MoeExpertsCudaSmallTiles p) {
   grid_launch_dependents();
   const PairTile tile = p.tiles[blockIdx.x];
-  if (tile.rows == 0) return;
+  if (tile.rows == 0) return grid_wait();
   const int neuron = static_cast<int>(blockIdx.y) * kWeightRows, hidden = static_cast<int>(p.hidden);
   const auto w_row = [&](int row) { return neuron + row < hidden ? neuron + row : -1; };
   const auto h_row = [&](int row) { return row < tile.rows ? tile.first + row : -1; };
   Sums<kTokens> sums;
-  multiply(shared<Shared<kTokens>>(), static_cast<const bf16*>(p.w_down) + tile.expert * p.hidden * p.ffn, w_row, p.h,
-           h_row, p.ffn, [] { grid_wait(); }, sums);
+  multiply(
+      shared<Shared<kTokens>>(), static_cast<const bf16*>(p.w_down) + tile.expert * p.hidden * p.ffn, w_row, p.h, h_row,
+      p.ffn, [] { grid_wait(); }, sums);
 
   const int n = neuron + warp() * 16 + lane() / 4;
   for_rows(sums, tile.rows, [&](int row, float first, float second) {
@@ -206,8 +208,7 @@ unsigned blocks_of(std::int64_t n, std::int64_t size) { return static_cast<unsig
 template <int kTokens>
 int launch_products(const MoeExpertsCudaSmallTiles& p, Stream stream) {
   const auto tiles = static_cast<unsigned>(p.most_tiles);
-  Launch l{dim3(tiles, blocks_of(p.ffn, kWeightRows / 2)), dim3(kThreads), sizeof(Shared<kTokens>), stream};
-  l.overlap_previous = p.overlap;
+  Launch l{dim3(tiles, blocks_of(p.ffn, kWeightRows / 2)), dim3(kThreads), sizeof(Shared<kTokens>), stream, kOverlap};
   const int error = launch("moe_experts_cuda_small_tiles gate_up", l, gate_up<kTokens>, p);
   if (error != 0) return error;
   l.grid = dim3(tiles, blocks_of(p.hidden, kWeightRows));
@@ -221,16 +222,15 @@ int shared_bytes_moe_experts_cuda_small_tiles(int tile_rows) {
 }
 
 int launch_moe_experts_cuda_small_tiles(const MoeExpertsCudaSmallTiles& p, Stream stream) {
-  const Launch one{dim3(1), dim3(moe_index::kThreads), sizeof(moe_index::Shared), stream};
+  const Launch one{dim3(1), dim3(moe_index::kThreads), sizeof(moe_index::Shared), stream, kOverlap};
   if (const int error = launch("moe_experts_cuda_small_tiles list", one, list, p); error != 0) return error;
   const int error = p.tile_rows == 8    ? launch_products<8>(p, stream)
                     : p.tile_rows == 16 ? launch_products<16>(p, stream)
                                         : launch_products<32>(p, stream);
   if (error != 0) return error;
-  return moe_combination::launch_combine<float>(
-      "moe_experts_cuda_small_tiles combine",
-      {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type, stream,
-      p.overlap);
+  return moe_combination::launch_combine<float>("moe_experts_cuda_small_tiles combine",
+                                                {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y},
+                                                p.y_type, stream);
 }
 
 }  // namespace layercost

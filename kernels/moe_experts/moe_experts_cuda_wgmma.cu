@@ -175,10 +175,10 @@ __global__ void __launch_bounds__(kThreads, 1) down(const __grid_constant__ MoeE
 
 int launch_moe_experts_cuda_wgmma(const MoeExpertsCudaWgmma& p, Stream stream) {
   if (const int error = moe_sort::launch_sort(
-          {p.tokens * p.top_k, p.experts, kRows, p.most_tiles, p.ids, p.counts, p.order, p.tiles}, stream, true);
+          {p.tokens * p.top_k, p.experts, kRows, p.most_tiles, p.ids, p.counts, p.order, p.tiles}, stream);
       error != 0)
     return error;
-  Launch l{{}, dim3(kThreads), sizeof(Shared), stream, true};
+  Launch l{{}, dim3(kThreads), sizeof(Shared), stream, kOverlap};
   const auto launch_tiles = [&](const char* name, auto* kernel, int across) {
     l.grid = dim3(static_cast<unsigned>(std::min(p.blocks, p.most_tiles * across)));
     return launch(name, l, kernel, p, across);
@@ -191,7 +191,7 @@ int launch_moe_experts_cuda_wgmma(const MoeExpertsCudaWgmma& p, Stream stream) {
     return error;
   return moe_combination::launch_combine<bf16>(
       "moe_experts_cuda_wgmma combine", {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type,
-      stream, true);
+      stream);
 }
 
 }  // namespace layercost

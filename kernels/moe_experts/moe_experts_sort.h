@@ -31,6 +31,7 @@ SIMT_INLINE Segment segment_of_block(const Arguments& p) {
 
 __global__ void __launch_bounds__(moe_index::kThreads) count(Arguments p) {
   grid_launch_dependents();
+  grid_wait();
   auto& s = shared<moe_index::Shared>();
   const Segment segment = segment_of_block(p);
   moe_index::count(s, p.ids, p.experts, segment.begin, segment.end);
@@ -71,11 +72,11 @@ __global__ void __launch_bounds__(moe_index::kThreads) place(Arguments p) {
   moe_index::place(s, p.ids, segment.begin, segment.end, p.order);
 }
 
-int launch_sort(const Arguments& p, Stream stream, bool overlap) {
+int launch_sort(const Arguments& p, Stream stream) {
   const int segments = (p.pairs + kSortPairs - 1) / kSortPairs;
-  Launch l{dim3(static_cast<unsigned>(segments)), dim3(moe_index::kThreads), sizeof(moe_index::Shared), stream};
+  Launch l{dim3(static_cast<unsigned>(segments)), dim3(moe_index::kThreads), sizeof(moe_index::Shared), stream,
+           kOverlap};
   if (const int error = launch("moe_experts count", l, count, p); error != 0) return error;
-  l.overlap_previous = overlap;
   l.grid = dim3(1);
   if (const int error = launch("moe_experts scan", l, scan, p, segments); error != 0) return error;
   l.grid = dim3(static_cast<unsigned>(segments));

@@ -68,6 +68,8 @@ SIMT_INLINE std::int32_t pairs_before(const MoePermuteCudaScan& p, std::int32_t 
 
 template <class Unit>
 __global__ void __launch_bounds__(kThreads) few(MoePermuteCudaScan p, unsigned pieces) {
+  grid_launch_dependents();
+  grid_wait();
   TokenSlots& s = shared<TokenSlots>();
   const std::int64_t copies = p.tokens * pieces;
   if (blockIdx.x >= copies) {
@@ -100,6 +102,8 @@ struct Ranks {
 };
 
 __global__ void __launch_bounds__(kChunkWarps * 32) rank(MoePermuteCudaScan p) {
+  grid_launch_dependents();
+  grid_wait();
   Ranks& s = shared<Ranks>();
   const int experts = static_cast<int>(p.experts);
   const std::int64_t pair = static_cast<std::int64_t>(blockIdx.x) * kMoePermuteChunk + threadIdx.x;
@@ -154,6 +158,8 @@ SIMT_INLINE std::int32_t sum_before(Scan& s, std::int32_t v, std::int32_t& all) 
 }
 
 __global__ void __launch_bounds__(kScanThreads) scan(MoePermuteCudaScan p, std::int64_t chunks) {
+  grid_launch_dependents();
+  grid_wait();
   Scan& s = shared<Scan>();
   std::int32_t done = 0;  // pairs of the experts of earlier rounds
   for (std::int64_t first = 0; first < p.experts; first += kScanThreads) {
@@ -178,6 +184,8 @@ __global__ void __launch_bounds__(kScanThreads) scan(MoePermuteCudaScan p, std::
 
 template <class Unit>
 __global__ void __launch_bounds__(kThreads) gather(MoePermuteCudaScan p, unsigned pieces) {
+  grid_launch_dependents();
+  grid_wait();
   TokenSlots& s = shared<TokenSlots>();
   const std::int64_t token = blockIdx.x / pieces;
   const unsigned number = blockIdx.x % pieces;
@@ -199,7 +207,7 @@ __global__ void __launch_bounds__(kThreads) gather(MoePermuteCudaScan p, unsigne
 template <class Unit>
 int launch_copies(const MoePermuteCudaScan& p, Stream stream) {
   const auto pieces = static_cast<unsigned>((p.row_bytes / sizeof(Unit) + kThreads - 1) / kThreads);
-  Launch l{dim3(static_cast<unsigned>(p.tokens) * pieces), dim3(kThreads), sizeof(TokenSlots), stream};
+  Launch l{dim3(static_cast<unsigned>(p.tokens) * pieces), dim3(kThreads), sizeof(TokenSlots), stream, kOverlap};
   if (p.tokens * p.top_k > kMoePermuteFewPairs)
     return launch("moe_permute_cuda_scan gather", l, gather<Unit>, p, pieces);
   l.grid.x += static_cast<unsigned>((p.experts + kWarps) / kWarps);  // experts + 1 offsets
@@ -212,8 +220,9 @@ int launch_moe_permute_cuda_scan(const MoePermuteCudaScan& p, Stream stream) {
   const std::int64_t pairs = p.tokens * p.top_k, chunks = (pairs + kMoePermuteChunk - 1) / kMoePermuteChunk;
   if (pairs > kMoePermuteFewPairs) {
     const dim3 grid(static_cast<unsigned>(chunks)), block(kChunkWarps * 32);
-    if (const int e = launch("moe_permute_cuda_scan rank", {grid, block, sizeof(Ranks), stream}, rank, p)) return e;
-    const Launch one{dim3(1), dim3(kScanThreads), sizeof(Scan), stream};
+    if (const int e = launch("moe_permute_cuda_scan rank", {grid, block, sizeof(Ranks), stream, kOverlap}, rank, p))
+      return e;
+    const Launch one{dim3(1), dim3(kScanThreads), sizeof(Scan), stream, kOverlap};
     if (const int e = launch("moe_permute_cuda_scan scan", one, scan, p, chunks)) return e;
   }
   if (p.row_bytes % 16 == 0) return launch_copies<Vec16>(p, stream);

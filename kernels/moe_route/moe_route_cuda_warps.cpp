@@ -1,5 +1,4 @@
-// One warp per token, all its logits in registers. Up to 64 tokens one launch of one block, which also makes the
-// counts; more tokens two launches, of which the first zeroes the counts.
+// One warp per token, all its logits in registers; one launch, whose last block makes the counts.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
@@ -12,9 +11,6 @@
 
 namespace layercost {
 namespace {
-
-// Four tokens for each of the 16 warps, in place of a second launch.
-constexpr std::int64_t kAloneTokens = 4 * kMoeRouteAloneWarps;
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   const MoeRouteAxes a = moe_route_axes(c);
@@ -36,13 +32,18 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.counts = t.tensor("counts").as<std::int32_t>();
   if (a.bias) p.bias = bias->view().as<float>();
   if (a.forced) p.forced_ids = t.tensor("forced_ids").as<std::int32_t>();
-  // Two blocks of 8 warps per multiprocessor: the longer a block lasts, the fewer additions to the counts it makes.
-  const std::int64_t most = std::int64_t{2} * std::max(runtime.device().cuda.multiprocessors, 1);
-  p.blocks =
-      a.tokens <= kAloneTokens ? 1 : static_cast<int>(std::min((a.tokens + kMoeRouteWarps - 1) / kMoeRouteWarps, most));
+  // As many as are at work at once: the longer a block lasts, the fewer additions to the sums it makes.
+  const std::int64_t most = std::int64_t{kMoeRouteBlocks} * std::max(runtime.device().cuda.multiprocessors, 1);
+  p.blocks = static_cast<int>(std::min((a.tokens + kMoeRouteWarps - 1) / kMoeRouteWarps, most));
+  const auto sums = std::make_shared<OwnedTensor>();
+  if (p.blocks > 1) {
+    *sums = runtime.tensor(DType::i32, {a.experts + 1});
+    runtime.fill_bytes(*sums, 0);
+    p.sums = sums->view().as<std::int32_t>(), p.arrived = p.sums + a.experts;
+  }
   return invocation(
-      [p, bias, &runtime] { runtime.check(launch_moe_route_cuda_warps(p, runtime.stream()), "moe_route"); },
-      fmt::format("{} blocks, {}", p.blocks, p.blocks == 1 ? "1 launch" : "2 launches"));
+      [p, bias, sums, &runtime] { runtime.check(launch_moe_route_cuda_warps(p, runtime.stream()), "moe_route"); },
+      fmt::format("{} blocks", p.blocks));
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 // A warp per token; lane l holds experts l, l + 32, ..., up to 32 of them, in registers. The choice is top_k times the
 // largest key of the warp. Keys are integers in the order of the floats, so that what is taken or must not be taken
-// differs from minus infinity; of equal keys the lower index wins at each step of the reduction, so that ties come out
-// the same in every run.
+// differs from minus infinity; of equal keys the lower index wins, so that ties come out the same in every run. A step
+// is two reduce instructions, some 50 cycles; by shuffles of key and index it would be ten, some 300.
 //
 // Counts: integer additions, which give the same sum in any order. Each block keeps a histogram in shared memory. The
-// only block of a launch writes it; of many blocks each adds its non-zero counts to what an earlier launch zeroed.
-// (Many blocks cannot do with one launch: none may add before the counts are zero, and no block waits for another.)
+// only block of a launch writes it; of many blocks each adds its non-zero counts to sums in memory, and the one that
+// arrives last moves the sums to the counts and leaves zeros for the next launch.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/moe_route/moe_route_cuda_warps_launch.h"
 
@@ -21,6 +21,7 @@ constexpr float kLowest = -3.4028234663852886e38f;
 
 struct Shared {
   Array<std::int32_t, kMoeRouteMostExperts> counts;
+  int last;
 };
 
 // -0 becomes +0.
@@ -33,13 +34,9 @@ struct Best {
   int key, index;
 };
 
-SIMT_INLINE Best better(Best a, Best b) { return b.key > a.key || (b.key == a.key && b.index < a.index) ? b : a; }
-
-SIMT_INLINE Best warp_best(Best best) {
-#pragma unroll
-  for (int mask = 16; mask > 0; mask /= 2)
-    best = better(best, {shuffle_xor(best.key, mask), shuffle_xor(best.index, mask)});
-  return best;
+SIMT_INLINE Best warp_best(Best mine) {
+  const int key = reduce_max(mine.key);
+  return {key, reduce_min(mine.key == key ? mine.index : kMoeRouteMostExperts)};
 }
 
 SIMT_INLINE float sigmoid(float v) { return divide_fast(1.0f, 1.0f + exp_fast(-v)); }
@@ -106,7 +103,8 @@ SIMT_INLINE int choose_experts(const MoeRouteCudaWarps& p, const float (&logit)[
   for (int j = 0; j < p.top_k; ++j) {
     Best best = {kTaken, kMoeRouteMostExperts};
 #pragma unroll
-    for (int i = 0; i < kPerLane; ++i) best = better(best, {key[i], 32 * i + lane()});
+    for (int i = 0; i < kPerLane; ++i)
+      if (key[i] > best.key) best = {key[i], 32 * i + lane()};
     best = warp_best(best);
 #pragma unroll
     for (int i = 0; i < kPerLane; ++i)
@@ -117,11 +115,13 @@ SIMT_INLINE int choose_experts(const MoeRouteCudaWarps& p, const float (&logit)[
 }
 
 template <int kPerLane, class X>
-__global__ void __launch_bounds__(kMoeRouteAloneWarps * 32, 1) route(MoeRouteCudaWarps p) {
+__global__ void __launch_bounds__(kMoeRouteWarps * 32, kPerLane <= 8 ? kMoeRouteBlocks : 2) route(MoeRouteCudaWarps p) {
+  grid_launch_dependents();
   Shared& s = shared<Shared>();
   const int threads = static_cast<int>(blockDim.x), warps = threads / 32;
   for (int e = static_cast<int>(threadIdx.x); e < p.experts; e += threads) s.counts[e] = 0;
   sync_block();
+  grid_wait();
   const std::int64_t step = static_cast<std::int64_t>(p.blocks) * warps;
   for (std::int64_t token = static_cast<std::int64_t>(blockIdx.x) * warps + warp(); token < p.tokens; token += step) {
     const X* logits = static_cast<const X*>(p.logits) + token * p.experts;
@@ -155,25 +155,27 @@ __global__ void __launch_bounds__(kMoeRouteAloneWarps * 32, 1) route(MoeRouteCud
   sync_block();
   for (int e = static_cast<int>(threadIdx.x); e < p.experts; e += threads) {
     if (p.blocks == 1) p.counts[e] = s.counts[e];
-    else if (s.counts[e] != 0) atomic_add(p.counts + e, s.counts[e]);
+    else if (s.counts[e] != 0) atomic_add(p.sums + e, s.counts[e]);
   }
-}
-
-__global__ void __launch_bounds__(kMoeRouteMostExperts) zero(std::int32_t* counts, int experts) {
-  if (static_cast<int>(threadIdx.x) < experts) counts[threadIdx.x] = 0;
+  if (p.blocks == 1) return;
+  sync_block();
+  if (threadIdx.x == 0) {
+    fence();  // the block's additions before its arrival
+    s.last = atomic_add(p.arrived, 1) == p.blocks - 1;
+    fence();  // the arrivals before what the others added
+  }
+  sync_block();
+  if (s.last == 0) return;
+  for (int e = static_cast<int>(threadIdx.x); e < p.experts; e += threads) p.counts[e] = atomic_exchange(p.sums + e, 0);
+  if (threadIdx.x == 0) atomic_exchange(p.arrived, 0);
 }
 
 }  // namespace
 
 int launch_moe_route_cuda_warps(const MoeRouteCudaWarps& p, Stream stream) {
-  if (p.blocks > 1) {
-    const Launch l{dim3(1), dim3(kMoeRouteMostExperts), 0, stream};
-    if (const int e = launch("moe_route_cuda_warps zero", l, zero, p.counts, p.experts)) return e;
-  }
-  int warps = p.blocks > 1 ? kMoeRouteWarps : kMoeRouteAloneWarps;
-  if (p.tokens < warps) warps = static_cast<int>(p.tokens);
-  const Launch l{dim3(static_cast<unsigned>(p.blocks)), dim3(static_cast<unsigned>(32 * warps)), sizeof(Shared),
-                 stream};
+  const int warps = p.tokens < kMoeRouteWarps ? static_cast<int>(p.tokens) : kMoeRouteWarps;
+  const Launch l{dim3(static_cast<unsigned>(p.blocks)), dim3(static_cast<unsigned>(32 * warps)), sizeof(Shared), stream,
+                 kOverlap};
   return with_type(p.x_type, [&](auto* x) {
     using X = std::remove_pointer_t<decltype(x)>;
     const auto kernel = p.experts <= 128   ? route<4, X>

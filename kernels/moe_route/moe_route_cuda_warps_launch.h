@@ -17,10 +17,12 @@ struct MoeRouteCudaWarps {
   float* weights;
   std::int32_t* counts;
   simt::Type x_type;
-  int blocks;  // 1: the block writes the counts by itself; more: they are zeroed by a launch before, and added to
+  int blocks;
+  // With more than one block: [experts] and one more zero, which every launch leaves as zeros.
+  std::int32_t *sums, *arrived;
 };
 constexpr int kMoeRouteMostExperts = 1024, kMoeRouteMostTopK = 32, kMoeRouteMostGroups = 32;
-constexpr int kMoeRouteAloneWarps = 16, kMoeRouteWarps = 8;  // per block: of the only one; of many
+constexpr int kMoeRouteWarps = 8, kMoeRouteBlocks = 4;  // per block; per multiprocessor, up to 256 experts
 LAYERCOST_DEVICE_CODE int launch_moe_route_cuda_warps(const MoeRouteCudaWarps&, Stream);
 
 }  // namespace layercost

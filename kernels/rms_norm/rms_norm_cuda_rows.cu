@@ -1,7 +1,7 @@
 // A team of threads per token: one warp (then four tokens share a block) or a block of up to 512 threads.
 //
-// `once`: every thread holds two 16-byte vectors of its row, so that x, residual and w are all asked for before the
-// first of them is used, and nothing is read again: 512 threads x 2 x 8 = rows of 8192 elements.
+// `once`: every thread holds two 16-byte vectors of its row: w is asked for before the launch before has ended, x and
+// residual before the first of them is used, and nothing is read again: 512 threads x 2 x 8 = rows of 8192 elements.
 // `twice`: any length; a pass that adds, stores the sum and squares, and a pass that scales. The second reads what the
 // same thread read or wrote in the first, from the caches.
 // SPDX-License-Identifier: Apache-2.0
@@ -35,9 +35,9 @@ SIMT_INLINE float scale_of(const RmsNormCudaRows& p, float squares) {
 
 template <class X, class Y>
 __global__ void __launch_bounds__(kRmsNormMostThreads) once(RmsNormCudaRows p) {
+  grid_launch_dependents();
   const int teams = static_cast<int>(blockDim.x) / p.team, rank = static_cast<int>(threadIdx.x) % p.team;
   const std::int64_t token = static_cast<std::int64_t>(blockIdx.x) * teams + static_cast<int>(threadIdx.x) / p.team;
-  if (token >= p.tokens) return;  // whole warps, and only where no barrier follows
   const int vectors = static_cast<int>(p.hidden / 8);
   const std::int64_t at = token * p.hidden;
   const X* x = static_cast<const X*>(p.x) + at;
@@ -46,12 +46,16 @@ __global__ void __launch_bounds__(kRmsNormMostThreads) once(RmsNormCudaRows p) {
   Elements<X, 8> in[kRmsNormVectors], more[kRmsNormVectors];
   float w[kRmsNormVectors][8], v[kRmsNormVectors][8];
 #pragma unroll
+  for (int u = 0; u < kRmsNormVectors; ++u)
+    if (rank + u * p.team < vectors) load_typed(p.w_type, p.w, 8 * (rank + u * p.team), w[u]);
+  grid_wait();
+  if (token >= p.tokens) return;  // whole warps, and only where no barrier follows
+#pragma unroll
   for (int u = 0; u < kRmsNormVectors; ++u) {
     const int i = rank + u * p.team;
     if (i >= vectors) continue;
     in[u] = load_elements<8>(x + 8 * i);
     if (residual != nullptr) more[u] = load_elements<8>(residual + 8 * i);
-    load_typed(p.w_type, p.w, 8 * i, w[u]);
   }
   float squares = 0;
 #pragma unroll
@@ -82,6 +86,8 @@ __global__ void __launch_bounds__(kRmsNormMostThreads) once(RmsNormCudaRows p) {
 
 template <int kWidth, class X, class Y>
 __global__ void __launch_bounds__(kRmsNormMostThreads) twice(RmsNormCudaRows p) {
+  grid_launch_dependents();
+  grid_wait();
   const std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * p.hidden;
   const std::int64_t first = static_cast<std::int64_t>(threadIdx.x) * kWidth, step = std::int64_t{kWidth} * p.team;
   const X* x = static_cast<const X*>(p.x) + at;
@@ -121,7 +127,7 @@ __global__ void __launch_bounds__(kRmsNormMostThreads) twice(RmsNormCudaRows p) 
 int launch_rms_norm_cuda_rows(const RmsNormCudaRows& p, Stream stream) {
   const int teams = p.in_registers && p.team == 32 ? kTokensPerBlock : 1;
   const Launch l{dim3(static_cast<unsigned>((p.tokens + teams - 1) / teams)),
-                 dim3(static_cast<unsigned>(teams * p.team)), sizeof(Shared), stream};
+                 dim3(static_cast<unsigned>(teams * p.team)), sizeof(Shared), stream, kOverlap};
   return with_type(p.x_type, [&](auto* x) {
     return with_type(p.y_type, [&](auto* y) {
       using X = std::remove_pointer_t<decltype(x)>;

@@ -44,18 +44,19 @@ struct Turn {
   float cos[N], sin[N], low[N], high[N];  // low, high: norm weights
 };
 
+// In two parts: the weights are constant, the tables may come from an earlier kernel.
 template <int N>
-SIMT_INLINE Turn<N> load_turn(const RopeCudaHeads& p, const Head& head, std::int64_t i) {
-  Turn<N> t = {};
-  if (head.kind == Head::v) return t;
-  const std::int64_t half = p.head_dim / 2;
-  to_floats(load_elements<N>(p.cos + head.position * half + i), t.cos);
-  to_floats(load_elements<N>(p.sin + head.position * half + i), t.sin);
-  if (p.q_norm == nullptr) return t;
+SIMT_INLINE void load_norm(const RopeCudaHeads& p, const Head& head, std::int64_t i, Turn<N>& t) {
+  if (head.kind == Head::v || p.q_norm == nullptr) return;
   const void* norm = head.kind == Head::q ? p.q_norm : p.k_norm;
   load_typed(p.w_type, norm, i, t.low);
-  load_typed(p.w_type, norm, i + half, t.high);
-  return t;
+  load_typed(p.w_type, norm, i + p.head_dim / 2, t.high);
+}
+template <int N>
+SIMT_INLINE void load_table(const RopeCudaHeads& p, const Head& head, std::int64_t i, Turn<N>& t) {
+  if (head.kind == Head::v) return;
+  to_floats(load_elements<N>(p.cos + head.position * (p.head_dim / 2) + i), t.cos);
+  to_floats(load_elements<N>(p.sin + head.position * (p.head_dim / 2) + i), t.sin);
 }
 
 template <int N>
@@ -83,6 +84,7 @@ SIMT_INLINE void finish(const RopeCudaHeads& p, const Head& head, std::int64_t i
 
 template <class X>
 __global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
+  grid_launch_dependents();
   const std::int64_t items = p.tokens * (p.heads + 2 * p.kv_heads);
   const std::uint32_t thread = blockIdx.x * kThreads + threadIdx.x, lanes = static_cast<std::uint32_t>(p.lanes);
   const std::uint32_t item = thread / lanes;
@@ -92,10 +94,14 @@ __global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
   Head head = {};
   Turn<8> turn = {};
   if (valid) {
+    head = head_of(p, item);
+    load_norm(p, head, i, turn);
+  }
+  grid_wait();
+  if (valid) {
     const X* x = static_cast<const X*>(p.qkv) + item * p.head_dim + i;
     const auto low = load_elements<8>(x), high = load_elements<8>(x + p.head_dim / 2);
-    head = head_of(p, item);
-    turn = load_turn<8>(p, head, i);
+    load_table(p, head, i, turn);
     to_floats(low, a);
     to_floats(high, b);
   }
@@ -112,8 +118,10 @@ __global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
 
 template <class X>
 __global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
+  grid_launch_dependents();
   const std::int64_t items = p.tokens * (p.heads + 2 * p.kv_heads), half = p.head_dim / 2;
   const std::uint32_t item = blockIdx.x * (kThreads / 32) + static_cast<unsigned>(warp());
+  grid_wait();
   if (item >= items) return;  // whole warps
   const X* x = static_cast<const X*>(p.qkv) + item * p.head_dim;
   float scale = 1.0f;
@@ -125,7 +133,10 @@ __global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
   const Head head = head_of(p, item);
   for (std::int64_t i = lane(); i < half; i += 32) {
     float a[1] = {to_float(x[i])}, b[1] = {to_float(x[i + half])};
-    finish(p, head, i, scale, load_turn<1>(p, head, i), a, b);
+    Turn<1> turn = {};
+    load_norm(p, head, i, turn);
+    load_table(p, head, i, turn);
+    finish(p, head, i, scale, turn, a, b);
   }
 }
 
@@ -133,7 +144,7 @@ __global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
 
 int launch_rope_cuda_heads(const RopeCudaHeads& p, Stream stream) {
   const std::int64_t threads = p.tokens * (p.heads + 2 * p.kv_heads) * (p.lanes != 0 ? p.lanes : 32);
-  const Launch l{dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads)), dim3(kThreads), 0, stream};
+  const Launch l{dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads)), dim3(kThreads), 0, stream, kOverlap};
   return with_type(p.x_type, [&](auto* x) {
     using X = std::remove_pointer_t<decltype(x)>;
     return launch("rope_cuda_heads", l, p.lanes != 0 ? vectors<X> : any_dim<X>, p);

@@ -48,6 +48,8 @@ class DeviceBackend {
   virtual void download(void* host, const void* device, std::size_t bytes) = 0;  // in stream order, done on return
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;          // within the device, enqueued
   virtual void fill(void* device, int byte, std::size_t bytes) = 0;              // enqueued
+  // Nothing writes this allocation any more, until it is released: kernels may read it before grid_wait().
+  virtual void constant(const void* /*allocation*/) {}
   virtual void synchronise() = 0;
   virtual Stream stream() = 0;
   virtual std::unique_ptr<Graph> capture(const std::function<void()>& enqueue) = 0;

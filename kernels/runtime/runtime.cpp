@@ -260,6 +260,10 @@ void Runtime::copy(const Tensor& to, const Tensor& from) {
   else backend_->copy(to.data, from.data, to.bytes());
 }
 
+void Runtime::constant(const Tensor& t) {
+  if (!on_host()) backend_->constant(t.data);
+}
+
 void Runtime::fill_bytes(const Tensor& t, int byte) {
   if (on_host()) std::memset(t.data, byte, t.bytes());
   else backend_->fill(t.data, byte, t.bytes());

@@ -76,6 +76,7 @@ class Runtime {
   OwnedTensor read(const Tensor&);
   void copy(const Tensor& to, const Tensor& from);  // within the device
   void fill_bytes(const Tensor&, int byte);
+  void constant(const Tensor&);  // a whole allocation that nothing writes any more
   void synchronise();
   std::uint64_t available_bytes();  // now
 

@@ -49,6 +49,7 @@ std::shared_ptr<const OwnedTensor> on_device(const Weight& w, Runtime& runtime) 
       runtime.upload(Tensor{out->view().as<std::byte>() + static_cast<std::size_t>(at) * size, w.dtype(), {count}},
                      Tensor{piece.view().data, w.dtype(), {count}});
     }
+    runtime.constant(out->view());
     return std::shared_ptr<const OwnedTensor>(out);
   });
 }

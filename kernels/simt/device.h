@@ -5,6 +5,8 @@
 
 #include <cuda_runtime.h>
 
+#include <map>
+#include <mutex>
 #include <utility>
 
 #include "kernels/simt/types.h"
@@ -44,6 +46,8 @@ SIMT_INLINE T shuffle_down(T v, int delta) {
 SIMT_INLINE std::uint32_t ballot(bool v) { return __ballot_sync(kAllLanes, v); }
 SIMT_INLINE bool any(bool v) { return __any_sync(kAllLanes, v) != 0; }
 SIMT_INLINE bool all(bool v) { return __all_sync(kAllLanes, v) != 0; }
+SIMT_INLINE int reduce_max(int v) { return __reduce_max_sync(kAllLanes, v); }
+SIMT_INLINE int reduce_min(int v) { return __reduce_min_sync(kAllLanes, v); }
 SIMT_INLINE int count_bits(std::uint32_t v) { return __popc(v); }
 
 SIMT_INLINE int atomic_add(int* p, int v) { return atomicAdd(p, v); }
@@ -166,8 +170,23 @@ struct Launch {
   dim3 grid, block;
   int shared_bytes = 0;
   Stream stream = nullptr;
-  bool overlap_previous = false;  // programmatic dependent launch: the kernel calls grid_wait() before it reads
+  bool overlap_previous = false;
 };
+
+// Whether grid_wait() is an instruction in the kernel's code for the current device. Compute capability 9.0 alone does
+// not say so: code for 8.0 runs there, too, translated by the driver, and would not wait.
+inline bool can_overlap(const void* kernel) {
+  static std::mutex mutex;
+  static std::map<std::pair<int, const void*>, bool> known;
+  int device = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return false;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = known.find({device, kernel});
+  if (found != known.end()) return found->second;
+  cudaFuncAttributes a = {};
+  if (cudaFuncGetAttributes(&a, kernel) != cudaSuccess) return false;
+  return known[{device, kernel}] = a.ptxVersion >= 90;
+}
 
 template <class... Parameters, class... Arguments>
 int launch(const char*, const Launch& l, void (*kernel)(Parameters...), Arguments&&... arguments) {
@@ -182,7 +201,7 @@ int launch(const char*, const Launch& l, void (*kernel)(Parameters...), Argument
   config.dynamicSmemBytes = static_cast<std::size_t>(l.shared_bytes);
   config.stream = reinterpret_cast<cudaStream_t>(l.stream);
   cudaLaunchAttribute attribute = {};
-  if (l.overlap_previous) {
+  if (l.overlap_previous && can_overlap(reinterpret_cast<const void*>(kernel))) {
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attribute.val.programmaticStreamSerializationAllowed = 1;
     config.attrs = &attribute;

@@ -70,6 +70,7 @@ constexpr int kSets = 1;
 constexpr std::size_t kStackBytes = std::size_t{256} << 10;
 constexpr std::size_t kGuardBytes = 4096;  // below each stack
 constexpr int kMostThreads = 1024;
+constexpr int kGridWait = 16;                 // as a Fibre's barrier
 constexpr int kMostSharedBytes = 227 * 1024;  // of compute capability 9.0; others have less, `supports` knows
 constexpr int kSharedAlignment = 1024;        // what a tma_load with the 128-byte swizzle needs
 constexpr int kMostMbarriers = 64;            // of a block; Fibre::sees has a bit for each
@@ -90,6 +91,7 @@ struct Fibre : Context {
   int mbarrier = -1;                   // the same
   int scope_begin = 0, scope_end = 0;  // the threads that it waits for
   std::uint64_t sees = 0;              // the mbarriers of others whose init it can see
+  bool grid_waited = false;
   int first_copy = -1, last_copy = -1, open_group = 0;
   int copies = 0, landed = 0, tracked = 0;  // so far; tracked: by a cp_async_arrive
   bool fenced = false;                      // since the last atomic
@@ -153,6 +155,14 @@ struct Order {
       end_of_launch;
 };
 
+struct Memory {  // an allocation of the device
+  std::byte* begin;
+  std::size_t bytes;
+  bool constant = false;
+  bool changed = true;            // by the previous launch
+  std::vector<std::byte> before;  // this launch
+};
+
 struct Executor {
   const char* kernel = "";
   const std::function<void()>* thread = nullptr;
@@ -179,6 +189,13 @@ struct Executor {
   int set = 0;                          // of fibres, that the block runs on
   unsigned set_generation[kSets] = {};  // how often
   Order orders[kSets];
+
+  std::vector<Memory> memory;
+  bool overlap = false;        // of the launch that runs
+  bool early_trigger = false;  // a thread of it called grid_launch_dependents() before grid_wait()
+  bool settled = false;        // all but the previous launch is known to have ended
+  bool forbidden = false;      // the memory that an earlier launch may use
+  int grid_waits = 0;          // threads of the block that have come to grid_wait()
 };
 Executor ex;
 
@@ -214,12 +231,28 @@ struct Unobserved {
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
+constexpr bool kForbids = true;
 void forbid(const void* p, std::size_t bytes) { __asan_poison_memory_region(p, bytes); }
 void allow(const void* p, std::size_t bytes) { __asan_unpoison_memory_region(p, bytes); }
 #else
+constexpr bool kForbids = false;
 void forbid(const void*, std::size_t) {}
 void allow(const void*, std::size_t) {}
 #endif
+
+// What the launches before may still write or read, until all threads of the block have waited for them.
+bool may_be_used(const Memory& m) { return !m.constant && (!ex.settled || m.changed); }
+void forbid_memory() {
+  ex.forbidden = true;
+  for (Memory& m : ex.memory)
+    if (may_be_used(m)) forbid(m.begin, m.bytes);
+}
+void allow_memory() {
+  if (!ex.forbidden) return;
+  ex.forbidden = false;
+  for (Memory& m : ex.memory)
+    if (may_be_used(m)) allow(m.begin, m.bytes);
+}
 
 // Leaves the context that runs now for `to`; returns when somebody comes back to it. The first thing a context does
 // when it is reached is arrive().
@@ -314,6 +347,8 @@ UNMARKED void entry(context::transfer_t t) {
     (*ex.thread)();
     if (f.first_copy >= 0 && f.tracked < f.copies) executor::fault("ends with a cp.async that was never awaited");
     if (executor::products_under_way(i)) executor::fault("ends with a wgmma that was never awaited");
+    if (ex.overlap && !f.grid_waited)
+      executor::fault("ends without grid_wait() in a launch that overlaps the one before");
   } catch (const Cancelled&) {
   } catch (...) {
     if (!ex.error) ex.error = std::current_exception();
@@ -418,6 +453,8 @@ void run_block(int index, int number) {
   ex.group_order = ex.thread_order;
   std::stable_sort(ex.group_order.begin(), ex.group_order.end(), [](int a, int b) { return a / 128 < b / 128; });
   for (int i : ex.thread_order) wake(i);
+  ex.grid_waits = 0;
+  if (ex.overlap) forbid_memory();
 
   const auto go = [](int i) {
     ex.current = i;
@@ -436,6 +473,7 @@ void run_block(int index, int number) {
   if (!ex.error) return;
   // Destructors run, and the address sanitizer gets its fake stacks back.
   const std::exception_ptr error = ex.error;
+  allow_memory();
   ex.cancelled = true;
   for (int i = 0; i < ex.threads; ++i) {
     Fibre& f = fibre(i);
@@ -472,6 +510,9 @@ void say_place() {
       if (reinterpret_cast<const std::byte*>(m.where) == p - (p - ex.shared) % 8)
         std::fprintf(stderr, "SIMT: an mbarrier, which only its own calls may touch\n");
   }
+  for (const Memory& m : ex.memory)
+    if (ex.forbidden && may_be_used(m) && p >= m.begin && p < m.begin + m.bytes)
+      std::fprintf(stderr, "SIMT: memory that an earlier launch may still use, before grid_wait()\n");
 #endif
   say_place();
 }
@@ -738,6 +779,21 @@ std::uint32_t vote(const char* name, bool v, Caller caller) {
       if (each != nullptr) static_cast<Vote*>(each)->out = bits;
   });
   return mine.out;
+}
+
+int reduce(const char* name, int v, bool most, Caller caller) {
+  whole_warp(name);
+  struct Reduce {
+    int value;
+    bool most;
+  } mine{v, most};
+  together(name, caller, &mine, [](void* const(&all)[32]) {
+    const auto of = [&](int i) { return static_cast<Reduce*>(all[i]); };
+    int result = of(0)->value;
+    for (int i = 1; i < 32; ++i) result = of(0)->most ? std::max(result, of(i)->value) : std::min(result, of(i)->value);
+    for (int i = 0; i < 32; ++i) of(i)->value = result;
+  });
+  return mine.value;
 }
 
 // A fence before the atomic makes it a release, one behind it an acquire.
@@ -1027,7 +1083,47 @@ const std::byte* product_reads(std::uint32_t address, bool announce) {
   return p;
 }
 
-void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::function<void()>& thread) {
+void device_memory(void* p, std::size_t bytes) {
+  Memory m;
+  m.begin = static_cast<std::byte*>(p);
+  m.bytes = bytes;
+  ex.memory.push_back(std::move(m));
+}
+
+namespace {
+std::vector<Memory>::iterator memory_at(const void* p) {
+  return std::find_if(ex.memory.begin(), ex.memory.end(), [&](const Memory& m) { return m.begin == p; });
+}
+}  // namespace
+
+void forget_memory(void* p) { ex.memory.erase(memory_at(p)); }
+void constant_memory(const void* p) {
+  const auto m = memory_at(p);
+  if (m != ex.memory.end()) m->constant = true;
+}
+void other_work() { ex.settled = false; }
+
+// The threads of a block go on together, so that none of them is early under the sanitizer's eyes when another one is
+// through. On a GPU this is no barrier: nothing is ordered among them.
+void grid_wait(Caller caller) {
+  if (!ex.overlap || me().grid_waited) return;
+  me().grid_waited = true;
+  if (++ex.grid_waits < ex.threads) {
+    me().barrier = kGridWait;
+    wait("grid_wait", caller);
+    me().barrier = -1;
+    return;
+  }
+  allow_memory();
+  for (int i : ex.thread_order)
+    if (fibre(i).state == Fibre::waiting && fibre(i).barrier == kGridWait) wake(i);
+}
+
+void grid_launch_dependents() {
+  if (ex.overlap && !me().grid_waited) ex.early_trigger = true;
+}
+
+void run(const char* name, dim3 grid, dim3 block, int shared_bytes, bool overlap, const std::function<void()>& thread) {
   ex.kernel = name;
   ex.current = -1;
   blockIdx = dim3(0, 0, 0);
@@ -1049,6 +1145,11 @@ void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::f
   const Watch watch;
   ex.shared_bytes = static_cast<std::size_t>(shared_bytes);
   SharedMemory memory(ex.shared_bytes);
+  ex.overlap = overlap;
+  ex.early_trigger = false;
+  if (kForbids)
+    for (Memory& m : ex.memory)
+      if (!m.constant) m.before.assign(m.begin, m.begin + m.bytes);
   int number = 0;
   for (int i : permutation(static_cast<int>(count), 0)) {
     const auto b = static_cast<unsigned>(i);
@@ -1056,6 +1157,9 @@ void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::f
     ex.shared = memory.of_set(number % kSets);
     run_block(i, number++);
   }
+  ex.settled = !ex.early_trigger;
+  for (Memory& m : ex.memory)
+    if (kForbids && !m.constant) m.changed = std::memcmp(m.begin, m.before.data(), m.bytes) != 0;
 }
 
 }  // namespace executor

@@ -7,9 +7,14 @@
 // Errors:  Fault, with kernel, block and thread: a barrier or a warp-wide call that not all threads reach, or that they
 //          reach in different places of the source; an Array index out of range; cp.async and ldmatrix with a
 //          misaligned address or outside of shared memory; a cp.async that is never awaited or whose source changes
-//          meanwhile; blocks, grids or shared memory of an impossible size. Out-of-bounds accesses and races are
-//          reported by the sanitizers that the tests are built with, with the same three names. What kernels for
-//          compute capability 9.0 can do wrong besides: kernels/simt/sm90_executor.h.
+//          meanwhile; blocks, grids or shared memory of an impossible size; in a launch with overlap_previous a thread
+//          that ends without grid_wait(), or a grid_wait() that not all threads of a block reach. Out-of-bounds
+//          accesses and races are reported by the sanitizers that the tests are built with, with the same three names.
+//          What kernels for compute capability 9.0 can do wrong besides: kernels/simt/sm90_executor.h.
+// Overlap: the launches before may still run while a block is before its grid_wait(): until then the address sanitizer
+//          forbids it all memory that was declared by device_memory() and is not constant_memory(). If all that is
+//          known to have ended before the previous launch could start the next (it did not overlap, or it called
+//          grid_launch_dependents() behind its grid_wait()), only the allocations that the previous launch changed.
 // Races:   a build with ThreadSanitizer (tests/simt) takes each fibre for a thread. Memory is ordered by what CUDA says
 //          orders it: barriers, sync_warp, the start and end of a launch, and fence() before an atomic with another
 //          fence() behind the atomic that sees its result. Shuffles, votes, mma and ldmatrix do not. Lanes that store
@@ -17,7 +22,8 @@
 // Limits:  one host thread at a time. A thread that waits for another one in a loop without barriers never lets it run
 //          (mbarrier_wait does);
 //          a launch that takes set_launch_seconds(), 300, of CPU time ends the program and names the thread that runs.
-//          A launch never overlaps the one before: a missing grid_wait() is not seen.
+//          Before grid_wait(), a write to what the previous launch only reads is not seen where that launch is known
+//          to be the only one under way; a value that it wrote again as it was is not seen as its own.
 // Needs:   Boost.Context.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -84,6 +90,7 @@ void together(const char* name, Caller, void* arguments, Compute compute);
 void sync_warp(Caller);
 std::uint32_t exchange(const char* name, std::uint32_t v, int from, Caller);  // from: a lane; outside 0 .. 31: v itself
 std::uint32_t vote(const char* name, bool v, Caller);
+int reduce(const char* name, int v, bool most, Caller);
 
 void atomic(const void* p);  // before an atomic access to 4 bytes
 void fence();
@@ -96,7 +103,17 @@ void load_matrices(std::uint32_t* r, int count, bool transposed, const void* row
 enum class Mma { bf16, f16, e4m3 };
 void multiply(Mma kind, float* d, const std::uint32_t* a, const std::uint32_t* b, Caller);
 
-void run(const char* name, dim3 grid, dim3 block, int shared_bytes, const std::function<void()>& thread);
+// Allocations of a device. constant_memory: nothing writes it any more. other_work: the host, or a copy, has written to
+// the device: what the next launch overlaps is unknown.
+void device_memory(void* p, std::size_t bytes);
+void forget_memory(void* p);
+void constant_memory(const void* p);
+void other_work();
+
+void grid_wait(Caller);
+void grid_launch_dependents();
+
+void run(const char* name, dim3 grid, dim3 block, int shared_bytes, bool overlap, const std::function<void()>& thread);
 
 template <class T>
 T exchange_as(const char* name, T v, int from, Caller caller) {
@@ -136,6 +153,8 @@ T shuffle_down(T v, int delta SIMT_CALLER) {
 inline std::uint32_t ballot(bool v SIMT_CALLER) { return executor::vote("ballot", v, caller); }
 inline bool any(bool v SIMT_CALLER) { return executor::vote("any", v, caller) != 0; }
 inline bool all(bool v SIMT_CALLER) { return executor::vote("all", !v, caller) == 0; }
+inline int reduce_max(int v SIMT_CALLER) { return executor::reduce("reduce_max", v, true, caller); }
+inline int reduce_min(int v SIMT_CALLER) { return executor::reduce("reduce_min", v, false, caller); }
 inline int count_bits(std::uint32_t v) { return __builtin_popcount(v); }
 
 // The compiler's own atomics, so that ThreadSanitizer knows them. Relaxed, as CUDA's are.
@@ -227,8 +246,8 @@ inline void mma_e4m3(float (&d)[4], const std::uint32_t (&a)[4], const std::uint
   executor::multiply(executor::Mma::e4m3, d, a, b, caller);
 }
 
-inline void grid_wait() {}
-inline void grid_launch_dependents() {}
+inline void grid_wait(Caller caller = Caller::here()) { executor::grid_wait(caller); }
+inline void grid_launch_dependents() { executor::grid_launch_dependents(); }
 
 struct Launch {
   dim3 grid, block;
@@ -239,7 +258,7 @@ struct Launch {
 
 template <class... Parameters, class... Arguments>
 int launch(const char* name, const Launch& l, void (*kernel)(Parameters...), const Arguments&... arguments) {
-  executor::run(name, l.grid, l.block, l.shared_bytes, [&] { kernel(arguments...); });
+  executor::run(name, l.grid, l.block, l.shared_bytes, l.overlap_previous, [&] { kernel(arguments...); });
   return 0;
 }
 

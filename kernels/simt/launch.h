@@ -17,6 +17,7 @@ namespace layercost {
 using Stream = struct StreamOfTheDevice*;
 
 namespace simt {
+constexpr bool kOverlap = true;  // Launch::overlap_previous
 enum class Type : int { f32, bf16 };
-}
+}  // namespace simt
 }  // namespace layercost

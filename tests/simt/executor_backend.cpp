@@ -6,6 +6,7 @@
 #include <new>
 
 #include "kernels/runtime/runtime.h"
+#include "kernels/simt/executor.h"
 #include "tests/simt/simulated_device.h"
 
 // Of the address sanitizer, where it is linked in.
@@ -28,16 +29,25 @@ class ExecutorBackend final : public DeviceBackend {
       __asan_poison_memory_region(all, kGuardBytes);
       __asan_poison_memory_region(p + bytes, kGuardBytes);
     }
+    simt::executor::device_memory(p, bytes);
     return p;
   }
   void release(void* p) noexcept override {
     if (p == nullptr) return;
+    simt::executor::forget_memory(p);
     std::free(static_cast<std::byte*>(p) - kGuardBytes);
   }
-  void upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void upload(void* to, const void* from, std::size_t bytes) override { copy(to, from, bytes); }
   void download(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void fill(void* to, int byte, std::size_t bytes) override { std::memset(to, byte, bytes); }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    simt::executor::other_work();
+    std::memcpy(to, from, bytes);
+  }
+  void fill(void* to, int byte, std::size_t bytes) override {
+    simt::executor::other_work();
+    std::memset(to, byte, bytes);
+  }
+  void constant(const void* p) override { simt::executor::constant_memory(p); }
   void synchronise() override {}
   Stream stream() override { return nullptr; }
   std::unique_ptr<Graph> capture(const std::function<void()>& enqueue) override {

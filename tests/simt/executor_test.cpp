@@ -144,6 +144,25 @@ TEST(Executor, WarpSumAndMax) {
   }
 }
 
+TEST(Executor, ReduceMaxAndMin) {
+  std::vector<int> most(64), least(64);
+  int *most_p = most.data(), *least_p = least.data();
+  one_block(64, 0, [=] {
+    const int v = static_cast<int>((threadIdx.x * 37) % 64) - 40;
+    most_p[threadIdx.x] = reduce_max(v);
+    least_p[threadIdx.x] = reduce_min(v);
+  });
+  for (int t = 0; t < 64; ++t) {
+    int greatest = -1000, lowest = 1000;
+    for (int l = t / 32 * 32; l < t / 32 * 32 + 32; ++l) {
+      greatest = std::max(greatest, l * 37 % 64 - 40);
+      lowest = std::min(lowest, l * 37 % 64 - 40);
+    }
+    EXPECT_EQ(most[t], greatest);
+    EXPECT_EQ(least[t], lowest);
+  }
+}
+
 TEST(Executor, Atomics) {
   struct Cells {
     int sum = 0, most = -5, last = -1, owner = -1, old = 0;

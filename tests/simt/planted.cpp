@@ -539,6 +539,108 @@ void ticket_without_acquire() {
   tickets<true, !kWrong>("ticket_without_acquire");
 }
 
+// ---- launches that overlap ------------------------------------------------------------------------------------------
+
+// An allocation that the executor knows of: 128 ints.
+class Known {
+ public:
+  explicit Known(bool constant = false) : memory_(128) {
+    executor::device_memory(memory_.get(), 128 * sizeof(int));
+    if (constant) executor::constant_memory(memory_.get());
+    executor::other_work();
+  }
+  ~Known() { executor::forget_memory(memory_.get()); }
+  int* get() { return memory_.get(); }
+
+ private:
+  Memory<int> memory_;
+};
+
+template <class... P>
+void overlapping(const char* name, void (*kernel)(P...), P... parameters) {
+  launch(name, {dim3(2), dim3(64), sizeof(Bytes), nullptr, kOverlap}, kernel, parameters...);
+}
+
+template <bool kWrong>
+void wait_missing() {
+  overlapping("wait_missing", +[] {
+    if (kWrong && here() && thread() == 33) return;
+    grid_wait();
+  });
+}
+
+template <bool kWrong>
+void wait_of_a_part() {  // the others wait for threads that wait for them
+  overlapping("wait_of_a_part", +[] {
+    if (kWrong && here() && thread() < 32) sync_block();
+    grid_wait();
+    if (!kWrong || !here() || thread() >= 32) sync_block();
+  });
+}
+
+template <bool kWrong>
+void read_before_wait() {
+  Known from, to, weight(true);
+  overlapping("read_before_wait", +[](int* from, int* to, int* weight) {
+    int v = weight[thread()];
+    if (kWrong && here()) v += from[thread()];
+    grid_wait();
+    to[thread() + 64 * static_cast<int>(blockIdx.x)] = v + from[thread()];
+  }, from.get(), to.get(), weight.get());
+}
+
+template <bool kWrong>
+void write_before_wait() {
+  Known to;
+  overlapping("write_before_wait", +[](int* to) {
+    if (kWrong && here()) to[64 + thread()] = 1;
+    grid_wait();
+    to[64 * static_cast<int>(blockIdx.x) + thread()] = 1;
+  }, to.get());
+}
+
+template <bool kWrong>
+void copy_before_wait() {
+  Known from;
+  overlapping("copy_before_wait", +[](int* from) {
+    if (!kWrong || !here()) grid_wait();
+    if (thread() < 8) cp_async16(&shared<Bytes>().row[thread()], from + 4 * thread());
+    cp_async_commit();
+    cp_async_wait<0>();
+    grid_wait();
+  }, from.get());
+}
+
+// Three launches: the third reads early what the first or the second wrote.
+template <bool kTriggerEarly, bool kReadSecond>
+void three(const char* name) {
+  Known first, second;
+  const auto write = +[](int* to, bool trigger_early) {
+    if (trigger_early) grid_launch_dependents();
+    grid_wait();
+    grid_launch_dependents();
+    to[64 * static_cast<int>(blockIdx.x) + thread()] = 1;
+  };
+  overlapping(name, write, first.get(), true);
+  overlapping(name, write, second.get(), kTriggerEarly);
+  overlapping(name, +[](int* from) {
+    if (from[thread()] != 1) executor::fault("the value is not there");
+    grid_wait();
+  }, kReadSecond ? second.get() : first.get());
+}
+template <bool kWrong>
+void older_before_wait() {
+  three<kWrong, false>("older_before_wait");
+}
+template <bool kWrong>
+void previous_before_wait() {
+  three<false, kWrong>("previous_before_wait");
+}
+
+#define PLANTED(kernel, found, text) {#kernel, Found::found, text, kernel<true>, kernel<false>}
+#define EARLY "use-after-poison.*SIMT: memory that an earlier launch may still use, before grid_wait.*SIMT: in "
+#define SECOND(kernel, thread) #kernel " block \\(1, 0, 0\\) thread " thread
+
 }  // namespace
 
 const std::vector<Planted>& planted() {
@@ -608,6 +710,17 @@ const std::vector<Planted>& planted() {
               "matrix_half_warp block \\(0, 0, 0\\) thread 32: ldmatrix in a warp of less than 32 lanes"),
       PLANTED(mma_half_warp, fault, "mma_half_warp block \\(0, 0, 0\\) thread 32: mma in a warp of less than 32 lanes"),
       PLANTED(mma_lane_gone, fault, SECOND(mma_lane_gone, "0: waits at mma_e4m3 .* thread 31 has ended")),
+
+      PLANTED(wait_missing, fault,
+              SECOND(wait_missing, "33: ends without grid_wait\\(\\) in a launch that overlaps the one before")),
+      PLANTED(wait_of_a_part, fault,
+              SECOND(wait_of_a_part, "0: waits at sync_block .* which 32 other threads never reach: thread 32 waits at "
+                                     "grid_wait")),
+      PLANTED(read_before_wait, address, EARLY SECOND(read_before_wait, "0")),
+      PLANTED(write_before_wait, address, EARLY SECOND(write_before_wait, "0")),
+      PLANTED(copy_before_wait, address, EARLY SECOND(copy_before_wait, "0")),
+      PLANTED(older_before_wait, address, EARLY "older_before_wait block \\(0, 0, 0\\) thread 0"),
+      PLANTED(previous_before_wait, address, EARLY "previous_before_wait block \\(0, 0, 0\\) thread 0"),
 
       PLANTED(no_barrier, race, SECOND(no_barrier, "[0-9]+")),
       PLANTED(no_second_barrier, race, SECOND(no_second_barrier, "[0-9]+")),
