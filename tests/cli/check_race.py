@@ -236,7 +236,7 @@ def too_slow(program, folder):
         begin = time.monotonic()
         done = scene.run("--turns", "1", "--peers", "pytorch", "--limit", "10", *words)
         ours, peers = scene.rounds()
-        program.that("a reading that hangs: ended", time.monotonic() - begin < 100 and done.returncode == 1, done.stderr)
+        program.that("a hanging reading: ended", time.monotonic() - begin < 100 and done.returncode == 1, done.stderr)
         program.that("a reading that hangs: said", "decode:1:1024 pytorch failed: no" in done.stderr, done.stderr)
         program.that("a reading that hangs: the others are there", ours == everywhere([0]) and
                      set(peers) == {("pytorch", *key) for key in everywhere(0)} - {("pytorch", MODELS[1], 1)},
