@@ -83,8 +83,23 @@ def plans(program):
 
 def killed_at_random(program, folder, kills):
     build = make(folder)
+    cases = [{"case": "a", "layer": 0}, {"case": "b", "layer": 1}]  # the stand-in reads none of them
+    (build / "golden").mkdir()
+    (build / "golden/manifest.json").write_text(json.dumps({"cases": cases}))
     whole = Cut(program, build, folder / "whole", pace=0.02)
-    took, text = whole.stop()
+    torn, growing = [], {}
+    while whole.process.poll() is None:  # what prints fits into the pipe
+        torn += whole.problems("")
+        file = whole.out / "checks.json"
+        if file.exists():
+            now = json.loads(file.read_text())
+            for step in [s["step"] for s in now["steps"]][-1:]:
+                growing.setdefault(step, set()).add(sum(c["step"] == step for c in now["checks"]))
+        time.sleep(0.002)
+    took, text = time.monotonic() - whole.began, whole.stop()[1]
+    program.that("whole at every look", not torn, torn)
+    program.that("each check is written when it is done", len(growing["goldens"]) >= 3 and len(growing["ops"]) >= 9,
+                 growing)
     program.that("not cut off: all files", {f.name for f in whole.out.iterdir()} == FILES and
                  whole.problems(text) == [] and whole.process.returncode == 0, text)
     chance, reached = random.Random(11), set()
@@ -96,7 +111,7 @@ def killed_at_random(program, folder, kills):
         reached.add(([line.split()[1] for line in printed.splitlines() if line.startswith("== ")] or [""])[-1])
         wrong = cut.problems(printed)
         program.that(f"{number.name}, {i + 1} of {kills}", not wrong, wrong)
-        program.that("SIGTERM: at its end soon", seconds < 10, seconds)
+        program.that("SIGTERM: at its end soon", seconds < 30, seconds)
     program.that("it was cut off in many places", len(reached) > min(5, kills // 2), reached)
 
 
@@ -116,14 +131,14 @@ def in_the_middle(program, folder):
     while not kept.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     seconds, printed = cut.stop(signal.SIGTERM)
-    program.that("told to end: in time", seconds < 8, seconds)
+    program.that("told to end: in time", seconds < 30, seconds)
     program.that("told to end: the program finished its file", json.loads(kept.read_text()).get("finished_after") ==
                  "SIGTERM" and cut.process.returncode == 1, printed)
 
     cut = Cut(program, build, folder / "late", "--part", "1", "--minutes", "0.3")
     seconds, printed = cut.stop()
     left = json.loads((cut.out / "checks.json").read_text())["left_out"]
-    program.that("out of time: in time", seconds < 18 + 2, seconds)
+    program.that("out of time: in time", seconds < 18 + 12, seconds)
     program.that("out of time: the program finished its file",
                  json.loads((cut.out / "quick.json").read_text()).get("finished_after") == "SIGTERM", printed)
     program.that("out of time: said", [(r["step"], r["for_time"]) for r in left] == [("quick: the rest", True)] and
@@ -133,16 +148,17 @@ def in_the_middle(program, folder):
 def hangs(program, folder):
     cut = Cut(program, make(folder, "hang"), folder / "one", "--part", "1")
     seconds, printed = cut.stop()
-    checks = json.loads((cut.out / "checks.json").read_text())["checks"]
+    told = json.loads((cut.out / "checks.json").read_text())
+    checks, seconds = told["checks"], told["steps"][1]["seconds"]
     seen = {c["name"]: c["ok"] for c in checks if c["step"] == "conformance"}
     program.that("a hang costs one op", seen.get("attention") is False and seen.get("rms_norm cuda_rows") is True and
-                 seen.get("attention cuda_first") is True and 20 < seconds < 50, (seconds, seen))
+                 seen.get("attention cuda_first") is True and 20 < seconds < 45, (seconds, seen))
     program.that("a hang: the other steps follow", any(c["step"] == "ops" and c["ok"] for c in checks) and
                  (cut.out / "quick.json").exists(), checks)
 
     cut = Cut(program, make(folder, "hang_all"), folder / "all", "--part", "1", "--minutes", "0.4")
     seconds, printed = cut.stop()
-    program.that("all hang, deaf to SIGTERM: in time", seconds < 24 + 3, (seconds, printed))
+    program.that("all hang, deaf to SIGTERM: in time", seconds < 24 + 12, (seconds, printed))
     program.that("all hang: whole files", not cut.problems("") and cut.process.returncode == 1, printed)
 
 
