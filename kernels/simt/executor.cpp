@@ -136,7 +136,7 @@ struct Executor {
   std::size_t shared_bytes = 0;
   int current = -1, threads = 0, alive = 0;
   int queue[kMostThreads], queue_begin = 0, queue_size = 0;  // of the ready ones
-  std::vector<int> thread_order, lane_order;                 // lane_order: the same, warp by warp
+  std::vector<int> thread_order, lane_order;  // lane_order: the same, warp by warp
   std::exception_ptr error;
   bool cancelled = false;
   unsigned order = 0;
@@ -236,7 +236,9 @@ std::string called(const char* name, Caller caller) {
          ")";
 }
 
-bool same(Caller a, Caller b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
+bool same(Caller a, Caller b) {
+  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
+}
 
 Fibre& fibre(int i) { return ex.fibres[static_cast<std::size_t>(i)]; }
 Fibre& me() { return fibre(ex.current); }
@@ -614,7 +616,7 @@ void sync_warp(Caller caller) {
   Meeting& m = ex.meetings[warp];
   char& order = order_of_set().warp[warp][m.generation % 2];
   release(order);
-  together("sync_warp", caller, &m, [](void* const(&all)[32]) { ++static_cast<Meeting*>(all[0])->generation; });
+  together("sync_warp", caller, &m, [](void* const (&all)[32]) { ++static_cast<Meeting*>(all[0])->generation; });
   acquire(order);
 }
 
@@ -623,7 +625,7 @@ std::uint32_t exchange(const char* name, std::uint32_t v, int from, Caller calle
     std::uint32_t in, out;
     int from;
   } mine{v, v, from};
-  together(name, caller, &mine, [](void* const(&all)[32]) {
+  together(name, caller, &mine, [](void* const (&all)[32]) {
     for (int i = 0; i < 32; ++i) {
       auto* e = static_cast<Exchange*>(all[i]);
       if (e == nullptr || e->from < 0 || e->from > 31) continue;
@@ -641,7 +643,7 @@ std::uint32_t vote(const char* name, bool v, Caller caller) {
     bool in;
     std::uint32_t out;
   } mine{v, 0};
-  together(name, caller, &mine, [](void* const(&all)[32]) {
+  together(name, caller, &mine, [](void* const (&all)[32]) {
     std::uint32_t bits = 0;
     for (int i = 0; i < 32; ++i)
       if (all[i] != nullptr && static_cast<Vote*>(all[i])->in) bits |= 1u << i;
@@ -657,7 +659,7 @@ int reduce(const char* name, int v, bool most, Caller caller) {
     int value;
     bool most;
   } mine{v, most};
-  together(name, caller, &mine, [](void* const(&all)[32]) {
+  together(name, caller, &mine, [](void* const (&all)[32]) {
     const auto of = [&](int i) { return static_cast<Reduce*>(all[i]); };
     int result = of(0)->value;
     for (int i = 1; i < 32; ++i) result = of(0)->most ? std::max(result, of(i)->value) : std::min(result, of(i)->value);
