@@ -296,7 +296,9 @@ std::string called(const char* name, Caller caller) {
          ")";
 }
 
-bool same(Caller a, Caller b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
+bool same(Caller a, Caller b) {
+  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
+}
 
 const char* kind(const Copy& c) { return c.tma ? "tma_load" : "cp.async"; }
 
@@ -753,7 +755,7 @@ std::uint32_t exchange(const char* name, std::uint32_t v, int from, Caller calle
     std::uint32_t in, out;
     int from;
   } mine{v, v, from};
-  together(name, caller, &mine, [](void* const(&all)[32]) {
+  together(name, caller, &mine, [](void* const (&all)[32]) {
     for (int i = 0; i < 32; ++i) {
       auto* e = static_cast<Exchange*>(all[i]);
       if (e == nullptr || e->from < 0 || e->from > 31) continue;
@@ -771,7 +773,7 @@ std::uint32_t vote(const char* name, bool v, Caller caller) {
     bool in;
     std::uint32_t out;
   } mine{v, 0};
-  together(name, caller, &mine, [](void* const(&all)[32]) {
+  together(name, caller, &mine, [](void* const (&all)[32]) {
     std::uint32_t bits = 0;
     for (int i = 0; i < 32; ++i)
       if (all[i] != nullptr && static_cast<Vote*>(all[i])->in) bits |= 1u << i;
@@ -787,7 +789,7 @@ int reduce(const char* name, int v, bool most, Caller caller) {
     int value;
     bool most;
   } mine{v, most};
-  together(name, caller, &mine, [](void* const(&all)[32]) {
+  together(name, caller, &mine, [](void* const (&all)[32]) {
     const auto of = [&](int i) { return static_cast<Reduce*>(all[i]); };
     int result = of(0)->value;
     for (int i = 1; i < 32; ++i) result = of(0)->most ? std::max(result, of(i)->value) : std::min(result, of(i)->value);
