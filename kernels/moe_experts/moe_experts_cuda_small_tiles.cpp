@@ -80,7 +80,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                                    runtime.device().cuda.capability() >= 90};
   return invocation(
       [p, held, &runtime] {
-        runtime.check(launch_moe_experts_cuda_small_tiles(p, runtime.stream()), "moe_experts");
+        runtime.check(launch_moe_experts_cuda_small_tiles(p, runtime.stream()), "moe_experts cuda_small_tiles");
       },
       fmt::format("tiles of {} tokens", tile_rows));
 }
