@@ -110,76 +110,9 @@ class Stack {
     const std::size_t bytes = ids_.view().bytes();
     runtime_.copy(ids_, Tensor{drawn.as<std::byte>() + pass * bytes, DType::i32, ids_.view().shape});
   }
-  // Measures the candidates of every op that `fixed` leaves open, each op beside the others' present choice, pass by
-  // pass over the whole stack, and uses the best. Nothing is tried that would need more than `spare_bytes` for weights
-  // packed once more. Returns what was tried, for each op.
-  std::vector<std::vector<TriedVariant>> choose(const std::vector<const Variant*>& fixed, double spare_bytes) {
-    constexpr int kPasses = 3;
-    constexpr double kHopeless = 2;  // times the best after one pass
-    struct Open {
-      std::size_t op;
-      std::vector<const Variant*> variants;
-      std::vector<std::vector<std::unique_ptr<Invocation>>> calls;  // [candidate][layer]; empty for the present one
-      std::vector<std::vector<double>> times_s;  // [candidate]; empty for one that was given up
-    };
-    std::vector<std::vector<TriedVariant>> tried(plan_.ops.size());
-    std::vector<Open> open;
-    std::size_t most = 0;
-    for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
-      if (fixed[i] != nullptr) continue;
-      Open o{i, candidates(plan_.ops[i], runtime_.device()), {}, {}};
-      for (const auto& [role, name] : plan_.ops[i].bind)
-        for (const WeightSpec& w : plan_.weights)
-          if (w.name == name)
-            spare_bytes -= static_cast<double>(elements_of(w.shape)) * static_cast<double>(size_of(w.dtype)) *
-                           static_cast<double>(layers_.size() * (o.variants.size() - 1));
-      if (o.variants.size() < 2) continue;
-      most = std::max(most, o.variants.size());
-      open.push_back(std::move(o));
-    }
-    if (open.empty() || spare_bytes < 0) return tried;
-    for (Open& o : open) {
-      o.calls.resize(o.variants.size());
-      o.times_s.resize(o.variants.size());
-      for (std::size_t c = 0; c < o.variants.size(); ++c)
-        for (auto& layer : layers_) {
-          interrupt_check();
-          if (o.variants[c] != &layer->variant(o.op)) o.calls[c].push_back(layer->prepare(o.op, *o.variants[c]));
-        }
-    }
-    for (int pass = 0; pass < kPasses; ++pass)
-      for (std::size_t turn = 0; turn < most; ++turn) {
-        interrupt_check();
-        const std::size_t c = (turn + static_cast<std::size_t>(pass)) % most;
-        for (std::size_t l = 0; l < layers_.size(); ++l) {
-          std::size_t next = 0;
-          for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
-            Open* o = next < open.size() && open[next].op == i ? &open[next++] : nullptr;
-            const bool trial = o != nullptr && c < o->variants.size() && !(pass > 0 && o->times_s[c].empty());
-            Invocation& call = trial && !o->calls[c].empty() ? *o->calls[c][l] : layers_[l]->call(i);
-            const double t = runtime_.time([&] { call.run(); }).device_s;
-            if (trial) o->times_s[c].push_back(t);
-          }
-        }
-        if (pass > 0 || turn + 1 < most) continue;
-        for (Open& o : open) {
-          double best = INFINITY;
-          for (const auto& t : o.times_s) best = std::min(best, median(t));
-          for (std::size_t k = 0; k < o.times_s.size(); ++k) {
-            const double t = median(o.times_s[k]);
-            tried[o.op].push_back({o.variants[k]->name, t});
-            if (t > kHopeless * best) o.times_s[k].clear();
-          }
-        }
-      }
-    for (Open& o : open) {
-      for (std::size_t c = 0; c < o.variants.size(); ++c)
-        if (!o.times_s[c].empty()) tried[o.op][c].time_s = median(o.times_s[c]);
-      const std::size_t best = choose_candidate(o.times_s);
-      for (std::size_t l = 0; l < o.calls[best].size(); ++l)
-        layers_[l]->use(o.op, *o.variants[best], std::move(o.calls[best][l]));
-    }
-    return tried;
+  // As choose_variants does.
+  Choice choose(const std::vector<const Variant*>& fixed, double spare_bytes, double budget_s) {
+    return choose_variants(layers_, fixed, spare_bytes, budget_s, runtime_);
   }
   // From now on a pass is one graph (on a CPU: the same calls). Every kernel has run once before: one that is loaded
   // while the queue is held would wait for the queue. So expert ids have to be set before.
@@ -382,11 +315,16 @@ class Measurement {
       stack.set_ids(drawn, 0);
     };
 
-    std::vector<std::vector<TriedVariant>> tried(plan.ops.size());
-    if (r.ops.empty() && runtime_.on_host()) {
+    std::vector<std::vector<TriedVariant>> tried;
+    if (r.ops.empty()) {
       tell("choosing among variants: " + what, done());
       draw(1);
-      tried = stack.choose(fixed, memory_ - size.need_bytes);
+      const double samples_s = static_cast<double>(plan_.policy.rounds) * plan_.policy.cell_s;
+      Choice choice = stack.choose(fixed, memory_ - size.need_bytes,
+                                   runtime_.on_host() ? INFINITY : plan_.policy.gpu_choice_share * samples_s);
+      tried = std::move(choice.tried);
+      for (const std::string& why : choice.given_up)
+        result_.warnings.push_back({"candidate_failed", fmt::format("{}: {}", what, why)});
     }
     // Checked before any sample is taken; this is also the first warm-up pass.
     tell("checking " + what, done());

@@ -8,8 +8,9 @@
 //          section: and the copy of the next pass's expert ids, at most tokens x top_k x 4 bytes a layer). On a GPU a
 //          pass is one graph, the queue is held until all passes are in it, the time is the device's own and the host's
 //          stands beside it; roofs are probed once a round, conditions are read during all samples of a part.
-// Choice:  on a CPU, before a point's first round: every op's candidates are measured on the stack itself, where memory
-//          allows (choose.h); later rounds use what was chosen. Pins decide beforehand.
+// Choice:  before a point's first round every op's candidates are measured on the stack itself (choose.h): on a CPU
+//          where memory allows, on a GPU within a tenth of the time that the part's samples get; what does not fit is
+//          left to the op's order. Later rounds use what was chosen. Pins decide beforehand.
 // Check:   before timing every layer of a part once, in the first round at its first point, then the first layer at
 //          every point and round (points of a part share the packed weights); the last layer again on the output of the
 //          last timed
@@ -42,6 +43,7 @@ struct Policy {
   double memory_fraction = 0.85;   // of what is available, for stacks
   std::uint64_t seed = 20250919;
   std::int64_t gpu_probe_side = 8192;  // of the compute roof's product on a GPU
+  double gpu_choice_share = 0.1;   // choosing among variants on a GPU: of rounds x cell_s
   std::int64_t rows_checked = 4;   // per layer, plus what covering the experts takes
 };
 

@@ -78,7 +78,7 @@ struct Round {
 // A candidate that was measured when the variant was chosen.
 struct TriedVariant {
   std::string variant;
-  double time_s = 0;               // median of one run on cold data
+  double time_s = 0;               // median of one run on cold data, by the device's clock
 };
 
 struct OpRecord {

@@ -97,7 +97,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     p.arrived = partial->arrived.view().as<int>();
   }
   return invocation(
-      [p, partial, &runtime] { runtime.check(launch_attention_cuda_decode(p, runtime.stream()), "attention"); },
+      [p, partial, &runtime] {
+        runtime.check(launch_attention_cuda_decode(p, runtime.stream()), "attention cuda_decode");
+      },
       fmt::format("splits={} of {} keys, {} blocks", splits, std::min(each * kTileKeys, keys), units * splits));
 }
 

@@ -38,7 +38,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.x_type = simt_type(c.type("x_type"));
   p.kv_type = simt_type(c.type("kv_type"));
   p.y_type = simt_type(c.type("y_type"));
-  return invocation([p, &runtime] { runtime.check(launch_attention_cuda_plain(p, runtime.stream()), "attention"); });
+  return invocation(
+      [p, &runtime] { runtime.check(launch_attention_cuda_plain(p, runtime.stream()), "attention cuda_plain"); });
 }
 
 }  // namespace

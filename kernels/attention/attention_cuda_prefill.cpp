@@ -48,8 +48,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.k = t.tensor("k_cache").data;
   p.v = t.tensor("v_cache").data;
   p.y = t.tensor("y").data;
-  return invocation([p, &runtime] { runtime.check(launch_attention_cuda_prefill(p, runtime.stream()), "attention"); },
-                    fmt::format("{} queries per block", p.block_queries));
+  return invocation(
+      [p, &runtime] { runtime.check(launch_attention_cuda_prefill(p, runtime.stream()), "attention cuda_prefill"); },
+      fmt::format("{} queries per block", p.block_queries));
 }
 
 }  // namespace

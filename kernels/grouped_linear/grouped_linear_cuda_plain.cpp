@@ -21,8 +21,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.offsets = t.tensor("offsets").as<std::int32_t>();
   p.x_type = simt_type(c.type("x_type")), p.w_type = simt_type(c.type("w_type"));
   p.y_type = simt_type(c.type("y_type"));
-  return invocation(
-      [p, w, &runtime] { runtime.check(launch_grouped_linear_cuda_plain(p, runtime.stream()), "grouped_linear"); });
+  return invocation([p, w, &runtime] {
+    runtime.check(launch_grouped_linear_cuda_plain(p, runtime.stream()), "grouped_linear cuda_plain");
+  });
 }
 
 }  // namespace

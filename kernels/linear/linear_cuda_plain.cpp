@@ -22,7 +22,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   if (c.flag("residual")) p.residual = t.tensor("residual").data;
   p.x_type = simt_type(c.type("x_type")), p.w_type = simt_type(c.type("w_type"));
   p.y_type = simt_type(c.type("y_type"));
-  return invocation([p, w, bias, &runtime] { runtime.check(launch_linear_cuda_plain(p, runtime.stream()), "linear"); });
+  return invocation(
+      [p, w, bias, &runtime] { runtime.check(launch_linear_cuda_plain(p, runtime.stream()), "linear cuda_plain"); });
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                              t.tensor("y").data,
                              simt_type(c.type("y_type"))};
   return invocation([p, gate_up, down, h, &runtime] {
-    runtime.check(launch_moe_experts_cuda_gemv(p, runtime.stream()), "moe_experts");
+    runtime.check(launch_moe_experts_cuda_gemv(p, runtime.stream()), "moe_experts cuda_gemv");
   });
 }
 

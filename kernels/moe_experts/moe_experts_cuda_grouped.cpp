@@ -100,7 +100,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                                 t.tensor("y").data,
                                 simt_type(c.type("y_type"))};
   return invocation(
-      [p, held, &runtime] { runtime.check(launch_moe_experts_cuda_grouped(p, runtime.stream()), "moe_experts"); },
+      [p, held, &runtime] {
+        runtime.check(launch_moe_experts_cuda_grouped(p, runtime.stream()), "moe_experts cuda_grouped");
+      },
       fmt::format("tiles of {} x {}", tile.rows, tile.columns));
 }
 

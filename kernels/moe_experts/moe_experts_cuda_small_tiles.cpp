@@ -78,7 +78,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                                    t.tensor("y").data,
                                    simt_type(c.type("y_type"))};
   return invocation(
-      [p, held, &runtime] { runtime.check(launch_moe_experts_cuda_small_tiles(p, runtime.stream()), "moe_experts"); },
+      [p, held, &runtime] {
+        runtime.check(launch_moe_experts_cuda_small_tiles(p, runtime.stream()), "moe_experts cuda_small_tiles");
+      },
       fmt::format("tiles of {} tokens", tile_rows));
 }
 

@@ -146,6 +146,8 @@ class CudaBackend final : public DeviceBackend {
     return t;
   }
 
+  double wall_s() override { return now_s(); }
+
   void check(int error, const char* what) override { check(static_cast<cudaError_t>(error), what); }
   void check(cudaError_t e, const char* what) {
     if (!lost_.empty()) throw DeviceLost(lost_);

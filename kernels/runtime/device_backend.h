@@ -55,6 +55,7 @@ class DeviceBackend {
   virtual std::unique_ptr<Graph> capture(const std::function<void()>& enqueue) = 0;
   // The queue is held until `enqueue` has returned, so that the host's own pace is not in the time.
   virtual SectionTime time(const std::function<void()>& enqueue) = 0;
+  virtual double wall_s() = 0;  // the clock on the wall, for budgets; on a simulated device it is planted
   virtual void check(int error, const char* what) = 0;  // throws unless error is 0
   virtual std::size_t available_bytes() = 0;
   // Whether an access beyond an allocation is noticed by other means, so that checks need no guard words.

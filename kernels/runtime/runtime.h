@@ -63,6 +63,8 @@ struct DeviceListing {
 };
 std::vector<DeviceListing> list_devices();
 
+double now_s();
+
 class Runtime {
  public:
   explicit Runtime(DeviceInfo device);  // sets the number of OpenMP threads; opens a GPU
@@ -82,6 +84,7 @@ class Runtime {
 
   std::unique_ptr<Graph> capture(const std::function<void()>& enqueue);
   SectionTime time(const std::function<void()>& enqueue);
+  double wall_s() const { return on_host() ? now_s() : backend_->wall_s(); }
   void evict_caches();
 
   // For CUDA variants.
@@ -98,8 +101,6 @@ class Runtime {
 // Gives each OpenMP thread a CPU of its own among those of this process, unless the user has bound them (OMP_PROC_BIND)
 // or there are more threads than CPUs. Whether they are bound now.
 bool pin_threads(const DeviceInfo&);
-
-double now_s();
 
 // The first line of a small file, such as those of /proc and /sys; "" if it cannot be read.
 std::string first_line(const std::string& path);

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <set>
+#include <string>
 
 #include "kernels/runtime/runtime.h"
 #include "kernels/simt/executor.h"
@@ -59,18 +61,41 @@ class ExecutorBackend final : public DeviceBackend {
     return std::make_unique<Again>(enqueue);
   }
   SectionTime time(const std::function<void()>& enqueue) override {
-    if (!simulated_device().clock) throw std::logic_error("nothing is timed on the executor");
-    enqueue();
-    return simulated_device().clock();
+    SimulatedDevice& device = simulated_device();
+    if (!device.clock && !device.launch_s) throw std::logic_error("nothing is timed on the executor");
+    struct Hold {
+      bool& held;
+      explicit Hold(bool& h) : held(h) { held = true; }
+      ~Hold() { held = false; }
+    };
+    const double begin_s = device.wall_s;
+    {
+      const Hold hold(held_);
+      enqueue();
+    }
+    if (!device.clock) return {device.wall_s - begin_s, device.wall_s - begin_s};
+    const SectionTime t = device.clock();
+    device.wall_s += t.host_s;
+    return t;
   }
+  double wall_s() override { return simulated_device().wall_s; }
   void check(int error, const char* what) override {
     SimulatedDevice& device = simulated_device();
     if (device.launches == device.lost_after) throw DeviceLost("the device was lost: planted");
     ++device.launches;
+    // On a GPU a kernel is loaded when it is launched first, and loading waits for the queue.
+    if (held_ && !loaded_.contains(what))
+      throw std::logic_error(std::string(what) + ": launched for the first time while the queue is held");
+    loaded_.insert(what);
+    if (device.launch_s) device.wall_s += device.launch_s(what);
     if (error != 0) throw std::runtime_error(std::string(what) + ": error " + std::to_string(error));
   }
   std::size_t available_bytes() override { return simulated_device().memory_bytes; }
   bool guards_allocations() const override { return true; }
+
+ private:
+  bool held_ = false;
+  std::set<std::string> loaded_;
 };
 
 }  // namespace

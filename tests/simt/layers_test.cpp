@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "harness/measure/layer_check.h"
 #include "harness/measure/run.h"
@@ -163,6 +166,149 @@ TEST_F(SimtRun, TooLittleMemoryIsAnOutcome) {
         EXPECT_GT(part.need_bytes.value(), part.have_bytes.value());
       }
   EXPECT_GE(out_of_memory, 1);
+}
+
+// Choosing among variants, with a planted time for each launch. A layer of the tiny model at 3 tokens has 4 linears and
+// one moe_experts that more than one variant can do.
+class SimtChoice : public SimtRun {
+ protected:
+  using Seconds = std::map<std::string, double>;
+  const Seconds kTimes_s = {
+      {"linear cuda_gemv", 30e-6},      {"linear cuda_skinny", 20e-6},           {"linear cuda_tiles", 25e-6},
+      {"moe_experts cuda_gemv", 50e-6}, {"moe_experts cuda_small_tiles", 40e-6}, {"grouped_linear cuda_tiles", 60e-6},
+  };
+  static constexpr double kOther_s = 1e-6;
+
+  void SetUp() override {
+    SimtRun::SetUp();
+    simulated_device().clock = nullptr;
+    plan_.points.pop_back();
+    plan_.with_head = false;
+    plan_.policy.min_samples = plan_.policy.max_samples = 1;
+    plan_.policy.section_min_s = 1e-6;    // one pass: short tests
+    plan_.policy.gpu_choice_share = 100;  // of 0.01 s
+    plant(kTimes_s);
+  }
+  static void plant(const Seconds& s) {
+    simulated_device().launch_s = [s](const std::string& what) {
+      const auto known = s.find(what);
+      return known == s.end() ? kOther_s : known->second;
+    };
+  }
+  // The part, and the planted time that choosing took.
+  PartRecord run_part(double* spent_s = nullptr) {
+    Runtime runtime(find_device("cuda:0"));
+    result_ = {};
+    plan_result(plan_, runtime.device(), result_);
+    double begin_s = 0;
+    const auto progress = [&](const std::string& what, double) {
+      if (what.starts_with("choosing")) begin_s = simulated_device().wall_s;
+      if (what.starts_with("checking") && spent_s != nullptr) *spent_s = simulated_device().wall_s - begin_s;
+    };
+    measure_all(plan_, runtime, result_, {progress, {}});
+    const PartRecord& part = result_.points.at(0).parts.at(0);
+    EXPECT_EQ(part.outcome, Outcome::measured) << part.why;
+    return part;
+  }
+  static const OpRecord& op(const PartRecord& part, const std::string& component) {
+    for (const OpRecord& o : part.ops)
+      if (o.component == component) return o;
+    throw std::runtime_error("no " + component);
+  }
+  static Seconds tried(const OpRecord& o) {
+    Seconds out;
+    for (const TriedVariant& t : o.tried) out[t.variant] = t.time_s;
+    return out;
+  }
+
+  ResultFile result_;
+};
+
+TEST_F(SimtChoice, PicksWhatASweepWouldAndStoresWhatWasTried) {
+  const PartRecord part = run_part();
+  for (const char* component : {"qkv", "o", "router"}) {
+    const OpRecord& o = op(part, component);
+    EXPECT_EQ(o.variant, "cuda_skinny") << component;
+    EXPECT_EQ(o.chosen_by, "measured") << component;
+    ASSERT_EQ(o.tried.size(), 3u) << component;
+    EXPECT_EQ(o.tried[0].variant, "cuda_gemv") << "in the op's order";
+    EXPECT_NEAR(tried(o).at("cuda_gemv"), 30e-6, 1e-12);
+    EXPECT_NEAR(tried(o).at("cuda_skinny"), 20e-6, 1e-12);
+    EXPECT_NEAR(tried(o).at("cuda_tiles"), 25e-6, 1e-12);
+  }
+  const OpRecord& experts = op(part, "experts");
+  EXPECT_EQ(experts.variant, "cuda_small_tiles");
+  EXPECT_EQ(experts.chosen_by, "measured");
+  EXPECT_NEAR(tried(experts).at("cuda_gemv"), 50e-6, 1e-12);
+  EXPECT_NEAR(tried(experts).at("cuda_small_tiles"), 40e-6, 1e-12);
+  // Two grouped products of 60 us and three others of 1 us: given up after one pass, and stored.
+  EXPECT_NEAR(tried(experts).at("cuda_chain"), 123e-6, 1e-12);
+  EXPECT_EQ(op(part, "attention").chosen_by, "order");
+  EXPECT_TRUE(op(part, "attention").tried.empty());
+
+  double best_s = INFINITY;
+  std::string best;
+  for (const char* linear : {"cuda_gemv", "cuda_skinny", "cuda_tiles"})
+    for (const char* moe : {"cuda_gemv", "cuda_small_tiles", "cuda_chain"}) {
+      plan_.pins = {{.op = "linear", .variant = linear}, {.op = "moe_experts", .variant = moe}};
+      const double t = run_part().rounds.at(0).samples.at(0).time_s;
+      if (t < best_s) best_s = t, best = std::string(linear) + " " + moe;
+    }
+  EXPECT_EQ(best, "cuda_skinny cuda_small_tiles");
+  EXPECT_NEAR(part.rounds.at(0).samples.at(0).time_s, best_s, 1e-12);
+}
+
+TEST_F(SimtChoice, WithinTheNoiseTheOrderStays) {
+  Seconds near = kTimes_s;
+  near["linear cuda_gemv"] = 20.2e-6;  // 1 % slower, read with a spread of 3 %
+  std::mt19937 random(7);
+  std::uniform_real_distribution<double> noise(0.985, 1.015);
+  plant(near);
+  simulated_device().launch_s = [planted = simulated_device().launch_s, random, noise](const std::string& w) mutable {
+    return planted(w) * noise(random);
+  };
+  const PartRecord part = run_part();
+  EXPECT_EQ(op(part, "qkv").variant, "cuda_gemv");
+  EXPECT_EQ(op(part, "qkv").chosen_by, "measured");
+  EXPECT_EQ(op(part, "experts").variant, "cuda_small_tiles") << "20 % are no noise";
+}
+
+TEST_F(SimtChoice, KeepsItsBudget) {
+  double all_s = 0;
+  run_part(&all_s);
+  int cut = 0;
+  for (const double share : {0.001, 0.1, 0.3, 1.0}) {
+    SCOPED_TRACE(share);
+    plan_.policy.gpu_choice_share = share;
+    const double budget_s = share * 0.01;
+    double spent_s = 0;
+    const PartRecord part = run_part(&spent_s);
+    // The first layer is run before anything is known. None is slower than this one: three linears of 30 us, the chain
+    // with 123 us, seven others of 1 us.
+    EXPECT_LE(spent_s, std::max(budget_s, 220e-6));
+    cut += spent_s < all_s;
+    for (const OpRecord& o : part.ops) {
+      EXPECT_EQ(o.chosen_by == "measured", !o.tried.empty()) << o.component;
+      EXPECT_TRUE(o.tried.empty() || o.tried.size() >= 2) << o.component;
+      if (o.chosen_by == "order" && o.component == "qkv") EXPECT_EQ(o.variant, "cuda_gemv");
+    }
+    if (share == 0.001) EXPECT_EQ(op(part, "qkv").chosen_by, "order");
+  }
+  EXPECT_GE(cut, 2);
+}
+
+TEST_F(SimtChoice, ACandidateThatTheDeviceRefusesIsNamedAndTheRestGoesOn) {
+  plant(kTimes_s);
+  simulated_device().launch_s = [planted = simulated_device().launch_s](const std::string& what) {
+    if (what == "linear cuda_skinny") throw std::runtime_error("refused: planted");
+    return planted(what);
+  };
+  const PartRecord part = run_part();
+  EXPECT_EQ(op(part, "qkv").variant, "cuda_tiles");
+  EXPECT_FALSE(tried(op(part, "qkv")).contains("cuda_skinny"));
+  ASSERT_FALSE(result_.warnings.empty());
+  EXPECT_EQ(result_.warnings[0].code, "candidate_failed");
+  EXPECT_NE(result_.warnings[0].text.find("cuda_skinny: refused: planted"), std::string::npos);
 }
 
 TEST(SimtDevice, NothingIsTimedWithoutAPlantedClock) {

@@ -110,5 +110,19 @@ TEST_F(Pins, CandidatesLeavePlainLoopsOutUnlessAlone) {
   for (const Variant* v : several) EXPECT_STRNE(v->name, "plain_loops");
 }
 
+TEST(Candidates, EndAtThePlainOne) {
+  const auto takes = [](const OpCase&, const DeviceInfo&) { return Support::yes(); };
+  const auto refuses = [](const OpCase&, const DeviceInfo&) { return Support::no("planted"); };
+  const Variant a{"a", Target::cuda, "", takes, nullptr}, b{"b", Target::cuda, "", takes, nullptr},
+      refusing{"r", Target::cuda, "", refuses, nullptr}, cpu{"plain_loops", Target::cpu, "", takes, nullptr},
+      plain{"cuda_plain", Target::cuda, "", takes, nullptr}, unproven{"u", Target::cuda, "", takes, nullptr};
+  DeviceInfo device;
+  device.target = Target::cuda;
+  using List = std::vector<const Variant*>;
+  const auto of = [&](const List& all) { return candidates(all, OpCase("linear"), device); };
+  EXPECT_EQ(of({&a, &cpu, &refusing, &b, &plain, &unproven}), (List{&a, &b}));
+  EXPECT_EQ(of({&refusing, &plain, &unproven}), (List{&plain}));
+}
+
 }  // namespace
 }  // namespace layercost
