@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     if (work.rows.expert < 0) continue;
     const int rows = work.rows.end - work.rows.row;
     const bool idle = 64 * (group_of_thread() - 1) >= rows;
-    tile.multiply(s, slice, slices, idle);
+    tile.multiply<false>(s, slice, slices, idle);
     slice += slices;
     if (idle) continue;
     each_eight<kColumns / 8>(

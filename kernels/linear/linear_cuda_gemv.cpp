@@ -1,5 +1,5 @@
-// Up to 4 rows; up to 8 where w has so few rows (a router's) that the tensor cores' tiles of 16 would not fill the
-// device.
+// Up to 4 rows; up to 8 where w has so few rows (a router's) that the tensor cores' tiles of 16 would not fill half of the
+// device. H100, 8 rows, w of 2048 x 4096: 17.4 us beside 11.6 by cuda_skinny of 2560 x 4096.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_gemv_launch.h"
 
@@ -19,7 +19,7 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   const std::int64_t n = c.axis("n"), k = c.axis("k");
   if (k % 8 != 0) return Support::no("needs k to be a multiple of 8");
   if (std::max(n, k) > std::numeric_limits<int>::max() / 16) return Support::no("takes n and k of up to 2^27");
-  const std::int64_t most = n <= 16 * device.cuda.multiprocessors ? 8 : 4;
+  const std::int64_t most = n < 8 * device.cuda.multiprocessors ? 8 : 4;
   if (c.axis("m") > most) return Support::no(fmt::format("for up to {} rows", most));
   return Support::yes();
 }

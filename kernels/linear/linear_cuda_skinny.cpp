@@ -18,6 +18,9 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   const std::int64_t n = c.axis("n"), k = c.axis("k");
   if (k % 8 != 0) return Support::no("needs k to be a multiple of 8");
   if (std::max(n, k) > std::numeric_limits<int>::max() / 64) return Support::no("takes n and k of up to 2^25");
+  // Its blocks take 16 rows of w or more: of a router's w they leave most multiprocessors idle.
+  if (c.axis("m") <= 8 && n < 8 * device.cuda.multiprocessors)
+    return Support::no("w has too few rows to give half of the multiprocessors a block");
   if (c.axis("m") > kLinearCudaSkinnyTokens)
     return Support::no(fmt::format("for up to {} rows", kLinearCudaSkinnyTokens));
   return Support::yes();

@@ -1,9 +1,9 @@
 // The experts of few tokens as products of matrix and vector, bound by the bandwidth that the weights are read with.
 //
 // gate_up: h[pair, f] = silu(gate f . x) * (up f . x). A pair is (token, j), numbered token * top_k + j. One block of 4
-//   warps per 8 neurons of one pair: 2 neurons, so 4 weight rows, per warp. Where several tokens chose the same expert,
-//   the block of the first of these pairs does all of them with one reading of the weights (two for more than 4, the
-//   second from the L2 cache), and the others leave. Which these are, each warp finds in the ids by two ballots.
+//   warps per 8 neurons of one pair: 2 neurons, so 4 weight rows, per warp. Where both tokens chose the same expert,
+//   the block of the first of these pairs does both with one reading of the weights, and the other leaves. Which these
+//   are, each warp finds in the ids by two ballots.
 // down: y[t, n] = sum_j weights[t, j] * (row n of w_down[ids[t, j]] . h[t, j]) + residual. One warp per output neuron n
 //   of all tokens: it reads row n of each distinct expert once, in the order of the experts' first pairs, and sums in
 //   that order: the result does not depend on which block runs when.
@@ -11,8 +11,7 @@
 // Bytes in flight. Little's law at 4.8 TB/s and about 700 ns from a load to its data asks for 3.3 MB in flight, 25 KB
 // in each of 132 multiprocessors. Each lane issues 8 independent 16-byte loads before it uses the first: 4 KB per warp,
 // so 7 warps suffice when none of them computes, and with half of the time spent on computing, 14. Both kernels are
-// held to 80 registers (gate_up of more than 2 tokens: 128), room for 6 (4) blocks = 24 (16) warps. For hidden = 2048,
-// ffn = 768, top_k = 8 and one token, where 8 experts weigh 75 MB, gate_up has 96 x 8 = 768 blocks, 5.8 per
+// held to 80 registers, room for 6 blocks = 24 warps. For hidden = 2048, ffn = 768, top_k = 8 and one token, where 8 experts weigh 75 MB, gate_up has 96 x 8 = 768 blocks, 5.8 per
 // multiprocessor, and down 512, 3.9 per multiprocessor: one wave each, with 23 and 15 warps per multiprocessor.
 //
 // x and h are read through the L1 cache, which weights do not enter: a row is 4 KB (1.5 KB), all warps of a
@@ -109,9 +108,8 @@ SIMT_INLINE void neurons_of(const MoeExpertsCudaGemv& p, const bf16* weights, st
     }
 }
 
-// kTokens: 1, 2, or 4 for any number.
-template <int kTokens>
-__global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 6 : 4) gate_up(MoeExpertsCudaGemv p) {
+template <int kTokens>  // p.tokens
+__global__ void __launch_bounds__(kThreads, 6) gate_up(MoeExpertsCudaGemv p) {
   grid_wait();
   grid_launch_dependents();  // not before: down reads ids and weights without waiting
   const int pairs = static_cast<int>(p.tokens * p.top_k), mine = static_cast<int>(blockIdx.y);
@@ -125,17 +123,7 @@ __global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 6 : 4) gate_up(MoeExp
   const std::int64_t neuron = (blockIdx.x * kWarps + static_cast<unsigned>(warp())) * kNeuronsPerWarp;
   const int rows = count_bits(static_cast<std::uint32_t>(same)) + count_bits(static_cast<std::uint32_t>(same >> 32));
   if (rows == 1) return neurons_of<1>(p, weights, neuron, same);
-  if constexpr (kTokens > 1) {
-    if (rows == 2) return neurons_of<2>(p, weights, neuron, same);
-  }
-  if constexpr (kTokens > 2) {
-    // With more than 4 rows the sums would not fit beside the loads. The next 4 find the weights in the L2 cache.
-#pragma unroll 1
-    for (std::uint64_t left = same; left != 0;) {
-      neurons_of<4>(p, weights, neuron, left);
-      for (int i = 0; i < 4; ++i) left &= left - 1;
-    }
-  }
+  if constexpr (kTokens > 1) neurons_of<2>(p, weights, neuron, same);
 }
 
 struct Shared {
@@ -241,13 +229,12 @@ __global__ void __launch_bounds__(kThreads, 6) down(MoeExpertsCudaGemv p) {
   }
 }
 
-template <int kTokens>  // at least p.tokens: 1, 2, 4 or 8
+template <int kTokens>
 int launch_both(const MoeExpertsCudaGemv& p, Stream stream) {
   constexpr int kNeuronsPerBlock = kWarps * kNeuronsPerWarp;
   const auto pairs = static_cast<unsigned>(p.tokens * p.top_k);
   const Launch first{dim3(static_cast<unsigned>(p.ffn / kNeuronsPerBlock), pairs), dim3(kThreads), 0, stream, kOverlap};
-  if (const int error = launch("moe_experts_cuda_gemv gate_up", first, gate_up < kTokens <= 4 ? kTokens : 4 >, p);
-      error != 0)
+  if (const int error = launch("moe_experts_cuda_gemv gate_up", first, gate_up<kTokens>, p); error != 0)
     return error;
   const Launch second{dim3(static_cast<unsigned>(p.hidden / kWarps)), dim3(kThreads), sizeof(Shared), stream, kOverlap};
   return with_type(p.y_type, [&](auto* y) {
@@ -258,9 +245,7 @@ int launch_both(const MoeExpertsCudaGemv& p, Stream stream) {
 }  // namespace
 
 int launch_moe_experts_cuda_gemv(const MoeExpertsCudaGemv& p, Stream stream) {
-  if (p.tokens == 1) return launch_both<1>(p, stream);
-  if (p.tokens == 2) return launch_both<2>(p, stream);
-  return p.tokens <= 4 ? launch_both<4>(p, stream) : launch_both<8>(p, stream);
+  return p.tokens == 1 ? launch_both<1>(p, stream) : launch_both<2>(p, stream);
 }
 
 }  // namespace layercost

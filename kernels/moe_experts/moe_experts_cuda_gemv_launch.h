@@ -5,7 +5,7 @@
 
 namespace layercost {
 
-inline constexpr int kMoeGemvMostTokens = 8;  // accumulators per output row
+inline constexpr int kMoeGemvMostTokens = 2;  // accumulators per output row
 inline constexpr int kMoeGemvMostPairs = 64;  // bits of a mask
 
 // bf16 rows, 16-byte aligned: hidden % 8 == 0, ffn % 8 == 0.

@@ -12,8 +12,8 @@
 namespace layercost {
 namespace {
 
-// The crossover from small tiles. Below it most of a tile would be empty.
-constexpr std::int64_t kLeastTokens = 128;
+// The crossover from small tiles (moe_experts_cuda_small_tiles.cpp). Below it most of a tile would be empty.
+constexpr std::int64_t kLeastTokens = 64;
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = hopper_support(device, launch_moe_experts_cuda_wgmma != nullptr); !s) return s;

@@ -2,8 +2,8 @@
 // with wgmma in blocks that stay (kernels/shared/wgmma_tile.h).
 //
 // gate_up: all 128 threads of the producer group gather rows of x with cp.async, 8 pieces of 16 bytes each per slice,
-//   and one of them brings 128 gate rows and the 128 up rows of the same neurons with TMA. What cp.async wrote becomes
-//   visible to wgmma by a fence of the thread that wrote it, two slices after it was asked for: three are on their way.
+//   and one of them brings 128 gate rows and the 128 up rows of the same neurons with TMA. A stage is full when both
+//   have arrived; the producer does not wait for that.
 //   Both sums of a neuron are in one thread, 64 registers apart, which stores silu(gate) * up.
 // down: both operands by TMA; h is contiguous in sorted order. A tile that reaches into the next expert's rows reads
 //   them too and writes none of theirs.
@@ -25,7 +25,6 @@ using namespace wgmma_tile;
 static_assert(kRows == kMoeWgmmaTileRows, "as on the host");
 constexpr int kGroup = 8;
 constexpr int kNeurons = kColumns / 2;  // of gate_up's tile
-constexpr int kLag = 2;                 // slices between asking for rows of x and telling that they are there
 
 struct Work {
   PairTile pairs;
@@ -45,12 +44,7 @@ SIMT_INLINE void bring_gate_up(const MoeExpertsCudaWgmma& p, Shared& s, int acro
   const int my_row = static_cast<int>(threadIdx.x) / kRowPieces, piece = static_cast<int>(threadIdx.x) % kRowPieces;
   const int to_piece = my_row * kRowPieces + (piece ^ (my_row & 7));
   const int slices = slices_of(p.hidden);
-  int slice = 0, told = 0;
-  const auto tell = [&] {
-    fence_async_shared();
-    mbarrier_arrive(s.full[place_of(told).stage]);
-    ++told;
-  };
+  int slice = 0;
   for (int index = static_cast<int>(blockIdx.x); index < p.most_tiles * across; index += static_cast<int>(gridDim.x)) {
     const Work work = work_of(p, index, across);
     if (work.pairs.rows == 0) continue;
@@ -77,13 +71,9 @@ SIMT_INLINE void bring_gate_up(const MoeExpertsCudaWgmma& p, Shared& s, int acro
         const bool valid = inside && my_row + c * kRowsAtOnce < work.pairs.rows;
         cp_async16(&to.a[to_piece + c * kRowsAtOnce * kRowPieces], valid ? from[c] + i * kDepth : p.x, valid);
       }
-      cp_async_commit();
-      cp_async_wait<kLag>();
-      if (slice >= kLag) tell();
+      cp_async_arrive(s.full[at.stage]);
     }
   }
-  cp_async_wait<0>();
-  while (told < slice) tell();
 }
 
 __global__ void __launch_bounds__(kThreads, 1) gate_up(const __grid_constant__ MoeExpertsCudaWgmma p, int across) {
@@ -104,7 +94,7 @@ __global__ void __launch_bounds__(kThreads, 1) gate_up(const __grid_constant__ M
     const Work work = work_of(p, index, across);
     if (work.pairs.rows == 0) continue;
     const bool idle = 64 * (group_of_thread() - 1) >= work.pairs.rows;
-    tile.multiply(s, slice, slices, idle);
+    tile.multiply<true>(s, slice, slices, idle);
     slice += slices;
     if (idle) continue;
     const int neuron = work.column * kNeurons;
@@ -157,7 +147,7 @@ __global__ void __launch_bounds__(kThreads, 1) down(const __grid_constant__ MoeE
     const Work work = work_of(p, index, across);
     if (work.pairs.rows == 0) continue;
     const bool idle = 64 * (group_of_thread() - 1) >= work.pairs.rows;
-    tile.multiply(s, slice, slices, idle);
+    tile.multiply<false>(s, slice, slices, idle);
     slice += slices;
     if (idle) continue;
     const int first_column = work.column * kColumns;

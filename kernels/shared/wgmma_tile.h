@@ -66,7 +66,9 @@ SIMT_INLINE void wait_empty(Shared& s, Place at) { mbarrier_wait(s.empty[at.stag
 struct Tile {
   float sums[kColumns / 2];
 
-  // `slices` slices from `first` on; kRowsUsed: of this group's rows none has a result if `idle`.
+  // `slices` slices from `first` on; `idle`: none of this group's rows has a result. kCopied: rows of a came by
+  // cp.async, whose writes wgmma sees behind a fence only.
+  template <bool kCopied>
   SIMT_INLINE void multiply(Shared& s, int first, int slices, bool idle) {
     const int group = group_of_thread() - 1;
     if (idle) {
@@ -80,6 +82,7 @@ struct Tile {
     for (int i = first; i < first + slices; ++i) {
       const Place at = place_of(i);
       mbarrier_wait(s.full[at.stage], at.parity);
+      if constexpr (kCopied) fence_async_shared();
       const std::uint64_t a = swizzled_128(&s.stages[at.stage].a[group * 64 * kRowPieces], 1024);
       const std::uint64_t b = swizzled_128(&s.stages[at.stage].b[0], 1024);
       wgmma_fence();
