@@ -123,7 +123,6 @@ __global__ void __launch_bounds__(kThreads, 1) down(const __grid_constant__ MoeE
   if (group_of_thread() == 0) {
     registers_fewer<40>();
     if (threadIdx.x != 0) return;
-    fence_async_global();  // h was written by ordinary stores
     for (int index = static_cast<int>(blockIdx.x); index < p.most_tiles * across;
          index += static_cast<int>(gridDim.x)) {
       const Work work = work_of(p, index, across);

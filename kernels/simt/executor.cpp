@@ -1112,7 +1112,7 @@ void grid_wait(Caller caller) {
   me().grid_waited = true;
   if (++ex.grid_waits < ex.threads) {
     me().barrier = kGridWait;
-    wait("grid_wait", caller);
+    wait("grid_wait", caller, 0, ex.threads);
     me().barrier = -1;
     return;
   }

@@ -16,8 +16,6 @@
 //                                                        outside of the matrix is zeros; its bytes count for b
 //            fence_async_shared()                        this thread's ordinary writes to shared memory before, wgmma
 //                                                        and TMA reads after (with a barrier between the threads)
-//            fence_async_global()                        likewise for what earlier kernels wrote to global memory by
-//                                                        ordinary stores and TMA reads
 //            wgmma_fence(), wgmma_commit(), wgmma_wait<N>()   by all 128 threads of a warp group: before the first
 //                                                        product and whenever registers of one were written; closes a
 //                                                        group of products; until at most N groups are on their way

@@ -48,8 +48,6 @@ SIMT_INLINE void tma_load(void* to, const TensorMap& map, Mbarrier& b, int x, in
 }
 SIMT_INLINE void fence_async_shared() { SIMT_SM90(asm volatile("fence.proxy.async.shared::cta;" ::: "memory")); }
 
-SIMT_INLINE void fence_async_global() { SIMT_SM90(asm volatile("fence.proxy.async.global;" ::: "memory")); }
-
 SIMT_INLINE void wgmma_fence() { SIMT_SM90(asm volatile("wgmma.fence.sync.aligned;" ::: "memory")); }
 SIMT_INLINE void wgmma_commit() { SIMT_SM90(asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory")); }
 template <int kPending>
