@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/grouped_linear/grouped_linear_cuda_wgmma_launch.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 
 #include "grouped_linear_variants.h"
@@ -10,9 +12,14 @@
 namespace layercost {
 namespace {
 
+// With fewer, most of a tile of 128 rows is empty, and blocks of cuda_tiles with 16 rows read weights as fast.
+constexpr std::int64_t kLeastRowsPerExpert = 32;
+
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = hopper_support(device, launch_grouped_linear_cuda_wgmma != nullptr); !s) return s;
   if (const Support s = all_bf16(c, {"x_type", "w_type", "y_type"}); !s) return s;
+  if (c.axis("rows") < kLeastRowsPerExpert * c.axis("experts"))
+    return Support::no(fmt::format("for at least {} rows per expert on average", kLeastRowsPerExpert));
   if (c.axis("n") % 8 != 0 || c.axis("k") % 8 != 0) return Support::no("needs n and k to be multiples of 8");
   if (std::max(c.axis("rows"), c.axis("experts") * c.axis("n")) > std::numeric_limits<int>::max())
     return Support::no("takes up to 2^31 rows of x and w");
