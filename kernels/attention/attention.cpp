@@ -140,8 +140,10 @@ std::vector<OpCase> test_cases() {
            "x_type=bf16 kv_type=bf16 y_type=bf16",
            "attention batch=1 q_len=3 kv_len=520 capacity=521 heads=16 kv_heads=1 qk_dim=64 v_dim=64 "
            "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=600 capacity=600 heads=3 kv_heads=3 qk_dim=128 v_dim=128 scale=0.088 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",  // one row: all warps share its splits
            // more than eight splits of the keys; a last split of which the first queries see nothing
-           "attention batch=1 q_len=1 kv_len=2700 capacity=2700 heads=2 kv_heads=1 qk_dim=64 v_dim=64 "
+           "attention batch=1 q_len=1 kv_len=2700 capacity=2700 heads=4 kv_heads=1 qk_dim=64 v_dim=64 "
            "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
            "attention batch=1 q_len=8 kv_len=1283 capacity=1290 heads=1 kv_heads=1 qk_dim=64 v_dim=64 "
            "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",

@@ -84,34 +84,65 @@ SIMT_INLINE void store_row(bf16* y, const float (&sums)[n], float total) {
   *reinterpret_cast<Together<std::uint32_t, n / 2>*>(y) = out;
 }
 
-// The splits of a unit, in their order. One warp per row, each lane its columns.
+// The splits of a unit, in their order. One warp per row, each lane its columns; with fewer rows than warps several
+// warps share the splits of one row. What has to come from the L2 cache (the sums of the first kAtOnce splits, 256
+// bytes a lane, and the weights) is asked for before any of it is used.
 template <int kDim, int kTiles>
-SIMT_INLINE void combine(const AttentionCudaDecode& p, const Block<kTiles>& block) {
-  constexpr int kColumns = kDim / 32, kAtOnce = 8;
-  for (int row = warp(); row < block.rows; row += kWarps) {
+SIMT_INLINE void combine(const AttentionCudaDecode& p, const Block<kTiles>& block, Merge<kDim>& merge) {
+  constexpr int kColumns = kDim / 32, kAtOnce = kDim / 8;
+  using Columns = Together<float, kColumns>;
+  const int parts = block.rows < kWarps ? kWarps / block.rows : 1, part = warp() % parts;
+  for (int row = warp() / parts; row < block.rows; row += kWarps / parts) {
+    Columns ahead[kAtOnce];
+    const auto load = [&](int first) {
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i)
+        if (first + i * parts < p.splits)
+          ahead[i] = *reinterpret_cast<const Columns*>(p.sums + block.partial(p, first + i * parts, row) * kDim +
+                                                       kColumns * lane());
+    };
+    load(part);
     float max = kMinusInfinity;
     for (int i = lane(); i < p.splits; i += 32) max = fmaxf(max, p.weights[2 * block.partial(p, i, row)]);
     max = warp_max(max);
     float total = 0, sums[kColumns] = {};
-    for (int first = 0; first < p.splits; first += kAtOnce) {
-      float factor = 0;  // of split first + lane
-      if (lane() < kAtOnce && first + lane() < p.splits) {
-        const std::int64_t at = 2 * block.partial(p, first + lane(), row);
+    for (int first = part; first < p.splits; first += kAtOnce * parts) {
+      float factor = 0;  // of split first + lane * parts
+      const int split = first + lane() * parts;
+      if (lane() < kAtOnce && split < p.splits) {
+        const std::int64_t at = 2 * block.partial(p, split, row);
         factor = exp2_fast((p.weights[at] - max) * p.scale);
         total += factor * p.weights[at + 1];
       }
+      if (first != part) load(first);
 #pragma unroll
       for (int i = 0; i < kAtOnce; ++i) {
         const float f = shuffle(factor, i);
-        if (first + i >= p.splits) continue;
-        const auto part = *reinterpret_cast<const Together<float, kColumns>*>(
-            p.sums + block.partial(p, first + i, row) * kDim + kColumns * lane());
+        if (first + i * parts >= p.splits) continue;
 #pragma unroll
-        for (int j = 0; j < kColumns; ++j) sums[j] += f * part.v[j];
+        for (int j = 0; j < kColumns; ++j) sums[j] += f * ahead[i].v[j];
       }
     }
-    store_row(static_cast<bf16*>(p.y) + block.place(p, row) + kColumns * lane(), sums, warp_sum(total));
+    total = warp_sum(total);
+    if (parts > 1) {
+#pragma unroll
+      for (int j = 0; j < kColumns; ++j) merge.sums[warp()][0][kColumns * lane() + j] = sums[j];
+      if (lane() == 0) merge.sum[warp()][0] = total;
+    } else {
+      store_row(static_cast<bf16*>(p.y) + block.place(p, row) + kColumns * lane(), sums, total);
+    }
   }
+  if (parts == 1) return;
+  sync_block();
+  const int row = warp() / parts;
+  if (part != 0 || row >= block.rows) return;
+  float total = 0, sums[kColumns] = {};
+  for (int i = warp(); i < warp() + parts; ++i) {
+    total += merge.sum[i][0];
+#pragma unroll
+    for (int j = 0; j < kColumns; ++j) sums[j] += merge.sums[i][0][kColumns * lane() + j];
+  }
+  store_row(static_cast<bf16*>(p.y) + block.place(p, row) + kColumns * lane(), sums, total);
 }
 
 template <int kDim, int kTiles>
@@ -236,7 +267,7 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
   sync_block();
   if (s.last == 0) return;
   if (threadIdx.x == 0) atomic_exchange(p.arrived + block.unit, 0);
-  combine<kDim, kTiles>(p, block);
+  combine<kDim, kTiles>(p, block, s.merge);
 }
 
 template <int kDim, int kTiles>
