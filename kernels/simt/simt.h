@@ -23,21 +23,16 @@
 //            exp2_fast, exp_fast, divide_fast, reciprocal_sqrt   about 2 ulp
 //            grid_wait(), grid_launch_dependents()       see Overlap
 //            reduce_max(v), reduce_min(v)                of ints, by all 32 lanes; result in every lane
-// Launch:  launch("name", {grid, block, shared_bytes, stream, overlap_previous}, kernel<...>, arguments...) enqueues; 0
-//          or the device runtime's error code. overlap_previous (programmatic dependent launch; without effect below
-//          compute capability 9.0): blocks may start as soon as every block of the launch before has called
-//          grid_launch_dependents() or ended.
-// Overlap: all threads of the block call grid_wait(), which returns when the launch before has ended and its writes are
-//          there. Two rules:
-//            1. Before grid_wait() a kernel touches no memory but weights: not what an earlier kernel writes, nor what it
-//               writes itself, because an earlier one may still read it. Only what the host wrote once and nobody
-//               writes any more is safe (Runtime::constant).
-//            2. Every thread calls it before it ends, also where its block has nothing to do. So the end of a launch
-//               means the end of all before it: otherwise the next one could run beside the one before this.
-//          A launch that may start early says nothing about those before the previous one: they may run, too. A kernel
-//          that calls grid_launch_dependents() behind its grid_wait() promises the next one that all before itself has
-//          ended: that one may then read early what is older (the lists of moe_experts). The others call it first
-//          thing. The executor sees both rules broken.
+// Launch:  launch("name", {grid, block, shared_bytes, stream, kOverlap or nothing}, kernel<...>, arguments...) enqueues;
+//          0 or the device runtime's error code. kOverlap: blocks may start once every block of the launch before has
+//          called grid_launch_dependents() or ended (compute capability 9.0; without effect below).
+// Overlap: grid_wait(), by all threads of the block, returns when the launch before has ended. The executor sees it where
+//          1. a kernel touches, before it, memory other than weights (Runtime::constant): an earlier one may still
+//             write that, or read what this one writes;
+//          2. a thread ends without it, also where the block has nothing to do: only with it does the end of a launch
+//             mean the end of all before it, so that the next one cannot run beside the one before this.
+//          grid_launch_dependents() is called first thing. Behind grid_wait() it promises the next launch that all
+//          before this one has ended: that may then read early what is older (the lists of moe_experts).
 // Rules:   all lanes of a warp make the same warp-wide calls; all threads of a block reach the same barriers. No block
 //          waits for another one, except through the order of launches: blocks of one launch may run one after the
 //          other.
