@@ -23,10 +23,10 @@
 //            exp2_fast, exp_fast, divide_fast, reciprocal_sqrt   about 2 ulp
 //            grid_wait(), grid_launch_dependents()       see Overlap
 //            reduce_max(v), reduce_min(v)                of ints, by all 32 lanes; result in every lane
-// Launch:  launch("name", {grid, block, shared_bytes, stream, kOverlap or nothing}, kernel<...>, arguments...) enqueues;
-//          0 or the device runtime's error code. kOverlap: blocks may start once every block of the launch before has
-//          called grid_launch_dependents() or ended (compute capability 9.0; without effect below).
-// Overlap: grid_wait(), by all threads of the block, returns when the launch before has ended. The executor sees it where
+// Launch:  launch("name", {grid, block, shared_bytes, stream, kOverlap or nothing}, kernel<...>, arguments...)
+//          enqueues; 0 or the device runtime's error code. kOverlap: blocks may start once every block of the launch
+//          before has called grid_launch_dependents() or ended (compute capability 9.0; without effect below).
+// Overlap: grid_wait(), by all threads of the block, returns when the launch before has ended. The executor sees where
 //          1. a kernel touches, before it, memory other than weights (Runtime::constant): an earlier one may still
 //             write that, or read what this one writes;
 //          2. a thread ends without it, also where the block has nothing to do: only with it does the end of a launch
