@@ -47,8 +47,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.scale = static_cast<float>(a.scale * std::numbers::log2e);
   p.y = t.tensor("y").data;
   p.blocks = runtime.device().cuda.multiprocessors;
-  return invocation([p, &runtime] { runtime.check(launch_attention_cuda_wgmma(p, runtime.stream()), "attention"); },
-                    "tiles of 128 queries and 128 keys");
+  return invocation(
+      [p, &runtime] { runtime.check(launch_attention_cuda_wgmma(p, runtime.stream()), "attention cuda_wgmma"); },
+      "tiles of 128 queries and 128 keys");
 }
 
 }  // namespace

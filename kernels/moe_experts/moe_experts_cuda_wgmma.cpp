@@ -71,7 +71,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                               t.tensor("y").data,
                               simt_type(c.type("y_type"))};
   return invocation(
-      [p, held, &runtime] { runtime.check(launch_moe_experts_cuda_wgmma(p, runtime.stream()), "moe_experts"); },
+      [p, held, &runtime] {
+        runtime.check(launch_moe_experts_cuda_wgmma(p, runtime.stream()), "moe_experts cuda_wgmma");
+      },
       "tiles 128x256x64, 4 stages");
 }
 

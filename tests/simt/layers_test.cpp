@@ -174,8 +174,13 @@ class SimtChoice : public SimtRun {
  protected:
   using Seconds = std::map<std::string, double>;
   const Seconds kTimes_s = {
-      {"linear cuda_gemv", 30e-6},      {"linear cuda_skinny", 20e-6},           {"linear cuda_tiles", 25e-6},
-      {"moe_experts cuda_gemv", 50e-6}, {"moe_experts cuda_small_tiles", 40e-6}, {"grouped_linear cuda_tiles", 60e-6},
+      {"linear cuda_gemv", 30e-6},
+      {"linear cuda_skinny", 20e-6},
+      {"linear cuda_tiles", 25e-6},
+      {"moe_experts cuda_gemv", 50e-6},
+      {"moe_experts cuda_small_tiles", 40e-6},
+      {"grouped_linear cuda_tiles", 60e-6},
+      {"grouped_linear cuda_wgmma", 60e-6},
   };
   static constexpr double kOther_s = 1e-6;
 
