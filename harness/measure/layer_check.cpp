@@ -162,10 +162,14 @@ void refuse(Verdict& v, std::string why) {
   if (v.why.empty()) v.why = std::move(why);
 }
 
-// y and y* are [rows, hidden]; x is what the layer adds to (empty: nothing).
+// y and y* are [rows, hidden]; x is what the layer adds to (empty: nothing). routed: number of routing weights in y, 0
+// without experts. The rounding of the router's input moves each weight by some 0.2 %, and an expert's whole part with
+// it: over few of them that does not average out. One token of Qwen3-30B-A3B (8 weights), worst of 5 to 33 checks: 1.2e-3
+// to 1.8e-3 on CPUs and an H100, once 2.5e-3; 64 and more: below 0.8e-3.
 void judge_added(const Tensor& y, const Tensor& expected, const Tensor* x, const std::vector<std::int64_t>& rows,
-                 const LayerTolerance& limit, Verdict& verdict) {
-  const Tolerance t{limit.rel_l2, limit.worst_row, limit.gain};
+                 const LayerTolerance& limit, std::int64_t routed, Verdict& verdict) {
+  Tolerance t{limit.rel_l2, limit.worst_row, limit.gain};
+  if (routed > 0) t.gain = std::max(t.gain, 5 * 0.1 * limit.rel_l2 / std::sqrt(static_cast<double>(routed)));
   OwnedTensor added(DType::f64, y.shape), added_expected(DType::f64, y.shape);
   for (std::int64_t i = 0, n = y.elements(); i < n; ++i) {
     const double base = x != nullptr ? x->load(i) : 0.0;
@@ -234,7 +238,7 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
     const OwnedTensor normed(DType::f64, {n, x.view().dim(1)}), expected(DType::f64, y.view().shape);
     run_reference(norm, with(norm.op_case, {{"tokens", n}}), layer, {{"x", x}, {"y", normed}});
     run_reference(head, with(head.op_case, {{"m", n}}), layer, {{"x", normed}, {"y", expected}});
-    return judge_added(y, expected, nullptr, rows, limit, verdict);
+    return judge_added(y, expected, nullptr, rows, limit, 0, verdict);
   }
 
   const std::int64_t h = x.view().dim(1);
@@ -246,6 +250,7 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
                 {{"x", projected}, {"residual", x}, {"sum", middle}, {"y", normed}});
   const bool moe =
       std::any_of(plan.ops.begin(), plan.ops.end(), [](const PlannedOp& p) { return p.component == "experts"; });
+  std::int64_t routed = 0;
   if (!moe) {
     const PlannedOp &gate_up = component(plan, "gate_up"), &glu = component(plan, "glu"),
                     &down = component(plan, "down");
@@ -279,10 +284,11 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
         {{"logits", logits}, {"forced_ids", ids}, {"ids", own_ids}, {"weights", weights}, {"counts", counts}});
     run_reference(experts, with(experts.op_case, {{"tokens", n}}), layer,
                   {{"x", normed}, {"ids", ids}, {"weights", weights}, {"residual", middle}, {"y", expected}});
+    routed = n * k;
     std::set<std::int32_t> seen(ids.view().as<std::int32_t>(), ids.view().as<std::int32_t>() + n * k);
     verdict.experts_checked = std::max(verdict.experts_checked.value_or(0), static_cast<std::int64_t>(seen.size()));
   }
-  judge_added(y, expected, &x.view(), rows, limit, verdict);
+  judge_added(y, expected, &x.view(), rows, limit, routed, verdict);
 }
 
 LayerIo read_layer_io(const std::filesystem::path& path, std::int64_t hidden) {
@@ -368,7 +374,7 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
     const Shape s = {rows, h};
     const Tensor y{result.data(), DType::f32, s}, expected{const_cast<float*>(io.output.data()), DType::f32, s},
         x{const_cast<float*>(io.input.data()), DType::f32, s};
-    judge_added(y, expected, &x, row_numbers, limit, row.verdict);
+    judge_added(y, expected, &x, row_numbers, limit, 0, row.verdict);
     out.push_back(std::move(row));
   };
   mode("prefill", io.seq);
