@@ -31,9 +31,9 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const AttentionAxes a = attention_axes(c);
   AttentionCudaWgmma p{};
-  p.q = rows_map(t.tensor("q").data, a.batch * a.q_len, a.heads * a.qk_dim, runtime);
+  p.q = rows_map(t.tensor("q").data, a.batch * a.q_len, a.heads * a.qk_dim, runtime, 128);
   const auto cache_map = [&](const char* name) {
-    return rows_map(t.tensor(name).data, a.kv_len, a.qk_dim, runtime, a.batch * a.kv_heads, a.capacity);
+    return rows_map(t.tensor(name).data, a.kv_len, a.qk_dim, runtime, 128, a.batch * a.kv_heads, a.capacity);
   };
   p.k = cache_map("k_cache");
   p.v = cache_map("v_cache");

@@ -22,12 +22,13 @@ namespace {
 
 using namespace simt;
 using wgmma_tile::each_eight;
-using wgmma_tile::group_of_thread;
-using wgmma_tile::kConsumerWarps;
-using wgmma_tile::kThreads;
 
 constexpr int kQueries = 128, kKeys = 128, kStages = 2, kGroupQueries = 64;
+constexpr int kConsumerWarps = 8, kThreads = 32 * kConsumerWarps + 128;
 constexpr int kHalfBytes = 128 * 64 * 2;
+
+// Index of the group of 128 threads; 0 is the producer.
+SIMT_INLINE int group_of_thread() { return static_cast<int>(threadIdx.x) / 128; }
 
 struct alignas(1024) Half {  // 128 rows of 64 columns
   Array<Vec16, 128 * 8> pieces;
@@ -230,6 +231,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wgmma(const __grid_cons
       factor[h] = 1.0f / sum;
     }
     each_eight<kDim / 8>(
+        group_row,
         [&](int i, int h) { return pack(sums[4 * i + 2 * h] * factor[h], sums[4 * i + 2 * h + 1] * factor[h]); },
         [&](int row, int column, const Vec16& eight) {
           const int query = w.first_query + row;

@@ -29,8 +29,8 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const std::int64_t rows = c.axis("rows"), experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
   const auto w = on_device(*t.weight("w"), runtime);
-  const GroupedLinearCudaWgmma p{rows_map(t.tensor("x").data, rows, k, runtime),
-                                 rows_map(w->view().data, experts * n, k, runtime),
+  const GroupedLinearCudaWgmma p{rows_map(t.tensor("x").data, rows, k, runtime, 64),
+                                 rows_map(w->view().data, experts * n, k, runtime, 96),
                                  static_cast<int>(rows),
                                  static_cast<int>(experts),
                                  static_cast<int>(n),
@@ -42,7 +42,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
       [p, w, &runtime] {
         runtime.check(launch_grouped_linear_cuda_wgmma(p, runtime.stream()), "grouped_linear cuda_wgmma");
       },
-      "tiles 128x256x64, 4 stages");
+      "tiles 192x192x64, 4 stages");
 }
 
 }  // namespace

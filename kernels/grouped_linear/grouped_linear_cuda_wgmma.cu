@@ -1,4 +1,5 @@
-// Grouped products for compute capability 9.0: TMA brings both operands, wgmma multiplies (kernels/shared/wgmma_tile.h).
+// Grouped products for compute capability 9.0: TMA brings both operands, wgmma multiplies
+// (kernels/shared/wgmma_tile.h).
 // A tile of rows that reaches into the next expert's reads them too and writes none of theirs. Order of tiles: groups
 // of 8 slots of rows, slots first, so that an expert's rows of w are in the L2 cache for all its tiles.
 // SPDX-License-Identifier: Apache-2.0
@@ -36,22 +37,18 @@ __global__ void __launch_bounds__(kThreads, 1)
   start(s, 1);
   const int all = slots * across(p), slices = (p.k + kDepth - 1) / kDepth;
   int slice = 0;  // of this block, over all its tiles
-  if (group_of_thread() == 0) {
-    registers_fewer<40>();
-    if (warp() != 0) return;
+  if (is_producer()) {
+    if (warp() != kConsumerWarps) return;
     for (int index = static_cast<int>(blockIdx.x); index < all; index += static_cast<int>(gridDim.x)) {
       const Work work = work_of(p, index, slots);
       if (work.rows.expert < 0) continue;
       if (lane() == 0) {
         const int w_row = work.rows.expert * p.n + work.column;
+        const int groups = groups_of(work.rows.end - work.rows.row);
         for (int i = 0; i < slices; ++i) {
           const Place at = place_of(slice + i);
           wait_empty(s, at);
-          Stage& to = s.stages[at.stage];
-          mbarrier_arrive_expect(s.full[at.stage], 3 * kBoxBytes);
-          tma_load(&to.a[0], p.x, s.full[at.stage], i * kDepth, work.rows.row);
-          tma_load(&to.b[0], p.w, s.full[at.stage], i * kDepth, w_row);
-          tma_load(&to.b[kBoxRows * kRowPieces], p.w, s.full[at.stage], i * kDepth, w_row + kBoxRows);
+          bring_both(s.stages[at.stage], p.x, work.rows.row, groups, p.w, w_row, s.full[at.stage], i * kDepth);
         }
       }
       slice += slices;
@@ -59,17 +56,17 @@ __global__ void __launch_bounds__(kThreads, 1)
     }
     return;
   }
-  registers_more<232>();
   Tile tile;
   for (int index = static_cast<int>(blockIdx.x); index < all; index += static_cast<int>(gridDim.x)) {
     const Work work = work_of(p, index, slots);
     if (work.rows.expert < 0) continue;
     const int rows = work.rows.end - work.rows.row;
-    const bool idle = 64 * (group_of_thread() - 1) >= rows;
+    const bool idle = kGroupRows * group_of_warp() >= rows;
     tile.multiply<false>(s, slice, slices, idle);
     slice += slices;
     if (idle) continue;
     each_eight<kColumns / 8>(
+        kGroupRows * group_of_warp(),
         [&](int i, int h) { return pack(tile.sums[4 * i + 2 * h], tile.sums[4 * i + 2 * h + 1]); },
         [&](int row, int column, const Vec16& eight) {
           if (row >= rows || work.column + column >= p.n) return;

@@ -8,7 +8,7 @@ namespace layercost {
 
 // x, w, y in bf16; n % 8 == 0.
 struct GroupedLinearCudaWgmma {
-  TensorMap x, w;  // [rows, k], [experts * n, k], boxes of 128 rows and 64 columns
+  TensorMap x, w;  // [rows, k], [experts * n, k], boxes of 64 and 96 rows, 64 columns
   int rows, experts, n, k;
   const void* offsets;
   void* y;

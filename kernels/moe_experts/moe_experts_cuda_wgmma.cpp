@@ -24,11 +24,11 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   if (experts > kIndexMostExperts) return Support::no(fmt::format("for at most {} experts", kIndexMostExperts));
   if (hidden % 8 != 0 || ffn % 8 != 0)
     return Support::no("needs rows of whole 16-byte vectors: hidden and ffn_hidden in multiples of 8");
-  // 2 ffn / 128 and hidden / 256 tiles across; rows of weights and tiles are counted in int.
-  if (std::max({pairs, experts * std::max(2 * ffn, hidden),
-                most_pair_tiles(pairs, experts, kMoeWgmmaTileRows) * (std::max(ffn, hidden) / 128 + 1)}) >
+  // ffn / 96 and hidden / 192 tiles across; rows of weights and tiles are counted in int.
+  if (std::max({pairs, tokens * (hidden / 8), experts * std::max(2 * ffn, hidden),
+                most_pair_tiles(pairs, experts, kMoeWgmmaTileRows) * (std::max(ffn, hidden) / 96 + 1)}) >
       std::numeric_limits<int>::max())
-    return Support::no("takes up to 2^31 pairs, rows of weights and tiles");
+    return Support::no("takes up to 2^31 pairs, 16-byte vectors of x, rows of weights and tiles");
   return Support::yes();
 }
 
@@ -49,9 +49,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   held->h = runtime.tensor(DType::bf16, {pairs, ffn});
   held->results = runtime.tensor(DType::bf16, {pairs, hidden});
   held->tiles = runtime.buffer(static_cast<std::size_t>(most_tiles) * sizeof(PairTile));
-  const MoeExpertsCudaWgmma p{rows_map(held->gate_up->view().data, experts * 2 * ffn, hidden, runtime),
-                              rows_map(held->down->view().data, experts * hidden, ffn, runtime),
-                              rows_map(held->h.view().data, pairs, ffn, runtime),
+  const MoeExpertsCudaWgmma p{rows_map(held->gate_up->view().data, experts * 2 * ffn, hidden, runtime, 96),
+                              rows_map(held->down->view().data, experts * hidden, ffn, runtime, 96),
+                              rows_map(held->h.view().data, pairs, ffn, runtime, 64),
                               static_cast<int>(tokens),
                               static_cast<int>(hidden),
                               static_cast<int>(ffn),
@@ -74,7 +74,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
       [p, held, &runtime] {
         runtime.check(launch_moe_experts_cuda_wgmma(p, runtime.stream()), "moe_experts cuda_wgmma");
       },
-      "tiles 128x256x64, 4 stages");
+      "tiles 192x192x64, 4 stages");
 }
 
 }  // namespace

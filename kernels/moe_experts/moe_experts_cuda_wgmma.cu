@@ -1,10 +1,10 @@
 // The experts of many tokens on compute capability 9.0: as moe_experts_cuda_grouped.cu (sort, gate_up, down, combine),
 // with wgmma in blocks that stay (kernels/shared/wgmma_tile.h).
 //
-// gate_up: all 128 threads of the producer group gather rows of x with cp.async, 8 pieces of 16 bytes each per slice,
-//   and one of them brings 128 gate rows and the 128 up rows of the same neurons with TMA. A stage is full when both
-//   have arrived; the producer does not wait for that.
-//   Both sums of a neuron are in one thread, 64 registers apart, which stores silu(gate) * up.
+// gate_up: the producer warps gather rows of x with cp.async, up to 24 pieces of 16 bytes a thread and slice, and one
+//   thread brings 96 gate rows and the 96 up rows of the same neurons with TMA. A stage is full when both have arrived;
+//   the producers do not wait for that. Both sums of a neuron are in one thread, 48 registers apart, which stores
+//   silu(gate) * up.
 // down: both operands by TMA; h is contiguous in sorted order. A tile that reaches into the next expert's rows reads
 //   them too and writes none of theirs.
 // SPDX-License-Identifier: Apache-2.0
@@ -38,62 +38,61 @@ SIMT_INLINE Work work_of(const MoeExpertsCudaWgmma& p, int index, int across) {
 
 SIMT_INLINE int slices_of(int k) { return (k + kDepth - 1) / kDepth; }
 
-// The producer group of gate_up, all of its threads.
+// The producers of gate_up.
 SIMT_INLINE void bring_gate_up(const MoeExpertsCudaWgmma& p, Shared& s, int across) {
-  constexpr int kRowsAtOnce = kGroupThreads / kRowPieces, kCopies = kRows / kRowsAtOnce;
-  const int my_row = static_cast<int>(threadIdx.x) / kRowPieces, piece = static_cast<int>(threadIdx.x) % kRowPieces;
+  constexpr int kRowsAtOnce = kProducerThreads / kRowPieces;
+  const int thread = static_cast<int>(threadIdx.x) - 32 * kConsumerWarps;
+  const int my_row = thread / kRowPieces, piece = thread % kRowPieces;
   const int to_piece = my_row * kRowPieces + (piece ^ (my_row & 7));
   const int slices = slices_of(p.hidden);
   int slice = 0;
   for (int index = static_cast<int>(blockIdx.x); index < p.most_tiles * across; index += static_cast<int>(gridDim.x)) {
     const Work work = work_of(p, index, across);
     if (work.pairs.rows == 0) continue;
-    const bf16* from[kCopies];
-#pragma unroll
-    for (int i = 0; i < kCopies; ++i) {
-      const int row = my_row + i * kRowsAtOnce;
-      const int token = row < work.pairs.rows ? p.order[work.pairs.first + row] / p.top_k : 0;
-      from[i] = static_cast<const bf16*>(p.x) + static_cast<std::int64_t>(token) * p.hidden + 8 * piece;
-    }
+    for (int row = thread; row < kRows; row += kProducerThreads)
+      s.source[row] = row < work.pairs.rows ? p.order[work.pairs.first + row] / p.top_k * (p.hidden / 8) : -1;
+    sync_part(1, kProducerThreads);
+    const int groups = groups_of(work.pairs.rows);
     const int gate_row = work.pairs.expert * 2 * p.ffn + work.column * kNeurons;
     for (int i = 0; i < slices; ++i, ++slice) {
       const Place at = place_of(slice);
       wait_empty(s, at);
       Stage& to = s.stages[at.stage];
-      if (threadIdx.x == 0) {
-        mbarrier_arrive_expect(s.full[at.stage], 2 * kBoxBytes);
-        tma_load(&to.b[0], p.w_gate_up, s.full[at.stage], i * kDepth, gate_row);
-        tma_load(&to.b[kBoxRows * kRowPieces], p.w_gate_up, s.full[at.stage], i * kDepth, gate_row + p.ffn);
+      if (thread == 0) {
+        mbarrier_arrive_expect(s.full[at.stage], 2 * kHalfBytes);
+        bring_b(to, p.w_gate_up, s.full[at.stage], i * kDepth, gate_row, gate_row + p.ffn);
       }
-      const bool inside = i * kDepth + 8 * piece < p.hidden;
+      const int column = i * kRowPieces + piece;
+      for (int g = 0; g < groups; ++g)
 #pragma unroll
-      for (int c = 0; c < kCopies; ++c) {
-        const bool valid = inside && my_row + c * kRowsAtOnce < work.pairs.rows;
-        cp_async16(&to.a[to_piece + c * kRowsAtOnce * kRowPieces], valid ? from[c] + i * kDepth : p.x, valid);
-      }
+        for (int c = g * kGroupRows; c < (g + 1) * kGroupRows; c += kRowsAtOnce) {
+          const int from = s.source[my_row + c];
+          const bool valid = from >= 0 && 8 * column < p.hidden;
+          cp_async16(&to.a[to_piece + c * kRowPieces], static_cast<const Vec16*>(p.x) + (valid ? from + column : 0),
+                     valid);
+        }
       cp_async_arrive(s.full[at.stage]);
     }
+    sync_part(1, kProducerThreads);  // all have read `source`
   }
 }
 
 __global__ void __launch_bounds__(kThreads, 1) gate_up(const __grid_constant__ MoeExpertsCudaWgmma p, int across) {
   Shared& s = shared<Shared>();
-  start(s, kGroupThreads + 1);
+  start(s, kProducerThreads + 1);
   grid_wait();
   grid_launch_dependents();
   const int slices = slices_of(p.hidden);
-  if (group_of_thread() == 0) {
-    registers_fewer<56>();
+  if (is_producer()) {
     bring_gate_up(p, s, across);
     return;
   }
-  registers_more<224>();
   Tile tile;
   int slice = 0;
   for (int index = static_cast<int>(blockIdx.x); index < p.most_tiles * across; index += static_cast<int>(gridDim.x)) {
     const Work work = work_of(p, index, across);
     if (work.pairs.rows == 0) continue;
-    const bool idle = 64 * (group_of_thread() - 1) >= work.pairs.rows;
+    const bool idle = kGroupRows * group_of_warp() >= work.pairs.rows;
     tile.multiply<true>(s, slice, slices, idle);
     slice += slices;
     if (idle) continue;
@@ -103,6 +102,7 @@ __global__ void __launch_bounds__(kThreads, 1) gate_up(const __grid_constant__ M
       return divide_fast(g, 1 + exp_fast(-g)) * tile.sums[kColumns / 4 + at];
     };
     each_eight<kNeurons / 8>(
+        kGroupRows * group_of_warp(),
         [&](int i, int h) { return pack(activated(4 * i + 2 * h), activated(4 * i + 2 * h + 1)); },
         [&](int row, int column, const Vec16& eight) {
           if (row >= work.pairs.rows || neuron + column >= p.ffn) return;
@@ -120,9 +120,8 @@ __global__ void __launch_bounds__(kThreads, 1) down(const __grid_constant__ MoeE
   grid_launch_dependents();
   const int slices = slices_of(p.ffn);
   int slice = 0;
-  if (group_of_thread() == 0) {
-    registers_fewer<40>();
-    if (threadIdx.x != 0) return;
+  if (is_producer()) {
+    if (threadIdx.x != 32 * kConsumerWarps) return;
     for (int index = static_cast<int>(blockIdx.x); index < p.most_tiles * across;
          index += static_cast<int>(gridDim.x)) {
       const Work work = work_of(p, index, across);
@@ -131,26 +130,23 @@ __global__ void __launch_bounds__(kThreads, 1) down(const __grid_constant__ MoeE
       for (int i = 0; i < slices; ++i, ++slice) {
         const Place at = place_of(slice);
         wait_empty(s, at);
-        Stage& to = s.stages[at.stage];
-        mbarrier_arrive_expect(s.full[at.stage], 3 * kBoxBytes);
-        tma_load(&to.a[0], p.h, s.full[at.stage], i * kDepth, work.pairs.first);
-        tma_load(&to.b[0], p.w_down, s.full[at.stage], i * kDepth, w_row);
-        tma_load(&to.b[kBoxRows * kRowPieces], p.w_down, s.full[at.stage], i * kDepth, w_row + kBoxRows);
+        bring_both(s.stages[at.stage], p.h, work.pairs.first, groups_of(work.pairs.rows), p.w_down, w_row,
+                   s.full[at.stage], i * kDepth);
       }
     }
     return;
   }
-  registers_more<232>();
   Tile tile;
   for (int index = static_cast<int>(blockIdx.x); index < p.most_tiles * across; index += static_cast<int>(gridDim.x)) {
     const Work work = work_of(p, index, across);
     if (work.pairs.rows == 0) continue;
-    const bool idle = 64 * (group_of_thread() - 1) >= work.pairs.rows;
+    const bool idle = kGroupRows * group_of_warp() >= work.pairs.rows;
     tile.multiply<false>(s, slice, slices, idle);
     slice += slices;
     if (idle) continue;
     const int first_column = work.column * kColumns;
     each_eight<kColumns / 8>(
+        kGroupRows * group_of_warp(),
         [&](int i, int h) { return pack(tile.sums[4 * i + 2 * h], tile.sums[4 * i + 2 * h + 1]); },
         [&](int row, int column, const Vec16& eight) {
           if (row >= work.pairs.rows || first_column + column >= p.hidden) return;

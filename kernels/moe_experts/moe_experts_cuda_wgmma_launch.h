@@ -7,11 +7,11 @@
 
 namespace layercost {
 
-inline constexpr int kMoeWgmmaTileRows = 128;
+inline constexpr int kMoeWgmmaTileRows = 192;
 
 // bf16; hidden % 8 == 0, ffn % 8 == 0. experts <= kIndexMostExperts. Less than 2^31 pairs and rows of weights.
 struct MoeExpertsCudaWgmma {
-  TensorMap w_gate_up, w_down, h;  // as rows of hidden, ffn, ffn columns; boxes of 128 rows and 64 columns
+  TensorMap w_gate_up, w_down, h;  // as rows of hidden, ffn, ffn columns; boxes of 96 rows (h: 64) and 64 columns
   int tokens, hidden, ffn, experts, top_k;
   int most_tiles;  // most_pair_tiles(tokens * top_k, experts, kMoeWgmmaTileRows)
   int blocks;      // the device's multiprocessors

@@ -24,11 +24,11 @@ Support hopper_support(const DeviceInfo& device, bool built) {
   return Support::yes();
 }
 
-TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Runtime& runtime, std::int64_t slices,
-                   std::int64_t slice_rows) {
+TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Runtime& runtime, int box_rows,
+                   std::int64_t slices, std::int64_t slice_rows) {
   TensorMap map;
   const std::int64_t row_bytes = 2 * columns, slice_bytes = row_bytes * (slice_rows == 0 ? rows : slice_rows);
-  runtime.check(make_tensor_map(&map, {base, columns, rows, slices, row_bytes, slice_bytes, 64, 128}), "a tensor map");
+  runtime.check(make_tensor_map(&map, {base, columns, rows, slices, row_bytes, slice_bytes, 64, box_rows}), "a tensor map");
   return map;
 }
 

@@ -1,15 +1,17 @@
 // What:    tiles of y[i,j] = sum_k a[i,k] b[j,k] in bf16 with wgmma, sums in f32, for grouped products on compute
 //          capability 9.0: the loop that grouped_linear and moe_experts have in common.
-// Does:    a block stays on its multiprocessor and takes one tile after the other. Its first warp group only brings
-//          slices of 64 columns of k to shared memory, kStages ahead, also into the next tile; the two others multiply,
-//          64 rows x 256 columns each, and write. Between them stand two barriers per stage: `full` and `empty`.
-//          128 x 256: 48 KB per slice, which is 1024 cycles of products: 47 bytes a cycle from the L2 cache. 128 x 128
-//          would take 64.
-// Use:     in a kernel of kThreads threads, __launch_bounds__(kThreads, 1):
-//          Pipeline pipeline(shared)                  after which roles part:
-//          producer warp group: pipeline.acquire(i), bring slice, ...     i counts slices over all tiles
-//          consumers:           tile.multiply(pipeline, slices), tile.each_eight(...)
-// Layout:  a stage is 128 rows of a, then 256 rows of b, 128 bytes each, with the 128-byte swizzle.
+// Does:    a block stays on its multiprocessor and takes one tile after the other. Two producer warps only bring slices
+//          of 64 columns of k to shared memory, kStages ahead, also into the next tile; three warp groups multiply, 64
+//          rows x 192 columns each, and write. Between them stand two barriers per stage: `full` and `empty`.
+//          192 x 192: the L2 cache is the limit. It gives 48 KB for 1152 cycles of products, with 128 x 256 for 1024; and
+//          fewer experts have a second tile, which reads their weights again (on an H100, experts of about 128 rows
+//          each, tiles of 128 x 256: the cache 91 % busy, 1.25 times the weights read from memory). 256 columns would
+//          need more registers than 448 threads have. Groups of 64 rows without results are neither brought nor
+//          multiplied.
+// Use:     in a kernel of kThreads threads, __launch_bounds__(kThreads, 1): start(), then roles part:
+//          is_producer():  wait_empty(place_of(i)), bring slice i ...          i counts slices over all tiles
+//          consumers:      Tile::multiply, each_eight
+// Layout:  a stage is 192 rows of a, then 192 rows of b, 128 bytes each, with the 128-byte swizzle.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -21,12 +23,13 @@ namespace wgmma_tile {
 
 using namespace simt;
 
-constexpr int kRows = 128, kColumns = 256, kDepth = 64, kStages = 4;
-constexpr int kGroupThreads = 128, kConsumers = 2, kThreads = (1 + kConsumers) * kGroupThreads;
+constexpr int kRows = 192, kColumns = 192, kDepth = 64, kStages = 4;
+constexpr int kGroupRows = 64, kConsumers = 3, kConsumerWarps = 4 * kConsumers;
+constexpr int kProducerThreads = 64, kThreads = 32 * kConsumerWarps + kProducerThreads;
 constexpr int kRowPieces = kDepth / 8;  // of 16 bytes
-constexpr int kBoxRows = 128;           // of both operands: b takes two boxes
-constexpr int kBoxBytes = kBoxRows * kDepth * 2;
-constexpr int kConsumerWarps = kConsumers * 4;
+// Boxes: a comes in groups of 64 rows, b in halves of 96.
+constexpr int kHalfColumns = kColumns / 2;
+constexpr int kGroupBytes = 2 * kGroupRows * kDepth, kHalfBytes = 2 * kHalfColumns * kDepth;
 
 struct alignas(1024) Stage {
   Array<Vec16, kRows * kRowPieces> a;
@@ -35,10 +38,11 @@ struct alignas(1024) Stage {
 struct Shared {
   Array<Stage, kStages> stages;
   Array<Mbarrier, kStages> full, empty;
+  Array<int, kRows> source;  // for rows of a that are gathered by index: where they begin
 };
 
-// Index of the group of 128 threads; 0 is the producer.
-SIMT_INLINE int group_of_thread() { return static_cast<int>(threadIdx.x) / kGroupThreads; }
+SIMT_INLINE bool is_producer() { return warp() >= kConsumerWarps; }
+SIMT_INLINE int group_of_warp() { return warp() / 4; }
 
 // By all threads, before anything else: `producers` arrivals make a stage full.
 SIMT_INLINE void start(Shared& s, int producers) {
@@ -61,7 +65,26 @@ SIMT_INLINE Place place_of(int i) { return {i % kStages, i / kStages % 2}; }
 // The producer: until the stage has been used up.
 SIMT_INLINE void wait_empty(Shared& s, Place at) { mbarrier_wait(s.empty[at.stage], at.parity ^ 1); }
 
-// The sums of one consumer thread: rows 64 (group - 1) + 16 w + g and + 8, columns 8 i + 2 c and + 1
+// How many groups of a tile have any of its rows.
+SIMT_INLINE int groups_of(int rows) {
+  const int groups = (rows + kGroupRows - 1) / kGroupRows;
+  return groups < kConsumers ? groups : kConsumers;
+}
+
+// By one thread: the halves of b from two places; all of a slice.
+SIMT_INLINE void bring_b(Stage& to, const TensorMap& b, Mbarrier& full, int column, int first, int second) {
+  tma_load(&to.b[0], b, full, column, first);
+  tma_load(&to.b[kHalfColumns * kRowPieces], b, full, column, second);
+}
+SIMT_INLINE void bring_both(Stage& to, const TensorMap& a, int a_row, int groups, const TensorMap& b, int b_row,
+                            Mbarrier& full, int column) {
+  mbarrier_arrive_expect(full, groups * kGroupBytes + 2 * kHalfBytes);
+  for (int g = 0; g < groups; ++g)
+    tma_load(&to.a[g * kGroupRows * kRowPieces], a, full, column, a_row + g * kGroupRows);
+  bring_b(to, b, full, column, b_row, b_row + kHalfColumns);
+}
+
+// The sums of one consumer thread: rows 64 group + 16 w + g and + 8, columns 8 i + 2 c and + 1
 // (kernels/simt/sm90.h).
 struct Tile {
   float sums[kColumns / 2];
@@ -70,7 +93,6 @@ struct Tile {
   // cp.async, whose writes wgmma sees behind a fence only.
   template <bool kCopied>
   SIMT_INLINE void multiply(Shared& s, int first, int slices, bool idle) {
-    const int group = group_of_thread() - 1;
     if (idle) {
       for (int i = first; i < first + slices; ++i) {
         const Place at = place_of(i);
@@ -83,7 +105,7 @@ struct Tile {
       const Place at = place_of(i);
       mbarrier_wait(s.full[at.stage], at.parity);
       if constexpr (kCopied) fence_async_shared();
-      const std::uint64_t a = swizzled_128(&s.stages[at.stage].a[group * 64 * kRowPieces], 1024);
+      const std::uint64_t a = swizzled_128(&s.stages[at.stage].a[group_of_warp() * kGroupRows * kRowPieces], 1024);
       const std::uint64_t b = swizzled_128(&s.stages[at.stage].b[0], 1024);
       wgmma_fence();
 #pragma unroll
@@ -99,8 +121,8 @@ struct Tile {
   }
 };
 
-// Four packed pairs of columns per thread, of the column groups 8 j .. 8 j + 7, j = 0 .. 3: after it the thread c of the
-// four that share a row holds all eight columns of group c. Two exchanges of halves.
+// Four packed pairs of columns per thread, of column groups 8 j .. 8 j + 7, j = 0 .. 3: after it the thread c of the four
+// that share a row holds all eight columns of group c. Two exchanges of halves.
 SIMT_INLINE Vec16 gather_eight(std::uint32_t (&v)[4]) {
   const int c = lane() % 4;
   const bool odd = c % 2 != 0, high = c / 2 != 0;
@@ -115,10 +137,11 @@ SIMT_INLINE Vec16 gather_eight(std::uint32_t (&v)[4]) {
 }
 
 // For each 16 bytes of bf16 results that this thread ends up with: use(row of the tile, column of the tile, value).
-// pair_of(i, h): columns 8 i + 2 c and + 1 of row h of the thread's two, packed. kCount column groups of 8.
+// pair_of(i, h): columns 8 i + 2 c and + 1 of row h of the thread's two, packed. kCount column groups of 8, of the rows
+// of a warp group from `first` on.
 template <int kCount, class PairOf, class Use>
-SIMT_INLINE void each_eight(PairOf pair_of, Use use) {
-  const int row = (group_of_thread() - 1) * 64 + warp() % 4 * 16 + lane() / 4;
+SIMT_INLINE void each_eight(int first, PairOf pair_of, Use use) {
+  const int row = first + warp() % 4 * 16 + lane() / 4;
 #pragma unroll
   for (int h = 0; h < 2; ++h)
 #pragma unroll
