@@ -742,10 +742,10 @@ void sync_warp(Caller caller) {
   release(order);
   m.sees |= me().sees;
   together("sync_warp", caller, &m, [](void* const(&all)[32]) {
-    auto* m = static_cast<Meeting*>(all[0]);
+    auto* whole = static_cast<Meeting*>(all[0]);
     const int first = ex.current / 32 * 32;
-    for (int i = first; i < first + lanes_of(first / 32); ++i) fibre(i).sees |= m->sees;
-    m->sees = 0;
+    for (int i = first; i < first + lanes_of(first / 32); ++i) fibre(i).sees |= whole->sees;
+    whole->sees = 0;
   });
   acquire(order);
 }

@@ -28,7 +28,7 @@ int make_tensor_map(TensorMap* map, const MatrixShape& m) {
   const bool valid =
       m.base != nullptr && reinterpret_cast<std::uintptr_t>(m.base) % 16 == 0 && in(m.columns, 1, kMostElements) &&
       in(m.rows, 1, kMostElements) && in(m.slices, 1, kMostElements) && is_stride(m.row_stride_bytes) &&
-      (m.slices == 1 || is_stride(m.slice_stride_bytes)) && m.box_columns * 2 == kRowBytes && in(m.box_rows, 1, 256);
+      is_stride(m.slice_stride_bytes) && m.box_columns * 2 == kRowBytes && in(m.box_rows, 1, 256);
   if (!valid) return kRefused;
   std::memset(map, 0, sizeof *map);
   static_assert(sizeof kMapMark + sizeof m <= sizeof *map);
@@ -40,12 +40,11 @@ int make_tensor_map(TensorMap* map, const MatrixShape& m) {
 namespace simt {
 namespace executor {
 
-void tma_load(void* to, const TensorMap& map, const Mbarrier* b, int dimensions, int x, int y, int z) {
+void tma_load(void* to, const TensorMap& map, const Mbarrier* b, int x, int y, int z) {
   if (std::memcmp(map.bytes, kMapMark, sizeof kMapMark) != 0)
     fault("tma_load by a TensorMap that make_tensor_map did not make");
   MatrixShape m;
   std::memcpy(&m, map.bytes + sizeof kMapMark, sizeof m);
-  if (dimensions == 2 && m.slices != 1) fault("tma_load without the slice of " + std::to_string(m.slices));
   static Piece pieces[256 * kRowBytes / 16];
   for (int row = 0; row < m.box_rows; ++row)
     for (int i = 0; i < kRowBytes / 16; ++i) {
@@ -57,7 +56,7 @@ void tma_load(void* to, const TensorMap& map, const Mbarrier* b, int dimensions,
       piece.end = static_cast<int>(2 * std::clamp<std::int64_t>(m.columns - column, 0, 8));
       if (piece.begin >= piece.end) continue;
       piece.from = static_cast<const std::byte*>(m.base) + from_row * m.row_stride_bytes + 2 * column +
-                   (z > 0 ? z * m.slice_stride_bytes : 0);
+                   z * m.slice_stride_bytes;
     }
   bring(static_cast<std::byte*>(to), pieces, m.box_rows * kRowBytes / 16, b);
 }

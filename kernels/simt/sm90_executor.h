@@ -15,7 +15,8 @@
 //          reads its tiles when it is called and when it is awaited. wgmma_wait orders a warp group like a barrier,
 //          which it is not: a missing barrier behind it can pass.
 // Limits:  64 mbarriers a block. Not seen: a fence_async_shared missing after ordinary stores, or called by the wrong
-//          thread; registers written between wgmma_fence and wgmma, or A registers changed before the wait.
+//          thread; registers written between wgmma_fence and wgmma; A registers changed
+//          before the wait.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -37,7 +38,7 @@ void mbarrier_arrive(const Mbarrier* b, int bytes);
 void mbarrier_wait(const Mbarrier* b, int parity, Caller);
 void cp_async_arrive(const Mbarrier* b);
 
-void tma_load(void* to, const TensorMap& map, const Mbarrier* b, int dimensions, int x, int y, int z);
+void tma_load(void* to, const TensorMap& map, const Mbarrier* b, int x, int y, int z);
 void fence_async_shared();
 
 // 16 bytes that come from outside of shared memory; those outside of [begin, end) are zeros.
@@ -77,11 +78,8 @@ inline void mbarrier_arrive_expect(Mbarrier& b, int bytes) { executor::mbarrier_
 inline void mbarrier_wait(Mbarrier& b, int parity SIMT_CALLER) { executor::mbarrier_wait(&b, parity, caller); }
 inline void cp_async_arrive(Mbarrier& b) { executor::cp_async_arrive(&b); }
 
-inline void tma_load(void* to, const TensorMap& map, Mbarrier& b, int x, int y) {
-  executor::tma_load(to, map, &b, 2, x, y, 0);
-}
-inline void tma_load(void* to, const TensorMap& map, Mbarrier& b, int x, int y, int z) {
-  executor::tma_load(to, map, &b, 3, x, y, z);
+inline void tma_load(void* to, const TensorMap& map, Mbarrier& b, int x, int y, int z = 0) {
+  executor::tma_load(to, map, &b, x, y, z);
 }
 inline void fence_async_shared() { executor::fence_async_shared(); }
 
@@ -108,7 +106,7 @@ void registers_more(Caller caller = Caller::here()) {
 
 template <int kColumns, bool kByColumns = false, class A>
 void wgmma_bf16(float (&d)[kColumns / 2], const A& a, std::uint64_t b, bool add SIMT_CALLER) {
-  static_assert(kColumns == 64 || kColumns == 128 || kColumns == 256, "as the device side has them");
+  static_assert(kColumns == 64 || kColumns == 128 || kColumns == 192, "as the device side has them");
   if constexpr (std::is_array_v<A>) {
     static_assert(std::is_same_v<A, std::uint32_t[4]>, "a fragment");
     executor::wgmma(kColumns, kByColumns, d, a, 0, b, add, caller);

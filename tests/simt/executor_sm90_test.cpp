@@ -30,7 +30,7 @@ struct Matrix {
   double at(int i, int j) const { return to_float(v[static_cast<std::size_t>(i * columns + j)]); }
   TensorMap map(int box_rows) const {
     TensorMap m;
-    EXPECT_EQ(make_tensor_map(&m, {v.data(), columns, rows, 1, columns * 2, 0, 64, box_rows}), 0);
+    EXPECT_EQ(make_tensor_map(&m, {v.data(), columns, rows, 1, columns * 2, rows * columns * 2, 64, box_rows}), 0);
     return m;
   }
 };
@@ -143,12 +143,12 @@ std::vector<bf16> loaded(const TensorMap& map, int box_rows, Box at, bool three)
   };
   std::vector<bf16> out(static_cast<std::size_t>(box_rows * 64));
   launch("loaded", {dim3(1), dim3(32), sizeof(Shared)},
-         +[](const __grid_constant__ TensorMap m, int rows, Box p, bool z, bf16* to) {
+         +[](const __grid_constant__ TensorMap m, int rows, Box p, bool slice, bf16* to) {
            auto& s = shared<Shared>();
            if (thread() == 0) {
              mbarrier_init(s.b[0], 1);
              mbarrier_init_fence();
-             if (z) tma_load(&s.tile[0], m, s.b[0], p.x, p.y, p.z);
+             if (slice) tma_load(&s.tile[0], m, s.b[0], p.x, p.y, p.z);
              else tma_load(&s.tile[0], m, s.b[0], p.x, p.y);
              mbarrier_arrive_expect(s.b[0], rows * 128);
            }
@@ -164,7 +164,7 @@ TEST(TmaLoad, SwizzledPositions) {
   std::vector<bf16> v(40 * 192);
   for (std::size_t i = 0; i < v.size(); ++i) v[i].bits = static_cast<std::uint16_t>(i);
   TensorMap map;
-  ASSERT_EQ(make_tensor_map(&map, {v.data(), 192, 40, 1, 384, 0, 64, 16}), 0);
+  ASSERT_EQ(make_tensor_map(&map, {v.data(), 192, 40, 1, 384, 40 * 384, 64, 16}), 0);
   const std::vector<bf16> tile = loaded(map, 16, {64, 8, 0}, false);
   // Element (row, column) of the box is 192 (8 + row) + 64 + column. Places worked out by hand, in elements:
   EXPECT_EQ(tile[0].bits, 192 * 8 + 64);                // (0, 0): row 0 is as it was
@@ -207,7 +207,7 @@ TEST(TmaLoad, ZerosOutside) {
 
 TEST(TmaLoad, MapsThatTheDriverRefuses) {
   alignas(16) static bf16 v[64 * 64];
-  const MatrixShape good = {v, 64, 64, 1, 128, 0, 64, 64};
+  const MatrixShape good = {v, 64, 64, 1, 128, 8192, 64, 64};
   TensorMap map;
   EXPECT_EQ(make_tensor_map(&map, good), 0);
   const auto refused = [&](auto change) {
@@ -224,7 +224,7 @@ TEST(TmaLoad, MapsThatTheDriverRefuses) {
   EXPECT_TRUE(refused([](MatrixShape& m) { m.row_stride_bytes = 136; }));
   EXPECT_TRUE(refused([](MatrixShape& m) { m.row_stride_bytes = 0; }));
   EXPECT_TRUE(refused([](MatrixShape& m) { m.row_stride_bytes = std::int64_t{1} << 40; }));
-  EXPECT_TRUE(refused([](MatrixShape& m) { m.slices = 2; }));
+  EXPECT_TRUE(refused([](MatrixShape& m) { m.slice_stride_bytes = 8200; }));
   EXPECT_TRUE(refused([](MatrixShape& m) { m.box_columns = 32; }));
   EXPECT_TRUE(refused([](MatrixShape& m) { m.box_rows = 0; }));
   EXPECT_TRUE(refused([](MatrixShape& m) { m.box_rows = 257; }));
@@ -306,7 +306,7 @@ void check_row_wise(int rows, int columns, int depth) {
 TEST(Wgmma, TilesInSharedMemory) {
   check_row_wise<64>(130, 70, 320);
   check_row_wise<128>(100, 128, 72);
-  check_row_wise<256>(64, 256, 200);
+  check_row_wise<192>(64, 192, 200);
 }
 
 // One warp group: c[64][columns] = a[64][64] b, a from registers, b: [64][columns] as it lies in memory.
@@ -364,7 +364,7 @@ void check_by_columns() {
 TEST(Wgmma, RegistersAndATransposedTile) {
   check_by_columns<64>();
   check_by_columns<128>();
-  check_by_columns<256>();
+  check_by_columns<192>();
 }
 
 // A tile that threads wrote themselves, half of it by cp.async, piece by piece where the swizzle wants it.

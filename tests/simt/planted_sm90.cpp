@@ -19,7 +19,7 @@ struct alignas(1024) Tiles {
 class Source {
  public:
   Source() : memory_(2 * kTile) {
-    make_tensor_map(&map, {memory_.get(), 64, 128, 1, 128, 0, 64, 64});
+    make_tensor_map(&map, {memory_.get(), 64, 128, 1, 128, 4 * kTileBytes, 64, 64});
   }
   bf16* get() { return memory_.get(); }
   TensorMap map;
@@ -251,19 +251,16 @@ void copies_read_early() {
 struct LoadFault {
   int to = 0;  // elements off
   bool fence = true, wait = true, made = true, twice = false, source_changes = false, over_mbarrier = false;
-  bool slice = false;
 };
 
 template <class F>
 void load_tile(const char* name, F fault) {
   Source m;
   Memory<bf16> out(64);
-  TensorMap slices;
-  make_tensor_map(&slices, {m.get(), 64, 64, 2, 128, kTileBytes, 64, 64});
-  two_blocks<Tiles>(name, 32, +[](const TensorMap one, const TensorMap two, bf16* source, bf16* to, F f) {
+  two_blocks<Tiles>(name, 32, +[](const TensorMap one, bf16* source, bf16* to, F f) {
     if (!here()) f = F{};
     Tiles& s = shared<Tiles>();
-    const TensorMap map = f.made ? f.slice ? two : one : TensorMap{};
+    const TensorMap map = f.made ? one : TensorMap{};
     if (thread() == 0) {
       mbarrier_init(s.b[0], 1);
       if (f.over_mbarrier) mbarrier_init(*reinterpret_cast<Mbarrier*>(&s.tile[0][100]), 1);
@@ -279,7 +276,7 @@ void load_tile(const char* name, F fault) {
     const bf16 v = s.tile[0][thread()];
     if (!f.wait) mbarrier_wait(s.b[0], 0);
     to[32 * blockIdx.x + threadIdx.x] = v;
-  }, m.map, slices, m.get(), out.get(), fault);
+  }, m.map, m.get(), out.get(), fault);
 }
 
 #define LOAD_FAULT(name, change)         \
@@ -297,7 +294,6 @@ LOAD_FAULT(load_without_map, f.made = false)
 LOAD_FAULT(load_twice, f.twice = true)
 LOAD_FAULT(load_source_changes, f.source_changes = true)
 LOAD_FAULT(load_over_mbarrier, f.over_mbarrier = true)
-LOAD_FAULT(load_without_slice, f.slice = true)
 
 template <bool kWrong>
 void load_never_awaited() {
@@ -600,7 +596,6 @@ const std::vector<Planted>& planted_sm90() {
       PLANTED(load_source_changes, fault,
               SECOND(load_source_changes, "0: the source of a tma_load changed before its wait")),
       PLANTED(load_over_mbarrier, fault, SECOND(load_over_mbarrier, "0: tma_load over an mbarrier")),
-      PLANTED(load_without_slice, fault, SECOND(load_without_slice, "0: tma_load without the slice of 2")),
       PLANTED(load_never_awaited, fault,
               SECOND(load_never_awaited, "0: its tma_load is under way at the block's end")),
 
