@@ -102,8 +102,8 @@ std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe
 // another variant computes a product, that one is not slower: at few rows ours read weights faster. "" if not weak.
 std::string weak_products(const PointRecord& dense, const ResultFile& file) {
   if (!dense.device.starts_with("cuda") || file.environment.libraries.contains("cuBLASLt")) return {};
-  const bool measured = std::any_of(dense.parts.begin(), dense.parts.end(),
-                                    [](const PartRecord& part) { return !part.ops.empty(); });
+  const bool measured =
+      std::any_of(dense.parts.begin(), dense.parts.end(), [](const PartRecord& part) { return !part.ops.empty(); });
   if (!measured) return {};
   return "withheld: without cuBLASLt the dense model's products are slower than they should be, and the ratio would "
          "flatter the mixture of experts";

@@ -100,7 +100,7 @@ double RoofProbe::measure_compute() {
 void RoofProbe::start_round() { due_ = true; }
 
 Roofs RoofProbe::measure() {
-  if (!runtime_.on_host() && !due_) return last_;
+  if (!runtime_.on_host() && !due_ && last_.read_bytes_per_s > 0) return last_;
   if (due_ || compute_s_ <= kSlowProbe_s) measure_compute();
   last_.flops_per_s = flops() / compute_s_;
   last_.read_bytes_per_s = measure_read();

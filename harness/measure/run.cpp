@@ -114,10 +114,10 @@ class Stack {
   Choice choose(const std::vector<const Variant*>& fixed, double spare_bytes, double budget_s) {
     return choose_variants(layers_, fixed, spare_bytes, budget_s, runtime_);
   }
-  // From now on run() is `passes` passes in one graph (on a CPU: the same calls); the expert ids of all but the first come
-  // from `drawn`, which has to stay where it is. On a GPU the gap between two graphs, some 2 us, would be 1 to 3 % of a
-  // short pass. Every kernel has run once before: one that is loaded while the queue is held would wait for the queue.
-  // So expert ids have to be set before.
+  // From now on run() is `passes` passes in one graph (on a CPU: the same calls); the expert ids of all but the first
+  // come from `drawn`, which has to stay where it is. Between graphs there is a gap, which is not the layers'. Every
+  // kernel has run once before: one that is loaded while the queue is held would wait for the queue. So expert ids have
+  // to be set before.
   void capture(std::size_t passes = 1, const OwnedTensor* drawn = nullptr) {
     for (auto& layer : layers_) layer->run();
     graph_ = runtime_.capture([this, passes, drawn] {
@@ -388,8 +388,7 @@ class Measurement {
            (n() < plan_.policy.max_samples && now_s() - cell_begin < plan_.policy.cell_s)) {
       interrupt_check();
       draw(passes);
-      for (std::size_t l = 0; l < stack.size(); ++l)
-        runtime_.fill_bytes(stack.layer(l).buffer("output"), kNaNByte);
+      for (std::size_t l = 0; l < stack.size(); ++l) runtime_.fill_bytes(stack.layer(l).buffer("output"), kNaNByte);
       const SectionTime timed = runtime_.time([&] { stack.run(); });
       const double section = timed.device_s;
       const Roofs after = roofs_->measure();
@@ -520,8 +519,7 @@ class Measurement {
       const OwnedTensor drawn = runtime_.tensor(DType::i32, {depth, count});
       const auto draw = [&] {
         if (!generator) return;
-        for (std::int64_t l = 0; l < depth; ++l)
-          generator->draw(draws_++, plan.shape.tokens(), ids.data() + l * count);
+        for (std::int64_t l = 0; l < depth; ++l) generator->draw(draws_++, plan.shape.tokens(), ids.data() + l * count);
         runtime_.upload(drawn, Tensor{ids.data(), DType::i32, {depth, count}});
         stack.set_ids(drawn, 0);
       };

@@ -4,10 +4,11 @@
 //          once per round, so that cases are interleaved over the whole run (TRUST S1, S3; a fresh process per round
 //          comes later).
 // Sample:  as many passes over the stack as take at least 500 us; roofs probed before and after; time of one layer =
-//          section / (passes x layers). The timed section holds the passes and nothing else (with several passes in one
-//          section: and the copy of the next pass's expert ids, at most tokens x top_k x 4 bytes a layer). On a GPU a
-//          section of passes is one graph, the queue is held until it is in it, the time is the device's own and the host's
-//          stands beside it; roofs are probed once a round, conditions are read during all samples of a part.
+//          section / (passes x layers). The timed section holds the passes and nothing else (with several passes in
+//          one section: and the copy of the next pass's expert ids, at most tokens x top_k x 4 bytes a layer). On a
+//          GPU a section of passes is one graph, the queue is held until it is in it, the time is the device's own and
+//          the host's stands beside it; roofs are probed once a round, conditions are read during all samples of a
+//          part.
 // Choice:  before a point's first round every op's candidates are measured on the stack itself (choose.h): on a CPU
 //          where memory allows, on a GPU within a tenth of the time that the part's samples get; what does not fit is
 //          left to the op's order. Later rounds use what was chosen. Pins decide beforehand.

@@ -117,8 +117,8 @@ GuardedCase::GuardedCase(const OpDef& op, const OpCase& c, std::uint64_t weight_
     if (s.role == Role::weight) {
       auto raw = std::make_shared<OwnedTensor>(s.dtype, s.shape);
       default_fill(s, raw->view(), seed_for(weight_seed, s.name));
-      const auto weight = std::make_shared<const Weight>(
-          s.dtype, s.shape, [raw](std::int64_t first, std::int64_t n, void* out) {
+      const auto weight =
+          std::make_shared<const Weight>(s.dtype, s.shape, [raw](std::int64_t first, std::int64_t n, void* out) {
             const std::size_t unit = size_of(raw->view().dtype);
             std::memcpy(out, raw->view().as<std::byte>() + static_cast<std::size_t>(first) * unit,
                         static_cast<std::size_t>(n) * unit);
@@ -213,9 +213,8 @@ void check_call(const OpDef& op, const Variant& variant, const OpCase& c, Guarde
   for (int seed = 1; seed <= seeds; ++seed) {
     const auto report = [&](const std::string& what) {
       result.ok = false;
-      result.problems.push_back(
-          fmt::format("{} [{}{}{}] seed {}: {}", c.text(), variant.name, call.chosen().empty() ? "" : ", ",
-                      call.chosen(), seed, what));
+      result.problems.push_back(fmt::format("{} [{}{}{}] seed {}: {}", c.text(), variant.name,
+                                            call.chosen().empty() ? "" : ", ", call.chosen(), seed, what));
     };
     data.fill(static_cast<std::uint64_t>(seed));
     ReferenceOutputs own;

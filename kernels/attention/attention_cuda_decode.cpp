@@ -33,9 +33,9 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // Tiles per split. A wave of blocks takes as long as its tiles and about two more (the first loads, the merge); of all
-// numbers of splits of at least four tiles the one whose waves take least. 256 keys and values of 128 dims are 128 KB; the
-// partial sums of 8 rows, written and read, 8 KB. Two tiles would give more multiprocessors work, but putting so many
-// splits together takes longer: H100, 4097 keys, 8 kv heads of 4 query heads, 14.6 us beside 11.7.
+// numbers of splits of at least four tiles the one whose waves take least. 256 keys and values of 128 dims are 128 KB;
+// the partial sums of 8 rows, written and read, 8 KB. Two tiles would give more multiprocessors work, but putting so
+// many splits together takes longer: H100, 4097 keys, 8 kv heads of 4 query heads, 14.6 us beside 13.1.
 std::int64_t tiles_per_split(std::int64_t tiles, std::int64_t units, std::int64_t blocks_at_once) {
   constexpr std::int64_t kLeastTiles = 4, kFixedTiles = 2;
   std::int64_t best = tiles, best_cost = ceil_div(units, blocks_at_once) * (tiles + kFixedTiles);

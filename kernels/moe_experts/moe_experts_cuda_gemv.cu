@@ -11,8 +11,9 @@
 // Bytes in flight. Little's law at 4.8 TB/s and about 700 ns from a load to its data asks for 3.3 MB in flight, 25 KB
 // in each of 132 multiprocessors. Each lane issues 8 independent 16-byte loads before it uses the first: 4 KB per warp,
 // so 7 warps suffice when none of them computes, and with half of the time spent on computing, 14. Both kernels are
-// held to 80 registers, room for 6 blocks = 24 warps. For hidden = 2048, ffn = 768, top_k = 8 and one token, where 8 experts weigh 75 MB, gate_up has 96 x 8 = 768 blocks, 5.8 per
-// multiprocessor, and down 512, 3.9 per multiprocessor: one wave each, with 23 and 15 warps per multiprocessor.
+// held to 80 registers, room for 6 blocks = 24 warps. For hidden = 2048, ffn = 768, top_k = 8 and one token, where 8
+// experts weigh 75 MB, gate_up has 96 x 8 = 768 blocks, 5.8 per multiprocessor, and down 512, 3.9 per multiprocessor:
+// one wave each, with 23 and 15 warps per multiprocessor.
 //
 // x and h are read through the L1 cache, which weights do not enter: a row is 4 KB (1.5 KB), all warps of a
 // multiprocessor read the same few, and a copy in shared memory would add a barrier before the first product and limit
@@ -234,8 +235,7 @@ int launch_both(const MoeExpertsCudaGemv& p, Stream stream) {
   constexpr int kNeuronsPerBlock = kWarps * kNeuronsPerWarp;
   const auto pairs = static_cast<unsigned>(p.tokens * p.top_k);
   const Launch first{dim3(static_cast<unsigned>(p.ffn / kNeuronsPerBlock), pairs), dim3(kThreads), 0, stream, kOverlap};
-  if (const int error = launch("moe_experts_cuda_gemv gate_up", first, gate_up<kTokens>, p); error != 0)
-    return error;
+  if (const int error = launch("moe_experts_cuda_gemv gate_up", first, gate_up<kTokens>, p); error != 0) return error;
   const Launch second{dim3(static_cast<unsigned>(p.hidden / kWarps)), dim3(kThreads), sizeof(Shared), stream, kOverlap};
   return with_type(p.y_type, [&](auto* y) {
     return launch("moe_experts_cuda_gemv down", second, down<kTokens, std::remove_pointer_t<decltype(y)>>, p);

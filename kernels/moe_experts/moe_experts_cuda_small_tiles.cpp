@@ -11,8 +11,8 @@
 namespace layercost {
 namespace {
 
-// The crossover to larger tiles. H100, 128 experts of 2048 x 768, top 8: at 64 tokens 449 us beside 442 by cuda_grouped,
-// at 128 459 beside 450 and 424 by cuda_wgmma, at 512 542 beside 473 and 446.
+// The crossover to larger tiles. H100, 128 experts of 2048 x 768, top 8: at 64 tokens 449 us beside 442 by cuda_grouped
+// and 416 by cuda_wgmma, at 128 459 beside 450 and 424, at 512 542 beside 473 and 444.
 constexpr std::int64_t kMostTokens = 64;
 // One block sorts the pairs; 16 warps with 256 pairs each.
 constexpr std::int64_t kMostPairs = 4096;

@@ -174,9 +174,9 @@ int launch_moe_experts_cuda_wgmma(const MoeExpertsCudaWgmma& p, Stream stream) {
   if (const int error = launch_tiles("moe_experts_cuda_wgmma down", down, (p.hidden + kColumns - 1) / kColumns);
       error != 0)
     return error;
-  return moe_combination::launch_combine<bf16>(
-      "moe_experts_cuda_wgmma combine", {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y}, p.y_type,
-      stream);
+  return moe_combination::launch_combine<bf16>("moe_experts_cuda_wgmma combine",
+                                               {p.tokens, p.hidden, p.top_k, p.results, p.weights, p.residual, p.y},
+                                               p.y_type, stream);
 }
 
 }  // namespace layercost

@@ -67,8 +67,7 @@ __global__ void __launch_bounds__(moe_index::kThreads) place(Arguments p) {
   const Segment segment = segment_of_block(p);
   const int expert = static_cast<int>(threadIdx.x);
   moe_index::count(s, p.ids, p.experts, segment.begin, segment.end);
-  moe_index::counts_to_places(s, p.experts,
-                              expert < p.experts ? p.counts[blockIdx.x * kIndexMostExperts + expert] : 0);
+  moe_index::counts_to_places(s, p.experts, expert < p.experts ? p.counts[blockIdx.x * kIndexMostExperts + expert] : 0);
   moe_index::place(s, p.ids, segment.begin, segment.end, p.order);
 }
 

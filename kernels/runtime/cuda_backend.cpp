@@ -34,8 +34,10 @@ bool sticky(cudaError_t e) {
     case cudaErrorECCUncorrectable:
     case cudaErrorNvlinkUncorrectable:
     case cudaErrorDevicesUnavailable:
-    case cudaErrorUnknown: return true;
-    default: return false;
+    case cudaErrorUnknown:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -191,9 +193,10 @@ std::vector<DeviceListing> list_cuda_devices() {
   if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) return {nothing("no NVIDIA driver on this machine")};
   const cudaError_t e = cudaGetDeviceCount(&count);
   if (e == cudaErrorInsufficientDriver || driver / 1000 < runtime / 1000)
-    return {nothing(fmt::format("the NVIDIA driver supports CUDA {}, this program needs one for CUDA {}.0 (for CUDA 13 "
-                                "driver 580 or newer)",
-                                version_text(driver), runtime / 1000))};
+    return {
+        nothing(fmt::format("the NVIDIA driver supports CUDA {}, this program needs one for CUDA {}.0 (for CUDA 13 "
+                            "driver 580 or newer)",
+                            version_text(driver), runtime / 1000))};
   if (e == cudaErrorNoDevice || (e == cudaSuccess && count == 0)) return {nothing("the NVIDIA driver finds no GPU")};
   if (e != cudaSuccess) return {nothing(words(e))};
 

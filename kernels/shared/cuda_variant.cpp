@@ -28,7 +28,8 @@ TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Ru
                    std::int64_t slices, std::int64_t slice_rows) {
   TensorMap map;
   const std::int64_t row_bytes = 2 * columns, slice_bytes = row_bytes * (slice_rows == 0 ? rows : slice_rows);
-  runtime.check(make_tensor_map(&map, {base, columns, rows, slices, row_bytes, slice_bytes, 64, box_rows}), "a tensor map");
+  runtime.check(make_tensor_map(&map, {base, columns, rows, slices, row_bytes, slice_bytes, 64, box_rows}),
+                "a tensor map");
   return map;
 }
 

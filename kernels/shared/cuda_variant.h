@@ -17,7 +17,8 @@ Support cuda_support(const DeviceInfo&, bool built, int capability = 80);
 
 // For kernels of TMA and wgmma, which no other architecture has, also no newer one.
 Support hopper_support(const DeviceInfo&, bool built);
-// bf16 [slices, rows of slice_rows, columns], row-major, for boxes of box_rows rows and 64 columns. slice_rows 0: as `rows`.
+// bf16 [slices, rows of slice_rows, columns], row-major, for boxes of box_rows rows and 64 columns. slice_rows 0: as
+// `rows`.
 TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Runtime&, int box_rows,
                    std::int64_t slices = 1, std::int64_t slice_rows = 0);
 

@@ -17,7 +17,8 @@ struct alignas(8) Mbarrier {
 };
 
 SIMT_INLINE void mbarrier_init(Mbarrier& b, int arrivals) {
-  SIMT_SM90(asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(&b)), "r"(arrivals) : "memory"));
+  SIMT_SM90(asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(&b)), "r"(arrivals)
+                         : "memory"));
 }
 SIMT_INLINE void mbarrier_init_fence() {
   SIMT_SM90(asm volatile("fence.mbarrier_init.release.cluster; fence.proxy.async.shared::cta;" ::: "memory"));
@@ -41,8 +42,8 @@ SIMT_INLINE void cp_async_arrive(Mbarrier& b) {
 
 SIMT_INLINE void tma_load(void* to, const TensorMap& map, Mbarrier& b, int x, int y, int z = 0) {
   SIMT_SM90(asm volatile(
-      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::"r"(
-          shared_address(to)),
+      "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::
+          "r"(shared_address(to)),
       "l"(&map), "r"(shared_address(&b)), "r"(x), "r"(y), "r"(z)
       : "memory"));
 }

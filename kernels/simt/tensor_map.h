@@ -1,6 +1,7 @@
 // What:    how a matrix of bf16 lies in memory, for tiles that the copy engine of compute capability 9.0 brings.
-// Shapes:  [slices, rows, columns], columns innermost; a box is [1, box_rows, box_columns]. box_columns * 2 = 128 bytes:
-//          the boxes are stored with the 128-byte swizzle. What a box covers outside of the matrix is read as zeros.
+// Shapes:  [slices, rows, columns], columns innermost; a box is [1, box_rows, box_columns]. box_columns * 2 = 128
+//          bytes: the boxes are stored with the 128-byte swizzle. What a box covers outside of the matrix is read as
+//          zeros.
 // Units:   strides in bytes, multiples of 16; the base is 16-byte aligned (on the executor as well).
 // Errors:  make_tensor_map: 0, or an error code of the device's runtime.
 // SPDX-License-Identifier: Apache-2.0

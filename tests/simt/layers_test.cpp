@@ -10,6 +10,7 @@
 #include <random>
 
 #include "harness/measure/layer_check.h"
+#include "harness/measure/roofs.h"
 #include "harness/measure/run.h"
 #include "tests/simt/simulated_device.h"
 
@@ -258,8 +259,8 @@ TEST_F(SimtChoice, PicksWhatASweepWouldAndStoresWhatWasTried) {
   std::string best;
   for (const char* linear : {"cuda_gemv", "cuda_skinny", "cuda_tiles"})
     for (const char* moe : {"cuda_gemv", "cuda_small_tiles", "cuda_chain"}) {
-      plan_.pins = {{.op = "qkv", .variant = linear}, {.op = "o", .variant = linear},
-                    {.op = "moe_experts", .variant = moe}};
+      plan_.pins = {
+          {.op = "qkv", .variant = linear}, {.op = "o", .variant = linear}, {.op = "moe_experts", .variant = moe}};
       const double t = run_part().rounds.at(0).samples.at(0).time_s;
       if (t < best_s) best_s = t, best = std::string(linear) + " " + moe;
     }
@@ -320,6 +321,15 @@ TEST_F(SimtChoice, ACandidateThatTheDeviceRefusesIsNamedAndTheRestGoesOn) {
   ASSERT_FALSE(result_.warnings.empty());
   EXPECT_EQ(result_.warnings[0].code, "candidate_failed");
   EXPECT_NE(result_.warnings[0].text.find("cuda_small_tiles: refused: planted"), std::string::npos);
+}
+
+// As doctor asks: it has no rounds. 64 cubed at 1 ms: 2 x 64^3 / 1 ms.
+TEST_F(SimtRun, TheFirstProbeIsOneWithoutARound) {
+  Runtime runtime(find_device("cuda:0"));
+  RoofProbe probe(DType::bf16, runtime, 64);
+  const Roofs roofs = probe.measure();
+  EXPECT_GT(roofs.read_bytes_per_s, 0);
+  EXPECT_NEAR(roofs.flops_per_s, 524288e3, 1);
 }
 
 TEST(SimtDevice, NothingIsTimedWithoutAPlantedClock) {
