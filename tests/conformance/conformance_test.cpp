@@ -12,6 +12,7 @@ struct Param {
   const OpDef* op;
   const Variant* variant;
 };
+void PrintTo(const Param& p, std::ostream* to) { *to << p.op->name << " " << p.variant->name; }
 
 std::vector<Param> all_variants() {
   std::vector<Param> out;

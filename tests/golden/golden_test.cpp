@@ -16,6 +16,7 @@ struct Golden {
   std::string folder;
   std::int64_t layer;
 };
+void PrintTo(const Golden& g, std::ostream* to) { *to << g.folder << " layer " << g.layer; }
 
 const std::filesystem::path kRoot = std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests" / "golden";
 
