@@ -131,6 +131,8 @@ std::vector<OpCase> test_cases() {
            "y_type=f32 residual=1",
            "moe_experts tokens=2 hidden=264 ffn_hidden=40 experts=5 top_k=2 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16 residual=1",
+           "moe_experts tokens=2 hidden=64 ffn_hidden=16 experts=40 top_k=20 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16",
            "moe_experts tokens=4 hidden=72 ffn_hidden=32 experts=6 top_k=3 act=silu x_type=bf16 w_type=bf16 "
            "y_type=f32",
            "moe_experts tokens=5 hidden=64 ffn_hidden=16 experts=40 top_k=8 act=silu x_type=bf16 w_type=bf16 "

@@ -55,13 +55,7 @@ SIMT_INLINE int lowest_bit(std::uint64_t mask) {
   return count_bits((half & (0u - half)) - 1) + (low != 0 ? 0 : 32);
 }
 
-// The pair after the lowest one of `pairs`; the last one again where there is no other.
-SIMT_INLINE std::uint64_t without_lowest(std::uint64_t pairs) {
-  return (pairs & (pairs - 1)) != 0 ? pairs & (pairs - 1) : pairs;
-}
-
-// h of the warp's neurons from `neuron` on, for the first kRows of the pairs in `pairs` (the last one again and again
-// where there are fewer).
+// h of the warp's neurons from `neuron` on, for the kRows pairs in `pairs`.
 template <int kRows>
 SIMT_INLINE void neurons_of(const MoeExpertsCudaGemv& p, const bf16* weights, std::int64_t neuron,
                             std::uint64_t pairs) {
@@ -71,7 +65,7 @@ SIMT_INLINE void neurons_of(const MoeExpertsCudaGemv& p, const bf16* weights, st
   int x_at[kRows];
   std::uint64_t left = pairs;
 #pragma unroll
-  for (int r = 0; r < kRows; ++r, left = without_lowest(left)) x_at[r] = lowest_bit(left) / top_k * hidden;
+  for (int r = 0; r < kRows; ++r, left &= left - 1) x_at[r] = lowest_bit(left) / top_k * hidden;
   const bf16* gate = weights + neuron * p.hidden;
   const bf16* up = gate + p.ffn * p.hidden;
 
@@ -100,7 +94,7 @@ SIMT_INLINE void neurons_of(const MoeExpertsCudaGemv& p, const bf16* weights, st
     }
   }
 #pragma unroll
-  for (int r = 0; r < kRows; ++r, pairs = without_lowest(pairs))
+  for (int r = 0; r < kRows; ++r, pairs &= pairs - 1)
 #pragma unroll
     for (int i = 0; i < kNeuronsPerWarp; ++i) {
       const float g = warp_sum(sum[2 * i][r]), u = warp_sum(sum[2 * i + 1][r]);
