@@ -27,7 +27,8 @@ def gpu_check(program, *words, path=""):
 
 # How rows of docs/gpu-todo.md begin. The page itself loses them one by one, as GPUs show what they ask for.
 ROWS = ["CUDA runtime: sticky errors", "NVML conditions", "cuBLASLt `linear`", "every `cuda_*` variant",
-        "goldens on `cuda:0`", "crossovers", "tile choice of `linear`", "`RoofProbe` on a GPU", "`scripts/gpu-check`, peers"]
+        "goldens on `cuda:0`", "crossovers", "tile choice of `linear`", "`RoofProbe` on a GPU",
+        "`scripts/gpu-check`, peers"]
 
 
 def tree(program, folder):
