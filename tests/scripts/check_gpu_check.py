@@ -194,9 +194,20 @@ def main():
         that("torn output is not a crash", done.returncode in (0, 1) and "ops.json" in names, done.stderr)
 
         done, _, _ = gpu_check(scratch, scratch / "none")
-        that("no program", done.returncode == 1 and "holds no program layercost" in done.stderr, done.stderr)
+        that("no program", done.returncode == 2 and "holds no program layercost" in done.stderr, done.stderr)
         done, _, _ = gpu_check(PROGRAM.parent, scratch / "none", "--only", "everything")
         that("unknown step", done.returncode == 2 and "is none of environment, conformance" in done.stderr, done.stderr)
+        for minutes in ("0", "-1", "nan", "inf"):
+            done, _, _ = gpu_check(PROGRAM.parent, scratch / "none", "--minutes", minutes)
+            that(f"{minutes} minutes", done.returncode == 2 and "--minutes: expected" in done.stderr, done.stderr)
+        (scratch / "a file").write_text("")
+        done, _, _ = gpu_check(PROGRAM.parent, scratch / "a file", "--only", "environment")
+        that("a file for a folder", done.returncode == 2 and "cannot be written" in done.stderr and
+             "Traceback" not in done.stderr, done.stderr)
+        done, _, _ = gpu_check(PROGRAM.parent, scratch / "a b", "--only", "environment")
+        that("a folder with a space", done.returncode in (0, 3), done.stderr)
+        done, _, _ = gpu_check(PROGRAM.parent, scratch / "a b", "--only", "environment")
+        that("an earlier run's folder", done.returncode == 2 and "earlier run" in done.stderr, done.stderr)
     print(f"{passed} passed, {len(problems)} failed")
     return 1 if problems or not passed else 0
 

@@ -173,11 +173,27 @@ def bad_input(program, folder, part):
     data["environment"]["gpus"][0]["driver_version"] = "999"
     (other / "checks.json").write_text(json.dumps(data))
     refused("two machines", [part, other], "the folder before it")
+    refused("the same part twice", [part, part], "once more")
+    for title, device, said in [
+            ("a GPU that could not be used", "cuda:0 NVIDIA GPU the NVIDIA driver supports CUDA 12.4", "no GPU was used"),
+            ("a GPU that is not in the list", "cuda:0 NVIDIA H200 compute capability 9.0", "names no GPU")]:
+        data["environment"]["device"] = device
+        (other / "checks.json").write_text(json.dumps(data))
+        refused(title, [other], said)
     page = (root / "docs/gpu.md").read_text()
     (root / "docs/gpu.md").write_text(page.replace("<!-- gpu-check: end -->", ""))
     before = files(root)
     refused("a page without the marks", [part], "lacks the marks")
     (root / "docs/gpu.md").write_text(page)
+
+    # Two cards: the one that was used is not the first of the list.
+    shutil.copytree(part, folder / "cards")
+    data = json.loads((part / "checks.json").read_text())
+    used = data["environment"]["gpus"][0]
+    data["environment"]["gpus"] = [{**used, "name": "NVIDIA H100"}, {**used, "name": "NVIDIA T400"}, used]
+    (folder / "cards/checks.json").write_text(json.dumps(data))
+    done = gpu_check(program, "--collect", folder / "cards", "--root", tree(program, folder / "of_cards"))
+    that("the card that was used", "h100-80gb-hbm3_part1" in done.stdout, done.stdout + done.stderr)
 
     # What was cut off: the ops are torn, quick is not there.
     shutil.copytree(part, folder / "cut")
