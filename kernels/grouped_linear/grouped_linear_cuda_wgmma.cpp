@@ -12,7 +12,7 @@
 namespace layercost {
 namespace {
 
-// With fewer, most of a tile of 128 rows is empty, and blocks of cuda_tiles with 16 rows read weights as fast.
+// With fewer, most of a tile of 192 rows is empty, and blocks of cuda_tiles with 16 rows read weights as fast.
 constexpr std::int64_t kLeastRowsPerExpert = 32;
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
