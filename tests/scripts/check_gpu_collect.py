@@ -175,7 +175,7 @@ def bad_input(program, folder, part):
     refused("two machines", [part, other], "the folder before it")
     refused("the same part twice", [part, part], "once more")
     for title, device, said in [
-            ("a GPU that could not be used", "cuda:0 NVIDIA GPU the NVIDIA driver supports CUDA 12.4", "no GPU was used"),
+            ("a GPU that could not be used", "cuda:0 NVIDIA GPU the driver supports CUDA 12.4", "no GPU was used"),
             ("a GPU that is not in the list", "cuda:0 NVIDIA H200 compute capability 9.0", "names no GPU")]:
         data["environment"]["device"] = device
         (other / "checks.json").write_text(json.dumps(data))
