@@ -98,15 +98,25 @@ std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe
   return Ratio{*d.time_s / *m.time_s, std::nullopt, 0};
 }
 
-// Dense products on a GPU without the vendor's library would flatter the mixture of experts. Where it was at hand and
-// another variant computes a product, that one is not slower: at few rows ours read weights faster. "" if not weak.
+// Dense products on a GPU without the vendor's library would flatter the mixture of experts. Where it was at hand and a
+// variant before it in the order computes a product, that one is not slower: at few rows ours read weights faster.
+// Those behind it have to have been faster in a trial. "" if not weak.
 std::string weak_products(const PointRecord& dense, const ResultFile& file) {
-  if (!dense.device.starts_with("cuda") || file.environment.libraries.contains("cuBLASLt")) return {};
-  const bool measured =
-      std::any_of(dense.parts.begin(), dense.parts.end(), [](const PartRecord& part) { return !part.ops.empty(); });
-  if (!measured) return {};
-  return "withheld: without cuBLASLt the dense model's products are slower than they should be, and the ratio would "
-         "flatter the mixture of experts";
+  if (!dense.device.starts_with("cuda")) return {};
+  const bool at_hand = file.environment.libraries.contains("cuBLASLt");
+  const auto weak = [&](const OpRecord& op) {
+    if (!at_hand) return true;
+    const bool behind =
+        op.case_text.starts_with("linear ") && (op.variant == "cuda_tiles" || op.variant == "cuda_plain");
+    return behind && std::none_of(op.tried.begin(), op.tried.end(),
+                                  [](const TriedVariant& t) { return t.variant == "cublaslt"; });
+  };
+  for (const PartRecord& part : dense.parts)
+    if (std::any_of(part.ops.begin(), part.ops.end(), weak))
+      return "withheld: without cuBLASLt the dense model's products are slower than they should be, and the ratio "
+             "would "
+             "flatter the mixture of experts";
+  return {};
 }
 
 Payoff payoff(const Ratio& paid) {

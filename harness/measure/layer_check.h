@@ -7,8 +7,8 @@
 // Experts: the tested ids are used for the outputs (a near tie may go either way) and judged separately: no refused
 //          expert may have a reference logit above a chosen one by more than the margin. Forced ids are not judged.
 // Tolerance: f32 1e-5, worst row 5e-5; bf16 2e-2, worst row 5e-2 (transformers itself in bf16 against f32: 0.75e-2 to
-//          1.3e-2, worst token 3.2e-2). Gain: 1e-5, 2e-3; with experts at least half of the limit of L2 / sqrt(routing
-//          weights in the sampled rows).
+//          1.3e-2, worst token 3.2e-2). Gain: 1e-5, 2e-3; with experts half of the limit of L2 / sqrt(routing
+//          weights in the sampled rows), if that is more, up to 4e-3.
 // Does not prove: rows that were not sampled; the ops' conformance tests cover sizes, these cover the wiring.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -95,6 +95,10 @@ OutputError measure_error(const std::string& name, const Tensor& y, const Tensor
   return e;
 }
 
+double gain_limit(const Tolerance& t, std::int64_t elements) {
+  return std::max(t.gain, 5 * t.rel_l2 / std::sqrt(static_cast<double>(std::max<std::int64_t>(elements, 1))));
+}
+
 std::string judge(const OutputError& e, std::int64_t elements) {
   // Written as !(x <= limit): a NaN is refused too.
   if (!(e.worst_row <= e.limit.worst_row))
@@ -102,10 +106,8 @@ std::string judge(const OutputError& e, std::int64_t elements) {
                        e.worst_row, e.limit.worst_row);
   if (!(e.rel_l2 <= e.limit.rel_l2))
     return fmt::format("{}: relative L2 error {:.3g} is over the limit {:.3g}", e.tensor, e.rel_l2, e.limit.rel_l2);
-  const double gain_limit =
-      std::max(e.limit.gain, 5 * e.limit.rel_l2 / std::sqrt(static_cast<double>(std::max<std::int64_t>(elements, 1))));
-  if (!(e.gain <= gain_limit))
-    return fmt::format("{}: a common factor of 1 +- {:.3g}, over the limit {:.3g}", e.tensor, e.gain, gain_limit);
+  if (const double limit = gain_limit(e.limit, elements); !(e.gain <= limit))
+    return fmt::format("{}: a common factor of 1 +- {:.3g}, over the limit {:.3g}", e.tensor, e.gain, limit);
   return {};
 }
 

@@ -29,6 +29,8 @@ struct OutputError {
 
 // Errors of y against the double reference (same shape, rows = last axis).
 OutputError measure_error(const std::string& name, const Tensor& y, const Tensor& reference, const Tolerance& limit);
+// What a gain is held against: its limit, or where rounding of few elements does not average out, more.
+double gain_limit(const Tolerance&, std::int64_t elements);
 // "" if within the limits, else one line that says which one, how much and where.
 std::string judge(const OutputError&, std::int64_t elements);
 

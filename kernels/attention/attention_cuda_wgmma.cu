@@ -194,6 +194,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wgmma(const __grid_cons
     mbarrier_wait(s.q_full, queries % 2);
     issue_scores(tile);
     wgmma_wait<0>();
+    wgmma_arrived(scores);
     done_with(s.k_empty[tile % kStages]);
     mask(w.begin);
     soften(scores, p.scale, softmax);
@@ -202,10 +203,12 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wgmma(const __grid_cons
       issue_scores(tile + t);
       issue_sums(tile + t - 1, t > 1);
       wgmma_wait<1>();
+      wgmma_arrived(scores);
       done_with(s.k_empty[(tile + t) % kStages]);
       mask(w.begin + t * kKeys);
       const Pair keep = soften(scores, p.scale, softmax);
       wgmma_wait<0>();
+      wgmma_arrived(sums);
       done_with(s.v_empty[(tile + t - 1) % kStages]);
 #pragma unroll
       for (int i = 0; i < kDim / 8; ++i) {
@@ -220,6 +223,7 @@ __global__ void __launch_bounds__(kThreads, 1) attention_wgmma(const __grid_cons
     tile += w.tiles;
     issue_sums(tile - 1, w.tiles > 1);
     wgmma_wait<0>();
+    wgmma_arrived(sums);
     done_with(s.v_empty[(tile - 1) % kStages]);
 
     float factor[2];

@@ -135,7 +135,7 @@ struct Shared {
 SIMT_INLINE int list_experts(const MoeExpertsCudaGemv& p, Shared& s) {
   const int pairs = static_cast<int>(p.tokens * p.top_k), i = static_cast<int>(threadIdx.x);
   if (i < kMostPairs) {
-    s.id[i] = i < pairs ? p.ids[i] : -1;
+    s.id[i] = i < pairs ? static_cast<int>(load_word_l2(p.ids + i)) : -1;
     for (int t = 0; t < kMostTokens; ++t) s.pair[i][t] = -1;
   }
   sync_block();
@@ -153,7 +153,7 @@ SIMT_INLINE int list_experts(const MoeExpertsCudaGemv& p, Shared& s) {
     if (first >= 32) at += count_bits(s.is_first[0]);
     const int token = i / static_cast<int>(p.top_k);
     s.pair[at][token] = i;
-    s.weight[at][token] = p.weights[i];
+    s.weight[at][token] = as_float(load_word_l2(p.weights + i));
     if (first == i) s.expert[at] = s.id[i];
   }
   sync_block();

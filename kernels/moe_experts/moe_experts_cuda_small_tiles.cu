@@ -185,7 +185,9 @@ __global__ void __launch_bounds__(kThreads) gate_up(MoeExpertsCudaSmallTiles p) 
 template <int kTokens>
 __global__ void __launch_bounds__(kThreads) down(MoeExpertsCudaSmallTiles p) {
   grid_launch_dependents();
-  const PairTile tile = p.tiles[blockIdx.x];
+  const PairTile* at = p.tiles + blockIdx.x;
+  const PairTile tile = {static_cast<int>(load_word_l2(&at->expert)), static_cast<int>(load_word_l2(&at->first)),
+                         static_cast<int>(load_word_l2(&at->rows)), 0};
   if (tile.rows == 0) return grid_wait();
   const int neuron = static_cast<int>(blockIdx.y) * kWeightRows, hidden = static_cast<int>(p.hidden);
   const auto w_row = [&](int row) { return neuron + row < hidden ? neuron + row : -1; };

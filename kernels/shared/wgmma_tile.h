@@ -117,6 +117,7 @@ struct Tile {
       if (i > first && lane() == 0) mbarrier_arrive(s.empty[place_of(i - 1).stage]);
     }
     wgmma_wait<0>();
+    wgmma_arrived(sums);
     if (lane() == 0) mbarrier_arrive(s.empty[place_of(first + slices - 1).stage]);
   }
 };

@@ -66,6 +66,8 @@ SIMT_INLINE float exp_fast(float v) { return __expf(v); }
 SIMT_INLINE float reciprocal_sqrt(float v) { return rsqrtf(v); }
 SIMT_INLINE float divide_fast(float a, float b) { return __fdividef(a, b); }
 
+SIMT_INLINE std::uint32_t load_word_l2(const void* p) { return __ldcg(static_cast<const unsigned*>(p)); }
+
 SIMT_INLINE Vec16 load_streaming(const void* p) {
   Vec16 v;
   asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.b32 {%0, %1, %2, %3}, [%4];"

@@ -191,6 +191,8 @@ inline float exp_fast(float v) { return std::exp(v); }
 inline float reciprocal_sqrt(float v) { return 1.0f / std::sqrt(v); }
 inline float divide_fast(float a, float b) { return a / b; }
 
+inline std::uint32_t load_word_l2(const void* p) { return *static_cast<const std::uint32_t*>(p); }
+
 inline Vec16 load_streaming(const void* p) {
   if (reinterpret_cast<std::uintptr_t>(p) % 16 != 0) executor::fault("load_streaming of a misaligned address");
   return *static_cast<const Vec16*>(p);

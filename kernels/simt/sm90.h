@@ -19,6 +19,8 @@
 //            wgmma_fence(), wgmma_commit(), wgmma_wait<N>()   by all 128 threads of a warp group: before the first
 //                                                        product and whenever registers of one were written; closes a
 //                                                        group of products; until at most N groups are on their way
+//            wgmma_arrived(d)                            behind the wait for the products into d, before d is read: the
+//                                                        compiler may not read it earlier. Costs nothing.
 //            wgmma_bf16<N[, true]>(d, a, b, add)          d[64 x N] = (add ? d : 0) + a b^T for 16 columns of a and b.
 //                                                        a: 64 rows, b: N rows, as matrix descriptors
 //            wgmma_bf16<N[, true]>(d, a_registers, b, add)  a: the warp's 16 rows as an mma m16n8k16 fragment

@@ -56,6 +56,12 @@ SIMT_INLINE void wgmma_wait() {
   SIMT_SM90(asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory"));
 }
 
+template <int kCount>
+SIMT_INLINE void wgmma_arrived(float (&d)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
+
 SIMT_INLINE std::uint64_t swizzled_128(const void* p, int stride_bytes, int columns_stride_bytes = 16) {
   return static_cast<std::uint64_t>((shared_address(p) & 0x3ffff) >> 4) |
          static_cast<std::uint64_t>(columns_stride_bytes >> 4) << 16 |

@@ -85,6 +85,8 @@ inline void fence_async_shared() { executor::fence_async_shared(); }
 
 inline void wgmma_fence(Caller caller = Caller::here()) { executor::wgmma_fence(caller); }
 inline void wgmma_commit(Caller caller = Caller::here()) { executor::wgmma_commit(caller); }
+template <int kCount>
+void wgmma_arrived(float (&)[kCount]) {}
 template <int kPending>
 void wgmma_wait(Caller caller = Caller::here()) {
   static_assert(kPending >= 0 && kPending <= 7, "the instruction's range");

@@ -65,6 +65,20 @@ TEST(Tradeoff, WeakProductsOnAGpuPayNothing) {
   // At hand but slower than ours, as for one row on an H100: nothing is weak.
   file.environment.libraries["cuBLASLt"] = "13.1.0";
   for (const TradeoffRow& row : tradeoffs(file)) EXPECT_TRUE(row.paid) << row.why;
+  // Pinned, or because the library refused the case: our own tiles are half as fast. Not so where they won a trial.
+  const auto products = [&](std::vector<TriedVariant> tried) {
+    for (PointRecord& point : file.points)
+      for (PartRecord& part : point.parts)
+        if (!part.ops.empty()) {
+          part.ops.front().case_text = "linear m=2048 n=64 k=64 x_type=bf16 w_type=bf16 y_type=bf16";
+          part.ops.front().variant = "cuda_tiles";
+          part.ops.front().tried = tried;
+        }
+  };
+  products({});
+  for (const TradeoffRow& row : tradeoffs(file)) EXPECT_FALSE(row.paid) << row.dense;
+  products({{"cublaslt", 2e-3}, {"cuda_tiles", 1e-3}});
+  for (const TradeoffRow& row : tradeoffs(file)) EXPECT_TRUE(row.paid) << row.why;
 }
 
 TEST(Tradeoff, PaidIsPairedByRound) {
