@@ -9,7 +9,7 @@
 //                     linear in ln(batch).
 //          of the layers alone, where the file has peers: possible and paid without the head, paid once for every
 //                     implementation, ours and each peer's, by the same formula from that implementation's times
-// Withheld: paid on a GPU where the run found no cuBLASLt, or computed a dense product by a slower variant without trying it.
+// Withheld: paid on a GPU where the run found no cuBLASLt, or computed a dense product by a variant behind it untried.
 // Means:   4.0 = the MoE costs a quarter; 1 = no difference. Same phase, batch, context, types and device on both
 //          sides.
 // Errors:  nothing is guessed: what is not measured on both sides is absent.
