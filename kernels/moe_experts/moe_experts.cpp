@@ -155,7 +155,10 @@ std::vector<OpCase> test_cases() {
            "y_type=f32",
            "moe_experts tokens=150 hidden=64 ffn_hidden=72 experts=1 top_k=1 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16 residual=1",
-           // Partial tiles of 128 pairs, 128 neurons and 64 columns, more slices than stages, experts with one tile,
+           // More than 512 pairs of few tokens: a warp of the sort has more than 32.
+           "moe_experts tokens=64 hidden=64 ffn_hidden=16 experts=12 top_k=10 act=silu x_type=bf16 w_type=bf16 "
+           "y_type=bf16",
+           // Partial tiles of 192 pairs, 96 neurons and 64 columns, more slices than stages, experts with one tile,
            // several and none.
            "moe_experts tokens=150 hidden=136 ffn_hidden=72 experts=5 top_k=2 act=silu x_type=bf16 w_type=bf16 "
            "y_type=f32",
