@@ -95,7 +95,7 @@ std::vector<OpCase> test_cases() {
            "grouped_linear rows=30 experts=4 n=9 k=40 x_type=bf16 w_type=bf16 y_type=f32",
            // Few columns with k cut in parts; more than 256 rows of one expert.
            "grouped_linear rows=9 experts=3 n=66 k=1090 x_type=f32 w_type=f32 y_type=f32",
-           // Partial tiles of 128 x 256 x 64 in every direction, several of each, more slices than stages.
+           // Partial tiles of 192 x 192 x 64 in every direction, several of each, more slices than stages.
            "grouped_linear rows=70 experts=2 n=8 k=8 x_type=bf16 w_type=bf16 y_type=bf16",
            "grouped_linear rows=300 experts=3 n=264 k=136 x_type=bf16 w_type=bf16 y_type=bf16",
            "grouped_linear rows=330 experts=4 n=136 k=456 x_type=bf16 w_type=bf16 y_type=bf16",
