@@ -29,7 +29,7 @@ int check_model(const Options& o) {
                          : throw BadInput("--dtype: expected f32 or bf16, got '" + printable(o.dtype) + "'");
   const auto rows = check_against_io(model, o.layer, reader, io, type, runtime);
   fmt::print("{} ({}), layer {} ({}), {} on {}; {} sequences of {} tokens\n", model.name, model.model_type, o.layer,
-             to_string(model.layer_kinds[static_cast<std::size_t>(o.layer)]), o.dtype, runtime.device().id, io.batch,
+             model.layer(o.layer).name, o.dtype, runtime.device().id, io.batch,
              io.seq);
   fmt::print("error of what the layer adds, relative; limits {:.0e}, worst token {:.0e}\n\n",
              rows[0].verdict.rel_l2_limit, rows[0].verdict.worst_row_limit);

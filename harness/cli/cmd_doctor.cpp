@@ -6,7 +6,7 @@
 #include "harness/measure/environment.h"
 #include "harness/measure/gpu_monitor.h"
 #include "harness/measure/roofs.h"
-#include "harness/spec/model_spec.h"
+#include "harness/plan/counts.h"
 #include "kernels/contract/registry.h"
 #include "layercost_commit.h"
 

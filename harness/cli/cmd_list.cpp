@@ -6,7 +6,7 @@
 
 #include "harness/cli/commands.h"
 #include "harness/spec/hardware_spec.h"
-#include "harness/spec/model_spec.h"
+#include "harness/plan/counts.h"
 #include "harness/spec/price_spec.h"
 #include "harness/spec/suite_spec.h"
 #include "kernels/contract/registry.h"

@@ -31,7 +31,7 @@ int ops(const Options& o, const std::vector<std::string>& engine_arguments) {
     for (const RunPoint& point : points.points) {
       const ModelSpec& m = points.models[point.model];
       StepShape shape = step_shape(point.scenario, false);
-      for (const auto& [kind, count] : kinds_of(m))
+      for (const LayerKind& kind : m.kinds)
         for (const PlannedOp& op : plan_layer(m, kind, shape).ops) add(op.op_case);
     }
   }

@@ -4,6 +4,7 @@
 
 #include "harness/cli/commands.h"
 #include "harness/cli/points.h"
+#include "harness/plan/counts.h"
 #include "kernels/contract/registry.h"
 #include "kernels/runtime/runtime.h"
 
@@ -21,7 +22,7 @@ std::string si(double v, const char* unit) {
 }
 
 void print_plan(const ModelSpec& m, const Scenario& s) {
-  const StepShape shape = step_shape(s, m.moe.has_value());
+  const StepShape shape = step_shape(s, m.experts.has_value());
   const ParameterCount n = count_parameters(m);
   fmt::print("{}: {} layers, {} parameters, {} active per token\n", m.name, m.layers,
              si(static_cast<double>(n.total), ""), si(static_cast<double>(n.active), ""));
@@ -31,10 +32,10 @@ void print_plan(const ModelSpec& m, const Scenario& s) {
   else
     fmt::print("prefill, batch {}, {} tokens each; {}\n", s.batch, s.context, to_string(s.weight_type));
   WorkFacts facts;
-  if (m.moe) {
-    facts.distinct_experts = expected_distinct_experts(s.routing, m.moe->experts, m.moe->top_k, shape.tokens());
+  if (m.experts) {
+    facts.distinct_experts = expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, shape.tokens());
     fmt::print("routing {}: {:.1f} of {} experts expected to be touched per layer\n", s.routing.name(),
-               *facts.distinct_experts, m.moe->experts);
+               *facts.distinct_experts, m.experts->experts);
   }
   double model_flops = 0, model_bytes = 0;
   const auto show = [&](const LayerPlan& plan) {
@@ -56,7 +57,7 @@ void print_plan(const ModelSpec& m, const Scenario& s) {
     model_flops += static_cast<double>(plan.count) * sum.flops;
     model_bytes += static_cast<double>(plan.count) * (sum.weight_bytes + sum.kv_read_bytes);
   };
-  for (const auto& [kind, count] : kinds_of(m)) show(plan_layer(m, kind, shape));
+  for (const LayerKind& kind : m.kinds) show(plan_layer(m, kind, shape));
   show(plan_head(m, s.batch, shape));
   const DeviceInfo d = describe_cpu();
   const MemoryNeed need = memory_need(m, s, static_cast<double>(d.memory_bytes));

@@ -115,8 +115,8 @@ VariantPin parse_pin(const std::string& text, const RunPlan& plan) {
   };
   for (const RunPoint& point : plan.points) {
     const ModelSpec& model = plan.models[point.model];
-    const StepShape shape = step_shape(point.scenario, model.moe.has_value());
-    for (const auto& [kind, count] : kinds_of(model)) add(plan_layer(model, kind, shape));
+    const StepShape shape = step_shape(point.scenario, model.experts.has_value());
+    for (const LayerKind& kind : model.kinds) add(plan_layer(model, kind, shape));
     add(plan_head(model, point.scenario.batch, shape));
   }
   if (std::find(known.begin(), known.end(), pin.op) == known.end()) {

@@ -102,7 +102,7 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   } else {
     for (const ModelSpec& dense : out.models)
       for (const ModelSpec& moe : out.models)
-        if (!dense.moe && moe.moe) out.pairs.push_back({dense.name, moe.name});
+        if (!dense.experts && moe.experts) out.pairs.push_back({dense.name, moe.name});
   }
   return out;
 }

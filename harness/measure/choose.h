@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "harness/measure/layer.h"
-#include "harness/plan/layer_plan.h"
+#include "harness/plan/model.h"
 #include "harness/result/record.h"
 #include "kernels/contract/op.h"
 

@@ -61,15 +61,18 @@ void fill_normal(Runtime& runtime, const Tensor& t, std::uint64_t seed) {
   runtime.upload(t, host);
 }
 
-BufferSet shared_buffers(const LayerPlan& plan, const RopeSpec& rope, Runtime& runtime) {
+namespace {
+bool is_own(const BufferSpec& b) { return b.role == BufferRole::cache || b.role == BufferRole::forced_ids; }
+}  // namespace
+
+BufferSet shared_buffers(const LayerPlan& plan, Runtime& runtime) {
   BufferSet out;
   for (const BufferSpec& b : plan.buffers)
-    if (b.kind != BufferSpec::Kind::cache && b.name != "forced_ids")
-      out[b.name] = std::make_shared<const OwnedTensor>(runtime.tensor(b.dtype, b.shape));
-  if (out.contains("cos")) {
-    const Tensor &cos = out["cos"]->view(), &sin = out["sin"]->view();
+    if (!is_own(b)) out[b.name] = std::make_shared<const OwnedTensor>(runtime.tensor(b.dtype, b.shape));
+  if (const BufferSpec* cos_spec = plan.find_buffer(BufferRole::rotary_cos)) {
+    const Tensor &cos = out.at(cos_spec->name)->view(), &sin = out.at(plan.buffer(BufferRole::rotary_sin).name)->view();
     const OwnedTensor host_cos(cos.dtype, cos.shape), host_sin(sin.dtype, sin.shape);
-    fill_rope_table(rope, cos.dim(1) * 2, host_cos, host_sin);
+    fill_rotary_table(plan.rotary, host_cos, host_sin);
     runtime.upload(cos, host_cos);
     runtime.upload(sin, host_sin);
   }
@@ -79,9 +82,9 @@ BufferSet shared_buffers(const LayerPlan& plan, const RopeSpec& rope, Runtime& r
 BufferSet own_buffers(const LayerPlan& plan, std::uint64_t seed, std::int64_t layer, Runtime& runtime) {
   BufferSet out;
   for (const BufferSpec& b : plan.buffers) {
-    if (b.kind != BufferSpec::Kind::cache && b.name != "forced_ids") continue;
+    if (!is_own(b)) continue;
     out[b.name] = std::make_shared<const OwnedTensor>(runtime.tensor(b.dtype, b.shape));
-    if (b.kind == BufferSpec::Kind::cache)
+    if (b.role == BufferRole::cache)
       fill_normal(runtime, out[b.name]->view(), seed_for(seed, b.name, static_cast<std::uint64_t>(layer)));
   }
   return out;

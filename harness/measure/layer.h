@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/plan/layer_plan.h"
+#include "harness/plan/model.h"
 #include "harness/spec/safetensors.h"
 
 namespace layercost {
@@ -30,8 +30,8 @@ void interrupt_check();
 
 // Buffers by name. Those that several layers share are made once and bound into each layer's set.
 using BufferSet = std::map<std::string, std::shared_ptr<const OwnedTensor>>;
-// Everything but the caches and forced_ids; cos and sin are filled.
-BufferSet shared_buffers(const LayerPlan&, const RopeSpec&, Runtime&);
+// Everything that is not a layer's own; the rotary tables are filled.
+BufferSet shared_buffers(const LayerPlan&, Runtime&);
 // A layer's own: caches filled with normal values from the seed (their contents stand for an earlier context),
 // forced_ids.
 BufferSet own_buffers(const LayerPlan&, std::uint64_t seed, std::int64_t layer, Runtime&);
@@ -51,7 +51,9 @@ class Layer {
 
   const LayerPlan& plan() const { return plan_; }
   const Tensor& buffer(const std::string& name) const { return buffers_.at(name)->view(); }
+  const Tensor& buffer(BufferRole role) const { return buffer(plan_.buffer(role).name); }
   OwnedTensor read(const std::string& name) const { return runtime_.read(buffer(name)); }
+  OwnedTensor read(BufferRole role) const { return runtime_.read(buffer(role)); }
   const WeightSet& weights() const { return weights_; }
   const Variant& variant(std::size_t op) const { return *variants_[op]; }
   std::string chosen(std::size_t op) const { return calls_[op]->chosen(); }

@@ -17,8 +17,6 @@
 namespace layercost {
 namespace {
 
-OwnedTensor zeros(DType t, Shape shape) { return OwnedTensor(t, std::move(shape)); }  // fresh pages are zero
-
 OwnedTensor gather_rows(const Tensor& t, const std::vector<std::int64_t>& rows) {
   const std::int64_t width = t.elements() / t.dim(0);
   OwnedTensor out(t.dtype == DType::i32 ? DType::i32 : DType::f64, {static_cast<std::int64_t>(rows.size()), width});
@@ -28,119 +26,186 @@ OwnedTensor gather_rows(const Tensor& t, const std::vector<std::int64_t>& rows) 
   return out;
 }
 
-// A copy of the case with other sizes.
-OpCase with(OpCase c, std::initializer_list<std::pair<const char*, std::int64_t>> values) {
-  for (const auto& [key, value] : values) c.set(key, value);
-  return c;
+// The case for this many rows; of an op whose rows form sequences: for one of them.
+OpCase with_rows(const PlannedOp& p, std::int64_t rows) {
+  OpCase c = p.op_case;
+  if (find_op(c.op()).first_shared_column != nullptr) return c.set("batch", 1);
+  return c.set(c.has("tokens") ? "tokens" : "m", rows);
 }
 
-void run_reference(const PlannedOp& op, const OpCase& c, const Layer& layer,
-                   const std::map<std::string, Tensor>& tensors) {
-  OpTensors bound;
-  for (const auto& [name, t] : tensors) bound.bind(name, t);
-  for (const TensorSpec& s : find_op(c.op()).tensors(c))
-    if (s.role == Role::weight) bound.bind(s.name, layer.weights().at(op.bind.at(s.name)));
-  find_op(c.op()).reference(c, bound);
-}
+// The references of a plan's ops, one after the other in double, from the layer's input on. First, sequence by
+// sequence, up to the last op whose rows meet in a cache; then the rest, on the sampled rows of all sequences together.
+class ReferenceWalk {
+ public:
+  ReferenceWalk(const Layer& layer, const std::vector<std::int64_t>& rows)
+      : layer_(layer), plan_(layer.plan()), rows_(rows) {
+    for (const BufferSpec& b : plan_.buffers) {
+      roles_[b.name] = b.role;
+      if (b.role == BufferRole::input || b.role == BufferRole::cache || b.role == BufferRole::rotary_cos ||
+          b.role == BufferRole::rotary_sin)
+        tested_[b.name] = layer.read(b.name);
+    }
+    for (std::size_t i = 0; i < plan_.ops.size(); ++i)
+      if (op_of(i).first_shared_column != nullptr) sequence_ops_ = i + 1;
+  }
 
-const PlannedOp& component(const LayerPlan& plan, const std::string& name) {
-  for (const PlannedOp& op : plan.ops)
-    if (op.component == name) return op;
-  throw BadCase("the plan of a " + plan.kind + " layer has no " + name);
-}
+  // The expert ids that were tested, whoever chose them. The weights are the reference's own scores there.
+  void force_ids(const OwnedTensor& ids) { ids_ = &ids; }
 
-// Attention output [rows, heads * head_dim] of the sampled rows, in double, from the layer's input on.
-OwnedTensor reference_attention(const Layer& layer, const std::vector<std::int64_t>& rows) {
-  const LayerPlan& plan = layer.plan();
-  const StepShape& s = plan.shape;
-  const PlannedOp &norm = component(plan, "attention norm"), &qkv = component(plan, "qkv"),
-                  &rope = component(plan, "rope"), &attention = component(plan, "attention");
-  const std::int64_t h = norm.op_case.axis("hidden"), heads = rope.op_case.axis("heads"),
-                     kv_heads = rope.op_case.axis("kv_heads"), d = rope.op_case.axis("head_dim"), q = heads * d,
-                     kv = kv_heads * d, width = q + 2 * kv;
-  const OwnedTensor input = layer.read("input"), cos = layer.read("cos"), sin = layer.read("sin"),
-                    k_cache = layer.read("k_cache"), v_cache = layer.read("v_cache");
-  OwnedTensor attended(DType::f64, {static_cast<std::int64_t>(rows.size()), q});
-
-  std::set<std::int64_t> sequences;
-  for (std::int64_t r : rows) sequences.insert(r / s.q_len);
-  for (std::int64_t b : sequences) {
-    std::vector<std::int64_t> all(static_cast<std::size_t>(s.q_len)), sampled;
-    std::iota(all.begin(), all.end(), b * s.q_len);
-    for (std::int64_t r : rows)
-      if (r / s.q_len == b) sampled.push_back(r);
-
-    const OwnedTensor x = gather_rows(input, all), normed(DType::f64, {s.q_len, h});
-    run_reference(norm, with(norm.op_case, {{"tokens", s.q_len}}), layer, {{"x", x}, {"y", normed}});
-
-    // Sampled rows need q, k and v; the others k and v only: rows q .. width of the fused weight.
-    OwnedTensor fused = zeros(DType::f64, {s.q_len, width});
-    const auto product = [&](const std::vector<std::int64_t>& which, std::int64_t first, std::int64_t n) {
-      if (which.empty()) return;
-      std::vector<std::int64_t> local;
-      for (std::int64_t r : which) local.push_back(r - b * s.q_len);
-      const OwnedTensor in = gather_rows(normed, local);
-      const auto m = static_cast<std::int64_t>(local.size());
-      OwnedTensor out(DType::f64, {m, n});
-      OpTensors bound;
-      bound.bind("x", in.view());
-      bound.bind("y", out.view());
-      const auto part = [&](const std::string& name, std::int64_t row_elements) {
-        const auto w = layer.weights().at(qkv.bind.at(name));
-        Shape shape = w->shape();
-        shape[0] = n;
-        bound.bind(name, std::make_shared<const Weight>(
-                             w->dtype(), shape,
-                             [w, skip = first * row_elements](std::int64_t at, std::int64_t count, void* p) {
-                               w->read(at + skip, count, p);
-                             }));
-      };
-      part("w", h);
-      if (qkv.op_case.flag("bias")) part("bias", 1);
-      find_op("linear").reference(with(qkv.op_case, {{"m", m}, {"n", n}}), bound);
-      for (std::int64_t i = 0; i < m; ++i)
-        for (std::int64_t j = 0; j < n; ++j)
-          fused.view().store(local[static_cast<std::size_t>(i)] * width + first + j, out.view().load(i * n + j));
-    };
-    std::vector<std::int64_t> others;
-    std::set_difference(all.begin(), all.end(), sampled.begin(), sampled.end(), std::back_inserter(others));
-    product(sampled, 0, width);
-    product(others, q, 2 * kv);
-
-    // This sequence's cache: the context as it is, the new slots as the reference makes them.
-    const auto cache_of = [&](const Tensor& from) {
-      const std::int64_t n = kv_heads * s.capacity * d;
-      OwnedTensor out(DType::f64, {1, kv_heads, s.capacity, d});
-      for (std::int64_t i = 0; i < n; ++i) out.view().store(i, from.load(b * n + i));
-      return out;
-    };
-    const OwnedTensor k = cache_of(k_cache), v = cache_of(v_cache), qs(DType::f64, {s.q_len, heads, d});
-    run_reference(rope, with(rope.op_case, {{"batch", 1}}), layer,
-                  {{"qkv", fused}, {"cos", cos}, {"sin", sin}, {"q", qs}, {"k_cache", k}, {"v_cache", v}});
-    for (std::int64_t r : sampled) {
-      const std::int64_t i = r - b * s.q_len;
-      const auto at = std::find(rows.begin(), rows.end(), r) - rows.begin();
-      const Tensor one_q{qs.view().as<double>() + i * q, DType::f64, {1, heads, d}};
-      const Tensor one_y{attended.view().as<double>() + at * q, DType::f64, {1, q}};
-      run_reference(attention,
-                    with(attention.op_case, {{"batch", 1}, {"q_len", 1}, {"kv_len", s.kv_len - s.q_len + i + 1}}),
-                    layer, {{"q", one_q}, {"k_cache", k}, {"v_cache", v}, {"y", one_y}});
+  // Calls `before` ahead of every op of the second half.
+  template <class F>
+  void run(F&& before) {
+    const std::int64_t q_len = plan_.shape.q_len;
+    std::set<std::int64_t> sequences;
+    for (const std::int64_t r : rows_) sequences.insert(r / q_len);
+    if (sequence_ops_ > 0)
+      for (const std::int64_t b : sequences) run_sequence(b);
+    for (const auto& [name, t] : tested_)
+      if (roles_.at(name) == BufferRole::input) values_[name] = gather_rows(t, rows_);
+    for (std::size_t i = sequence_ops_; i < plan_.ops.size(); ++i) {
+      before(plan_.ops[i]);
+      run_op(i, static_cast<std::int64_t>(rows_.size()), values_, nullptr);
     }
   }
-  return attended;
+  // After run() has come so far: [rows, width].
+  const Tensor& value(const std::string& name) const { return values_.at(name).view(); }
+
+ private:
+  using Values = std::map<std::string, OwnedTensor>;
+
+  const OpDef& op_of(std::size_t i) const { return find_op(plan_.ops[i].op_case.op()); }
+  bool has_rows(const std::string& buffer) const {
+    const auto it = roles_.find(buffer);
+    return it != roles_.end() && (it->second == BufferRole::activation || it->second == BufferRole::input);
+  }
+
+  void run_op(std::size_t i, std::int64_t rows, Values& values, const AskedRows* asked) {
+    const PlannedOp& p = plan_.ops[i];
+    OpCase c = with_rows(p, rows);
+    OpTensors bound;
+    const bool routes = ids_ != nullptr && &p == plan_.router();
+    if (routes) {
+      c.set("forced", 1);
+      bound.bind("forced_ids", ids_->view());
+    }
+    for (const TensorSpec& s : op_of(i).tensors(c)) {
+      if (s.role == Role::weight) {
+        bound.bind(s.name, layer_.weights().at(p.bind.at(s.name)));
+        continue;
+      }
+      if (routes && s.name == "forced_ids") continue;
+      const std::string& name = p.bind.at(s.name);
+      const BufferRole role = roles_.at(name);
+      if (role == BufferRole::rotary_cos || role == BufferRole::rotary_sin) {
+        bound.bind(s.name, tested_.at(name).view());
+        continue;
+      }
+      if (s.role == Role::output) values[name] = OwnedTensor(s.dtype == DType::i32 ? s.dtype : DType::f64, s.shape);
+      Tensor t = values.at(name).view();
+      t.shape = s.shape;
+      bound.bind(s.name, t);
+    }
+    if (asked != nullptr) bound.ask(*asked);
+    op_of(i).reference(c, bound);
+  }
+
+  // Of each op up to the last that needs whole sequences: from which column on its outputs are needed of all rows.
+  std::vector<std::int64_t> shared_columns() const {
+    std::vector<std::int64_t> out(sequence_ops_);
+    std::map<std::string, std::int64_t> needed;  // of a buffer; absent: of the asked rows only
+    for (std::size_t i = sequence_ops_; i-- > 0;) {
+      const PlannedOp& p = plan_.ops[i];
+      const auto specs = op_of(i).tensors(p.op_case);
+      out[i] = AskedRows::kNone;
+      for (const TensorSpec& s : specs)
+        if (const auto it = needed.find(s.role == Role::weight ? std::string() : p.bind.at(s.name));
+            s.role == Role::output && it != needed.end()) {
+          out[i] = std::min(out[i], it->second);
+          needed.erase(it);
+        }
+      const auto shared = op_of(i).first_shared_column;
+      const std::int64_t columns = shared != nullptr            ? shared(p.op_case)
+                                   : out[i] == AskedRows::kNone ? AskedRows::kNone
+                                                                : 0;
+      if (columns == AskedRows::kNone) continue;
+      for (const TensorSpec& s : specs)
+        if (s.role == Role::input && has_rows(p.bind.at(s.name))) {
+          const auto [it, fresh] = needed.emplace(p.bind.at(s.name), columns);
+          if (!fresh) it->second = std::min(it->second, columns);
+        }
+    }
+    return out;
+  }
+
+  void run_sequence(std::int64_t b) {
+    const std::int64_t q_len = plan_.shape.q_len;
+    std::vector<std::int64_t> all(static_cast<std::size_t>(q_len));
+    std::iota(all.begin(), all.end(), b * q_len);
+    AskedRows asked;
+    std::vector<std::size_t> at;  // of rows_
+    for (std::size_t r = 0; r < rows_.size(); ++r)
+      if (rows_[r] / q_len == b) {
+        asked.rows.push_back(rows_[r] - b * q_len);
+        at.push_back(r);
+      }
+    Values values;
+    for (const auto& [name, t] : tested_) {
+      const BufferRole role = roles_.at(name);
+      if (role == BufferRole::input) values[name] = gather_rows(t, all);
+      // This sequence's cache: the context as it is, the new slots as the references make them.
+      if (role == BufferRole::cache) values[name] = gather_rows(t, {b});
+    }
+    const std::vector<std::int64_t> columns = shared_columns();
+    for (std::size_t i = 0; i < sequence_ops_; ++i) {
+      asked.from_column = columns[i];
+      run_op(i, q_len, values, &asked);
+    }
+    for (const auto& [name, t] : values) {
+      if (roles_.at(name) != BufferRole::activation) continue;
+      const std::int64_t width = t.view().elements() / q_len;
+      OwnedTensor& kept = values_[name];
+      if (kept.view().data == nullptr) kept = OwnedTensor(DType::f64, {static_cast<std::int64_t>(rows_.size()), width});
+      for (std::size_t r = 0; r < at.size(); ++r)
+        std::copy_n(t.view().as<double>() + asked.rows[r] * width, width,
+                    kept.view().as<double>() + static_cast<std::int64_t>(at[r]) * width);
+    }
+  }
+
+  const Layer& layer_;
+  const LayerPlan& plan_;
+  const std::vector<std::int64_t>& rows_;  // ascending
+  std::map<std::string, BufferRole> roles_;
+  Values tested_;  // what the references take from the layer as it is: input, caches, rotary tables
+  Values values_;  // of the sampled rows
+  const OwnedTensor* ids_ = nullptr;
+  std::size_t sequence_ops_ = 0;
+};
+
+// "" or which id cannot be one.
+std::string judge_distinct(const Tensor& ids, std::int64_t experts, const std::vector<std::int64_t>& rows) {
+  const std::int64_t k = ids.dim(1);
+  for (std::int64_t t = 0; t < ids.dim(0); ++t) {
+    std::set<std::int64_t> chosen;
+    for (std::int64_t j = 0; j < k; ++j) {
+      const auto e = static_cast<std::int64_t>(ids.load(t * k + j));
+      if (e < 0 || e >= experts || !chosen.insert(e).second)
+        return fmt::format("row {}: expert id {} is out of range or chosen twice", rows[static_cast<std::size_t>(t)],
+                           e);
+    }
+  }
+  return {};
 }
 
 // Whether the tested choice of experts is the router's, up to the margin. "" or what is wrong.
-std::string judge_ids(const Tensor& logits, const Tensor& ids, const std::vector<std::int64_t>& rows, double margin) {
+std::string judge_choice(const Tensor& logits, const Tensor& ids, const std::vector<std::int64_t>& rows,
+                         double margin) {
   const std::int64_t experts = logits.dim(1), k = ids.dim(1);
   for (std::int64_t t = 0; t < ids.dim(0); ++t) {
     std::set<std::int64_t> chosen;
     double lowest = INFINITY, highest = -INFINITY;
     for (std::int64_t j = 0; j < k; ++j) {
       const auto e = static_cast<std::int64_t>(ids.load(t * k + j));
-      if (e < 0 || e >= experts || !chosen.insert(e).second)
-        return fmt::format("row {}: expert id {} is out of range or chosen twice", rows[static_cast<std::size_t>(t)],
-                           e);
+      chosen.insert(e);
       lowest = std::min(lowest, logits.load(t * experts + e));
     }
     for (std::int64_t e = 0; e < experts; ++e)
@@ -150,6 +215,12 @@ std::string judge_ids(const Tensor& logits, const Tensor& ids, const std::vector
                          rows[static_cast<std::size_t>(t)], highest - lowest, margin);
   }
   return {};
+}
+
+std::set<double> values_of(const Tensor& t) {
+  std::set<double> out;
+  for (std::int64_t i = 0; i < t.elements(); ++i) out.insert(t.load(i));
+  return out;
 }
 
 void refuse(Verdict& v, std::string why) {
@@ -226,71 +297,46 @@ std::vector<std::int64_t> sample_rows(const StepShape& s, const std::int32_t* id
 void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verdict& verdict) {
   const LayerPlan& plan = layer.plan();
   const LayerTolerance limit = layer_tolerance(plan.shape.activation_type, plan.shape.weight_type);
-  const auto n = static_cast<std::int64_t>(rows.size());
   if (verdict.checks++ == 0) verdict.ok = true;
-  verdict.rows = plan.shape.tokens();
-  verdict.rows_checked = n;
+  verdict.rows = plan.buffer(BufferRole::output).shape[0];
+  verdict.rows_checked = static_cast<std::int64_t>(rows.size());
 
-  const OwnedTensor x = gather_rows(layer.read("input"), rows), y = gather_rows(layer.read("output"), rows);
+  const OwnedTensor x = gather_rows(layer.read(BufferRole::input), rows),
+                    y = gather_rows(layer.read(BufferRole::output), rows);
   for (std::int64_t i = 0, count = y.view().elements(); i < count; ++i)
     if (!std::isfinite(y.view().load(i))) return refuse(verdict, "the output holds NaN or infinity");
 
-  if (plan.kind == "head") {
-    const PlannedOp &norm = component(plan, "final norm"), &head = component(plan, "lm head");
-    const OwnedTensor normed(DType::f64, {n, x.view().dim(1)}), expected(DType::f64, y.view().shape);
-    run_reference(norm, with(norm.op_case, {{"tokens", n}}), layer, {{"x", x}, {"y", normed}});
-    run_reference(head, with(head.op_case, {{"m", n}}), layer, {{"x", normed}, {"y", expected}});
-    return judge_added(y, expected, nullptr, rows, limit, 0, verdict);
-  }
-
-  const std::int64_t h = x.view().dim(1);
-  const OwnedTensor attended = reference_attention(layer, rows), projected(DType::f64, {n, h}),
-                    normed(DType::f64, {n, h}), middle(DType::f64, {n, h}), expected(DType::f64, {n, h});
-  const PlannedOp &o = component(plan, "o"), &norm = component(plan, "mlp norm");
-  run_reference(o, with(o.op_case, {{"m", n}}), layer, {{"x", attended}, {"y", projected}});
-  run_reference(norm, with(norm.op_case, {{"tokens", n}}), layer,
-                {{"x", projected}, {"residual", x}, {"sum", middle}, {"y", normed}});
-  const bool moe =
-      std::any_of(plan.ops.begin(), plan.ops.end(), [](const PlannedOp& p) { return p.component == "experts"; });
+  ReferenceWalk walk(layer, rows);
+  OwnedTensor ids;
   std::int64_t routed = 0;
-  if (!moe) {
-    const PlannedOp &gate_up = component(plan, "gate_up"), &glu = component(plan, "glu"),
-                    &down = component(plan, "down");
-    const std::int64_t f = glu.op_case.axis("ffn_hidden");
-    const OwnedTensor both(DType::f64, {n, 2 * f}), gated(DType::f64, {n, f});
-    run_reference(gate_up, with(gate_up.op_case, {{"m", n}}), layer, {{"x", normed}, {"y", both}});
-    run_reference(glu, with(glu.op_case, {{"tokens", n}}), layer, {{"x", both}, {"y", gated}});
-    run_reference(down, with(down.op_case, {{"m", n}}), layer, {{"x", gated}, {"residual", middle}, {"y", expected}});
-  } else {
-    const PlannedOp &router = component(plan, "router"), &route = component(plan, "route"),
-                    &experts = component(plan, "experts");
-    const std::int64_t e = route.op_case.axis("experts"), k = route.op_case.axis("top_k");
-    const OwnedTensor ids = gather_rows(layer.read("ids"), rows), logits(DType::f64, {n, e}),
-                      own_ids(DType::i32, {n, k}), weights(DType::f64, {n, k}), counts(DType::i32, {e});
-    run_reference(router, with(router.op_case, {{"m", n}}), layer, {{"x", normed}, {"y", logits}});
-    if (route.op_case.flag("forced")) {
-      const OwnedTensor forced = gather_rows(layer.read("forced_ids"), rows);
+  const PlannedOp* const router = plan.router();
+  if (router != nullptr) {
+    ids = gather_rows(layer.read(BufferRole::expert_ids), rows);
+    routed = ids.view().elements();
+    if (plan.find_buffer(BufferRole::forced_ids) != nullptr) {
+      const OwnedTensor forced = gather_rows(layer.read(BufferRole::forced_ids), rows);
       if (std::memcmp(forced.view().data, ids.view().data, forced.view().bytes()) != 0)
         return refuse(verdict, "the layer did not use the expert ids it was given");
-    } else {
-      // In units of the logits' spread over the experts.
-      double square = 0;
-      for (std::int64_t i = 0; i < n * e; ++i) square += logits.view().load(i) * logits.view().load(i);
-      const double spread = std::sqrt(square / static_cast<double>(n * e));
-      if (std::string why = judge_ids(logits, ids, rows, limit.logit_margin * spread); !why.empty())
-        return refuse(verdict, std::move(why));
     }
-    // The tested ids, whoever chose them; the weights are the reference's own scores there.
-    run_reference(
-        route, with(route.op_case, {{"tokens", n}, {"forced", 1}}), layer,
-        {{"logits", logits}, {"forced_ids", ids}, {"ids", own_ids}, {"weights", weights}, {"counts", counts}});
-    run_reference(experts, with(experts.op_case, {{"tokens", n}}), layer,
-                  {{"x", normed}, {"ids", ids}, {"weights", weights}, {"residual", middle}, {"y", expected}});
-    routed = n * k;
-    std::set<std::int32_t> seen(ids.view().as<std::int32_t>(), ids.view().as<std::int32_t>() + n * k);
+    if (std::string why = judge_distinct(ids, plan.experts()->experts, rows); !why.empty())
+      return refuse(verdict, std::move(why));
+    const std::set<double> seen = values_of(ids);
     verdict.experts_checked = std::max(verdict.experts_checked.value_or(0), static_cast<std::int64_t>(seen.size()));
+    walk.force_ids(ids);
   }
-  judge_added(y, expected, &x.view(), rows, limit, routed, verdict);
+  std::string wrong_choice;
+  walk.run([&](const PlannedOp& p) {
+    if (&p != router || plan.find_buffer(BufferRole::forced_ids) != nullptr) return;
+    // In units of the logits' spread over the experts.
+    const Tensor& logits = walk.value(p.bind.at("logits"));
+    double square = 0;
+    for (std::int64_t i = 0; i < logits.elements(); ++i) square += logits.load(i) * logits.load(i);
+    const double spread = std::sqrt(square / static_cast<double>(logits.elements()));
+    wrong_choice = judge_choice(logits, ids, rows, limit.logit_margin * spread);
+  });
+  if (!wrong_choice.empty()) return refuse(verdict, std::move(wrong_choice));
+  judge_added(y, walk.value(plan.buffer(BufferRole::output).name), plan.adds_to_input ? &x.view() : nullptr, rows,
+              limit, routed, verdict);
 }
 
 LayerIo read_layer_io(const std::filesystem::path& path, std::int64_t hidden) {
@@ -318,7 +364,7 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
                                             const LayerIo& io, DType type, Runtime& runtime) {
   if (index < 0 || index >= model.layers)
     throw BadInput(fmt::format("--layer: expected 0..{}, got {}", model.layers - 1, index));
-  const LayerKind& kind = model.layer_kinds[static_cast<std::size_t>(index)];
+  const LayerKind& kind = model.layer(index);
   const std::int64_t h = io.hidden, rows = io.batch * io.seq;
   StepShape shape;
   shape.batch = io.batch;
@@ -337,21 +383,20 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
     s.q_len = q_len;
     s.kv_len = begin + q_len;
     const LayerPlan plan = plan_layer(model, kind, s);
-    BufferSet buffers = shared_buffers(plan, model.rope, runtime);
-    buffers["k_cache"] = caches.at("k_cache");
-    buffers["v_cache"] = caches.at("v_cache");
+    BufferSet buffers = shared_buffers(plan, runtime);
+    buffers.insert(caches.begin(), caches.end());
     Layer layer(plan, weights, buffers, runtime);
-    const Tensor& in = layer.buffer("input");
+    const Tensor& in = layer.buffer(BufferRole::input);
     const OwnedTensor staged(in.dtype, in.shape);
     const Tensor& x = staged.view();
-    runtime.fill_bytes(layer.buffer("output"), kNaNByte);
+    runtime.fill_bytes(layer.buffer(BufferRole::output), kNaNByte);
     for (std::int64_t b = 0; b < io.batch; ++b)
       for (std::int64_t i = 0; i < q_len * h; ++i)
         x.store(b * q_len * h + i,
                 static_cast<double>(io.input[static_cast<std::size_t>((b * io.seq + begin) * h + i)]));
     runtime.upload(in, x);
     layer.run();
-    const OwnedTensor y = layer.read("output");
+    const OwnedTensor y = layer.read(BufferRole::output);
     for (std::int64_t b = 0; b < io.batch; ++b)
       for (std::int64_t i = 0; i < q_len * h; ++i)
         result[static_cast<std::size_t>((b * io.seq + begin) * h + i)] =
@@ -363,8 +408,7 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
   std::iota(row_numbers.begin(), row_numbers.end(), 0);
   std::vector<LayerCheckRow> out;
   const auto mode = [&](const std::string& name, std::int64_t prefill) {
-    runtime.fill_bytes(caches.at("k_cache")->view(), kNaNByte);
-    runtime.fill_bytes(caches.at("v_cache")->view(), kNaNByte);
+    for (const auto& [cache, buffer] : caches) runtime.fill_bytes(buffer->view(), kNaNByte);
     std::fill(result.begin(), result.end(), std::nanf(""));
     if (prefill > 0) step(0, prefill);
     for (std::int64_t i = prefill; i < io.seq; ++i) step(i, 1);

@@ -29,7 +29,7 @@
 #include <vector>
 
 #include "harness/measure/choose.h"
-#include "harness/plan/layer_plan.h"
+#include "harness/plan/model.h"
 #include "harness/result/record.h"
 #include "kernels/runtime/runtime.h"
 
@@ -37,19 +37,19 @@ namespace layercost {
 
 struct Policy {
   std::int64_t rounds = 3;
-  double cell_s = 0.6;             // time for the samples of one part of one point in one round
+  double cell_s = 0.6;  // time for the samples of one part of one point in one round
   std::int64_t min_samples = 3;
   std::int64_t max_samples = 30;
-  double section_min_s = 500e-6;   // T4
-  double memory_fraction = 0.85;   // of what is available, for stacks
+  double section_min_s = 500e-6;  // T4
+  double memory_fraction = 0.85;  // of what is available, for stacks
   std::uint64_t seed = 20250919;
   std::int64_t gpu_probe_side = 8192;  // of the compute roof's product on a GPU
-  double gpu_choice_share = 0.1;   // choosing among variants on a GPU: of rounds x cell_s
-  std::int64_t rows_checked = 4;   // per layer, plus what covering the experts takes
+  double gpu_choice_share = 0.1;       // choosing among variants on a GPU: of rounds x cell_s
+  std::int64_t rows_checked = 4;       // per layer, plus what covering the experts takes
 };
 
 struct RunPoint {
-  std::size_t model = 0;           // index into RunPlan::models
+  std::size_t model = 0;  // index into RunPlan::models
   Scenario scenario;
 };
 

@@ -1,44 +1,44 @@
-// What:    one decoder layer of a model as an ordered list of op cases, with the buffers and weights they are bound to.
-//          The same plan is measured (synthetic weights, stacks) and proven (weights of a checkpoint).
+// What:    one decoder layer of a model (or its head) as data: an ordered list of op cases with the buffers and weights
+//          they are bound to. The one place where a layer is written down: measuring, checking, counting parameters,
+//          cache and memory are walks over it. Families make it (harness/plan/families), through LayerBuilder.
 // Shapes:  the residual stream is [batch * q_len, hidden]. Caches are [batch, kv_heads, capacity, head_dim].
-// Layer:   norm -> qkv -> rope (q/k norm, cache append) -> attention -> o -> norm with residual add (sum as well)
-//          -> gate_up -> glu -> down + residual        (dense)
-//          -> router -> route -> experts + residual    (mixture of experts)
-// Head:    final norm -> LM head, on the last token of each sequence.
-// Absent:  of a real model: the embedding look-up (one row copied per token), sampling, tokenisation.
-// Errors:  BadCase for impossible sizes; BadInput for a checkpoint without a tensor that the plan names.
+// Roles:   whoever walks a plan finds its way by the roles of buffers; names are for messages and tables.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "harness/plan/routing.h"
-#include "harness/spec/model_spec.h"
+#include "harness/plan/rotary.h"
+#include "harness/plan/step.h"
 #include "kernels/contract/op.h"
 
 namespace layercost {
 
-// The sizes of one step. Decode: q_len 1. Prefill: q_len = kv_len.
-struct StepShape {
-  std::int64_t batch = 1, q_len = 1;
-  std::int64_t kv_len = 1;    // keys each sequence attends to, those of this step included
-  std::int64_t capacity = 1;  // slots of the cache
-  DType weight_type = DType::bf16, activation_type = DType::bf16, kv_type = DType::bf16;
-  bool forced_routing = false;
-  std::int64_t tokens() const { return batch * q_len; }
+enum class BufferRole {
+  input,       // the layer's own input; one row per token
+  output,      // its result; one row per token
+  activation,  // between two ops of the layer; one row per token
+  expert_ids,  // [tokens, top_k], what the router chose or was told
+  forced_ids,  // [tokens, top_k], from outside: each layer of a stack has its own
+  counts,      // per expert; no rows
+  cache,       // [batch, ...], kept from step to step: each layer has its own
+  rotary_cos,  // [capacity, dims / 2], filled from LayerPlan::rotary
+  rotary_sin,
 };
 
 struct BufferSpec {
   std::string name;
   DType dtype = DType::f32;
   Shape shape;
-  enum class Kind { activation, cache, cos, sin } kind = Kind::activation;
+  BufferRole role = BufferRole::activation;
+  double bytes() const;
 };
 
 struct WeightSpec {
-  std::string name;  // in the plan: "qkv", "experts_gate_up", ...
+  std::string name;  // in the plan: "qkv_w", "experts_gate_up", ...
   DType dtype = DType::f32;
   Shape shape;
   float mean = 0, sigma = 1;  // of the synthetic values
@@ -49,66 +49,53 @@ struct WeightSpec {
     Shape shape;
   };
   std::vector<Source> sources;
+  bool per_expert = false;  // the first axis counts experts, of which a token uses top_k
+  double bytes() const;
 };
 
 struct PlannedOp {
-  std::string component;                    // "qkv", "experts", ...: what tables show
+  std::string component;  // "qkv", "experts", ...: what tables show
   OpCase op_case;
   std::map<std::string, std::string> bind;  // tensor of the op -> buffer or weight of the plan
 };
 
+// How tokens choose among experts.
+struct ExpertChoice {
+  std::int64_t experts = 0, top_k = 0;
+  bool operator==(const ExpertChoice&) const = default;
+};
+
 struct LayerPlan {
-  std::string kind;                         // "dense", "moe", "dense window=4096", "head"
-  std::int64_t count = 0;                   // in the model
+  std::string kind;        // "dense", "moe", "dense window=4096", "head"
+  std::int64_t count = 0;  // in the model
   StepShape shape;
-  std::vector<BufferSpec> buffers;          // "input" and "output" are the layer's own
+  // The output is the residual stream, input included. A head's is logits, and every copy of it reads the same input.
+  bool adds_to_input = true;
+  RotarySpec rotary;
+  std::vector<BufferSpec> buffers;
   std::vector<WeightSpec> weights;
   std::vector<PlannedOp> ops;
 
-  double weight_bytes() const;              // all of it, every expert
+  const BufferSpec& buffer(BufferRole) const;       // the only one with this role; BadCase if there is none
+  const BufferSpec* find_buffer(BufferRole) const;  // null if there is none
+  // The op that writes the expert ids; null in a layer without experts.
+  const PlannedOp* router() const;
+  std::optional<ExpertChoice> experts() const;
+
+  double weight_bytes() const;  // all of it, every expert
   double cache_bytes() const;
   double activation_bytes() const;
   // Weights and cache that one pass touches, given the distinct experts: what has to come from memory.
   double touched_bytes(const WorkFacts&) const;
 };
 
-LayerPlan plan_layer(const ModelSpec&, const LayerKind&, const StepShape&);
-// `sequences` rows go through the head.
-LayerPlan plan_head(const ModelSpec&, std::int64_t sequences, const StepShape&);
-
-// The kinds of layer of a model in order of first appearance, each with its count.
-std::vector<std::pair<LayerKind, std::int64_t>> kinds_of(const ModelSpec&);
-std::string to_string(const LayerKind&);
-
-// cos and sin [positions, head_dim / 2] as the public implementation computes them: frequencies and angles in f32.
-void fill_rope_table(const RopeSpec&, std::int64_t head_dim, const Tensor& cos, const Tensor& sin);
-
-// A point of a run: which step, how routed.
-enum class Phase { prefill, decode };
-struct Scenario {
-  Phase phase = Phase::decode;
-  std::int64_t batch = 1;
-  std::int64_t context = 1024;  // decode: keys cached before the step; prefill: prompt length
-  DType weight_type = DType::bf16, activation_type = DType::bf16, kv_type = DType::bf16;
-  RoutingSpec routing;
-};
-std::string to_string(Phase);
-StepShape step_shape(const Scenario&, bool has_experts);
-
-// What the whole model needs on one device at this point: bytes, and the largest batch that fits (absent: none).
-struct MemoryNeed {
-  double weight_bytes = 0, kv_bytes = 0, activation_bytes = 0;
-  std::optional<std::int64_t> largest_batch;
-};
-MemoryNeed memory_need(const ModelSpec&, const Scenario&, double device_bytes);
-
 // How many layers a stack has: the least R with (R - 1) * touched >= 2 * last-level cache, as far as memory and a limit
 // of 512 layers allow.
 struct StackSize {
   std::int64_t layers = 1;
   double reuse_distance_bytes = 0;
-  bool cold = true;      // reuse distance reached
-  double need_bytes = 0; // for `layers` layers
+  bool cold = true;       // reuse distance reached
+  double need_bytes = 0;  // for `layers` layers
 };
 StackSize stack_size(const LayerPlan&, const WorkFacts&, double last_level_cache_bytes, double memory_bytes);
 

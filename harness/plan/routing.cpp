@@ -31,10 +31,14 @@ RoutingSpec RoutingSpec::parse(std::string_view text) {
 
 std::string RoutingSpec::name() const {
   switch (kind) {
-    case Kind::router: return "router";
-    case Kind::balanced: return "balanced";
-    case Kind::uniform: return "uniform";
-    case Kind::zipf: return fmt::format("zipf:{}", s);
+    case Kind::router:
+      return "router";
+    case Kind::balanced:
+      return "balanced";
+    case Kind::uniform:
+      return "uniform";
+    case Kind::zipf:
+      return fmt::format("zipf:{}", s);
   }
   return "?";
 }

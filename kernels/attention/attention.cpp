@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/attention/attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -70,10 +71,12 @@ void reference(const OpCase& c, const OpTensors& t) {
   const AttentionAxes a = attention_axes(c);
   const std::vector<double> q = as_double(t.tensor("q")), k = as_double(t.tensor("k_cache"));
   const Tensor &v = t.tensor("v_cache"), &y = t.tensor("y");
+  const AskedRows* asked = t.asked();
 #pragma omp parallel for collapse(3) schedule(dynamic)
   for (std::int64_t b = 0; b < a.batch; ++b)
     for (std::int64_t h = 0; h < a.heads; ++h)
       for (std::int64_t i = 0; i < a.q_len; ++i) {
+        if (asked != nullptr && !std::binary_search(asked->rows.begin(), asked->rows.end(), b * a.q_len + i)) continue;
         const std::int64_t first = a.first_key(i), end = a.end_key(i), row = (b * a.q_len + i) * a.heads + h;
         const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
         std::vector<double> s, out(static_cast<std::size_t>(a.v_dim));
@@ -89,6 +92,8 @@ void reference(const OpCase& c, const OpTensors& t) {
         for (std::int64_t d = 0; d < a.v_dim; ++d) y.store(row * a.v_dim + d, out[d] / sum);
       }
 }
+
+std::int64_t first_shared_column(const OpCase&) { return AskedRows::kNone; }  // what rows share is in the cache
 
 std::vector<OpCase> test_cases() {
   std::vector<OpCase> out;
@@ -196,7 +201,14 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef attention_op{"attention", "causal grouped-query attention over the KV cache", tensors, work,
-                         tolerance,   reference, test_cases, attention_variants};
+const OpDef attention_op{"attention",
+                         "causal grouped-query attention over the KV cache",
+                         tensors,
+                         work,
+                         tolerance,
+                         reference,
+                         test_cases,
+                         attention_variants,
+                         first_shared_column};
 
 }  // namespace layercost

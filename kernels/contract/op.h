@@ -49,6 +49,14 @@ struct TensorSpec {
   std::function<void(const Tensor&, std::uint64_t seed)> fill = nullptr;
 };
 
+// What a check on a few rows of a large case wants of a reference: `rows` of the outputs, and of all other rows the
+// columns from `from_column` on. A reference may leave the rest of an output as it is.
+struct AskedRows {
+  static constexpr std::int64_t kNone = INT64_MAX;
+  std::vector<std::int64_t> rows;
+  std::int64_t from_column = kNone;
+};
+
 // Tensors and weights by the names of TensorSpec.
 class OpTensors {
  public:
@@ -58,7 +66,12 @@ class OpTensors {
   const Tensor& tensor(const std::string& name) const;                        // BadCase if absent
   const std::shared_ptr<const Weight>& weight(const std::string& name) const;  // BadCase if absent
 
+  // For a reference; null: everything is asked for.
+  const AskedRows* asked() const { return asked_ ? &*asked_ : nullptr; }
+  void ask(AskedRows a) { asked_ = std::move(a); }
+
  private:
+  std::optional<AskedRows> asked_;
   std::map<std::string, Tensor> tensors_;
   std::map<std::string, std::shared_ptr<const Weight>> weights_;
 };
@@ -128,6 +141,9 @@ struct OpDef {
   void (*reference)(const OpCase&, const OpTensors&);
   std::vector<OpCase> (*test_cases)();
   std::span<const Variant* const> (*variants)();  // fastest first; the first that supports a case is the default
+  // Of an op whose rows form sequences (batch of q_len rows each) that meet in a cache: of input rows for which no
+  // output is asked, the columns from here on are needed all the same. Null: every row stands for itself.
+  std::int64_t (*first_shared_column)(const OpCase&) = nullptr;
 };
 
 // The first variant of `op` that supports the case on the device. BadCase with every refusal if there is none.

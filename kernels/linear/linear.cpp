@@ -2,6 +2,7 @@
 #include "kernels/linear/linear.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "kernels/contract/reference.h"
 #include "linear_variants.h"
@@ -43,8 +44,11 @@ void reference(const OpCase& c, const OpTensors& t) {
   const Weight& w = *t.weight("w");
   const std::vector<double> bias = c.flag("bias") ? as_double(t.weight("bias")->whole()) : std::vector<double>();
   const bool residual = c.flag("residual");
+  std::vector<std::int64_t> all(static_cast<std::size_t>(m));
+  std::iota(all.begin(), all.end(), 0);
+  const AskedRows* asked = t.asked();
   for_rows_of(w, n, k, [&](std::int64_t j, const double* row) {
-    for (std::int64_t i = 0; i < m; ++i) {
+    for (const std::int64_t i : asked != nullptr && j < asked->from_column ? asked->rows : all) {
       double v = dot(x.data() + i * k, row, k);
       if (!bias.empty()) v += bias[static_cast<std::size_t>(j)];
       if (residual) v += t.tensor("residual").load(i * n + j);
@@ -108,7 +112,9 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef linear_op{"linear",  "matrix product with a constant matrix, optional bias and residual", tensors, work,
-                      tolerance, reference, test_cases, linear_variants};
+const OpDef linear_op{"linear",   "matrix product with a constant matrix, optional bias and residual",
+                      tensors,    work,
+                      tolerance,  reference,
+                      test_cases, linear_variants};
 
 }  // namespace layercost

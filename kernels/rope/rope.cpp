@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/rope/rope.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/core/error.h"
@@ -9,8 +10,9 @@
 namespace layercost {
 
 RopeAxes rope_axes(const OpCase& c) {
-  RopeAxes a{c.axis("batch"),    c.axis("q_len"),    c.axis("kv_len"),  c.axis("capacity"), c.axis("heads"),
-             c.axis("kv_heads"), c.axis("head_dim"), c.flag("qk_norm"), 0.0};
+  RopeAxes a{c.axis("batch"),    c.axis("q_len"),   c.axis("kv_len"),
+             c.axis("capacity"), c.axis("heads"),   c.axis("kv_heads"),
+             c.axis("head_dim"), c.flag("qk_norm"), 0.0};
   if (a.qk_norm) a.eps = c.real("eps");
   const auto expect = [&](bool ok, const char* what) {
     if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
@@ -98,7 +100,9 @@ void reference(const OpCase& c, const OpTensors& t) {
 
   for (std::int64_t token = 0; token < a.tokens(); ++token) {
     const std::int64_t first_k = token * row + a.heads * d, first_v = first_k + a.kv_heads * d;
-    for (std::int64_t h = 0; h < a.heads; ++h)
+    const bool with_q =
+        t.asked() == nullptr || std::binary_search(t.asked()->rows.begin(), t.asked()->rows.end(), token);
+    for (std::int64_t h = 0; with_q && h < a.heads; ++h)
       rotate(token * row + h * d, a.position(token), q_norm, q, (token * a.heads + h) * d);
     for (std::int64_t h = 0; h < a.kv_heads; ++h) {
       rotate(first_k + h * d, a.position(token), k_norm, k_cache, a.slot(token, h));
@@ -106,6 +110,9 @@ void reference(const OpCase& c, const OpTensors& t) {
     }
   }
 }
+
+// Keys and values of every row go to the cache; the queries before them are each row's own.
+std::int64_t first_shared_column(const OpCase& c) { return c.axis("heads") * c.axis("head_dim"); }
 
 std::vector<OpCase> test_cases() {
   std::vector<OpCase> out;
@@ -135,7 +142,14 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef rope_op{"rope",    "rotary embedding of q and k, optional q/k norm, append to the KV cache", tensors, work,
-                    tolerance, reference, test_cases, rope_variants};
+const OpDef rope_op{"rope",
+                    "rotary embedding of q and k, optional q/k norm, append to the KV cache",
+                    tensors,
+                    work,
+                    tolerance,
+                    reference,
+                    test_cases,
+                    rope_variants,
+                    first_shared_column};
 
 }  // namespace layercost

@@ -13,7 +13,7 @@
 
 #include "harness/spec/hardware_spec.h"
 #include "harness/spec/json_reader.h"
-#include "harness/spec/model_spec.h"
+#include "harness/plan/counts.h"
 #include "harness/spec/price_spec.h"
 #include "harness/spec/suite_spec.h"
 #include "kernels/core/error.h"
@@ -64,9 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const layercost::ParameterCount count = layercost::count_parameters(spec);
     if (count.total < count.active || count.active <= count.active_layers || count.active_layers <= 0) std::abort();
     if (layercost::kv_elements_per_token(spec) <= 0) std::abort();
-    if (spec.layer_kinds.size() != static_cast<std::size_t>(spec.layers) || spec.heads % spec.kv_heads != 0)
-      std::abort();
-    if (spec.moe && spec.moe->top_k > spec.moe->experts) std::abort();
+    if (spec.kind_of_layer.size() != static_cast<std::size_t>(spec.layers)) std::abort();
+    if (spec.experts && spec.experts->top_k > spec.experts->experts) std::abort();
   });
   may_refuse([&] {
     const layercost::Price price = layercost::read_price(scratch.path, day);

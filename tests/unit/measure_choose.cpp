@@ -4,7 +4,7 @@
 #include <random>
 
 #include "harness/measure/choose.h"
-#include "harness/spec/model_spec.h"
+#include "harness/plan/model.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -52,7 +52,7 @@ class Pins : public testing::Test {
   Pins() {
     model = find_model("qwen3-4b", std::filesystem::path(LAYERCOST_SOURCE_DIR) / "configs");
     scenario.batch = 2;
-    plan = plan_layer(model, kinds_of(model).front().first, step_shape(scenario, false));
+    plan = plan_layer(model, model.kinds.front(), step_shape(scenario, false));
     for (const PlannedOp& p : plan.ops)
       if (p.component == "qkv") qkv = p;
     device.target = Target::cpu;

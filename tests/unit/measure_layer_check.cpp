@@ -6,10 +6,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
-#include "harness/plan/layer_plan.h"
+#include "harness/measure/verify.h"
+#include "harness/plan/model.h"
+#include "kernels/contract/registry.h"
 
 namespace layercost {
 namespace {
@@ -28,9 +31,9 @@ Verdict verdict_of(int top_k, double factor) {
   std::filesystem::remove_all(path);
   StepShape shape;
   shape.kv_len = shape.capacity = 9;
-  const LayerPlan plan = plan_layer(model, kinds_of(model).front().first, shape);
+  const LayerPlan plan = plan_layer(model, model.kinds.front(), shape);
   Runtime runtime(describe_cpu());
-  BufferSet buffers = shared_buffers(plan, model.rope, runtime);
+  BufferSet buffers = shared_buffers(plan, runtime);
   buffers.merge(own_buffers(plan, 1, 0, runtime));
   fill_normal(runtime, buffers.at("input")->view(), 2);
   Layer layer(plan, synthetic_weights(plan, 1, 0), buffers, runtime);
@@ -55,6 +58,118 @@ TEST(LayerGain, IsHeldAgainstTheNumberOfRoutingWeights) {
   // stay.
   EXPECT_NEAR(verdict_of(8, 1.0).gain_limit, 0.01 / std::sqrt(8.0), 1e-12);
   EXPECT_NEAR(verdict_of(1, 1.0).gain_limit, 4e-3, 1e-12);
+}
+
+// One layer of a small model that has run on random tokens: batch 2 of 7 rows each.
+struct Ran {
+  explicit Ran(const char* golden, std::int64_t q_len = 7, std::int64_t kv_len = 12) {
+    model = read_model(std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests/golden" / golden);
+    StepShape shape;
+    shape.batch = 2, shape.q_len = q_len, shape.kv_len = kv_len, shape.capacity = 13;
+    shape.weight_type = shape.activation_type = shape.kv_type = DType::f32;
+    plan = plan_layer(model, model.kinds.back(), shape);
+    BufferSet buffers = shared_buffers(plan, runtime);
+    buffers.merge(own_buffers(plan, 1, 0, runtime));
+    fill_normal(runtime, buffers.at("input")->view(), 2);
+    layer = std::make_unique<Layer>(plan, synthetic_weights(plan, 1, 0), buffers, runtime);
+    layer->run();
+  }
+  Verdict verdict(const std::vector<std::int64_t>& rows) {
+    Verdict v;
+    check_layer(*layer, rows, v);
+    return v;
+  }
+  Runtime runtime{describe_cpu()};
+  ModelSpec model;
+  LayerPlan plan;
+  std::unique_ptr<Layer> layer;
+};
+
+constexpr const char* kGoldens[] = {"llama_bias", "qwen2_window", "qwen3_gqa", "qwen3_moe_sparse", "mixtral_window"};
+
+TEST(LayerRows, AFewAreCheckedAsAllAre) {
+  for (const char* golden : kGoldens) {
+    SCOPED_TRACE(golden);
+    Ran ran(golden);
+    const std::vector<std::int64_t> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
+    EXPECT_TRUE(ran.verdict(all).ok) << ran.verdict(all).why;
+    for (const std::vector<std::int64_t>& rows : {std::vector<std::int64_t>{0}, {6}, {3, 9}, {7, 8, 13}})
+      EXPECT_TRUE(ran.verdict(rows).ok) << ran.verdict(rows).why;
+    // A wrong row is seen when it is looked at, and not otherwise.
+    const Tensor& y = ran.layer->buffer("output");
+    const std::int64_t h = ran.model.hidden;
+    for (std::int64_t i = 0; i < h; ++i) y.store(9 * h + i, 1.01 * y.load(9 * h + i));
+    EXPECT_FALSE(ran.verdict({3, 9}).ok);
+    EXPECT_FALSE(ran.verdict(all).ok);
+    EXPECT_TRUE(ran.verdict({3, 8}).ok);
+  }
+}
+
+// Every buffer that the reference takes from the layer, and every weight, takes part: one changed after the run no
+// longer agrees.
+TEST(LayerRows, EveryInputOfTheReferenceCounts) {
+  for (const char* golden : kGoldens) {
+    for (const BufferRole role :
+         {BufferRole::input, BufferRole::cache, BufferRole::rotary_cos, BufferRole::rotary_sin}) {
+      Ran ran(golden);
+      for (const BufferSpec& b : ran.plan.buffers) {
+        if (b.role != role) continue;
+        SCOPED_TRACE(std::string(golden) + " " + b.name);
+        const Tensor& t = ran.layer->buffer(b.name);
+        const std::vector<float> kept(t.as<float>(), t.as<float>() + t.elements());
+        // Old keys of the cache: the new ones are the reference's own. A window of 5 does not see the first ones.
+        for (std::int64_t i = 0; i < t.elements(); ++i) t.store(i, t.load(i) + 0.1);
+        EXPECT_FALSE(ran.verdict({2, 7}).ok);
+        std::copy(kept.begin(), kept.end(), t.as<float>());
+        EXPECT_TRUE(ran.verdict({2, 7}).ok);
+      }
+    }
+  }
+}
+
+TEST(LayerRows, IdsThatCannotBeAreNamed) {
+  Ran ran("mixtral_window");
+  const Tensor& ids = ran.layer->buffer(BufferRole::expert_ids);
+  ids.as<std::int32_t>()[2 * 3] = 99;
+  EXPECT_NE(ran.verdict({3}).why.find("expert id 99 is out of range"), std::string::npos);
+  EXPECT_TRUE(ran.verdict({4}).ok);
+  // Another expert than the router's: refused by its logit.
+  Ran other("mixtral_window");
+  const Tensor& chosen = other.layer->buffer(BufferRole::expert_ids);
+  std::int32_t* row = chosen.as<std::int32_t>() + 2 * 3;
+  for (std::int32_t e = 0; e < 4; ++e)
+    if (e != row[0] && e != row[1]) row[1] = e;
+  EXPECT_NE(other.verdict({3}).why.find("a refused expert's logit"), std::string::npos) << other.verdict({3}).why;
+}
+
+// What the contract says of a reference that is asked for a few rows, for every op that does less then.
+TEST(AskedRows, AreRightAndTheRestMayBeAnything) {
+  for (const OpDef* op : all_ops()) {
+    for (const OpCase& c : op->test_cases()) {
+      const std::int64_t rows = c.integer("m", c.integer("tokens", c.integer("batch", 1) * c.integer("q_len", 1)));
+      if (rows < 3 || rows > 40 || std::string_view(op->name).starts_with("grouped") ||
+          op->name == std::string("moe_permute"))
+        continue;
+      SCOPED_TRACE(c.text());
+      Runtime runtime(describe_cpu());
+      GuardedCase data(*op, c, 1, runtime);
+      data.fill(1);
+      ReferenceOutputs whole, few;
+      op->reference(c, data.with_outputs(whole));
+      OpTensors asked = data.with_outputs(few);
+      const std::vector<std::int64_t> some = {0, rows / 2, rows - 1};
+      asked.ask({some});
+      op->reference(c, asked);
+      for (const auto& [name, y] : whole) {
+        const Tensor &a = y.view(), &b = few.at(name).view();
+        const bool cache = name.ends_with("_cache");  // written for all rows, whoever asks
+        const std::int64_t width = a.elements() / (cache ? 1 : rows);
+        if (!cache && a.elements() % rows != 0) continue;  // counts of experts
+        for (const std::int64_t r : cache ? std::vector<std::int64_t>{0} : some)
+          for (std::int64_t i = 0; i < width; ++i) ASSERT_EQ(a.load(r * width + i), b.load(r * width + i)) << name;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <numeric>
 #include <set>
 
-#include "harness/plan/layer_plan.h"
+#include "harness/plan/counts.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
 
@@ -171,7 +171,7 @@ Work total(const LayerPlan& plan, const WorkFacts& facts = {}) {
 
 TEST(LayerWork, DenseByHand) {
   const ModelSpec m = find_model("qwen3-4b", kConfigs);
-  const LayerPlan plan = plan_layer(m, {}, decode(1, 1023));
+  const LayerPlan plan = plan_layer(m, m.kinds.front(), decode(1, 1023));
   // hidden 2560, 32 query and 8 key heads of 128, MLP 9728.
   const double matrices = 2560.0 * (4096 + 2 * 1024) + 4096.0 * 2560 + 2 * 9728.0 * 2560 + 9728.0 * 2560;
   const double attention = 4.0 * 32 * 128 * 1024;
@@ -194,7 +194,7 @@ TEST(LayerWork, PrefillCountsTheLowerTriangle) {
   Scenario s;
   s.phase = Phase::prefill;
   s.context = 100;
-  for (const PlannedOp& p : plan_layer(m, {}, step_shape(s, false)).ops)
+  for (const PlannedOp& p : plan_layer(m, m.kinds.front(), step_shape(s, false)).ops)
     if (p.op_case.op() == "attention") {
       EXPECT_DOUBLE_EQ(find_op("attention").work(p.op_case, {}).flops, 4.0 * 32 * 128 * (100 * 101 / 2));
     }
@@ -202,7 +202,7 @@ TEST(LayerWork, PrefillCountsTheLowerTriangle) {
 
 TEST(LayerWork, OnlyTouchedExpertsCount) {
   const ModelSpec m = find_model("qwen3-30b-a3b", kConfigs);
-  const LayerPlan plan = plan_layer(m, {.is_moe = true}, decode(4, 1023));
+  const LayerPlan plan = plan_layer(m, m.kinds.front(), decode(4, 1023));
   // hidden 2048, 32 query and 4 key heads of 128, 128 experts of 768, 8 per token.
   const double shared = 2048.0 * (4096 + 2 * 512) + 4096.0 * 2048 + 128.0 * 2048 + 2 * 2048 + 2 * 128,
                expert = 3 * 768.0 * 2048;
@@ -213,23 +213,9 @@ TEST(LayerWork, OnlyTouchedExpertsCount) {
   EXPECT_DOUBLE_EQ(total(plan, {.distinct_experts = 8}).flops, total(plan, {.distinct_experts = 32}).flops);
 }
 
-// The plan and the parameter count are two ways to the same number.
-TEST(LayerWork, WeightsAddUpToTheModelsParameters) {
-  for (const std::string& name : list_models(kConfigs)) {
-    const ModelSpec m = find_model(name, kConfigs);
-    StepShape shape = decode(1, 15);
-    shape.weight_type = DType::bf16;
-    double bytes = plan_head(m, 1, shape).weight_bytes();
-    for (const auto& [kind, count] : kinds_of(m))
-      bytes += static_cast<double>(count) * plan_layer(m, kind, shape).weight_bytes();
-    const double embedding = m.tied_embeddings ? 0 : 2.0 * static_cast<double>(m.vocab) * static_cast<double>(m.hidden);
-    EXPECT_DOUBLE_EQ(bytes + embedding, 2.0 * static_cast<double>(count_parameters(m).total)) << name;
-  }
-}
-
 TEST(StackSize, LeastHeightThatKeepsWeightsOutOfCache) {
   const ModelSpec m = find_model("qwen3-0.6b", kConfigs);
-  const LayerPlan plan = plan_layer(m, {}, decode(1, 1023));
+  const LayerPlan plan = plan_layer(m, m.kinds.front(), decode(1, 1023));
   const double touched = plan.touched_bytes({}), plenty = 1e12;
   for (const double cache : {1e6, 32e6, 300e6, 2e9}) {
     const StackSize s = stack_size(plan, {}, cache, plenty);
@@ -246,7 +232,7 @@ TEST(StackSize, LeastHeightThatKeepsWeightsOutOfCache) {
 
 TEST(StackSize, MemoryLimitsItAndItSaysSo) {
   const ModelSpec m = find_model("qwen3-0.6b", kConfigs);
-  const LayerPlan plan = plan_layer(m, {}, decode(1, 1023));
+  const LayerPlan plan = plan_layer(m, m.kinds.front(), decode(1, 1023));
   const double held = plan.weight_bytes() + plan.cache_bytes(), cache = 300e6;
   const std::int64_t wanted = stack_size(plan, {}, cache, 1e12).layers;
   ASSERT_GT(wanted, 4);

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/spec/hardware_spec.h"
-#include "harness/spec/model_spec.h"
+#include "harness/plan/model.h"
 #include "harness/spec/suite_spec.h"
 #include "tests/unit/spec_testing.h"
 
@@ -112,8 +112,8 @@ TEST(Suites, ShippedSuitesAreWhatTheDocumentationSays) {
   for (const std::string& name : list_suites(kConfigs)) {
     const Suite suite = find_suite(name, kConfigs);
     for (const SuitePair& pair : suite.pairs) {
-      EXPECT_FALSE(find_model(pair.dense, kConfigs).moe) << pair.dense;
-      EXPECT_TRUE(find_model(pair.moe, kConfigs).moe) << pair.moe;
+      EXPECT_FALSE(find_model(pair.dense, kConfigs).experts) << pair.dense;
+      EXPECT_TRUE(find_model(pair.moe, kConfigs).experts) << pair.moe;
     }
     for (const std::string& model : suite.models) EXPECT_EQ(find_model(model, kConfigs).name, model);
   }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "harness/plan/counts.h"
+#include "harness/plan/layer_builder.h"
 #include "harness/spec/json_reader.h"
-#include "harness/spec/model_spec.h"
 #include "tests/unit/spec_testing.h"
 
 namespace layercost {
@@ -42,14 +44,41 @@ ModelSpec read(const Json& config) {
   return read_model(dir.write("tiny/config.json", config.dump()));
 }
 
-std::vector<std::int64_t> windows(const ModelSpec& spec) {
+// What a model's layers are is read off their plans, which is what is measured.
+LayerPlan plan_of(const ModelSpec& m, std::int64_t layer = 0) { return plan_layer(m, m.layer(layer), {}); }
+bool has_op(const LayerPlan& plan, const std::string& component) {
+  return std::any_of(plan.ops.begin(), plan.ops.end(), [&](const auto& p) { return p.component == component; });
+}
+OpCase op_case(const ModelSpec& m, const std::string& component, std::int64_t layer = 0) {
+  for (const PlannedOp& p : plan_of(m, layer).ops)
+    if (p.component == component) return p.op_case;
+  ADD_FAILURE() << "no " << component;
+  return {};
+}
+std::int64_t kv_heads(const ModelSpec& m) { return op_case(m, "rope").axis("kv_heads"); }
+std::int64_t head_dim(const ModelSpec& m) { return op_case(m, "rope").axis("head_dim"); }
+RotarySpec rotary(const ModelSpec& m) { return plan_of(m).rotary; }
+bool qk_norm(const ModelSpec& m) { return op_case(m, "rope").flag("qk_norm"); }
+bool renormalises(const ModelSpec& m) { return op_case(m, "route").flag("renormalise"); }
+std::int64_t expert_width(const ModelSpec& m) { return op_case(m, "experts").axis("ffn_hidden"); }
+bool has_bias(const ModelSpec& m, const std::string& component) { return op_case(m, component).flag("bias"); }
+// The checkpoint's tensors behind one weight of the plan.
+std::vector<std::string> tensors(const ModelSpec& m, const std::string& weight) {
+  std::vector<std::string> names;
+  for (const WeightSpec& w : plan_of(m).weights)
+    if (w.name == weight)
+      for (const auto& s : w.sources) names.push_back(s.tensor);
+  return names;
+}
+
+std::vector<std::int64_t> windows(const ModelSpec& m) {
   std::vector<std::int64_t> list;
-  for (const LayerKind& kind : spec.layer_kinds) list.push_back(kind.window);
+  for (std::int64_t i = 0; i < m.layers; ++i) list.push_back(op_case(m, "attention", i).integer("window", 0));
   return list;
 }
-std::vector<bool> moe_layers(const ModelSpec& spec) {
+std::vector<bool> moe_layers(const ModelSpec& m) {
   std::vector<bool> list;
-  for (const LayerKind& kind : spec.layer_kinds) list.push_back(kind.is_moe);
+  for (std::int64_t i = 0; i < m.layers; ++i) list.push_back(has_op(plan_of(m, i), "experts"));
   return list;
 }
 using Windows = std::vector<std::int64_t>;
@@ -136,38 +165,38 @@ TEST(ShippedModels, HaveTheShapesOfTheirConfig) {
   EXPECT_EQ(moe.id, "Qwen/Qwen3-30B-A3B");
   EXPECT_EQ(moe.hidden, 2048);
   EXPECT_EQ(moe.layers, 48);
-  EXPECT_EQ(moe.q_dim(), 4096);  // 32 x 128, twice the hidden size
-  EXPECT_EQ(moe.kv_dim(), 512);
-  EXPECT_EQ(moe.ffn_hidden, 0);  // the key 6144 is unused: no layer is dense
-  ASSERT_TRUE(moe.moe);
-  EXPECT_EQ(moe.moe->experts, 128);
-  EXPECT_EQ(moe.moe->top_k, 8);
-  EXPECT_EQ(moe.moe->ffn_hidden, 768);
-  EXPECT_TRUE(moe.moe->renormalise);
-  EXPECT_EQ(moe.moe->prefix + "." + moe.moe->gate_name, "mlp.gate_proj");
-  EXPECT_TRUE(moe.qk_norm);
-  EXPECT_FALSE(moe.qkv_bias || moe.o_bias || moe.mlp_bias);
-  EXPECT_EQ(moe.rope.theta, 1e6);
+  EXPECT_EQ(op_case(moe, "o").axis("k"), 4096);  // 32 x 128, twice the hidden size
+  EXPECT_EQ(kv_heads(moe) * head_dim(moe), 512);
+  ASSERT_EQ(moe.kinds.size(), 1u);  // intermediate_size 6144 is unused: no layer is dense
+  EXPECT_EQ(moe.experts, (ExpertChoice{128, 8}));
+  EXPECT_EQ(expert_width(moe), 768);
+  EXPECT_TRUE(renormalises(moe));
+  EXPECT_EQ(tensors(moe, "experts_down").back(), "mlp.experts.127.down_proj.weight");
+  EXPECT_EQ(tensors(moe, "experts_gate_up")[3], "mlp.experts.1.up_proj.weight");
+  EXPECT_TRUE(qk_norm(moe));
+  EXPECT_FALSE(has_bias(moe, "qkv") || has_bias(moe, "o"));
+  EXPECT_EQ(rotary(moe).theta, 1e6);
 
   const ModelSpec llama = find_model("LLAMA-3.1-8b", kConfigs);
-  EXPECT_EQ(llama.head_dim, 128);
-  EXPECT_EQ(llama.rope.kind, RopeSpec::Kind::llama3);
-  EXPECT_EQ(llama.rope.theta, 5e5);
-  EXPECT_EQ(llama.rope.factor, 8.0);
-  EXPECT_EQ(llama.rope.low_freq_factor, 1.0);
-  EXPECT_EQ(llama.rope.high_freq_factor, 4.0);
-  EXPECT_EQ(llama.rope.original_max_position, 8192);
+  EXPECT_EQ(head_dim(llama), 128);
+  EXPECT_EQ(rotary(llama).kind, RotarySpec::Kind::llama3);
+  EXPECT_EQ(rotary(llama).theta, 5e5);
+  EXPECT_EQ(rotary(llama).factor, 8.0);
+  EXPECT_EQ(rotary(llama).low_freq_factor, 1.0);
+  EXPECT_EQ(rotary(llama).high_freq_factor, 4.0);
+  EXPECT_EQ(rotary(llama).original_max_position, 8192);
   EXPECT_EQ(llama.rms_norm_eps, 1e-5);
 
   const ModelSpec mixtral = find_model("mixtral-8x7b-v0.1", kConfigs);
-  EXPECT_EQ(mixtral.moe->ffn_hidden, 14336);
-  EXPECT_EQ(mixtral.moe->prefix + "." + mixtral.moe->down_name, "block_sparse_moe.w2");
-  EXPECT_EQ(mixtral.moe->up_name, "w3");
+  EXPECT_EQ(expert_width(mixtral), 14336);
+  EXPECT_EQ(tensors(mixtral, "experts_down").front(), "block_sparse_moe.experts.0.w2.weight");
+  EXPECT_EQ(tensors(mixtral, "experts_gate_up")[0], "block_sparse_moe.experts.0.w1.weight");
+  EXPECT_EQ(tensors(mixtral, "experts_gate_up")[1], "block_sparse_moe.experts.0.w3.weight");
 
   const ModelSpec qwen2 = find_model("qwen2.5-72b", kConfigs);
-  EXPECT_TRUE(qwen2.qkv_bias);
-  EXPECT_FALSE(qwen2.o_bias || qwen2.qk_norm);
-  EXPECT_EQ(find_model("qwen3-4b", kConfigs).head_dim, 128);  // not 2560 / 32 = 80
+  EXPECT_TRUE(has_bias(qwen2, "qkv"));
+  EXPECT_FALSE(has_bias(qwen2, "o") || qk_norm(qwen2));
+  EXPECT_EQ(head_dim(find_model("qwen3-4b", kConfigs)), 128);  // not 2560 / 32 = 80
 }
 
 TEST(ModelNames, AreFoundWhateverTheCaseAndMisspellingsAreAnswered) {
@@ -236,15 +265,19 @@ TEST(ParameterCount, MatchesAHandCount) {
 }
 
 TEST(ParameterCount, ClampsInsteadOfWrapping) {
-  ModelSpec spec;
-  spec.hidden = spec.ffn_hidden = std::int64_t{1} << 40;  // their product is 2^80
-  spec.vocab = spec.heads = spec.kv_heads = spec.head_dim = 1;
-  spec.layer_kinds.resize(1);
-  EXPECT_EQ(count_parameters(spec).total, INT64_MAX);
-  spec.ffn_hidden = std::int64_t{1} << 20;  // 3 x 2^60 fits, four layers of it do not
-  EXPECT_LT(count_parameters(spec).total, INT64_MAX);
-  spec.layer_kinds.resize(4);
-  EXPECT_EQ(count_parameters(spec).total, INT64_MAX);
+  const auto total = [](int layers, std::int64_t width) {
+    ModelSpec m;
+    m.hidden = std::int64_t{1} << 40;
+    m.vocab = 1;
+    for (int i = 0; i < layers; ++i)
+      m.add_layer("wide", [=](LayerBuilder& b) {
+        for (const char* name : {"a", "b", "c"}) b.matrix(name, {width, std::int64_t{1} << 40}, {});
+      });
+    return count_parameters(m).total;
+  };
+  EXPECT_LT(total(1, std::int64_t{1} << 20), INT64_MAX);  // 3 x 2^60 fits, four layers of it do not
+  EXPECT_EQ(total(4, std::int64_t{1} << 20), INT64_MAX);
+  EXPECT_EQ(total(1, std::int64_t{1} << 22), INT64_MAX);  // 3 x 2^62
 }
 
 TEST(Families, DefaultsAreThoseOfTransformers) {
@@ -254,30 +287,30 @@ TEST(Families, DefaultsAreThoseOfTransformers) {
                        {"tie_word_embeddings", nullptr},
                        {"max_position_embeddings", nullptr}};
   const ModelSpec llama = read(with(tiny("llama"), absent));
-  EXPECT_EQ(llama.kv_heads, 4);
-  EXPECT_EQ(llama.head_dim, 16);
+  EXPECT_EQ(kv_heads(llama), 4);
+  EXPECT_EQ(head_dim(llama), 16);
   EXPECT_EQ(llama.rms_norm_eps, 1e-6);
-  EXPECT_EQ(llama.rope.theta, 1e4);
+  EXPECT_EQ(rotary(llama).theta, 1e4);
   EXPECT_EQ(llama.max_position, 0);
   EXPECT_FALSE(llama.tied_embeddings);
   EXPECT_TRUE(llama.notes.empty());
 
   // The other classes have a number of their own; it only fits some shapes, and is always noted.
   const ModelSpec mixtral = read(with(with(tiny("mixtral"), absent), {{"num_attention_heads", 8}}));
-  EXPECT_EQ(mixtral.kv_heads, 8);
+  EXPECT_EQ(kv_heads(mixtral), 8);
   EXPECT_EQ(mixtral.rms_norm_eps, 1e-5);
-  EXPECT_EQ(mixtral.rope.theta, 1e6);
-  EXPECT_TRUE(mixtral.moe->renormalise);
+  EXPECT_EQ(rotary(mixtral).theta, 1e6);
+  EXPECT_TRUE(renormalises(mixtral));
   ASSERT_EQ(mixtral.notes.size(), 1u);
   EXPECT_TRUE(contains(mixtral.notes[0], "num_key_value_heads"));
-  EXPECT_EQ(read(with(with(tiny("qwen2"), absent), {{"num_attention_heads", 32}})).kv_heads, 32);
-  EXPECT_EQ(read(with(tiny("qwen3_moe"), absent)).kv_heads, 4);
+  EXPECT_EQ(kv_heads(read(with(with(tiny("qwen2"), absent), {{"num_attention_heads", 32}}))), 32);
+  EXPECT_EQ(kv_heads(read(with(tiny("qwen3_moe"), absent))), 4);
   EXPECT_TRUE(contains(bad_input([&] { read(with(tiny("qwen2"), absent)); }), "num_key_value_heads"));
 
-  EXPECT_EQ(read(tiny("qwen3")).head_dim, 128);  // a default of the class, not 64 / 4
+  EXPECT_EQ(head_dim(read(tiny("qwen3"))), 128);  // a default of the class, not 64 / 4
   EXPECT_EQ(read(tiny("qwen3")).notes.size(), 1u);
-  EXPECT_EQ(read(tiny("qwen3_moe")).head_dim, 16);
-  EXPECT_FALSE(read(with(tiny("qwen3_moe"), {{"norm_topk_prob", nullptr}})).moe->renormalise);
+  EXPECT_EQ(head_dim(read(tiny("qwen3_moe"))), 16);
+  EXPECT_FALSE(renormalises(read(with(tiny("qwen3_moe"), {{"norm_topk_prob", nullptr}}))));
 }
 
 TEST(Families, ExplicitNullCountsAsAbsentForOptionalKeys) {
@@ -289,7 +322,7 @@ TEST(Families, ExplicitNullCountsAsAbsentForOptionalKeys) {
     config[key] = nullptr;
   }
   const ModelSpec spec = read(config);
-  EXPECT_EQ(spec.kv_heads, 4);
+  EXPECT_EQ(kv_heads(spec), 4);
   EXPECT_TRUE(spec.notes.empty());
 }
 
@@ -297,7 +330,8 @@ TEST(Families, BiasesFollowTheFamily) {
   const Json all = {{"attention_bias", true}, {"mlp_bias", true}, {"head_dim", 16}};
   const auto bits = [&](const char* type) {
     const ModelSpec spec = read(with(tiny(type), all));
-    return std::vector<bool>{spec.qkv_bias, spec.o_bias, spec.mlp_bias};
+    return std::vector<bool>{has_bias(spec, "qkv"), has_bias(spec, "o"),
+                             has_op(plan_of(spec), "down") && has_bias(spec, "down")};
   };
   EXPECT_EQ(bits("llama"), (std::vector<bool>{true, true, true}));
   EXPECT_EQ(bits("qwen2"), (std::vector<bool>{true, false, false}));
@@ -340,56 +374,53 @@ TEST(Families, ExpertLayersFollowStepAndList) {
   EXPECT_EQ(moe_layers(read(with(tiny("qwen3_moe"), {{"decoder_sparse_step", 2}}))), (Moes{false, true, false, true}));
   const ModelSpec mixed = read(with(tiny("qwen3_moe"), {{"mlp_only_layers", {0, 3}}}));
   EXPECT_EQ(moe_layers(mixed), (Moes{false, true, true, false}));
-  EXPECT_EQ(mixed.ffn_hidden, 96);
+  EXPECT_EQ(op_case(mixed, "glu").axis("ffn_hidden"), 96);
   const ModelSpec none = read(with(tiny("qwen3_moe"), {{"decoder_sparse_step", 5}}));
   EXPECT_EQ(moe_layers(none), (Moes{false, false, false, false}));
-  EXPECT_FALSE(none.moe);
+  EXPECT_FALSE(none.experts);
   EXPECT_EQ(none.notes.size(), 1u);
   // intermediate_size may be missing where no layer is dense.
-  EXPECT_EQ(read(with(tiny("qwen3_moe"), {{"intermediate_size", nullptr}})).ffn_hidden, 0);
+  EXPECT_EQ(read(with(tiny("qwen3_moe"), {{"intermediate_size", nullptr}})).kinds.size(), 1u);
 }
 
 TEST(Families, ExpertCountHasTwoNames) {
-  EXPECT_EQ(read(with(tiny("qwen3_moe"), {{"num_experts", nullptr}, {"num_local_experts", 16}})).moe->experts, 16);
-  EXPECT_EQ(read(with(tiny("qwen3_moe"), {{"num_local_experts", 8}})).moe->experts, 8);
-  EXPECT_EQ(read(with(tiny("mixtral"), {{"num_local_experts", nullptr}, {"num_experts", 4}})).moe->experts, 4);
+  EXPECT_EQ(read(with(tiny("qwen3_moe"), {{"num_experts", nullptr}, {"num_local_experts", 16}})).experts->experts, 16);
+  EXPECT_EQ(read(with(tiny("qwen3_moe"), {{"num_local_experts", 8}})).experts->experts, 8);
+  EXPECT_EQ(read(with(tiny("mixtral"), {{"num_local_experts", nullptr}, {"num_experts", 4}})).experts->experts, 4);
   EXPECT_TRUE(contains(bad_input([&] { read(with(tiny("qwen3_moe"), {{"num_local_experts", 9}})); }), "num_experts"));
 }
 
 TEST(Rope, ReadsBothSpellings) {
-  EXPECT_EQ(read(with(tiny("llama"), {{"rope_theta", 5e5}})).rope.theta, 5e5);
-  EXPECT_EQ(read(with(tiny("llama"), {{"rope_theta", 500000}})).rope.theta, 5e5);
+  EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 5e5}}))).theta, 5e5);
+  EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 500000}}))).theta, 5e5);
   const Json v5 = {{"rope_parameters", {{"rope_theta", 123.0}, {"rope_type", "default"}}}};
-  EXPECT_EQ(read(with(tiny("llama"), v5)).rope.theta, 123.0);
-  EXPECT_EQ(read(with(with(tiny("llama"), v5), {{"rope_theta", 7.0}})).rope.theta, 123.0);  // inside comes first
-  EXPECT_EQ(read(with(tiny("llama"), {{"rope_parameters", Json::object()}, {"rope_theta", 7.0}})).rope.theta, 7.0);
+  EXPECT_EQ(rotary(read(with(tiny("llama"), v5))).theta, 123.0);
+  EXPECT_EQ(rotary(read(with(with(tiny("llama"), v5), {{"rope_theta", 7.0}}))).theta, 123.0);  // inside comes first
+  EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_parameters", Json::object()}, {"rope_theta", 7.0}}))).theta, 7.0);
 
   for (const char* key : {"type", "rope_type"}) {
     const ModelSpec linear = read(with(tiny("llama"), {{"rope_scaling", {{key, "linear"}, {"factor", 4.0}}}}));
-    EXPECT_EQ(linear.rope.kind, RopeSpec::Kind::linear) << key;
-    EXPECT_EQ(linear.rope.factor, 4.0);
+    EXPECT_EQ(rotary(linear).kind, RotarySpec::Kind::linear) << key;
+    EXPECT_EQ(rotary(linear).factor, 4.0);
   }
   const ModelSpec both =
       read(with(tiny("llama"), {{"rope_scaling", {{"type", "yarn"}, {"rope_type", "linear"}, {"factor", 2}}}}));
-  EXPECT_EQ(both.rope.kind, RopeSpec::Kind::linear);
+  EXPECT_EQ(rotary(both).kind, RotarySpec::Kind::linear);
   EXPECT_EQ(both.notes.size(), 1u);
 
   const Json llama3 = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}};
-  EXPECT_EQ(read(with(tiny("llama"), {{"rope_scaling", llama3}})).rope.original_max_position,
-            512);  // max_position_embeddings
-  EXPECT_EQ(read(with(tiny("llama"), {{"rope_scaling", with(llama3, {{"original_max_position_embeddings", 128}})}}))
-                .rope.original_max_position,
-            128);
-  EXPECT_EQ(read(with(tiny("llama"), {{"original_max_position_embeddings", 256},
-                                      {"rope_scaling", with(llama3, {{"original_max_position_embeddings", 128}})}}))
-                .rope.original_max_position,
-            256);  // beside comes before inside
-  EXPECT_EQ(
-      read(with(tiny("llama"), {{"rope_scaling", with(llama3, {{"high_freq_factor", 1.0}})}})).rope.high_freq_factor,
-      1.0);
+  const auto original = [&](const Json& change) {
+    return rotary(read(with(tiny("llama"), change))).original_max_position;
+  };
+  EXPECT_EQ(original({{"rope_scaling", llama3}}), 512);  // max_position_embeddings
+  const Json inside = with(llama3, {{"original_max_position_embeddings", 128}});
+  EXPECT_EQ(original({{"rope_scaling", inside}}), 128);
+  EXPECT_EQ(original({{"original_max_position_embeddings", 256}, {"rope_scaling", inside}}), 256);
+  const Json equal = with(llama3, {{"high_freq_factor", 1.0}});
+  EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_scaling", equal}}))).high_freq_factor, 1.0);
   const ModelSpec scaling_first =
       read(with(tiny("llama"), {{"rope_scaling", llama3}, {"rope_parameters", {{"rope_type", "default"}}}}));
-  EXPECT_EQ(scaling_first.rope.kind, RopeSpec::Kind::llama3);
+  EXPECT_EQ(rotary(scaling_first).kind, RotarySpec::Kind::llama3);
   EXPECT_EQ(scaling_first.notes.size(), 1u);
 }
 
@@ -515,18 +546,19 @@ std::vector<BadConfig> bad_configs() {
        {{"rope_parameters", {{"rope_theta", -1}}}},
        {": rope_parameters.rope_theta: "}},
       {"rope_scaling list", "llama", {{"rope_scaling", {1}}}, {": rope_scaling: ", "expected an object"}},
-      {"rope yarn",
+      {"rope yarn", "llama", {{"rope_scaling", {{"type", "yarn"}}}}, {": rope_scaling.factor: ", "missing"}},
+      {"rope yarn factor below one",
        "llama",
-       {{"rope_scaling", {{"type", "yarn"}, {"factor", 4}}}},
-       {": rope_scaling.type: ", "yarn", "default, linear, llama3"}},
+       {{"rope_scaling", {{"type", "yarn"}, {"factor", 0.5}}}},
+       {": rope_scaling.factor: "}},
       {"rope longrope",
        "qwen3",
        {{"rope_scaling", {{"rope_type", "longrope"}}}, {"head_dim", 16}},
-       {": rope_scaling.rope_type: "}},
-      {"rope dynamic",
+       {": rope_scaling.rope_type: ", "longrope", "default, dynamic, linear, llama3, yarn"}},
+      {"rope dynamic with a negative alpha",
        "llama",
-       {{"rope_parameters", {{"rope_type", "dynamic"}, {"factor", 2}}}},
-       {": rope_parameters.rope_type: "}},
+       {{"rope_parameters", {{"rope_type", "dynamic"}, {"alpha", -2}}}},
+       {": rope_parameters.alpha: "}},
       {"rope misspelt",
        "llama",
        {{"rope_scaling", {{"rope_type", "lama3"}}}},

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/measure/cell.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "harness/measure/environment.h"
+#include "harness/measure/layer_check.h"
+#include "harness/measure/routing_feed.h"
+#include "harness/measure/verify.h"
+#include "harness/result/stats.h"
+#include "kernels/contract/registry.h"
+#include "kernels/core/random.h"
+
+namespace layercost {
+namespace {
+
+// The work of each op; what depends on the distinct experts is split off. The first and the last op carry the layer's
+// own input and output, which must cross memory; everything between may stay in cache.
+std::vector<OpRecord> op_records(const LayerPlan& plan) {
+  std::vector<OpRecord> out;
+  for (const PlannedOp& p : plan.ops) {
+    const OpDef& op = find_op(p.op_case.op());
+    OpRecord r;
+    r.component = p.component;
+    r.case_text = p.op_case.text();
+    const Work one = op.work(p.op_case, {1.0}), two = op.work(p.op_case, {2.0});
+    r.flops = one.flops;
+    r.bytes_per_distinct_expert = two.weight_bytes - one.weight_bytes;  // 0 for ops without experts
+    r.bytes = one.weight_bytes - r.bytes_per_distinct_expert + one.kv_read_bytes + one.kv_write_bytes;
+    out.push_back(std::move(r));
+  }
+  out.front().bytes += plan.buffer(BufferRole::input).bytes();
+  out.back().bytes += plan.buffer(BufferRole::output).bytes();
+  return out;
+}
+
+class CellMeasurement {
+ public:
+  CellMeasurement(RunContext& run, const Cell& cell, PartRecord& record)
+      : run_(run),
+        cell_(cell),
+        r_(record),
+        verdict_(record.verdict.value_or(Verdict{})),
+        what_(fmt::format("{} {} {} b={} c={}, round {}", cell.model.name, cell.plan.kind,
+                          to_string(cell.scenario.phase), cell.scenario.batch, cell.scenario.context, cell.round + 1)) {
+    samples_.index = cell.round;
+  }
+
+  void run() {
+    make_stack();
+    if (r_.ops.empty()) choose();
+    if (!check_before()) return;
+    run_.tell("measuring " + what_);
+    if (r_.ops.empty()) describe();
+    calibrate();
+    sample();
+    if (!check_after()) return;
+    instrument();
+    record();
+  }
+
+ private:
+  const Policy& policy() const { return run_.plan.policy; }
+  void draw(std::size_t passes) {
+    if (feed_) feed_->draw(passes);
+  }
+
+  void make_stack() {
+    run_.tell("preparing " + what_);
+    const auto& ops = cell_.plan.ops;
+    for (std::size_t i = 0; i < ops.size(); ++i)
+      fixed_.push_back(r_.ops.empty() ? pinned_variant(run_.plan.pins, cell_.model, cell_.scenario, cell_.plan, ops[i],
+                                                       run_.runtime.device())
+                                      : &find_variant(find_op(ops[i].op_case.op()), r_.ops[i].variant));
+    stack_ = std::make_unique<Stack>(cell_.plan, cell_.weights, cell_.size.layers, cell_.seed, run_.runtime, fixed_);
+    if (cell_.plan.router() != nullptr)
+      feed_ = std::make_unique<RoutingFeed>(cell_.scenario.routing, seed_for(policy().seed, "routing"), *stack_,
+                                            run_.runtime, run_.draws);
+  }
+
+  void choose() {
+    run_.tell("choosing among variants: " + what_);
+    draw(1);
+    const double samples_s = static_cast<double>(policy().rounds) * policy().cell_s;
+    Choice choice =
+        choose_variants(stack_->layers(), fixed_, run_.memory_bytes - cell_.size.need_bytes,
+                        run_.runtime.on_host() ? INFINITY : policy().gpu_choice_share * samples_s, run_.runtime);
+    tried_ = std::move(choice.tried);
+    for (const std::string& why : choice.given_up)
+      run_.result.warnings.push_back({"candidate_failed", fmt::format("{}: {}", what_, why)});
+  }
+
+  // Before any sample is taken; this is also the first warm-up pass. False: wrong.
+  bool check_before() {
+    run_.tell("checking " + what_);
+    draw(1);
+    for (std::size_t l = 0; l < stack_->size(); ++l) {
+      interrupt_check();
+      stack_->layer(l).run();
+      if (feed_) feed_->count(stack_->layer(l));
+      if (l == 0 || cell_.check_all_layers)
+        check_sampled(stack_->layer(l), policy().rows_checked, cell_.seed, verdict_);
+      if (!verdict_.ok) return wrong(fmt::format("layer {} of the stack: {}", l, verdict_.why));
+    }
+    return true;
+  }
+
+  // What is the same in every round.
+  void describe() {
+    r_.ops = op_records(cell_.plan);
+    for (std::size_t i = 0; i < r_.ops.size(); ++i) {
+      const Layer& layer = stack_->layer(0);
+      r_.ops[i].variant = layer.variant(i).name;
+      r_.ops[i].provider = layer.variant(i).provider;
+      r_.ops[i].chosen = layer.chosen(i);
+      r_.ops[i].chosen_by = fixed_[i] != nullptr ? "pinned" : tried_[i].empty() ? "order" : "measured";
+      r_.ops[i].tried = tried_[i];
+    }
+    r_.stack = StackRecord{cell_.size.layers, cell_.size.reuse_distance_bytes,
+                           static_cast<double>(run_.runtime.device().last_level_cache_bytes),
+                           static_cast<double>(cell_.size.layers) * cell_.plan.weight_bytes(),
+                           run_.runtime.on_host() ? huge_page_fraction() : std::nullopt};
+  }
+
+  // How many passes one sample takes to be long enough.
+  void calibrate() {
+    draw(1);
+    stack_->capture();
+    const double pass_s = run_.runtime.time([&] { stack_->run(); }).device_s;
+    passes_ = static_cast<std::size_t>(std::max(1.0, std::ceil(1.2 * policy().section_min_s / pass_s)));
+    if (passes_ == 1) return;
+    draw(passes_);
+    stack_->capture(passes_, feed_ ? feed_->drawn() : nullptr);
+  }
+
+  void sample() {
+    NeighbourMeter neighbours;
+    neighbours.start();
+    Roofs before = run_.roofs.measure();
+    const double begin = now_s();
+    if (run_.gpu != nullptr) run_.gpu->start();
+    const auto n = [&] { return static_cast<std::int64_t>(samples_.samples.size()); };
+    while (n() < policy().min_samples || (n() < policy().max_samples && now_s() - begin < policy().cell_s)) {
+      interrupt_check();
+      draw(passes_);
+      for (std::size_t l = 0; l < stack_->size(); ++l)
+        run_.runtime.fill_bytes(stack_->layer(l).buffer(BufferRole::output), kNaNByte);
+      const SectionTime timed = run_.runtime.time([&] { stack_->run(); });
+      Sample s;
+      s.section_s = timed.device_s;
+      s.passes = static_cast<std::int64_t>(passes_);
+      s.time_s = timed.device_s / static_cast<double>(passes_ * stack_->size());
+      s.roofs_before = before;
+      s.roofs_after = before = run_.roofs.measure();
+      if (feed_) s.distinct_experts = feed_->distinct();
+      if (!run_.runtime.on_host()) {
+        s.host_section_s = timed.host_s;
+        gap_ |= timed.host_s > 1.05 * timed.device_s + 20e-6;  // 20 us: letting the queue go, and hearing of its end
+      }
+      samples_.samples.push_back(s);
+      short_section_ |= s.section_s < policy().section_min_s;
+      // A pass that alone outlasts the cell's time several times over: one sample a round must do.
+      if (s.section_s > 4 * policy().cell_s) break;
+    }
+    if (run_.gpu != nullptr) samples_.conditions = run_.gpu->stop();
+    if (run_.runtime.on_host()) samples_.neighbour_cpus = neighbours.busy_cpus();
+  }
+
+  // The last layer's buffers still hold the last timed pass.
+  bool check_after() {
+    check_sampled(stack_->last(), policy().rows_checked, cell_.seed, verdict_);
+    return verdict_.ok || wrong("on the last timed pass: " + verdict_.why);
+  }
+
+  // Explains where the time goes, never the headline.
+  void instrument() {
+    std::vector<std::vector<double>> times(r_.ops.size());
+    const double begin = now_s();
+    for (int pass = 0; pass < 5 && (pass == 0 || now_s() - begin < policy().cell_s / 4); ++pass) {
+      draw(1);
+      for (std::size_t l = 0; l < stack_->size(); ++l) {
+        std::vector<double> seconds;
+        stack_->layer(l).run_timed(seconds);
+        for (std::size_t i = 0; i < seconds.size(); ++i) times[i].push_back(seconds[i]);
+      }
+    }
+    for (std::size_t i = 0; i < r_.ops.size(); ++i) {
+      const double t = median(times[i]);
+      // Over rounds: the least disturbed one.
+      r_.ops[i].time_s = std::min(r_.ops[i].time_s.value_or(t), t);
+    }
+  }
+
+  void record() {
+    if (feed_) r_.routing = feed_->record(r_.routing);
+    label();
+    r_.verdict = verdict_;
+    r_.rounds.push_back(std::move(samples_));
+    r_.outcome = Outcome::measured;
+    r_.why.clear();
+  }
+
+  void label() {
+    const auto label = [&](Label l, bool on) {
+      if (on && std::find(r_.labels.begin(), r_.labels.end(), l) == r_.labels.end()) r_.labels.push_back(l);
+    };
+    label(Label::cache_partial, !cell_.size.cold);
+    label(Label::overhead_bound, short_section_);
+    label(Label::shared, samples_.neighbour_cpus.value_or(0) > 0.1);
+    label(Label::queue_gap, gap_);
+    if (const auto& c = samples_.conditions) {
+      const auto seen = [&](std::string_view reason) {
+        return std::find(c->clock_reasons.begin(), c->clock_reasons.end(), reason) != c->clock_reasons.end();
+      };
+      label(Label::shared, c->other_processes.value_or(0) > 0);
+      label(Label::power_capped, c->power_held_back ? *c->power_held_back > 0.01 : seen("power cap"));
+      label(Label::thermal, c->thermal_held_back.value_or(0) > 0 || seen("thermal slowdown") ||
+                                seen("hardware thermal slowdown") || seen("hardware slowdown") || seen("power brake"));
+    }
+    label(Label::best_load_case, feed_ && cell_.scenario.routing.kind == RoutingSpec::Kind::balanced);
+  }
+
+  bool wrong(std::string why) {
+    r_.outcome = Outcome::wrong;
+    r_.verdict = verdict_;
+    r_.why = std::move(why);
+    r_.rounds.clear();
+    for (OpRecord& op : r_.ops) op.time_s.reset();
+    return false;
+  }
+
+  RunContext& run_;
+  const Cell& cell_;
+  PartRecord& r_;
+  Verdict verdict_;
+  std::string what_;
+  std::vector<const Variant*> fixed_;
+  std::unique_ptr<Stack> stack_;
+  std::unique_ptr<RoutingFeed> feed_;  // of a kind with experts
+  std::vector<std::vector<TriedVariant>> tried_;
+  std::size_t passes_ = 1;
+  Round samples_;
+  bool short_section_ = false, gap_ = false;
+};
+
+}  // namespace
+
+void measure_cell(RunContext& run, const Cell& cell, PartRecord& record) { CellMeasurement(run, cell, record).run(); }
+
+void check_sampled(Layer& layer, std::int64_t rows, std::uint64_t seed, Verdict& verdict) {
+  const LayerPlan& plan = layer.plan();
+  const ExpertChoice experts = plan.experts().value_or(ExpertChoice{});
+  const OwnedTensor ids = experts.experts > 0 ? layer.read(BufferRole::expert_ids) : OwnedTensor();
+  check_layer(layer, sample_rows(plan.shape, ids.view().as<std::int32_t>(), experts.top_k, experts.experts, rows, seed),
+              verdict);
+}
+
+}  // namespace layercost

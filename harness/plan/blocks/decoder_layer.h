@@ -1,0 +1,22 @@
+// What:    the decoder layer that most families share: norm before each of two blocks, and a residual around each.
+// Layer:   norm -> attention -> norm with residual add (the sum as well) -> MLP or experts + residual
+// Tensors: input_layernorm.weight, post_attention_layernorm.weight
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <variant>
+
+#include "harness/plan/blocks/dense_mlp.h"
+#include "harness/plan/blocks/grouped_query_attention.h"
+#include "harness/plan/blocks/mixture.h"
+
+namespace layercost {
+
+using FeedForward = std::variant<DenseMlp, Mixture>;
+void decoder_layer(LayerBuilder&, const GroupedQueryAttention&, const FeedForward&);
+// "moe" or "dense", with its window: all in which layers of such a model differ.
+std::string kind_name(const GroupedQueryAttention&, const FeedForward&);
+// Adds the layer as one of the kind with that name.
+void add_decoder_layer(ModelSpec&, const GroupedQueryAttention&, const FeedForward&);
+
+}  // namespace layercost

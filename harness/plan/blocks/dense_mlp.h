@@ -1,0 +1,19 @@
+// What:    the gated MLP of a dense layer: down(silu(gate(x)) * up(x)) + residual.
+// Layer:   gate_up -> glu -> down + residual
+// Tensors: mlp.{gate,up,down}_proj.{weight,bias}
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "harness/plan/layer_builder.h"
+
+namespace layercost {
+
+struct DenseMlp {
+  std::int64_t ffn_hidden = 0;
+  bool bias = false;
+};
+
+// x [tokens, hidden]; y = residual + the MLP of x, both of that shape.
+void dense_mlp(LayerBuilder&, const DenseMlp&, const std::string& x, const std::string& residual, const std::string& y);
+
+}  // namespace layercost

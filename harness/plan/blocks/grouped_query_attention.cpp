@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/plan/blocks/grouped_query_attention.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "harness/plan/family.h"
+
+namespace layercost {
+
+std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention& a, const std::string& x) {
+  const StepShape& s = b.shape();
+  const std::int64_t t = s.tokens(), d = a.head_dim, q = a.heads * d, kv = a.kv_heads * d, h = b.model().hidden;
+  const std::string in = "self_attn.";
+
+  LinearOptions qkv_options;
+  if (a.qkv_bias)
+    qkv_options.bias =
+        b.bias("qkv_bias", {{in + "q_proj.bias", {q}}, {in + "k_proj.bias", {kv}}, {in + "v_proj.bias", {kv}}});
+  const std::string qkv_w =
+      b.matrix("qkv_w", {q + 2 * kv, h},
+               {{in + "q_proj.weight", {q, h}}, {in + "k_proj.weight", {kv, h}}, {in + "v_proj.weight", {kv, h}}});
+  const std::string qkv = b.activation("qkv", q + 2 * kv);
+  b.linear("qkv", x, qkv_w, qkv, q + 2 * kv, h, qkv_options);
+
+  b.plan().rotary = a.rotary;
+  const std::string rotated = b.buffer("q", BufferRole::activation, s.activation_type, {t, a.heads, d});
+  const Shape cache = {s.batch, a.kv_heads, s.capacity, d}, table = {s.capacity, a.rotary.dims / 2};
+  const std::string k_cache = b.buffer("k_cache", BufferRole::cache, s.kv_type, cache);
+  const std::string v_cache = b.buffer("v_cache", BufferRole::cache, s.kv_type, cache);
+  OpCase rope("rope");
+  rope.set("batch", s.batch).set("q_len", s.q_len).set("kv_len", s.kv_len).set("capacity", s.capacity);
+  rope.set("heads", a.heads).set("kv_heads", a.kv_heads).set("head_dim", d);
+  if (a.qk_norm) rope.set("qk_norm", 1).set("eps", b.model().rms_norm_eps);
+  b.types(rope);
+  rope.set("kv_type", s.kv_type);
+  std::map<std::string, std::string> bind = {{"qkv", qkv},
+                                             {"cos", b.buffer("cos", BufferRole::rotary_cos, DType::f32, table)},
+                                             {"sin", b.buffer("sin", BufferRole::rotary_sin, DType::f32, table)},
+                                             {"q", rotated},
+                                             {"k_cache", k_cache},
+                                             {"v_cache", v_cache}};
+  if (a.qk_norm) {
+    bind["q_norm"] = b.norm_weight("q_norm", d, in + "q_norm.weight");
+    bind["k_norm"] = b.norm_weight("k_norm", d, in + "k_norm.weight");
+  }
+  b.op("rope", std::move(rope), std::move(bind));
+
+  OpCase attention("attention");
+  attention.set("batch", s.batch).set("q_len", s.q_len).set("kv_len", s.kv_len).set("capacity", s.capacity);
+  attention.set("heads", a.heads).set("kv_heads", a.kv_heads).set("qk_dim", d).set("v_dim", d);
+  if (a.window > 0) attention.set("window", a.window);
+  attention.set("scale", 1.0 / std::sqrt(static_cast<double>(d)));
+  attention.set("x_type", s.activation_type).set("kv_type", s.kv_type).set("y_type", s.activation_type);
+  const std::string attended = b.activation("attended", q);
+  b.op("attention", std::move(attention),
+       {{"q", rotated}, {"k_cache", k_cache}, {"v_cache", v_cache}, {"y", attended}});
+
+  LinearOptions o_options;
+  if (a.o_bias) o_options.bias = b.bias("o_bias", {{in + "o_proj.bias", {h}}});
+  const std::string projected = b.activation("projected", h);
+  b.linear("o", attended, b.matrix("o_w", {h, q}, {{in + "o_proj.weight", {h, q}}}), projected, h, q, o_options);
+  return projected;
+}
+
+GroupedQueryAttention read_grouped_query_attention(const JsonNode& config, const HeadDefaults& defaults, ModelSpec& m) {
+  GroupedQueryAttention a;
+  a.heads = config.get_int("num_attention_heads", 1, kMaxHeads);
+  if (const auto given = config.find_int("num_key_value_heads", 1, kMaxHeads)) {
+    a.kv_heads = *given;
+  } else if (config.has("num_key_value_heads") || defaults.kv_heads == 0) {
+    a.kv_heads = a.heads;
+  } else {
+    a.kv_heads = defaults.kv_heads;
+    m.notes.push_back(fmt::format("num_key_value_heads is absent: {} as transformers takes it", a.kv_heads));
+  }
+  if (a.heads % a.kv_heads != 0) {
+    config.fail(
+        "num_key_value_heads",
+        fmt::format("num_attention_heads ({}) is not a multiple of num_key_value_heads ({})", a.heads, a.kv_heads));
+  }
+
+  if (const auto given = config.find_int("head_dim", 2, kMaxHeadDim)) {
+    a.head_dim = *given;
+  } else if (!config.has("head_dim") && defaults.head_dim != 0) {
+    a.head_dim = defaults.head_dim;
+    m.notes.push_back(fmt::format("head_dim is absent: {} as transformers takes it", a.head_dim));
+  } else {
+    if (m.hidden % a.heads != 0) {
+      config.fail("hidden_size", fmt::format("head_dim is absent and hidden_size ({}) is not a multiple of "
+                                             "num_attention_heads ({})",
+                                             m.hidden, a.heads));
+    }
+    a.head_dim = m.hidden / a.heads;
+    if (a.head_dim < 2 || a.head_dim > kMaxHeadDim) {
+      config.fail("hidden_size", fmt::format("head_dim is absent and hidden_size / num_attention_heads is {}; expected "
+                                             "2..{}",
+                                             a.head_dim, kMaxHeadDim));
+    }
+  }
+  if (a.head_dim % 2 != 0) {
+    config.fail("head_dim", fmt::format("expected an even number (rope turns pairs), got {}", a.head_dim));
+  }
+  a.rotary = read_rotary(config, a.head_dim, defaults.rope_theta, m.max_position, m.notes);
+  return a;
+}
+
+}  // namespace layercost

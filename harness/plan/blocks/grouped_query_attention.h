@@ -1,0 +1,34 @@
+// What:    causal self-attention in which groups of query heads share a key and a value head (one group per head is
+//          multi-head attention), with optional biases, q/k norm per head before the rotation, and a window.
+// Layer:   qkv -> rope (q/k norm, cache append) -> attention -> o
+// Tensors: self_attn.{q,k,v,o}_proj.{weight,bias}, self_attn.{q,k}_norm.weight
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "harness/plan/layer_builder.h"
+#include "harness/spec/json_reader.h"
+
+namespace layercost {
+
+struct GroupedQueryAttention {
+  std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  std::int64_t window = 0;  // 0: full attention; else key j is visible to query i when i - j < window
+  bool qkv_bias = false, o_bias = false;
+  bool qk_norm = false;
+  RotarySpec rotary;
+};
+
+// x [tokens, hidden] to the projected result of the same shape, whose name is returned.
+std::string grouped_query_attention(LayerBuilder&, const GroupedQueryAttention&, const std::string& x);
+
+// What transformers takes where the config is silent.
+struct HeadDefaults {
+  std::int64_t head_dim = 0;  // 0: hidden / heads
+  std::int64_t kv_heads = 0;  // 0: heads
+  double rope_theta = 10000.0;
+};
+// Heads and rotation from num_attention_heads, num_key_value_heads, head_dim and the keys of read_rotary; the rest is
+// the family's. What transformers fills in is noted in the model.
+GroupedQueryAttention read_grouped_query_attention(const JsonNode& config, const HeadDefaults&, ModelSpec&);
+
+}  // namespace layercost

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/plan/counts.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace layercost {
+namespace {
+
+// Sums and products that cannot wrap: what does not fit is clamped to the largest number, which every limit refuses.
+class Clamped {
+ public:
+  Clamped(std::int64_t value) : value_(value) {}  // NOLINT: conversion wanted
+  Clamped operator*(Clamped other) const {
+    std::int64_t result = 0;
+    return __builtin_mul_overflow(value_, other.value_, &result) ? kMost : result;
+  }
+  Clamped operator+(Clamped other) const {
+    std::int64_t result = 0;
+    return __builtin_add_overflow(value_, other.value_, &result) ? kMost : result;
+  }
+  std::int64_t value() const { return value_; }
+
+ private:
+  static constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  std::int64_t value_;
+};
+
+struct PlanCount {
+  Clamped all = 0, active = 0;
+};
+PlanCount count_weights(const LayerPlan& plan) {
+  PlanCount n;
+  const std::optional<ExpertChoice> experts = plan.experts();
+  for (const WeightSpec& w : plan.weights) {
+    const std::int64_t elements = elements_of(w.shape);
+    n.all = n.all + elements;
+    n.active = n.active + (w.per_expert ? Clamped(elements / w.shape[0]) * experts->top_k : elements);
+  }
+  return n;
+}
+
+}  // namespace
+
+ParameterCount count_parameters(const ModelSpec& m) {
+  Clamped total = 0, active_layers = 0;
+  for (const LayerKind& kind : m.kinds) {
+    const LayerPlan plan = plan_layer(m, kind, {});
+    const PlanCount one = count_weights(plan);
+    total = total + one.all * plan.count;
+    active_layers = active_layers + one.active * plan.count;
+  }
+  const Clamped head = count_weights(plan_head(m, 1, {})).all;
+  total = total + head;
+  if (!m.tied_embeddings) total = total + Clamped(m.hidden) * m.vocab;
+  return {.total = total.value(), .active = (active_layers + head).value(), .active_layers = active_layers.value()};
+}
+
+std::int64_t kv_elements_per_token(const ModelSpec& m) {
+  Clamped n = 0;
+  for (const LayerKind& kind : m.kinds) {
+    const LayerPlan plan = plan_layer(m, kind, {});  // one sequence of one token
+    for (const BufferSpec& b : plan.buffers)
+      if (b.role == BufferRole::cache) n = n + Clamped(elements_of(b.shape)) * plan.count;
+  }
+  return n.value();
+}
+
+MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_bytes) {
+  const auto at_batch = [&](std::int64_t batch) {
+    Scenario one = s;
+    one.batch = batch;
+    const StepShape shape = step_shape(one, m.experts.has_value());
+    MemoryNeed need;
+    for (const LayerKind& kind : m.kinds) {
+      const LayerPlan plan = plan_layer(m, kind, shape);
+      const auto count = static_cast<double>(plan.count);
+      need.weight_bytes += count * plan.weight_bytes();
+      need.kv_bytes += count * plan.cache_bytes();
+      need.activation_bytes = std::max(need.activation_bytes, plan.activation_bytes());
+    }
+    const LayerPlan head = plan_head(m, batch, shape);
+    need.weight_bytes += head.weight_bytes();
+    if (!m.tied_embeddings)
+      need.weight_bytes += static_cast<double>(m.hidden * m.vocab) * static_cast<double>(size_of(s.weight_type));
+    need.activation_bytes += head.activation_bytes();
+    return need;
+  };
+  const auto total = [](const MemoryNeed& n) { return n.weight_bytes + n.kv_bytes + n.activation_bytes; };
+  MemoryNeed need = at_batch(s.batch);
+  if (total(at_batch(1)) <= device_bytes) {
+    // Need grows linearly in the batch: two points give slope and start.
+    const double one = total(at_batch(1)), slope = total(at_batch(2)) - one;
+    need.largest_batch = 1 + static_cast<std::int64_t>((device_bytes - one) / slope);
+  }
+  return need;
+}
+
+}  // namespace layercost

@@ -1,0 +1,32 @@
+// What:    what a whole model amounts to, as walks over the plans of its kinds of layer: parameters, cache, memory.
+// Absent:  of a real model: the embedding look-up's time (one row copied per token), sampling, tokenisation.
+// Units:   element counts, bytes.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "harness/plan/model.h"
+
+namespace layercost {
+
+struct ParameterCount {
+  std::int64_t total = 0;   // embedding, layers, final norm, LM head (once if tied)
+  std::int64_t active = 0;  // layers with top_k experts, final norm and LM head; no embedding: the *promised* count
+  std::int64_t active_layers = 0;  // layers only
+};
+// Sums that do not fit are the largest number instead.
+ParameterCount count_parameters(const ModelSpec&);
+
+// Elements that one token adds to the caches of all layers.
+std::int64_t kv_elements_per_token(const ModelSpec&);
+
+// What the whole model needs on one device at this point: bytes, and the largest batch that fits (absent: none).
+struct MemoryNeed {
+  double weight_bytes = 0, kv_bytes = 0, activation_bytes = 0;
+  std::optional<std::int64_t> largest_batch;
+};
+MemoryNeed memory_need(const ModelSpec&, const Scenario&, double device_bytes);
+
+}  // namespace layercost

@@ -1,0 +1,25 @@
+// qwen2: dense; biases on q, k and v, never on o.
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/plan/blocks/decoder_layer.h"
+#include "harness/plan/family.h"
+
+namespace layercost {
+namespace {
+
+void read(const JsonNode& config, ModelSpec& m) {
+  GroupedQueryAttention a = read_grouped_query_attention(config, {.kv_heads = 32, .rope_theta = 1e4}, m);
+  a.qkv_bias = true;
+  const std::vector<std::int64_t> windows = read_upper_windows(config, m);
+  const DenseMlp mlp{.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn)};
+  for (const std::int64_t window : windows) {
+    a.window = window;
+    add_decoder_layer(m, a, mlp);
+  }
+}
+
+}  // namespace
+
+extern const Family qwen2_family;
+const Family qwen2_family{"qwen2", 1e-6, read};
+
+}  // namespace layercost

@@ -1,0 +1,27 @@
+// qwen3: dense; norms on each head of q and k; an absent head_dim is 128, not hidden / heads.
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/plan/blocks/decoder_layer.h"
+#include "harness/plan/family.h"
+
+namespace layercost {
+namespace {
+
+void read(const JsonNode& config, ModelSpec& m) {
+  GroupedQueryAttention a =
+      read_grouped_query_attention(config, {.head_dim = 128, .kv_heads = 32, .rope_theta = 1e4}, m);
+  a.qkv_bias = a.o_bias = config.find_bool("attention_bias").value_or(false);
+  a.qk_norm = true;
+  const std::vector<std::int64_t> windows = read_upper_windows(config, m);
+  const DenseMlp mlp{.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn)};
+  for (const std::int64_t window : windows) {
+    a.window = window;
+    add_decoder_layer(m, a, mlp);
+  }
+}
+
+}  // namespace
+
+extern const Family qwen3_family;
+const Family qwen3_family{"qwen3", 1e-6, read};
+
+}  // namespace layercost

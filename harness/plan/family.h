@@ -1,0 +1,49 @@
+// What:    a family: how the config.json of one model_type becomes a ModelSpec. One file in families/ and one row in
+//          families.inc each; a family's names, defaults and traps live in its file and nowhere else.
+// Rules:   read() gets the sizes that every model has (hidden, layers, vocab, ...) and adds one layer after the other.
+//          An optional key with null counts as absent. A missing size is an error: no published config leaves it out,
+//          and the class defaults of transformers belong to no real model.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/plan/model.h"
+#include "harness/spec/json_reader.h"
+
+namespace layercost {
+
+struct Family {
+  std::string_view model_type;
+  double default_rms_norm_eps;
+  void (*read)(const JsonNode& config, ModelSpec&);
+};
+std::span<const Family* const> all_families();
+
+// What a number in a config may be. The largest published models have hidden 18432, 160 layers, 256 heads, 512 experts
+// and 262144 words; the limits leave a factor of ten and more, and keep every later product far from 2^63.
+inline constexpr std::int64_t kMaxHidden = std::int64_t{1} << 20;
+inline constexpr std::int64_t kMaxLayers = 4096;
+inline constexpr std::int64_t kMaxHeads = 1 << 14;
+inline constexpr std::int64_t kMaxHeadDim = 1 << 13;
+inline constexpr std::int64_t kMaxFfn = std::int64_t{1} << 22;
+inline constexpr std::int64_t kMaxVocab = std::int64_t{1} << 24;
+inline constexpr std::int64_t kMaxExperts = 1 << 14;
+inline constexpr std::int64_t kMaxPositions = std::int64_t{1} << 40;
+
+// One word per layer under `key`, each of the known ones; empty if the key is absent.
+std::vector<std::string> read_layer_words(const JsonNode& config, std::string_view key, std::int64_t layers,
+                                          const std::vector<std::string>& known);
+
+// Windows of all layers. `layer_types` (of transformers 5) has to say the same, in families that do not read it: to
+// follow either side in silence would measure another model than the reader has in mind.
+void expect_layer_types(const JsonNode& config, const ModelSpec&, const std::vector<std::int64_t>& windows);
+// The window of qwen's classes: none unless `use_sliding_window`; an absent (not null) `sliding_window` is 4096.
+std::int64_t read_switched_window(const JsonNode& config, ModelSpec&);
+// qwen2, qwen3: where `layer_types` says so, else in layers >= max_window_layers (28 where it is absent).
+std::vector<std::int64_t> read_upper_windows(const JsonNode& config, ModelSpec&);
+
+}  // namespace layercost

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/plan/layer_builder.h"
+
+#include <cmath>
+
+namespace layercost {
+
+std::string LayerBuilder::buffer(const std::string& name, BufferRole role, DType t, Shape shape) {
+  plan_.buffers.push_back({name, t, std::move(shape), role});
+  return name;
+}
+
+std::string LayerBuilder::activation(const std::string& name, std::int64_t width, BufferRole role) {
+  return buffer(name, role, s_.activation_type, {tokens(), width});
+}
+
+std::string LayerBuilder::matrix(const std::string& name, Shape shape, Sources sources) {
+  const float sigma = 1.0f / std::sqrt(static_cast<float>(shape.back()));
+  plan_.weights.push_back({name, s_.weight_type, std::move(shape), 0.0f, sigma, std::move(sources)});
+  return name;
+}
+
+std::string LayerBuilder::expert_matrices(const std::string& name, Shape shape, Sources sources) {
+  matrix(name, std::move(shape), std::move(sources));
+  plan_.weights.back().per_expert = true;
+  return name;
+}
+
+std::string LayerBuilder::norm_weight(const std::string& name, std::int64_t n, const std::string& tensor) {
+  plan_.weights.push_back({name, s_.weight_type, {n}, 1.0f, 0.2f, {{tensor, {n}}}});
+  return name;
+}
+
+std::string LayerBuilder::bias(const std::string& name, Sources sources) {
+  std::int64_t n = 0;
+  for (const auto& s : sources) n += s.shape[0];
+  plan_.weights.push_back({name, s_.weight_type, {n}, 0.0f, 0.1f, std::move(sources)});
+  return name;
+}
+
+void LayerBuilder::op(std::string component, OpCase c, std::map<std::string, std::string> bind) {
+  plan_.ops.push_back({std::move(component), std::move(c), std::move(bind)});
+}
+
+void LayerBuilder::types(OpCase& c) const {
+  c.set("x_type", s_.activation_type).set("w_type", s_.weight_type).set("y_type", s_.activation_type);
+}
+
+void LayerBuilder::rms_norm(const std::string& component, const std::string& x, const std::string& w,
+                            const std::string& y, std::int64_t width, const std::string& residual,
+                            const std::string& sum) {
+  OpCase c("rms_norm");
+  c.set("tokens", tokens()).set("hidden", width).set("eps", m_.rms_norm_eps);
+  types(c);
+  std::map<std::string, std::string> bind = {{"x", x}, {"w", w}, {"y", y}};
+  if (!residual.empty()) {
+    c.set("residual", 1);
+    bind["residual"] = residual;
+    bind["sum"] = sum;
+  }
+  op(component, std::move(c), std::move(bind));
+}
+
+void LayerBuilder::linear(const std::string& component, const std::string& x, const std::string& w,
+                          const std::string& y, std::int64_t n, std::int64_t k, const LinearOptions& o) {
+  OpCase c("linear");
+  c.set("m", tokens()).set("n", n).set("k", k);
+  c.set("x_type", s_.activation_type)
+      .set("w_type", s_.weight_type)
+      .set("y_type", o.y_type.value_or(s_.activation_type));
+  std::map<std::string, std::string> bind = {{"x", x}, {"w", w}, {"y", y}};
+  if (!o.bias.empty()) {
+    c.set("bias", 1);
+    bind["bias"] = o.bias;
+  }
+  if (!o.residual.empty()) {
+    c.set("residual", 1);
+    bind["residual"] = o.residual;
+  }
+  op(component, std::move(c), std::move(bind));
+}
+
+}  // namespace layercost

@@ -1,0 +1,57 @@
+// What:    how families and shared blocks write a LayerPlan down: buffers, weights with their place in the checkpoint,
+//          and the two ops that every block uses. Every function returns the name under which others bind what it made.
+// Weights: synthetic matrices have standard deviation k^-1/2, so that outputs are as large as inputs; norms lie
+//          around 1, biases around 0.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/plan/layer_plan.h"
+#include "harness/plan/model.h"
+
+namespace layercost {
+
+struct LinearOptions {
+  std::string bias = {}, residual = {};  // names; "" none
+  std::optional<DType> y_type = {};      // else the activations'
+};
+
+class LayerBuilder {
+ public:
+  using Sources = std::vector<WeightSpec::Source>;
+
+  LayerBuilder(const ModelSpec& m, const StepShape& s) : m_(m), s_(s) { plan_.shape = s; }
+  const ModelSpec& model() const { return m_; }
+  const StepShape& shape() const { return s_; }
+  std::int64_t tokens() const { return s_.tokens(); }
+  LayerPlan& plan() { return plan_; }
+
+  std::string buffer(const std::string& name, BufferRole, DType, Shape);
+  // [tokens, width] in the activation type.
+  std::string activation(const std::string& name, std::int64_t width, BufferRole = BufferRole::activation);
+
+  std::string matrix(const std::string& name, Shape, Sources);
+  std::string expert_matrices(const std::string& name, Shape, Sources);  // [experts, n, k]
+  std::string norm_weight(const std::string& name, std::int64_t n, const std::string& tensor);
+  std::string bias(const std::string& name, Sources);
+
+  void op(std::string component, OpCase, std::map<std::string, std::string> bind);
+  // x_type, w_type and y_type of an op between activations.
+  void types(OpCase&) const;
+
+  // y = norm(x), or with a residual: sum = x + residual, y = norm(sum).
+  void rms_norm(const std::string& component, const std::string& x, const std::string& w, const std::string& y,
+                std::int64_t width, const std::string& residual = {}, const std::string& sum = {});
+  void linear(const std::string& component, const std::string& x, const std::string& w, const std::string& y,
+              std::int64_t n, std::int64_t k, const LinearOptions& = {});
+
+ private:
+  const ModelSpec& m_;
+  const StepShape s_;
+  LayerPlan plan_;
+};
+
+}  // namespace layercost

@@ -1,0 +1,65 @@
+// What:    a model as its family read it from a Hugging Face config.json: the sizes every model has, and its kinds of
+//          layer, each of which can write itself down as a LayerPlan.
+// Units:   element counts; bytes where the name says so.
+// Errors:  BadInput naming file, key, value and what was expected.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/plan/layer_plan.h"
+
+namespace layercost {
+
+class LayerBuilder;
+
+// Layers of one kind differ in their weights alone.
+struct LayerKind {
+  std::string name;                               // "dense", "moe", "dense window=4096": all that tells it from others
+  std::function<void(LayerBuilder&)> lower = {};  // writes its plan
+};
+
+struct ModelSpec {
+  std::string name;  // "qwen3-30b-a3b"; of a foreign config.json, its folder's name
+  std::string id;    // "Qwen/Qwen3-30B-A3B"; "" for a foreign config.json
+  std::string path;  // the file it was read from
+  std::string model_type;
+  std::int64_t hidden = 0, layers = 0;
+  std::int64_t vocab = 0, max_position = 0;  // max_position 0: not given
+  double rms_norm_eps = 1e-6;
+  bool tied_embeddings = false;
+  std::vector<LayerKind> kinds;            // in order of first appearance
+  std::vector<std::size_t> kind_of_layer;  // one per layer
+  std::optional<ExpertChoice> experts;     // of the layers that have any
+  std::vector<std::string> notes;          // what was ignored on purpose, e.g. auto_map
+
+  // The next layer. `lower` is only used for the first layer of a kind.
+  void add_layer(std::string kind, std::function<void(LayerBuilder&)> lower);
+  const LayerKind& layer(std::int64_t i) const { return kinds[kind_of_layer[static_cast<std::size_t>(i)]]; }
+  std::int64_t count_of(const LayerKind&) const;
+};
+
+LayerPlan plan_layer(const ModelSpec&, const LayerKind&, const StepShape&);
+// Final norm and LM head; `sequences` rows go through it.
+LayerPlan plan_head(const ModelSpec&, std::int64_t sequences, const StepShape&);
+
+// Reads a config.json (at most 1 MB, depth 64). `path` is the file or a folder that holds one. One of quantised weights
+// is refused, by a key of its own or by a hf_quant_config.json beside it.
+ModelSpec read_model(const std::filesystem::path& path);
+
+// A name from configs/models ("qwen3-4b", "Qwen/Qwen3-4B"; case does not matter), or a path to a config.json or folder.
+// An unknown name is a BadInput with the nearest known one.
+ModelSpec find_model(const std::string& name_or_path, const std::filesystem::path& configs_dir);
+
+// Names of all shipped models, sorted.
+std::vector<std::string> list_models(const std::filesystem::path& configs_dir);
+
+// The model_types that have a lowering.
+std::vector<std::string> known_model_types();
+
+}  // namespace layercost

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/plan/rotary.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "kernels/core/error.h"
+
+namespace layercost {
+namespace {
+
+constexpr double kMaxTheta = 1e15, kMaxFactor = 1e6;
+constexpr std::int64_t kMaxPositions = std::int64_t{1} << 40;
+
+void refuse_partial(const JsonNode& node) {
+  const auto partial = node.find_number("partial_rotary_factor", 0.0, 1.0);
+  if (partial && *partial != 1.0) {
+    node.fail("partial_rotary_factor",
+              fmt::format("this model_type rotates whole heads; expected 1, got {:g}", *partial));
+  }
+}
+
+// A value beside rope_scaling comes first in transformers; without any it is max_position_embeddings.
+std::int64_t original_positions(const JsonNode& config, const JsonNode& given, std::int64_t max_position) {
+  const auto outside = config.find_int("original_max_position_embeddings", 1, kMaxPositions);
+  const auto inside = given.find_int("original_max_position_embeddings", 1, kMaxPositions);
+  if (outside || inside) return outside ? *outside : *inside;
+  if (max_position > 0) return max_position;
+  given.fail("original_max_position_embeddings", "the key is missing, and so is max_position_embeddings");
+}
+
+void read_llama3(const JsonNode& config, const JsonNode& given, std::int64_t max_position, RotarySpec& rope) {
+  rope.kind = RotarySpec::Kind::llama3;
+  rope.factor = given.get_number("factor", 1.0, kMaxFactor);
+  rope.low_freq_factor = given.get_number("low_freq_factor", 1e-6, 1e6);
+  rope.high_freq_factor = given.get_number("high_freq_factor", 1e-6, 1e6);
+  if (rope.high_freq_factor < rope.low_freq_factor) {
+    given.fail("high_freq_factor", fmt::format("expected at least low_freq_factor ({:g}), got {:g}",
+                                               rope.low_freq_factor, rope.high_freq_factor));
+  }
+  rope.original_max_position = original_positions(config, given, max_position);
+}
+
+void read_yarn(const JsonNode& config, const JsonNode& given, std::int64_t max_position, RotarySpec& rope) {
+  rope.kind = RotarySpec::Kind::yarn;
+  rope.original_max_position = original_positions(config, given, max_position);
+  if (const auto factor = given.find_number("factor", 1.0, kMaxFactor)) {
+    rope.factor = *factor;
+  } else if (max_position > 0 && given.has("original_max_position_embeddings")) {
+    rope.factor = static_cast<double>(max_position) / static_cast<double>(rope.original_max_position);
+  } else {
+    rope.factor = given.get_number("factor", 1.0, kMaxFactor);  // for its message
+  }
+  rope.beta_fast = given.find_number("beta_fast", 1e-6, 1e6).value_or(32);
+  rope.beta_slow = given.find_number("beta_slow", 1e-6, 1e6).value_or(1);
+  rope.truncate = given.find_bool("truncate").value_or(true);
+  // 0 counts as absent there.
+  const double mscale = given.find_number("mscale", 0, 1e6).value_or(0);
+  const double mscale_all = given.find_number("mscale_all_dim", 0, 1e6).value_or(0);
+  const auto scale = [&](double m) { return rope.factor <= 1 ? 1.0 : 0.1 * m * std::log(rope.factor) + 1.0; };
+  if (const auto factor = given.find_number("attention_factor", 1e-6, 1e6)) {
+    rope.table_scale = *factor;
+  } else if (mscale > 0 && mscale_all > 0) {
+    rope.table_scale = scale(mscale) / scale(mscale_all);
+  } else {
+    rope.table_scale = scale(1.0);
+  }
+}
+
+// Frequency of each pair, before it is rounded to f32.
+double frequency(const RotarySpec& rope, std::int64_t pair) {
+  const auto dims = static_cast<double>(rope.dims), original = static_cast<double>(rope.original_max_position);
+  const double f = 1.0 / std::pow(rope.theta, 2.0 * static_cast<double>(pair) / dims);
+  switch (rope.kind) {
+    case RotarySpec::Kind::plain:
+      return f;
+    case RotarySpec::Kind::linear:
+      return f / rope.factor;
+    case RotarySpec::Kind::llama3: {
+      // By wavelength: short ones stay, long ones are stretched by `factor`, those between are blended. With
+      // low = high (Llama 4 Scout) there is no between, and its 0/0 must not be formed.
+      const double wavelength = 2 * std::numbers::pi / f;
+      if (wavelength > original / rope.low_freq_factor) return f / rope.factor;
+      if (wavelength < original / rope.high_freq_factor || rope.high_freq_factor == rope.low_freq_factor) return f;
+      const double smooth =
+          (original / wavelength - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor);
+      return (1 - smooth) * f / rope.factor + smooth * f;
+    }
+    case RotarySpec::Kind::yarn: {
+      // The pair (a real number) that turns `turns` times within the original context.
+      const auto pair_of = [&](double turns) {
+        return dims * std::log(original / (turns * 2 * std::numbers::pi)) / (2 * std::log(rope.theta));
+      };
+      double low = pair_of(rope.beta_fast), high = pair_of(rope.beta_slow);
+      if (rope.truncate) low = std::floor(low), high = std::ceil(high);
+      low = std::max(low, 0.0), high = std::min(high, dims - 1);
+      if (low == high) high += 0.001;  // Kimi K2: beta_fast = beta_slow
+      const double ramp = std::clamp((static_cast<double>(pair) - low) / (high - low), 0.0, 1.0);
+      return ramp * f / rope.factor + (1 - ramp) * f;
+    }
+  }
+  throw BadCase("a rotary embedding of no kind");
+}
+
+}  // namespace
+
+// Where several are there, transformers 5 takes rope_scaling before rope_parameters, and a rope_theta inside before the
+// one outside.
+RotarySpec read_rotary(const JsonNode& config, std::int64_t dims, double default_theta, std::int64_t max_position,
+                       std::vector<std::string>& notes) {
+  RotarySpec rope;
+  rope.dims = dims;
+  rope.theta = config.find_number("rope_theta", 1.0, kMaxTheta).value_or(default_theta);
+  refuse_partial(config);
+
+  // An empty object counts as absent, as it does there.
+  std::optional<JsonNode> given = config.find("rope_scaling");
+  if (given && given->keys().empty()) given.reset();
+  if (const auto parameters = config.find("rope_parameters"); parameters && !parameters->keys().empty()) {
+    if (given) {
+      notes.push_back("rope_parameters is ignored: rope_scaling is given too and comes first in transformers");
+    } else {
+      given = parameters;
+    }
+  }
+  if (!given) return rope;
+
+  for (const char* nested : {"full_attention", "sliding_attention"}) {
+    if (given->has(nested)) given->fail(nested, "rope per kind of layer is not supported yet");
+  }
+  refuse_partial(*given);
+  if (const auto theta = given->find_number("rope_theta", 1.0, kMaxTheta)) rope.theta = *theta;
+
+  const auto rope_type = given->find_string("rope_type", 32);
+  const auto old_type = given->find_string("type", 32);
+  if (rope_type && old_type && *rope_type != *old_type) {
+    notes.push_back(fmt::format("rope type \"{}\" is ignored: rope_type says \"{}\"", *old_type, *rope_type));
+  }
+  const std::string type = rope_type ? *rope_type : old_type.value_or("default");
+  if (type == "default") return rope;
+  if (type == "linear") {
+    rope.kind = RotarySpec::Kind::linear;
+    rope.factor = given->get_number("factor", 1.0, kMaxFactor);
+  } else if (type == "llama3") {
+    read_llama3(config, *given, max_position, rope);
+  } else if (type == "yarn") {
+    read_yarn(config, *given, max_position, rope);
+  } else if (type == "dynamic") {
+    if (const auto alpha = given->find_number("alpha", 1e-6, 1e9)) {
+      // Hunyuan: another base, whatever the length.
+      const auto d = static_cast<double>(dims);
+      if (dims > 2) rope.theta *= std::pow(*alpha, d / (d - 2));
+    } else {
+      notes.push_back("dynamic rope is plain up to max_position_embeddings, and nothing is measured beyond");
+    }
+  } else {
+    const std::vector<std::string> known{"default", "dynamic", "linear", "llama3", "yarn"};
+    given->fail(rope_type ? "rope_type" : "type", fmt::format("rope type \"{}\" is not supported yet{}; known are: {}",
+                                                              type, did_you_mean(type, known), fmt::join(known, ", ")));
+  }
+  return rope;
+}
+
+void fill_rotary_table(const RotarySpec& rope, const Tensor& cos, const Tensor& sin) {
+  const std::int64_t half = cos.dim(1), positions = cos.dim(0);
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float f = static_cast<float>(frequency(rope, i));
+    for (std::int64_t p = 0; p < positions; ++p) {
+      const float angle = static_cast<float>(p) * f;
+      cos.store(p * half + i, std::cos(static_cast<double>(angle)) * rope.table_scale);
+      sin.store(p * half + i, std::sin(static_cast<double>(angle)) * rope.table_scale);
+    }
+  }
+}
+
+}  // namespace layercost

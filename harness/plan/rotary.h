@@ -1,0 +1,43 @@
+// What:    rotary position embeddings: what a config says of them, and the table of cosines and sines that follows.
+// Formula: of pair i of n = dims / 2: f_i = theta^(-2i / dims), then by kind
+//            linear   f / factor
+//            llama3   by wavelength: long waves / factor, short ones as they are, a blend between
+//            yarn     ramp(i) f / factor + (1 - ramp(i)) f, ramp rising from 0 to 1 between the pairs that turn
+//                     beta_fast and beta_slow times within the original context
+//          cos and sin of position * f, times table_scale.
+// Source:  transformers 5.23 (modeling_rope_utils), Peng et al., "YaRN", 2023.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "harness/spec/json_reader.h"
+#include "kernels/core/tensor.h"
+
+namespace layercost {
+
+struct RotarySpec {
+  enum class Kind { plain, linear, llama3, yarn };
+  Kind kind = Kind::plain;
+  std::int64_t dims = 0;  // of a head that are rotated; even
+  double theta = 10000.0;
+  double factor = 1.0;                     // linear, llama3, yarn
+  double low_freq_factor = 1.0;            // llama3
+  double high_freq_factor = 4.0;           // llama3
+  std::int64_t original_max_position = 0;  // llama3, yarn
+  double beta_fast = 32, beta_slow = 1;    // yarn
+  bool truncate = true;                    // yarn: the ramp begins and ends at whole pairs
+  double table_scale = 1.0;                // yarn: cos and sin are multiplied by it
+};
+
+// From `rope_theta` and `rope_scaling` (transformers 4) or `rope_parameters` (5). dims: of the heads. What is ignored
+// on purpose is added to `notes`.
+RotarySpec read_rotary(const JsonNode& config, std::int64_t dims, double default_theta, std::int64_t max_position,
+                       std::vector<std::string>& notes);
+
+// cos and sin [positions, dims / 2] as the public implementation computes them: frequencies and angles in f32.
+void fill_rotary_table(const RotarySpec&, const Tensor& cos, const Tensor& sin);
+
+}  // namespace layercost
