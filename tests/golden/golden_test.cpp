@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "harness/measure/layer_check.h"
 
@@ -45,6 +46,35 @@ TEST_P(GoldenLayer, AgreesWithTransformers) {
   EXPECT_EQ(rows.size(), 3u);
   for (const LayerCheckRow& r : rows)
     EXPECT_TRUE(r.verdict.ok) << r.mode << ": " << r.verdict.why << " (rel " << r.verdict.rel_l2 << ")";
+}
+
+// What a layer consists of: its ops and what distinguishes one use of an op from another, without sizes.
+std::string anatomy(const ModelSpec& m, const LayerKind& kind) {
+  const LayerPlan plan = plan_layer(m, kind, {});
+  std::string out = m.model_type + ":";
+  for (const PlannedOp& p : plan.ops) {
+    out += " " + p.component;
+    for (const char* key : {"bias", "residual", "qk_norm", "window", "renormalise"})
+      if (p.op_case.integer(key, 0) != 0) out += fmt::format("+{}", key);
+  }
+  return out;
+}
+
+// The check inside a run walks the same plan that is run, so only goldens prove what a family's plan says.
+TEST(Goldens, EveryFamilyAndEveryKindOfLayerThatWeShipHasOne) {
+  std::set<std::string> families, proven;
+  for (const Golden& g : goldens()) {
+    const ModelSpec m = read_model(kRoot / g.folder);
+    families.insert(m.model_type);
+    proven.insert(anatomy(m, m.layer(g.layer)));
+  }
+  for (const std::string& family : known_model_types()) EXPECT_TRUE(families.contains(family)) << family;
+  const std::filesystem::path configs = std::filesystem::path(LAYERCOST_SOURCE_DIR) / "configs";
+  for (const std::string& name : list_models(configs)) {
+    const ModelSpec m = find_model(name, configs);
+    for (const LayerKind& kind : m.kinds)
+      EXPECT_TRUE(proven.contains(anatomy(m, kind))) << name << " is not proven by any golden: " << anatomy(m, kind);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenLayer,

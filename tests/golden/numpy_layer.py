@@ -59,6 +59,32 @@ def rope_settings(config):
     return rope
 
 
+def yarn_keep(rope, dim):
+    """Share of its own frequency that each pair keeps; the rest is divided by the factor."""
+    def pair_that_turns(times):
+        wavelength = rope["original_max_position_embeddings"] / times
+        return dim / 2 * np.log(wavelength / (2 * np.pi)) / np.log(rope["rope_theta"])
+
+    first, last = pair_that_turns(rope.get("beta_fast") or 32), pair_that_turns(rope.get("beta_slow") or 1)
+    if rope.get("truncate", True):
+        first, last = np.floor(first), np.ceil(last)
+    first, last = max(first, 0), min(last, dim - 1)
+    return 1 - np.clip((np.arange(dim // 2) - first) / max(last - first, 1e-3), 0, 1)
+
+
+def rope_scale(config):
+    """What cosines and sines are multiplied by."""
+    rope = rope_settings(config)
+    if rope["rope_type"] != "yarn":
+        return 1.0
+    if rope.get("attention_factor"):
+        return rope["attention_factor"]
+    above, below = (rope.get("mscale"), rope.get("mscale_all_dim"))
+    if not (above and below):
+        above, below = 1.0, 0.0
+    return (1 + 0.1 * above * np.log(rope["factor"])) / (1 + 0.1 * below * np.log(rope["factor"]))
+
+
 def rope_frequencies(config):
     rope, dim = rope_settings(config), head_sizes(config)[2]
     frequency = float(rope["rope_theta"]) ** -(np.arange(0, dim, 2) / dim)
@@ -74,13 +100,16 @@ def rope_frequencies(config):
         middle = ~slow & ~fast
         keep[middle] = (turns[middle] - low) / (high - low)
         return frequency * (keep + (1 - keep) / rope["factor"])
+    if rope["rope_type"] == "yarn":
+        keep = yarn_keep(rope, dim)
+        return frequency * (keep + (1 - keep) / rope["factor"])
     raise ValueError(f"rope type {rope['rope_type']}")
 
 
-def rotate(x, frequency):
+def rotate(x, frequency, scale):
     """x [batch, seq, heads, dim]; the pair of dimension i is i + dim / 2."""
     angle = np.arange(x.shape[1])[:, None] * frequency[None, :]
-    cos, sin = np.cos(angle)[None, :, None, :], np.sin(angle)[None, :, None, :]
+    cos, sin = scale * np.cos(angle)[None, :, None, :], scale * np.sin(angle)[None, :, None, :]
     first, second = np.split(x, 2, axis=-1)
     return np.concatenate((first * cos - second * sin, second * cos + first * sin), axis=-1)
 
@@ -131,8 +160,8 @@ class Layer:
         if self.family in ("qwen3", "qwen3_moe"):
             q = rms_norm(q, self.tensors["self_attn.q_norm.weight"], self.eps)
             k = rms_norm(k, self.tensors["self_attn.k_norm.weight"], self.eps)
-        frequency = rope_frequencies(self.config)
-        q, k = rotate(q, frequency), rotate(k, frequency)
+        frequency, scale = rope_frequencies(self.config), rope_scale(self.config)
+        q, k = rotate(q, frequency, scale), rotate(k, frequency, scale)
         age = np.arange(seq)[:, None] - np.arange(seq)[None, :]
         visible = (age >= 0) & (age < (self.window or seq))
         out = np.empty_like(q)
