@@ -47,16 +47,21 @@ int check_model(const Options& o) {
 int check_ops(const Options& o) {
   Runtime runtime(find_device(o.device, o.threads));
   bool ok = true;
+  // A name, or one case: "linear m=1 n=64 ...".
+  const bool one_case = o.op.find(' ') != std::string::npos;
+  const std::string wanted = o.op.substr(0, o.op.find(' '));
   for (const OpDef* op : all_ops()) {
-    if (!o.op.empty() && op != &find_op(o.op)) continue;
+    if (!wanted.empty() && op != &find_op(wanted)) continue;
+    const std::vector<OpCase> cases = one_case ? std::vector{OpCase::parse(o.op)} : op->test_cases();
+    for (const OpCase& c : cases) op->tensors(c);  // an impossible one is refused before anything runs
     ReferenceCache references;
     for (const Variant* v : op->variants()) {
       if (v->target != runtime.device().target) continue;
       int passed = 0, refused = 0, wrong = 0;
       std::string why;
       double worst = 0;
-      for (const OpCase& c : op->test_cases()) {
-        const Support s = v->supports(c, runtime.device());
+      for (const OpCase& c : cases) {
+        const Support s = support(*op, *v, c, runtime.device());
         if (!s) {
           ++refused;
           why = s.why;
@@ -88,7 +93,8 @@ void add_check(CLI::App& app, Action& action) {
   c->add_option("--io", o->io, "safetensors file with 'input' and 'output', f32 [batch, seq, hidden]");
   c->add_option("--dtype", o->dtype, "f32 or bf16");
   c->add_option("--device", o->device, "cpu or cuda:N (default: cuda:0 where it can be used, else cpu)");
-  c->add_option("--op", o->op, "check the variants of this op on its own test cases (without --model: all ops)");
+  c->add_option("--op", o->op,
+                "check the variants of this op on its own test cases, or on one case given as text (without: all ops)");
   c->add_option("--threads", o->threads, "number of CPU threads")->check(CLI::Range(1, 4096));
   c->callback([o, &action] {
     action = [o] {

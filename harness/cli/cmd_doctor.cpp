@@ -14,7 +14,12 @@ namespace layercost {
 namespace {
 
 OpCase dense_product() {
-  return OpCase("linear").set("m", 1).set("n", 8).set("k", 8).set("x_type", DType::bf16).set("w_type", DType::bf16)
+  return OpCase("linear")
+      .set("m", 1)
+      .set("n", 8)
+      .set("k", 8)
+      .set("x_type", DType::bf16)
+      .set("w_type", DType::bf16)
       .set("y_type", DType::bf16);
 }
 
@@ -64,10 +69,9 @@ int doctor(bool probe) {
                            g.id, g.name, g.cuda.major, g.cuda.minor, static_cast<double>(g.memory_bytes) / 1e9,
                            static_cast<double>(g.available_bytes) / 1e9, g.cuda.driver));
     const EnvironmentRecord ge = describe_environment(g);
-    if (const auto it = ge.libraries.find("cuBLASLt"); it != ge.libraries.end())
-      line("ok", "cuBLASLt " + it->second);
+    if (const auto it = ge.libraries.find("cuBLASLt"); it != ge.libraries.end()) line("ok", "cuBLASLt " + it->second);
     else
-      advise(find_variant(find_op("linear"), "cublaslt").supports(dense_product(), g).why +
+      advise(support(find_op("linear"), find_variant(find_op("linear"), "cublaslt"), dense_product(), g).why +
              ". Without it dense products are slower and pair ratios are withheld");
     if (const std::string why = GpuMonitor(g.cuda.uuid).why_not(); !why.empty())
       advise(why + ": clocks, power and temperature will be missing from results");

@@ -210,15 +210,14 @@ std::size_t choose_candidate(std::span<const std::vector<double>> times_s) {
 }
 
 std::vector<const Variant*> candidates(const PlannedOp& p, const DeviceInfo& device) {
-  return candidates(find_op(p.op_case.op()).variants(), p.op_case, device);
+  return candidates(find_op(p.op_case.op()), p.op_case, device);
 }
 
-std::vector<const Variant*> candidates(std::span<const Variant* const> variants, const OpCase& c,
-                                       const DeviceInfo& device) {
+std::vector<const Variant*> candidates(const OpDef& op, const OpCase& c, const DeviceInfo& device) {
   std::vector<const Variant*> out;
-  for (const Variant* v : variants) {
+  for (const Variant* v : op.variants()) {
     const bool plain = std::string_view(v->name).find("plain") != std::string_view::npos;
-    if (v->target != device.target || !v->supports(c, device)) continue;
+    if (!support(op, *v, c, device)) continue;
     if (plain && !out.empty()) break;
     out.push_back(v);
     if (plain) break;
@@ -251,11 +250,9 @@ const Variant* pinned_variant(std::span<const VariantPin> pins, const ModelSpec&
         !fits(pin.context, scenario.context))
       continue;
     const Variant& v = find_variant(find_op(p.op_case.op()), pin.variant);
-    const Support support =
-        v.target == device.target ? v.supports(p.op_case, device) : Support::no("it is for another kind of device");
-    if (!support)
-      throw BadCase(fmt::format("{}: pinned to {}, which cannot do {}: {}", p.component, pin.variant, p.op_case.text(),
-                                support.why));
+    if (const Support s = support(find_op(p.op_case.op()), v, p.op_case, device); !s)
+      throw BadCase(
+          fmt::format("{}: pinned to {}, which cannot do {}: {}", p.component, pin.variant, p.op_case.text(), s.why));
     return &v;
   }
   return nullptr;

@@ -49,7 +49,7 @@ RoofProbe::RoofProbe(DType type, Runtime& runtime, std::int64_t gpu_side)
   double best = 0;
   std::string best_name;
   for (const Variant* v : find_op("linear").variants()) {
-    if (v->target != runtime.device().target || !v->supports(c, runtime.device())) continue;
+    if (!support(find_op("linear"), *v, c, runtime.device())) continue;
     interrupt_check();
     product_ = v->prepare(c, tensors, runtime);
     // The list is ordered by speed: once one is fast, a plain one behind it is not worth a minute.

@@ -285,7 +285,7 @@ CheckResult check_every_shape(const OpDef& op, const Variant& variant, const OpC
   std::set<std::string> seen;
   for (int shape = -1; shape < tile_shapes().count; ++shape) {
     tile_shapes().forced = shape;
-    if (!variant.supports(c, runtime.device())) continue;  // not in this shape
+    if (!support(op, variant, c, runtime.device())) continue;  // not in this shape
     const std::unique_ptr<Invocation> call = variant.prepare(c, data.tensors(), runtime);
     if (seen.insert(call->chosen()).second) check_call(op, variant, c, data, *call, seeds, cache, result);
   }

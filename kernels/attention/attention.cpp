@@ -22,11 +22,26 @@ AttentionAxes attention_axes(const OpCase& c) {
   };
   expect(a.q_len <= a.kv_len && a.kv_len <= a.capacity, "q_len <= kv_len <= capacity");
   expect(a.heads % a.kv_heads == 0, "kv_heads to divide heads");
-  expect(a.window >= 0, "window >= 0");
   return a;
 }
 
 namespace {
+
+constexpr KnownKey keys[] = {
+    axis_key("batch"),
+    axis_key("q_len"),
+    axis_key("kv_len"),
+    axis_key("capacity"),
+    axis_key("heads"),
+    axis_key("kv_heads"),
+    axis_key("qk_dim"),
+    axis_key("v_dim"),
+    integer_key("window", 0).or_else("0"),
+    real_key("scale"),
+    type_key("x_type", kFloatTypes),
+    type_key("kv_type", kFloatTypes),
+    type_key("y_type", kFloatTypes),
+};
 
 // Normal values, and NaN in the slots that hold no key yet.
 void fill_cache(const Tensor& t, std::uint64_t seed, std::int64_t kv_len) {
@@ -203,6 +218,7 @@ std::vector<OpCase> test_cases() {
 
 const OpDef attention_op{"attention",
                          "causal grouped-query attention over the KV cache",
+                         keys,
                          tensors,
                          work,
                          tolerance,

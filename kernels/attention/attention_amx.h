@@ -10,9 +10,7 @@
 
 namespace layercost {
 
-inline Support amx_attention_support(const OpCase& c, const AttentionAxes& a, const DeviceInfo& device) {
-  for (const char* type : {"x_type", "kv_type", "y_type"})
-    if (c.type(type) != DType::bf16) return Support::no("takes bf16 only");
+inline Support amx_attention_support(const AttentionAxes& a, const DeviceInfo& device) {
   if (!has_amx_avx512(device)) return Support::no("needs AMX and AVX-512-BF16");
   if (a.qk_dim % 32 != 0 || a.v_dim % 32 != 0) return Support::no("takes whole tiles of 32 dims");
   if (!(a.scale > 0)) return Support::no("needs a positive scale");

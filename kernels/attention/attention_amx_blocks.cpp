@@ -326,9 +326,7 @@ void work(const Blocks&) {}
 
 #endif
 
-Support supports(const OpCase& c, const DeviceInfo& device) {
-  return amx_attention_support(c, attention_axes(c), device);
-}
+Support supports(const OpCase& c, const DeviceInfo& device) { return amx_attention_support(attention_axes(c), device); }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   constexpr std::int64_t kMaxRows = 256;  // 128 dims: 64 KB of queries and 128 KB of sums, in the second-level cache
@@ -361,6 +359,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant attention_amx_blocks{"amx_blocks", Target::cpu, "layercost", supports, prepare};
+const Variant attention_amx_blocks{
+    .name = "amx_blocks",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -439,7 +439,7 @@ void work_of_width(const Decode&, std::byte*) {}
 Support supports(const OpCase& c, const DeviceInfo& device) {
   constexpr std::int64_t kMaxRows = 64;
   const AttentionAxes a = attention_axes(c);
-  if (const Support s = amx_attention_support(c, a, device); !s) return s;
+  if (const Support s = amx_attention_support(a, device); !s) return s;
   if (a.q_len == 1) return Support::yes();
   if (const std::int64_t rows = a.q_len * a.group(); rows > kMaxRows)
     return Support::no(fmt::format("{} queries per kv head, at most {}", rows, kMaxRows));
@@ -482,6 +482,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant attention_amx_decode{"amx_decode", Target::cpu, "layercost", supports, prepare};
+const Variant attention_amx_decode{
+    .name = "amx_decode",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

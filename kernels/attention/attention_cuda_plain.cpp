@@ -44,6 +44,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant attention_cuda_plain{"cuda_plain", Target::cuda, "layercost", supports, prepare};
+const Variant attention_cuda_plain{
+    .name = "cuda_plain",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -18,7 +18,6 @@ namespace {
 Support supports(const OpCase& c, const DeviceInfo& device) {
   const AttentionAxes a = attention_axes(c);
   if (const Support s = hopper_support(device, launch_attention_cuda_wgmma != nullptr); !s) return s;
-  if (const Support s = all_bf16(c, {"x_type", "kv_type", "y_type"}); !s) return s;
   if (a.qk_dim != a.v_dim || (a.qk_dim != 64 && a.qk_dim != 128))
     return Support::no(fmt::format("qk_dim = v_dim of 64 or 128, this case has {} and {}", a.qk_dim, a.v_dim));
   if (a.q_len == 1) return Support::no("one query would fill a 128th of a block");
@@ -54,6 +53,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant attention_cuda_wgmma{"cuda_wgmma", Target::cuda, "layercost", supports, prepare};
+const Variant attention_cuda_wgmma{
+    .name = "cuda_wgmma",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

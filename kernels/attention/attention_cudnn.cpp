@@ -18,7 +18,6 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   const AttentionAxes a = attention_axes(c);
   if (list_cuda_devices != nullptr && make_cudnn_attention == nullptr) return Support::no("built without cuDNN");
   if (const Support s = cuda_support(device, make_cudnn_attention != nullptr); !s) return s;
-  if (const Support s = all_bf16(c, {"x_type", "kv_type", "y_type"}); !s) return s;
   // Hopper's kernels take twice the size. Multiples of 8: rows of 16 bytes.
   const std::int64_t most = device.cuda.major == 9 ? 256 : 128;
   if (a.qk_dim != a.v_dim || a.qk_dim % 8 != 0 || a.qk_dim > most)
@@ -39,6 +38,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant attention_cudnn{"cudnn", Target::cuda, "cuDNN", supports, prepare};
+const Variant attention_cudnn{
+    .name = "cudnn",
+    .target = Target::cuda,
+    .provider = "cuDNN",
+    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -9,8 +9,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention/attention_highway_blocks.cpp"
-#include "kernels/shared/simd.h"  // first
 #include <hwy/foreach_target.h>   // second: includes this file again per instruction set
+#include "kernels/shared/simd.h"  // first
 
 #include <fmt/format.h>
 #include <omp.h>
@@ -19,8 +19,8 @@
 
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
-#include "kernels/attention/attention_highway.h"
 #include "kernels/attention/attention_highway-inl.h"
+#include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/shared/simd-inl.h"
 
@@ -51,9 +51,9 @@ struct Blocks {
 
 // Rows are query by query, the heads of the group within.
 struct Scratch {
-  float *keys, *values;                // [qk_dim, kKeysPerBlock] transposed, [kKeysPerBlock, v_stride]
-  float *queries, *scores, *sums;      // [rows, qk_dim] scaled, [rows, kKeysPerBlock], [rows, v_stride]
-  float *max, *weight_sum, *factor;    // [rows]
+  float *keys, *values;              // [qk_dim, kKeysPerBlock] transposed, [kKeysPerBlock, v_stride]
+  float *queries, *scores, *sums;    // [rows, qk_dim] scaled, [rows, kKeysPerBlock], [rows, v_stride]
+  float *max, *weight_sum, *factor;  // [rows]
   Scratch(const Blocks& b, std::int64_t thread) {
     const std::int64_t rows = b.max_rows();
     keys = b.scratch + thread * b.scratch_floats();
@@ -277,7 +277,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   return invocation(
       [b, task, scratch, threads] {
         const std::int64_t tasks = b.query_blocks() * b.kv_heads();
-        // The last queries see most keys and come first.
+    // The last queries see most keys and come first.
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
         for (std::int64_t i = tasks - 1; i >= 0; --i)
           task(b, i % b.kv_heads(), i / b.kv_heads() * b.task_queries, Scratch(b, omp_get_thread_num()));
@@ -287,7 +287,14 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant attention_highway_blocks{"highway_blocks", Target::cpu, "layercost", supports, prepare};
+const Variant attention_highway_blocks{
+    .name = "highway_blocks",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost
 #endif

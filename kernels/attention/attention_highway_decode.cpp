@@ -11,8 +11,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention/attention_highway_decode.cpp"
-#include "kernels/shared/simd.h"  // first
 #include <hwy/foreach_target.h>   // second: includes this file again per instruction set
+#include "kernels/shared/simd.h"  // first
 
 #include <fmt/format.h>
 #include <hwy/cache_control.h>
@@ -23,8 +23,8 @@
 
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
-#include "kernels/attention/attention_highway.h"
 #include "kernels/attention/attention_highway-inl.h"
+#include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/shared/simd-inl.h"
 
@@ -166,8 +166,8 @@ HWY_INLINE hn::Vec<hn::Full128<float>> sums_of_lanes(V a, V b, V c, V d) {
   const hn::Repartition<std::uint64_t, F32> wide;
   const auto ab = hn::BitCast(wide, hn::Add(hn::InterleaveLower(f, a, b), hn::InterleaveUpper(f, a, b)));
   const auto cd = hn::BitCast(wide, hn::Add(hn::InterleaveLower(f, c, d), hn::InterleaveUpper(f, c, d)));
-  return fold_to_128(f, hn::Add(hn::BitCast(f, hn::InterleaveLower(wide, ab, cd)),
-                                hn::BitCast(f, hn::InterleaveUpper(wide, ab, cd))));
+  return fold_to_128(
+      f, hn::Add(hn::BitCast(f, hn::InterleaveLower(wide, ab, cd)), hn::BitCast(f, hn::InterleaveUpper(wide, ab, cd))));
 }
 
 template <int kRows, int kPart, class KV>
@@ -325,9 +325,8 @@ void finish(const Decode& c, std::int64_t kv_head, std::int64_t row) {
 
 DecodeFunctions decode_functions(DType x, DType kv, DType y) {
   return dispatch_float(kv, [&]<class KV>(KV*) {
-    return DecodeFunctions{
-        dispatch_float(x, []<class X>(X*) { return load_queries<X, KV>; }), chunk<KV>,
-        dispatch_float(y, []<class Y>(Y*) { return finish<KV, Y>; })};
+    return DecodeFunctions{dispatch_float(x, []<class X>(X*) { return load_queries<X, KV>; }), chunk<KV>,
+                           dispatch_float(y, []<class Y>(Y*) { return finish<KV, Y>; })};
   });
 }
 
@@ -394,7 +393,14 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant attention_highway_decode{"highway_decode", Target::cpu, "layercost", supports, prepare};
+const Variant attention_highway_decode{
+    .name = "highway_decode",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost
 #endif

@@ -55,8 +55,6 @@ void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache,
       }
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const AttentionAxes a = attention_axes(c);
   const int threads = omp_get_max_threads();
@@ -65,9 +63,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   return dispatch_float(q.dtype, [&]<class X>(X*) {
     return dispatch_float(k.dtype, [&]<class KV>(KV*) {
       return dispatch_float(y.dtype, [&]<class Y>(Y*) {
-        return invocation([=] {
-          queries(a, threads, q.as<X>(), k.as<KV>(), v.as<KV>(), scratch->view().as<float>(), y.as<Y>());
-        });
+        return invocation(
+            [=] { queries(a, threads, q.as<X>(), k.as<KV>(), v.as<KV>(), scratch->view().as<float>(), y.as<Y>()); });
       });
     });
   });
@@ -75,6 +72,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant attention_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant attention_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .make = prepare,
+};
 
 }  // namespace layercost

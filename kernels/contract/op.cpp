@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -31,11 +32,25 @@ Tolerance usual_tolerance(DType storage, std::int64_t terms) {
   return {f32, 4 * f32, std::min(f32, 5e-4)};
 }
 
+Support support(const OpDef& op, const Variant& v, const OpCase& c, const DeviceInfo& device) {
+  check_keys(op, c);
+  if (v.target != device.target)
+    return Support::no(fmt::format("runs on {}, this device is {}", to_string(v.target), to_string(device.target)));
+  if (const std::string unknown = what_is_unknown(op, v, c); !unknown.empty()) return Support::no(unknown);
+  return v.supports == nullptr ? Support::yes() : v.supports(c, device);
+}
+
+std::unique_ptr<Invocation> Variant::prepare(const OpCase& c, const OpTensors& tensors, Runtime& runtime) const {
+  if (const Support s = support(find_op(c.op()), *this, c, runtime.device()); !s)
+    throw BadCase(fmt::format("'{}': {} cannot do it: {}", c.text(), name, s.why));
+  return make(c, tensors, runtime);
+}
+
 const Variant& default_variant(const OpDef& op, const OpCase& c, const DeviceInfo& device) {
   std::string refusals;
   for (const Variant* v : op.variants()) {
     if (v->target != device.target) continue;
-    const Support s = v->supports(c, device);
+    const Support s = support(op, *v, c, device);
     if (s) return *v;
     refusals += fmt::format("\n  {}: {}", v->name, s.why);
   }

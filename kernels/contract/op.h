@@ -1,9 +1,12 @@
 // What:    the contract between an op (what is computed) and its variants (how).
 //
-//          An OpDef says formula, shapes, work, tolerance and a slow reference in double. A Variant says whether it can
-//          do a case on a device (supports: no side effects, works without the device, refuses with a reason) and makes
-//          an Invocation bound to tensors (prepare: allocates, packs weights, chooses; never timed). Invocation::run is
-//          what is timed.
+//          An OpDef says keys, formula, shapes, work, tolerance and a slow reference in double. A Variant says which
+//          keys and types it knows (knows), whether it can do a case on a device beyond that (supports: no side
+//          effects, works without the device, refuses with a reason) and makes an Invocation bound to tensors (prepare:
+//          allocates, packs weights, chooses; never timed). Invocation::run is what is timed.
+// Rule:    nothing unknown passes. A case with a key, value or type that the op does not know is a BadCase wherever it
+//          enters (tensors, work, support, prepare); what the variant does not know is refused by support, and prepare
+//          refuses what support does.
 // Rules for run():
 //          allocates nothing, can be replayed any number of times, leaves inputs unchanged, writes every element of
 //          every output and nothing else (of an `updated` tensor: only what the formula changes). On a CPU it returns
@@ -23,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/contract/keys.h"
 #include "kernels/contract/weight.h"
 #include "kernels/core/op_case.h"
 #include "kernels/core/tensor.h"
@@ -63,7 +67,7 @@ class OpTensors {
   void bind(const std::string& name, const Tensor& t) { tensors_[name] = t; }
   void bind(const std::string& name, std::shared_ptr<const Weight> w) { weights_[name] = std::move(w); }
   bool has(const std::string& name) const { return tensors_.contains(name) || weights_.contains(name); }
-  const Tensor& tensor(const std::string& name) const;                        // BadCase if absent
+  const Tensor& tensor(const std::string& name) const;                         // BadCase if absent
   const std::shared_ptr<const Weight>& weight(const std::string& name) const;  // BadCase if absent
 
   // For a reference; null: everything is asked for.
@@ -79,8 +83,8 @@ class OpTensors {
 // Compulsory work: what no implementation can avoid.
 struct Work {
   double flops = 0;
-  double weight_bytes = 0;        // each weight element that is needed, once
-  double kv_read_bytes = 0;       // cache entries that are visible, once
+  double weight_bytes = 0;   // each weight element that is needed, once
+  double kv_read_bytes = 0;  // cache entries that are visible, once
   double kv_write_bytes = 0;
   double activation_bytes = 0;  // inputs and outputs of this op; inside a layer they may stay in cache, so the layer's
                                 // bound counts only its own input and output
@@ -122,29 +126,53 @@ class Invocation {
 };
 
 struct Variant {
-  const char* name;      // "plain_loops": identifier, file name and printed name are the same word
+  const char* name;  // "plain_loops": identifier, file name and printed name are the same word
   Target target;
   const char* provider;  // "layercost", "oneDNN", ...
-  Support (*supports)(const OpCase&, const DeviceInfo&);
-  std::unique_ptr<Invocation> (*prepare)(const OpCase&, const OpTensors&, Runtime&);
+  // The keys and values it knows, of those that a case need not have or that have a list of values:
+  // "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual". What an op learns later is refused until it stands here.
+  // Sizes and values that mean the same as an absent key need not be named.
+  const char* knows = "";
+  // Beyond that: whether it can do the case on the device. Null: it can. Asked through support() only.
+  Support (*supports)(const OpCase&, const DeviceInfo&) = nullptr;
+  // Asked through prepare() only.
+  std::unique_ptr<Invocation> (*make)(const OpCase&, const OpTensors&, Runtime&) = nullptr;
+
+  // BadCase where support() says no.
+  std::unique_ptr<Invocation> prepare(const OpCase&, const OpTensors&, Runtime&) const;
 };
 
 struct OpDef {
-  const char* name;
-  const char* summary;
-  std::vector<TensorSpec> (*tensors)(const OpCase&);
-  Work (*work)(const OpCase&, const WorkFacts&);
+  const char* name = "";
+  const char* summary = "";
+  std::span<const KnownKey> keys = {};
+  // Asked through tensors() and work() only.
+  std::vector<TensorSpec> (*tensors_of)(const OpCase&) = nullptr;
+  Work (*work_of)(const OpCase&, const WorkFacts&) = nullptr;
   // Tolerance of each output, by the tensor's name.
-  Tolerance (*tolerance)(const OpCase&, const std::string& output);
+  Tolerance (*tolerance)(const OpCase&, const std::string& output) = nullptr;
   // Computes in double. Outputs may be bound as f64 tensors; inputs have their own types. Slow, but threaded where that
   // is one line.
-  void (*reference)(const OpCase&, const OpTensors&);
-  std::vector<OpCase> (*test_cases)();
-  std::span<const Variant* const> (*variants)();  // fastest first; the first that supports a case is the default
+  void (*reference)(const OpCase&, const OpTensors&) = nullptr;
+  std::vector<OpCase> (*test_cases)() = nullptr;
+  std::span<const Variant* const> (*variants)() =
+      nullptr;  // fastest first; the first that supports a case is the default
   // Of an op whose rows form sequences (batch of q_len rows each) that meet in a cache: of input rows for which no
   // output is asked, the columns from here on are needed all the same. Null: every row stands for itself.
   std::int64_t (*first_shared_column)(const OpCase&) = nullptr;
+
+  std::vector<TensorSpec> tensors(const OpCase& c) const {
+    check_keys(*this, c);
+    return tensors_of(c);
+  }
+  Work work(const OpCase& c, const WorkFacts& facts) const {
+    check_keys(*this, c);
+    return work_of(c, facts);
+  }
 };
+
+// Whether the variant can do the case on the device, and if not, why. BadCase for a case that is none of the op.
+Support support(const OpDef&, const Variant&, const OpCase&, const DeviceInfo&);
 
 // The first variant of `op` that supports the case on the device. BadCase with every refusal if there is none.
 const Variant& default_variant(const OpDef&, const OpCase&, const DeviceInfo&);

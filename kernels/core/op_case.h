@@ -7,8 +7,8 @@
 //          parse(print(c)) == c; keys keep their order.
 // Axes:    one vocabulary: tokens hidden heads kv_heads head_dim qk_dim v_dim ffn_hidden experts top_k batch q_len
 //          kv_len capacity window; products are y[m,n] = x[m,k] w[n,k]^T. Types: x_type (activation in), y_type
-//          (activation
-//          out), w_type (weight), kv_type (cache).
+//          (activation out), w_type (weight), kv_type (cache). Which keys a case may hold, its op says
+//          (contract/keys.h).
 // Errors:  BadCase names the case, the key and what was expected.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -39,6 +39,8 @@ class OpCase {
   OpCase& set(std::string_view key, int value) { return set(key, static_cast<std::int64_t>(value)); }
   OpCase& set(std::string_view key, DType t) { return set(key, to_string(t)); }
 
+  // Keys and values, in their order.
+  const std::vector<std::pair<std::string, std::string>>& values() const { return values_; }
   bool has(std::string_view key) const { return find(key) != nullptr; }
   std::int64_t axis(std::string_view key) const;  // an integer >= 1
   std::int64_t integer(std::string_view key, std::int64_t otherwise) const;

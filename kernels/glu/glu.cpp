@@ -4,14 +4,20 @@
 #include <cmath>
 
 #include "glu_variants.h"
-#include "kernels/core/error.h"
 
 namespace layercost {
 namespace {
 
+constexpr std::string_view kActs[] = {"silu"};
+constexpr KnownKey keys[] = {
+    axis_key("tokens"),
+    axis_key("ffn_hidden"),
+    word_key("act", kActs).or_else("silu"),
+    type_key("x_type", kFloatTypes),
+    type_key("y_type", kFloatTypes),
+};
+
 std::vector<TensorSpec> tensors(const OpCase& c) {
-  if (const std::string act = c.word("act", "silu"); act != "silu")
-    throw BadCase("'" + c.text() + "': act is '" + act + "', expected silu");
   const std::int64_t tokens = c.axis("tokens"), ffn_hidden = c.axis("ffn_hidden");
   return {
       // sigma 4: the gate's tails reach 12, where exp(-g) is far from 1 on both sides.
@@ -60,7 +66,7 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef glu_op{"glu",     "gated activation, silu(gate) * up", tensors, work,
-                   tolerance, reference, test_cases, glu_variants};
+const OpDef glu_op{
+    "glu", "gated activation, silu(gate) * up", keys, tensors, work, tolerance, reference, test_cases, glu_variants};
 
 }  // namespace layercost

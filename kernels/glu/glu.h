@@ -5,7 +5,6 @@
 // Cost:    5 flops per element of y (negate, exp, add, divide, multiply; exp counted as one).
 // Axes:    tokens ffn_hidden [act=silu] x_type y_type
 // Tolerance: usual; no sums.
-// Errors:  BadCase for another act.
 // Source:  Shazeer, "GLU Variants Improve Transformer", 2020 (SwiGLU).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

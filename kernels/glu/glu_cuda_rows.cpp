@@ -20,6 +20,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant glu_cuda_rows{"cuda_rows", Target::cuda, "layercost", supports, prepare};
+const Variant glu_cuda_rows{
+    .name = "cuda_rows",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "act=silu x_type=f32|bf16 y_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/glu/glu_highway_rows.cpp"
-#include "kernels/shared/simd.h"  // first
 #include <hwy/foreach_target.h>   // second: includes this file again per instruction set
+#include "kernels/shared/simd.h"  // first
 
 #include <hwy/contrib/math/math-inl.h>
 
@@ -45,9 +45,8 @@ void piece(const void* gate_data, const void* up_data, std::int64_t n, void* y_d
 }
 
 PieceFunction piece_function(DType x, DType y) {
-  return dispatch_float(x, [&]<class X>(X*) {
-    return dispatch_float(y, [&]<class Y>(Y*) { return PieceFunction(piece<X, Y>); });
-  });
+  return dispatch_float(
+      x, [&]<class X>(X*) { return dispatch_float(y, [&]<class Y>(Y*) { return PieceFunction(piece<X, Y>); }); });
 }
 
 }  // namespace
@@ -60,8 +59,6 @@ namespace layercost {
 namespace {
 
 HWY_EXPORT(piece_function);
-
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   constexpr std::int64_t kPiece = 2048;
@@ -84,7 +81,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant glu_highway_rows{"highway_rows", Target::cpu, "layercost", supports, prepare};
+const Variant glu_highway_rows{
+    .name = "highway_rows",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "act=silu x_type=f32|bf16 y_type=f32|bf16",
+    .make = prepare,
+};
 
 }  // namespace layercost
 #endif

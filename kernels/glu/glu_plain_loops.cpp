@@ -18,20 +18,23 @@ void rows(std::int64_t tokens, std::int64_t n, const X* x, Y* y) {
     }
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t tokens = c.axis("tokens"), n = c.axis("ffn_hidden");
   const Tensor x = t.tensor("x"), y = t.tensor("y");
   return dispatch_float(x.dtype, [&]<class X>(X*) {
-    return dispatch_float(y.dtype, [&]<class Y>(Y*) {
-      return invocation([=] { rows(tokens, n, x.as<X>(), y.as<Y>()); });
-    });
+    return dispatch_float(y.dtype,
+                          [&]<class Y>(Y*) { return invocation([=] { rows(tokens, n, x.as<X>(), y.as<Y>()); }); });
   });
 }
 
 }  // namespace
 
-const Variant glu_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant glu_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "act=silu x_type=f32|bf16 y_type=f32|bf16",
+    .make = prepare,
+};
 
 }  // namespace layercost

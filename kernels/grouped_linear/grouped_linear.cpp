@@ -10,6 +10,16 @@
 namespace layercost {
 namespace {
 
+constexpr KnownKey keys[] = {
+    axis_key("rows"),
+    axis_key("experts"),
+    axis_key("n"),
+    axis_key("k"),
+    type_key("x_type", kFloatTypes),
+    type_key("w_type", kFloatTypes),
+    type_key("y_type", kFloatTypes),
+};
+
 // Every row draws an expert, but one expert of several stays without rows.
 void fill_offsets(const Tensor& offsets, std::uint64_t seed, std::int64_t rows) {
   const std::int64_t experts = offsets.dim(0) - 1;
@@ -107,9 +117,14 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef grouped_linear_op{"grouped_linear", "matrix products of groups of rows, one matrix per group",
-                              tensors,          work,
-                              tolerance,        reference,
-                              test_cases,       grouped_linear_variants};
+const OpDef grouped_linear_op{"grouped_linear",
+                              "matrix products of groups of rows, one matrix per group",
+                              keys,
+                              tensors,
+                              work,
+                              tolerance,
+                              reference,
+                              test_cases,
+                              grouped_linear_variants};
 
 }  // namespace layercost

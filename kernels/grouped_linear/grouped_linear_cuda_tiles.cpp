@@ -14,7 +14,6 @@ namespace {
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (Support s = cuda_support(device, launch_grouped_linear_cuda_tiles != nullptr); !s) return s;
-  if (Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
   const std::int64_t k = c.axis("k");
   if (k % 8 != 0) return Support::no("needs k to be a multiple of 8");
   if (std::max(c.axis("rows"), c.axis("n")) * (k / 8) > std::numeric_limits<int>::max())
@@ -52,6 +51,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant grouped_linear_cuda_tiles{"cuda_tiles", Target::cuda, "layercost", supports, prepare};
+const Variant grouped_linear_cuda_tiles{
+    .name = "cuda_tiles",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -17,7 +17,6 @@ constexpr std::int64_t kLeastRowsPerExpert = 32;
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = hopper_support(device, launch_grouped_linear_cuda_wgmma != nullptr); !s) return s;
-  if (const Support s = all_bf16(c, {"x_type", "w_type", "y_type"}); !s) return s;
   if (c.axis("rows") < kLeastRowsPerExpert * c.axis("experts"))
     return Support::no(fmt::format("for at least {} rows per expert on average", kLeastRowsPerExpert));
   if (c.axis("n") % 8 != 0 || c.axis("k") % 8 != 0) return Support::no("needs n and k to be multiples of 8");
@@ -47,6 +46,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant grouped_linear_cuda_wgmma{"cuda_wgmma", Target::cuda, "layercost", supports, prepare};
+const Variant grouped_linear_cuda_wgmma{
+    .name = "cuda_wgmma",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "x_type=bf16 w_type=bf16 y_type=bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -11,7 +11,6 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   if (launch_cutlass_grouped == nullptr) return Support::no("built without CUTLASS");
   if (Support s = cuda_support(device, true); !s) return s;
   if (device.cuda.capability() != 90) return Support::no("needs compute capability 9.0: TMA and wgmma");
-  if (Support s = all_bf16(c, {"x_type", "w_type", "y_type"}); !s) return s;
   if (c.axis("n") % 8 != 0 || c.axis("k") % 8 != 0) return Support::no("needs n and k to be multiples of 8");
   return Support::yes();
 }
@@ -38,6 +37,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant grouped_linear_cutlass{"cutlass", Target::cuda, "CUTLASS", supports, prepare};
+const Variant grouped_linear_cutlass{
+    .name = "cutlass",
+    .target = Target::cuda,
+    .provider = "CUTLASS",
+    .knows = "x_type=bf16 w_type=bf16 y_type=bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -36,6 +36,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant grouped_linear_highway_columns{"highway_columns", Target::cpu, "layercost", supports, prepare};
+const Variant grouped_linear_highway_columns{
+    .name = "highway_columns",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -49,19 +49,17 @@ struct Product {
   Tensor x, offsets, y;
   std::shared_ptr<const Bf16Tiles> tiles;  // null: oneDNN does everything
   std::optional<TileProduct> tile;
-  std::int64_t most_few = 0;               // rows of an expert up to which tiles do it
-  std::unique_ptr<PlansByRows> plans;      // null: tiles do everything
-  std::vector<std::int64_t> few;           // the experts for tiles in this run
-  Buffer packed;                           // x of those
+  std::int64_t most_few = 0;           // rows of an expert up to which tiles do it
+  std::unique_ptr<PlansByRows> plans;  // null: tiles do everything
+  std::vector<std::int64_t> few;       // the experts for tiles in this run
+  Buffer packed;                       // x of those
   Claims pieces{omp_get_max_threads()};
 
   template <class Y>
   void run_tiles() {
     const auto* from = offsets.as<std::int32_t>();
     const std::int64_t blocks = tiles->blocks(), count = static_cast<std::int64_t>(few.size());
-    const auto packed_of = [&](std::int64_t e) {
-      return packed.as<bf16>() + TileProduct::packed_elements(from[e], k);
-    };
+    const auto packed_of = [&](std::int64_t e) { return packed.as<bf16>() + TileProduct::packed_elements(from[e], k); };
     pieces.reset(count * blocks);
 #pragma omp parallel
     {
@@ -137,6 +135,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant grouped_linear_packed_by_count{"packed_by_count", Target::cpu, "layercost, oneDNN", supports, prepare};
+const Variant grouped_linear_packed_by_count{
+    .name = "packed_by_count",
+    .target = Target::cpu,
+    .provider = "layercost, oneDNN",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -23,8 +23,6 @@ void product(std::int64_t experts, std::int64_t n, std::int64_t k, const X* x, c
           store_f32(y + r * n + j, plain_dot(x + r * k, w + (e * n + j) * k, k));
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
   const Tensor x = t.tensor("x"), offsets = t.tensor("offsets"), y = t.tensor("y");
@@ -32,9 +30,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   return dispatch_float(x.dtype, [&]<class X>(X*) {
     return dispatch_float(w->view().dtype, [&]<class W>(W*) {
       return dispatch_float(y.dtype, [&]<class Y>(Y*) {
-        return invocation([=] {
-          product(experts, n, k, x.as<X>(), offsets.as<std::int32_t>(), w->view().as<W>(), y.as<Y>());
-        });
+        return invocation(
+            [=] { product(experts, n, k, x.as<X>(), offsets.as<std::int32_t>(), w->view().as<W>(), y.as<Y>()); });
       });
     });
   });
@@ -42,6 +39,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant grouped_linear_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant grouped_linear_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .make = prepare,
+};
 
 }  // namespace layercost

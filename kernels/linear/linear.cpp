@@ -10,6 +10,17 @@
 namespace layercost {
 namespace {
 
+constexpr KnownKey keys[] = {
+    axis_key("m"),
+    axis_key("n"),
+    axis_key("k"),
+    type_key("x_type", kFloatTypes),
+    type_key("w_type", kFloatTypes),
+    type_key("y_type", kFloatTypes),
+    flag_key("bias"),
+    flag_key("residual"),
+};
+
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const std::int64_t m = c.axis("m"), n = c.axis("n"), k = c.axis("k");
   const DType w = c.type("w_type"), y = c.type("y_type");
@@ -112,9 +123,10 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef linear_op{"linear",   "matrix product with a constant matrix, optional bias and residual",
-                      tensors,    work,
-                      tolerance,  reference,
-                      test_cases, linear_variants};
+const OpDef linear_op{"linear",       "matrix product with a constant matrix, optional bias and residual",
+                      keys,           tensors,
+                      work,           tolerance,
+                      reference,      test_cases,
+                      linear_variants};
 
 }  // namespace layercost

@@ -137,7 +137,6 @@ void Product::run() {}
 #endif
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
-  if (c.type("x_type") != DType::bf16 || c.type("w_type") != DType::bf16) return Support::no("takes bf16 x and w only");
   if (!has_amx_product(device)) return Support::no("needs AMX");
   if (c.axis("m") <= few_rows(device)) return Support::no(fmt::format("for more than {} rows", few_rows(device)));
   return Support::yes();
@@ -165,6 +164,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant linear_amx_panels{"amx_panels", Target::cpu, "layercost", supports, prepare};
+const Variant linear_amx_panels{
+    .name = "amx_panels",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

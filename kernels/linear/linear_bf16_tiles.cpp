@@ -42,7 +42,6 @@ struct Product {
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   const DType x = c.type("x_type"), w = c.type("w_type");
-  if (x != DType::bf16 || w != DType::bf16) return Support::no("takes bf16 x and w only");
   if (!has_tile_product(device)) return Support::no("needs AVX-512-BF16");
   if (c.axis("m") > few_rows(device) && (has_amx_product(device) || onednn_supports(x, w, c.type("y_type"), device)))
     return Support::no(fmt::format("for up to {} rows", few_rows(device)));
@@ -64,6 +63,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant linear_bf16_tiles{"bf16_tiles", Target::cpu, "layercost", supports, prepare};
+const Variant linear_bf16_tiles{
+    .name = "bf16_tiles",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

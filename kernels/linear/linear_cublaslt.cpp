@@ -19,15 +19,22 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const auto w = on_device(*t.weight("w"), runtime);
   const auto bias = c.flag("bias") ? on_device(*t.weight("bias"), runtime) : nullptr;
-  const std::shared_ptr<CublasLtProduct> product = make_cublaslt_product(
-      {c.text(), c.axis("m"), c.axis("n"), c.axis("k"), t.tensor("x"), w->view(), t.tensor("y"),
-       bias ? bias->view() : Tensor{}, c.flag("residual") ? t.tensor("residual") : Tensor{}},
-      runtime);
+  const std::shared_ptr<CublasLtProduct> product =
+      make_cublaslt_product({c.text(), c.axis("m"), c.axis("n"), c.axis("k"), t.tensor("x"), w->view(), t.tensor("y"),
+                             bias ? bias->view() : Tensor{}, c.flag("residual") ? t.tensor("residual") : Tensor{}},
+                            runtime);
   return invocation([product, w, bias] { product->run(); }, product->chosen());
 }
 
 }  // namespace
 
-const Variant linear_cublaslt{"cublaslt", Target::cuda, "cuBLASLt", supports, prepare};
+const Variant linear_cublaslt{
+    .name = "cublaslt",
+    .target = Target::cuda,
+    .provider = "cuBLASLt",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -28,6 +28,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant linear_cuda_plain{"cuda_plain", Target::cuda, "layercost", supports, prepare};
+const Variant linear_cuda_plain{
+    .name = "cuda_plain",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

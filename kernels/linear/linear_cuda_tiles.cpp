@@ -14,7 +14,6 @@ namespace {
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (Support s = cuda_support(device, launch_linear_cuda_tiles != nullptr); !s) return s;
-  if (Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
   const std::int64_t m = c.axis("m"), n = c.axis("n"), k = c.axis("k");
   if (k % 8 != 0) return Support::no("needs k to be a multiple of 8");
   if (std::max(m, n) * (k / 8) > std::numeric_limits<int>::max()) return Support::no("takes operands of up to 32 GB");
@@ -50,6 +49,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant linear_cuda_tiles{"cuda_tiles", Target::cuda, "layercost", supports, prepare};
+const Variant linear_cuda_tiles{
+    .name = "cuda_tiles",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -25,6 +25,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant linear_onednn_packed{"onednn_packed", Target::cpu, "oneDNN", supports, prepare};
+const Variant linear_onednn_packed{
+    .name = "onednn_packed",
+    .target = Target::cpu,
+    .provider = "oneDNN",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -25,8 +25,6 @@ void product(std::int64_t m, std::int64_t n, std::int64_t k, const X* x, const W
       }
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t m = c.axis("m"), n = c.axis("n"), k = c.axis("k");
   const Tensor x = t.tensor("x"), y = t.tensor("y");
@@ -47,6 +45,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant linear_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant linear_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias residual",
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -7,6 +7,15 @@
 namespace layercost {
 namespace {
 
+constexpr KnownKey keys[] = {
+    axis_key("tokens"),
+    axis_key("hidden"),
+    axis_key("top_k"),
+    type_key("x_type", kFloatTypes),
+    type_key("y_type", kFloatTypes),
+    flag_key("residual"),
+};
+
 void fill_slots(const Tensor& slots, std::uint64_t seed) {
   auto* p = slots.as<std::int32_t>();
   const std::int64_t n = slots.elements();
@@ -37,8 +46,9 @@ Work work(const OpCase& c, const WorkFacts&) {
   const double residual = c.flag("residual") ? 1 : 0;
   Work w;
   w.flops = tokens * hidden * (2 * top_k + residual);
-  w.activation_bytes = tokens * hidden * (top_k * static_cast<double>(size_of(c.type("x_type"))) +
-                                          (1 + residual) * static_cast<double>(size_of(c.type("y_type")))) +
+  w.activation_bytes = tokens * hidden *
+                           (top_k * static_cast<double>(size_of(c.type("x_type"))) +
+                            (1 + residual) * static_cast<double>(size_of(c.type("y_type")))) +
                        8 * tokens * top_k;
   return w;
 }
@@ -79,7 +89,8 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef moe_combine_op{"moe_combine", "weighted sum of the experts' results", tensors, work,
-                           tolerance,     reference, test_cases, moe_combine_variants};
+const OpDef moe_combine_op{
+    "moe_combine",       "weighted sum of the experts' results", keys, tensors, work, tolerance, reference, test_cases,
+    moe_combine_variants};
 
 }  // namespace layercost

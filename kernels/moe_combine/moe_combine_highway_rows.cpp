@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/moe_combine/moe_combine_highway_rows.cpp"
-#include "kernels/shared/simd.h"  // first
 #include <hwy/foreach_target.h>   // second: includes this file again per instruction set
+#include "kernels/shared/simd.h"  // first
 
 #include <algorithm>
 
@@ -69,9 +69,8 @@ void piece(const Combine& c, std::int64_t token, std::int64_t begin, std::int64_
 }
 
 PieceFunction piece_function(DType x, DType y) {
-  return dispatch_float(x, [&]<class X>(X*) {
-    return dispatch_float(y, [&]<class Y>(Y*) { return PieceFunction(piece<X, Y>); });
-  });
+  return dispatch_float(
+      x, [&]<class X>(X*) { return dispatch_float(y, [&]<class Y>(Y*) { return PieceFunction(piece<X, Y>); }); });
 }
 
 }  // namespace
@@ -85,14 +84,17 @@ namespace {
 
 HWY_EXPORT(piece_function);
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   constexpr std::int64_t kPiece = 1024;
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), top_k = c.axis("top_k");
   const Tensor x = t.tensor("x"), y = t.tensor("y");
-  const Combine combine{hidden, top_k, x.data, c.flag("residual") ? t.tensor("residual").data : nullptr,
-                        t.tensor("slots").as<std::int32_t>(), t.tensor("weights").as<float>(), y.data};
+  const Combine combine{hidden,
+                        top_k,
+                        x.data,
+                        c.flag("residual") ? t.tensor("residual").data : nullptr,
+                        t.tensor("slots").as<std::int32_t>(),
+                        t.tensor("weights").as<float>(),
+                        y.data};
   const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype);
   const bool parallel = tokens * top_k * hidden >= 4 * kSimdParallelElements;  // an element of x is one multiply-add
   return invocation(
@@ -107,7 +109,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_combine_highway_rows{"highway_rows", Target::cpu, "layercost", supports, prepare};
+const Variant moe_combine_highway_rows{
+    .name = "highway_rows",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16 y_type=f32|bf16 residual",
+    .make = prepare,
+};
 
 }  // namespace layercost
 #endif

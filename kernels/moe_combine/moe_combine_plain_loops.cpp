@@ -27,8 +27,6 @@ void combine(std::int64_t tokens, std::int64_t hidden, std::int64_t top_k, const
     }
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), top_k = c.axis("top_k");
   const Tensor x = t.tensor("x"), slots = t.tensor("slots"), weights = t.tensor("weights"), y = t.tensor("y");
@@ -45,6 +43,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_combine_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant moe_combine_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16 y_type=f32|bf16 residual",
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -11,6 +11,20 @@
 namespace layercost {
 namespace {
 
+constexpr std::string_view kActs[] = {"silu"};
+constexpr KnownKey keys[] = {
+    axis_key("tokens"),
+    axis_key("hidden"),
+    axis_key("ffn_hidden"),
+    axis_key("experts"),
+    axis_key("top_k"),
+    word_key("act", kActs).or_else("silu"),
+    type_key("x_type", kFloatTypes),
+    type_key("w_type", kFloatTypes),
+    type_key("y_type", kFloatTypes),
+    flag_key("residual"),
+};
+
 struct Sizes {
   explicit Sizes(const OpCase& c)
       : tokens(c.axis("tokens")),
@@ -19,7 +33,6 @@ struct Sizes {
         experts(c.axis("experts")),
         top_k(c.axis("top_k")) {
     if (top_k > experts) throw BadCase("'" + c.text() + "': top_k is larger than experts");
-    if (c.word("act", "silu") != "silu") throw BadCase("'" + c.text() + "': act: expected silu");
   }
   std::int64_t tokens, hidden, ffn, experts, top_k;
 };
@@ -57,8 +70,9 @@ Work work(const OpCase& c, const WorkFacts& facts) {
   // silu(g) * u: negate, exp, add, divide, multiply.
   w.flops = pairs * (6 * hidden * ffn + 5 * ffn + 2 * hidden) + residual * tokens * hidden;
   w.weight_bytes = distinct * 3 * hidden * ffn * static_cast<double>(size_of(c.type("w_type")));
-  w.activation_bytes = tokens * hidden * (static_cast<double>(size_of(c.type("x_type"))) +
-                                          (1 + residual) * static_cast<double>(size_of(c.type("y_type")))) +
+  w.activation_bytes = tokens * hidden *
+                           (static_cast<double>(size_of(c.type("x_type"))) +
+                            (1 + residual) * static_cast<double>(size_of(c.type("y_type")))) +
                        8 * pairs;
   return w;
 }
@@ -173,7 +187,14 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef moe_experts_op{"moe_experts", "the chosen experts of a mixture-of-experts layer", tensors, work,
-                           tolerance,     reference, test_cases, moe_experts_variants};
+const OpDef moe_experts_op{"moe_experts",
+                           "the chosen experts of a mixture-of-experts layer",
+                           keys,
+                           tensors,
+                           work,
+                           tolerance,
+                           reference,
+                           test_cases,
+                           moe_experts_variants};
 
 }  // namespace layercost

@@ -9,7 +9,7 @@
 // Types:   x_type (x; variants may also keep the inner activations in it), w_type, y_type (residual, y): f32 or bf16.
 // Cost:    6 tokens top_k hidden ffn_hidden flops and the activation; reads 3 hidden ffn_hidden weights of each
 //          distinct expert.
-// Axes:    tokens hidden ffn_hidden experts top_k act=silu x_type w_type y_type [residual=0|1]
+// Axes:    tokens hidden ffn_hidden experts top_k [act=silu] x_type w_type y_type [residual=0|1]
 // Tolerance: bf16: three inner roundings (after gate and up, the activation, down) of 1.7e-3 root mean square each, the
 //          first on two factors, and the output's own: sqrt(5) * 1.7e-3 = 3.8e-3 expected, 6e-3 allowed. f32: usual.
 // One op, because the best implementations fuse differently per number of tokens.

@@ -5,7 +5,13 @@
 
 namespace layercost {
 
-const Variant moe_experts_chain_default{"chain_default", Target::cpu, "layercost", moe_chain_supports,
-                                        moe_chain_prepare};
+const Variant moe_experts_chain_default{
+    .name = "chain_default",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "act=silu x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .supports = moe_chain_supports,
+    .make = moe_chain_prepare,
+};
 
 }  // namespace layercost

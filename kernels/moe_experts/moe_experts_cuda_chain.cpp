@@ -14,6 +14,13 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 
 }  // namespace
 
-const Variant moe_experts_cuda_chain{"cuda_chain", Target::cuda, "layercost", supports, moe_chain_prepare};
+const Variant moe_experts_cuda_chain{
+    .name = "cuda_chain",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "act=silu x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .supports = supports,
+    .make = moe_chain_prepare,
+};
 
 }  // namespace layercost

@@ -16,7 +16,6 @@ static_assert(kMoeGemvMostTokens == 2);
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = cuda_support(device, launch_moe_experts_cuda_gemv != nullptr); !s) return s;
-  if (const Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
   const std::int64_t tokens = c.axis("tokens"), pairs = tokens * c.axis("top_k");
   if (tokens > kMoeGemvMostTokens) return Support::no(fmt::format("for at most {} tokens", kMoeGemvMostTokens));
   if (pairs > kMoeGemvMostPairs) return Support::no(fmt::format("for at most {} tokens x top_k", kMoeGemvMostPairs));
@@ -49,6 +48,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_experts_cuda_gemv{"cuda_gemv", Target::cuda, "layercost", supports, prepare};
+const Variant moe_experts_cuda_gemv{
+    .name = "cuda_gemv",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "act=silu x_type=bf16 w_type=bf16 y_type=f32|bf16 residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

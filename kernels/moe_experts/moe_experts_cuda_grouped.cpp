@@ -43,7 +43,6 @@ int best_shape(const Sizes& s, const CudaFeatures& cuda) {
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = cuda_support(device, launch_moe_experts_cuda_grouped != nullptr); !s) return s;
-  if (const Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
   const Sizes s(c);
   if (s.tokens < kLeastTokens) return Support::no(fmt::format("for at least {} tokens", kLeastTokens));
   if (s.experts > kIndexMostExperts) return Support::no(fmt::format("for at most {} experts", kIndexMostExperts));
@@ -108,6 +107,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_experts_cuda_grouped{"cuda_grouped", Target::cuda, "layercost", supports, prepare};
+const Variant moe_experts_cuda_grouped{
+    .name = "cuda_grouped",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "act=silu x_type=bf16 w_type=bf16 y_type=f32|bf16 residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

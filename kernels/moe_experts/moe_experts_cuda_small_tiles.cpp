@@ -26,7 +26,6 @@ int tile_rows_of(std::int64_t pairs, std::int64_t experts) {
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = cuda_support(device, launch_moe_experts_cuda_small_tiles != nullptr); !s) return s;
-  if (const Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
   const std::int64_t tokens = c.axis("tokens"), pairs = tokens * c.axis("top_k"), experts = c.axis("experts");
   if (tokens > kMostTokens) return Support::no(fmt::format("for at most {} tokens", kMostTokens));
   if (pairs > kMostPairs) return Support::no(fmt::format("for at most {} tokens x top_k", kMostPairs));
@@ -87,6 +86,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_experts_cuda_small_tiles{"cuda_small_tiles", Target::cuda, "layercost", supports, prepare};
+const Variant moe_experts_cuda_small_tiles{
+    .name = "cuda_small_tiles",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "act=silu x_type=bf16 w_type=bf16 y_type=f32|bf16 residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

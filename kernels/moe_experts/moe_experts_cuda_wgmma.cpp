@@ -17,7 +17,6 @@ constexpr std::int64_t kLeastTokens = 64;
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = hopper_support(device, launch_moe_experts_cuda_wgmma != nullptr); !s) return s;
-  if (const Support s = all_bf16(c, {"x_type", "w_type"}); !s) return s;
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"),
                      experts = c.axis("experts"), pairs = tokens * c.axis("top_k");
   if (tokens < kLeastTokens) return Support::no(fmt::format("for at least {} tokens", kLeastTokens));
@@ -79,6 +78,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_experts_cuda_wgmma{"cuda_wgmma", Target::cuda, "layercost", supports, prepare};
+const Variant moe_experts_cuda_wgmma{
+    .name = "cuda_wgmma",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "act=silu x_type=bf16 w_type=bf16 y_type=f32|bf16 residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -36,8 +36,6 @@ void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std:
   }
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"),
                      top_k = c.axis("top_k");
@@ -59,6 +57,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_experts_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant moe_experts_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "act=silu x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .make = prepare,
+};
 
 }  // namespace layercost

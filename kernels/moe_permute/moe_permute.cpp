@@ -8,6 +8,10 @@
 namespace layercost {
 namespace {
 
+constexpr KnownKey keys[] = {
+    axis_key("tokens"), axis_key("hidden"), axis_key("experts"), axis_key("top_k"), type_key("x_type", kFloatTypes),
+};
+
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), experts = c.axis("experts"),
                      top_k = c.axis("top_k");
@@ -74,7 +78,8 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef moe_permute_op{"moe_permute", "token rows gathered by expert", tensors, work,
-                           tolerance,     reference, test_cases, moe_permute_variants};
+const OpDef moe_permute_op{
+    "moe_permute",       "token rows gathered by expert", keys, tensors, work, tolerance, reference, test_cases,
+    moe_permute_variants};
 
 }  // namespace layercost

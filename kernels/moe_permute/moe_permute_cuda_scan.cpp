@@ -37,6 +37,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_permute_cuda_scan{"cuda_scan", Target::cuda, "layercost", supports, prepare};
+const Variant moe_permute_cuda_scan{
+    .name = "cuda_scan",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

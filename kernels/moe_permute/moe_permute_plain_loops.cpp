@@ -24,8 +24,6 @@ void permute(std::int64_t tokens, std::int64_t experts, std::int64_t top_k, std:
                   x + static_cast<std::size_t>(t) * row_bytes, row_bytes);
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t tokens = c.axis("tokens"), experts = c.axis("experts"), top_k = c.axis("top_k");
   const std::size_t row_bytes = static_cast<std::size_t>(c.axis("hidden")) * size_of(c.type("x_type"));
@@ -40,6 +38,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_permute_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant moe_permute_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16",
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -15,15 +15,13 @@ MoeRouteAxes moe_route_axes(const OpCase& c) {
   MoeRouteAxes a{};
   a.tokens = c.axis("tokens"), a.experts = c.axis("experts"), a.top_k = c.axis("top_k");
   a.renormalise = c.flag("renormalise"), a.forced = c.flag("forced"), a.bias = c.flag("bias");
-  const std::string score = c.word("score", "softmax");
-  a.sigmoid = score == "sigmoid";
+  a.sigmoid = c.word("score", "softmax") == "sigmoid";
   a.groups = c.has("groups") ? c.axis("groups") : 1;
-  a.top_groups = c.has("top_groups") ? c.axis("top_groups") : a.groups;
+  a.top_groups = c.has("top_groups") ? c.axis("top_groups") : 1;
   a.scaling = c.has("scaling") ? c.real("scaling") : 1.0;
   const auto expect = [&](bool ok, const char* what) {
     if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
   };
-  expect(a.sigmoid || score == "softmax", "score=softmax or score=sigmoid");
   expect(a.top_k <= a.experts, "top_k <= experts");
   expect(a.experts % a.groups == 0, "groups to divide experts");
   expect(a.top_groups <= a.groups, "top_groups <= groups");
@@ -32,6 +30,21 @@ MoeRouteAxes moe_route_axes(const OpCase& c) {
 }
 
 namespace {
+
+constexpr std::string_view kScores[] = {"softmax", "sigmoid"};
+constexpr KnownKey keys[] = {
+    axis_key("tokens"),
+    axis_key("experts"),
+    axis_key("top_k"),
+    required_flag_key("renormalise"),
+    flag_key("forced"),
+    word_key("score", kScores).or_else("softmax"),
+    flag_key("bias"),
+    axis_key("groups").or_else("1"),
+    axis_key("top_groups").only_beside("groups"),
+    real_key("scaling").or_else("1"),
+    type_key("x_type", kFloatTypes),
+};
 
 // The first top_k of a shuffle of all experts, row by row.
 void fill_distinct(const Tensor& t, std::uint64_t seed, std::int64_t experts) {
@@ -172,7 +185,8 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef moe_route_op{"moe_route", "choice of experts and their weights", tensors, work,
-                         tolerance,   reference, test_cases, moe_route_variants};
+const OpDef moe_route_op{
+    "moe_route",       "choice of experts and their weights", keys, tensors, work, tolerance, reference, test_cases,
+    moe_route_variants};
 
 }  // namespace layercost

@@ -19,7 +19,7 @@
 // Tolerance: weights usual, a sum of `experts` terms; ids and counts are exact. With bias or groups sums of rounded
 //          scores are compared: the order is defined where they differ by more than a few 2^-24, or not at all.
 // Errors:  BadCase unless top_k <= experts, groups divides experts, top_groups <= groups, and the chosen groups hold
-//          top_k experts; for another score.
+//          top_k experts.
 // Source:  the routers of Mixtral (renormalise=1), Qwen3-MoE and OLMoE (norm_topk_prob), DeepSeek-V3 and GLM-4.5
 //          (sigmoid, bias, groups, routed_scaling_factor) and ERNIE 4.5 (softmax with bias) in transformers 5.
 // SPDX-License-Identifier: Apache-2.0

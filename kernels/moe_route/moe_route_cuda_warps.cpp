@@ -48,6 +48,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_route_cuda_warps{"cuda_warps", Target::cuda, "layercost", supports, prepare};
+const Variant moe_route_cuda_warps{
+    .name = "cuda_warps",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "renormalise forced score=softmax|sigmoid bias groups top_groups scaling x_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -5,8 +5,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/moe_route/moe_route_highway_rows.cpp"
-#include "kernels/shared/simd.h"  // first
 #include <hwy/foreach_target.h>   // second: includes this file again per instruction set
+#include "kernels/shared/simd.h"  // first
 
 #include <hwy/contrib/math/math-inl.h>
 #include <omp.h>
@@ -122,13 +122,6 @@ namespace {
 
 HWY_EXPORT(row_function);
 
-Support supports(const OpCase& c, const DeviceInfo&) {
-  const MoeRouteAxes a = moe_route_axes(c);
-  if (a.sigmoid || a.bias || a.groups > 1 || a.scaling != 1.0)
-    return Support::no("does softmax routing without bias, groups and scaling");
-  return Support::yes();
-}
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const MoeRouteAxes a = moe_route_axes(c);
   const Tensor& logits = t.tensor("logits");
@@ -162,7 +155,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_route_highway_rows{"highway_rows", Target::cpu, "layercost", supports, prepare};
+const Variant moe_route_highway_rows{
+    .name = "highway_rows",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "renormalise forced score=softmax x_type=f32|bf16",
+    .make = prepare,
+};
 
 }  // namespace layercost
 #endif

@@ -88,8 +88,6 @@ void route(const MoeRouteAxes& a, int threads, const X* logits, const float* bia
   for (std::int64_t i = 0; i < a.tokens * a.top_k; ++i) ++counts[ids[i]];
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const MoeRouteAxes a = moe_route_axes(c);
   const int threads = omp_get_max_threads();
@@ -114,6 +112,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant moe_route_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant moe_route_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "renormalise forced score=softmax|sigmoid bias groups top_groups scaling x_type=f32|bf16",
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -8,6 +8,16 @@
 namespace layercost {
 namespace {
 
+constexpr KnownKey keys[] = {
+    axis_key("tokens"),
+    axis_key("hidden"),
+    real_key("eps", 0),
+    type_key("x_type", kFloatTypes),
+    type_key("w_type", kFloatTypes),
+    type_key("y_type", kFloatTypes),
+    flag_key("residual"),
+};
+
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden");
   const DType x = c.type("x_type");
@@ -82,7 +92,14 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef rms_norm_op{"rms_norm", "root-mean-square normalisation, with an optional residual add", tensors, work,
-                        tolerance,  reference, test_cases, rms_norm_variants};
+const OpDef rms_norm_op{"rms_norm",
+                        "root-mean-square normalisation, with an optional residual add",
+                        keys,
+                        tensors,
+                        work,
+                        tolerance,
+                        reference,
+                        test_cases,
+                        rms_norm_variants};
 
 }  // namespace layercost

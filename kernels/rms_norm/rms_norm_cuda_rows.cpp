@@ -41,6 +41,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant rms_norm_cuda_rows{"cuda_rows", Target::cuda, "layercost", supports, prepare};
+const Variant rms_norm_cuda_rows{
+    .name = "cuda_rows",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/rms_norm/rms_norm_highway_rows.cpp"
-#include "kernels/shared/simd.h"  // first
 #include <hwy/foreach_target.h>   // second: includes this file again per instruction set
+#include "kernels/shared/simd.h"  // first
 
 #include <cmath>
 
@@ -81,9 +81,8 @@ void row(const Rows& r, std::int64_t token) {
 
 RowFunction row_function(DType x, DType w, DType y) {
   return dispatch_float(x, [&]<class X>(X*) {
-    return dispatch_float(w, [&]<class W>(W*) {
-      return dispatch_float(y, [&]<class Y>(Y*) { return RowFunction(row<X, W, Y>); });
-    });
+    return dispatch_float(
+        w, [&]<class W>(W*) { return dispatch_float(y, [&]<class Y>(Y*) { return RowFunction(row<X, W, Y>); }); });
   });
 }
 
@@ -98,15 +97,17 @@ namespace {
 
 HWY_EXPORT(row_function);
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const bool residual = c.flag("residual");
   const Tensor &x = t.tensor("x"), &y = t.tensor("y");
   const auto w = row_major(*t.weight("w"));
-  const Rows rows{c.axis("tokens"), c.axis("hidden"), static_cast<float>(c.real("eps")),
-                  x.data,           residual ? t.tensor("residual").data : nullptr,
-                  w->view().data,   residual ? t.tensor("sum").data : nullptr,
+  const Rows rows{c.axis("tokens"),
+                  c.axis("hidden"),
+                  static_cast<float>(c.real("eps")),
+                  x.data,
+                  residual ? t.tensor("residual").data : nullptr,
+                  w->view().data,
+                  residual ? t.tensor("sum").data : nullptr,
                   y.data};
   const RowFunction row = HWY_DYNAMIC_DISPATCH(row_function)(x.dtype, w->view().dtype, y.dtype);
   const bool parallel = rows.tokens > 1 && rows.tokens * rows.hidden >= kSimdParallelElements;
@@ -120,7 +121,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant rms_norm_highway_rows{"highway_rows", Target::cpu, "layercost", supports, prepare};
+const Variant rms_norm_highway_rows{
+    .name = "highway_rows",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .make = prepare,
+};
 
 }  // namespace layercost
 #endif

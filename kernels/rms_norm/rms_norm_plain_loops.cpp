@@ -30,8 +30,6 @@ void rows(std::int64_t tokens, std::int64_t hidden, float eps, const X* x, const
   }
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden");
   const float eps = static_cast<float>(c.real("eps"));
@@ -42,9 +40,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   return dispatch_float(x.dtype, [&]<class X>(X*) {
     return dispatch_float(w->view().dtype, [&]<class W>(W*) {
       return dispatch_float(y.dtype, [&]<class Y>(Y*) {
-        return invocation([=] {
-          rows(tokens, hidden, eps, x.as<X>(), r.as<X>(), w->view().as<W>(), sum.as<X>(), y.as<Y>());
-        });
+        return invocation(
+            [=] { rows(tokens, hidden, eps, x.as<X>(), r.as<X>(), w->view().as<W>(), sum.as<X>(), y.as<Y>()); });
       });
     });
   });
@@ -52,6 +49,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant rms_norm_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant rms_norm_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -25,6 +25,22 @@ RopeAxes rope_axes(const OpCase& c) {
 
 namespace {
 
+constexpr KnownKey keys[] = {
+    axis_key("batch"),
+    axis_key("q_len"),
+    axis_key("kv_len"),
+    axis_key("capacity"),
+    axis_key("heads"),
+    axis_key("kv_heads"),
+    axis_key("head_dim"),
+    flag_key("qk_norm"),
+    real_key("eps", 0).only_beside("qk_norm"),
+    type_key("x_type", kFloatTypes),
+    type_key("y_type", kFloatTypes),
+    type_key("kv_type", kFloatTypes),
+    type_key("w_type", kFloatTypes),
+};
+
 // cos or sin of position / 10000^(i / half), whatever the seed: the two tables belong together.
 void fill_table(const Tensor& t, double (*f)(double)) {
   const std::int64_t half = t.dim(1);
@@ -144,6 +160,7 @@ std::vector<OpCase> test_cases() {
 
 const OpDef rope_op{"rope",
                     "rotary embedding of q and k, optional q/k norm, append to the KV cache",
+                    keys,
                     tensors,
                     work,
                     tolerance,

@@ -39,6 +39,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant rope_cuda_heads{"cuda_heads", Target::cuda, "layercost", supports, prepare};
+const Variant rope_cuda_heads{
+    .name = "cuda_heads",
+    .target = Target::cuda,
+    .provider = "layercost",
+    .knows = "qk_norm eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 w_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
 
 }  // namespace layercost

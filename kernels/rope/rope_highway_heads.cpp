@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/rope/rope_highway_heads.cpp"
-#include "kernels/shared/simd.h"  // first
 #include <hwy/foreach_target.h>   // second: includes this file again per instruction set
+#include "kernels/shared/simd.h"  // first
 
 #include <algorithm>
 #include <cmath>
@@ -121,8 +121,6 @@ namespace {
 
 HWY_EXPORT(heads_function);
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const RopeAxes a = rope_axes(c);
   const auto q_norm = a.qk_norm ? row_major(*t.weight("q_norm")) : nullptr;
@@ -136,8 +134,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                 t.tensor("q").data,
                 t.tensor("k_cache").data,
                 t.tensor("v_cache").data};
-  const HeadsFunction heads = HWY_DYNAMIC_DISPATCH(heads_function)(c.type("x_type"), c.type("w_type"), c.type("y_type"),
-                                                                   c.type("kv_type"));
+  const HeadsFunction heads =
+      HWY_DYNAMIC_DISPATCH(heads_function)(c.type("x_type"), c.type("w_type"), c.type("y_type"), c.type("kv_type"));
   constexpr std::int64_t kTaskHeads = 8;
   const std::int64_t all = a.heads + 2 * a.kv_heads;
   const bool parallel = a.tokens() * all * a.head_dim >= kSimdParallelElements;
@@ -153,7 +151,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant rope_highway_heads{"highway_heads", Target::cpu, "layercost", supports, prepare};
+const Variant rope_highway_heads{
+    .name = "highway_heads",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "qk_norm eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 w_type=f32|bf16",
+    .make = prepare,
+};
 
 }  // namespace layercost
 #endif

@@ -49,8 +49,6 @@ void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin,
   }
 }
 
-Support supports(const OpCase&, const DeviceInfo&) { return Support::yes(); }
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const RopeAxes a = rope_axes(c);
   const Tensor qkv = t.tensor("qkv"), cos = t.tensor("cos"), sin = t.tensor("sin"), q = t.tensor("q");
@@ -73,6 +71,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
 
 }  // namespace
 
-const Variant rope_plain_loops{"plain_loops", Target::cpu, "layercost", supports, prepare};
+const Variant rope_plain_loops{
+    .name = "plain_loops",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "qk_norm eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 w_type=f32|bf16",
+    .make = prepare,
+};
 
 }  // namespace layercost

@@ -61,11 +61,4 @@ simt::Type simt_type(DType t) {
   throw BadCase("expected f32 or bf16, got " + std::string(to_string(t)));
 }
 
-Support all_bf16(const OpCase& c, std::initializer_list<const char*> keys) {
-  for (const char* key : keys)
-    if (c.type(key) != DType::bf16)
-      return Support::no(fmt::format("needs {}=bf16, this case has {}", key, to_string(c.type(key))));
-  return Support::yes();
-}
-
 }  // namespace layercost

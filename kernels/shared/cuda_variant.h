@@ -26,7 +26,5 @@ TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Ru
 std::shared_ptr<const OwnedTensor> on_device(const Weight&, Runtime&);
 
 simt::Type simt_type(DType);  // BadCase unless f32 or bf16
-// "x_type=f32" is not what a kernel for bf16 takes: yes if each named type of the case is bf16.
-Support all_bf16(const OpCase&, std::initializer_list<const char*> keys);
 
 }  // namespace layercost

@@ -53,6 +53,7 @@ BAD_CONFIGS = [
 ]
 
 # title, command line, words that the message has to hold
+LINEAR = "linear m=2 n=3 k=4 x_type=f32 w_type=f32 y_type=f32"
 BAD_COMMANDS = [
     ("unknown command", ["rnu"], ["rnu", "'run'"]),
     ("unknown option", ["run", "--modle", "qwen3-4b"], ["--modle", "'--model'"]),
@@ -98,6 +99,16 @@ BAD_COMMANDS = [
     ("check half", ["check", "--model", "good"], ["--weights", "--io"]),
     ("check of no op", ["check", "--op", "linaer"], ["linaer", "'linear'"]),
     ("ops of a bad case", ["ops", "--case", "linear m=0 n=1 k=1"], ["linear"]),
+    ("ops of an unknown key", ["ops", "--device", "cpu", "--case", LINEAR + " biass=1 sinks=4"], ["biass", "'bias'"]),
+    ("ops of an unknown key that comes second", ["ops", "--device", "cpu", "--case", LINEAR + " bias=1 sinks=4"],
+     ["linear", "sinks", "=4"]),
+    ("ops of an unknown value", ["ops", "--device", "cpu", "--case", LINEAR + " bias=2"], ["bias", "'2'", "0 or 1"]),
+    ("ops of an unknown type", ["ops", "--device", "cpu", "--case", LINEAR.replace("w_type=f32", "w_type=bf17")],
+     ["w_type", "'bf17'", "'bf16'"]),
+    ("ops without a key", ["ops", "--device", "cpu", "--case", LINEAR.replace("m=2 ", "")], ["m is missing"]),
+    ("check of an unknown key", ["check", "--device", "cpu", "--op", LINEAR + " biass=1"], ["biass", "'bias'"]),
+    ("check of an impossible case",
+     ["check", "--device", "cpu", "--op", "moe_permute tokens=1 hidden=1 experts=1 top_k=2 x_type=f32"], ["top_k"]),
     ("ops of no op", ["ops", "--case", "linaer m=1"], ["linaer"]),
     ("ops of an unknown option", ["ops", "--bench_filter=x"], ["--bench_filter"]),
     ("control characters are not passed on", ["plan", "-m", "a\x1b[31mb"], ["a"]),
@@ -119,6 +130,7 @@ def main():
         program.expect("config: no such path", ["plan", "-m", "./nothing/config.json"], 2, ["nothing"])
         (folder / "bad" / "config.json").write_text(changed(auto_map={"AutoModel": "evil.Model"}))
         program.expect("auto_map is not followed, and said", ["plan", "-m", "bad"], 0, stdout=["auto_map"])
+        program.expect("a case that is known is checked", ["check", "--device", "cpu", "--op", LINEAR + " bias=1"], 0)
         for title, command, words in BAD_COMMANDS:
             program.expect(title, command, 2, words)
         leftovers = sorted(p.name for p in folder.iterdir())

@@ -18,7 +18,6 @@ using Spoil = void (*)(const OpTensors&, int call);
 Spoil current_spoil = nullptr;
 const Variant* current_good = nullptr;
 
-Support yes(const OpCase&, const DeviceInfo&) { return Support::yes(); }
 std::unique_ptr<Invocation> prepare_spoiled(const OpCase& c, const OpTensors& t, Runtime& r) {
   std::shared_ptr<Invocation> good = current_good->prepare(c, t, r);
   return invocation([good, t, spoil = current_spoil, call = 0]() mutable {
@@ -31,7 +30,7 @@ CheckResult check_spoiled(const char* op_name, const char* case_text, Spoil spoi
   const OpDef& op = find_op(op_name);
   current_spoil = spoil;
   current_good = &find_variant(op, "plain_loops");
-  const Variant spoiled{"spoiled", Target::cpu, "test", yes, prepare_spoiled};
+  const Variant spoiled{"spoiled", Target::cpu, "test", current_good->knows, nullptr, prepare_spoiled};
   Runtime runtime(describe_cpu());
   return check_variant(op, spoiled, OpCase::parse(case_text), runtime);
 }

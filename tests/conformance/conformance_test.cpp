@@ -39,7 +39,7 @@ TEST_P(Conformance, EveryCaseIsRightOrRefusedWithAReason) {
   for (const OpCase& c : op->test_cases()) {
     SCOPED_TRACE(c.text());
     EXPECT_EQ(OpCase::parse(c.text()), c);
-    const Support s = variant->supports(c, runtime.device());
+    const Support s = support(*op, *variant, c, runtime.device());
     if (!s) {
       EXPECT_FALSE(s.why.empty());
       continue;

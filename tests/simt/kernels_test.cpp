@@ -47,7 +47,7 @@ TEST_P(Simt, EveryCaseIsRightInEveryOrder) {
   int done = 0;
   for (const OpCase& c : op->test_cases()) {
     SCOPED_TRACE(c.text());
-    const Support s = variant->supports(c, runtime.device());
+    const Support s = support(*op, *variant, c, runtime.device());
     if (!s) {
       EXPECT_FALSE(s.why.empty());
       continue;
@@ -74,7 +74,7 @@ std::unique_ptr<Invocation> prepare_and_note(const OpCase& c, const OpTensors& t
 }
 TEST(TileShapes, AllAreCheckedWhateverADeviceChooses) {
   const Variant& tiles = find_variant(find_op("linear"), "cuda_tiles");
-  const Variant noting{"noting", Target::cuda, "test", tiles.supports, prepare_and_note};
+  const Variant noting{"noting", Target::cuda, "test", tiles.knows, tiles.supports, prepare_and_note};
   Runtime runtime(find_device("cuda:0", kHostThreads));
   const OpCase c = OpCase::parse("linear m=70 n=40 k=72 x_type=bf16 w_type=bf16 y_type=bf16");
   const CheckResult r = check_every_shape(find_op("linear"), noting, c, runtime, 1);

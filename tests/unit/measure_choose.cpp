@@ -110,16 +110,25 @@ TEST_F(Pins, CandidatesLeavePlainLoopsOutUnlessAlone) {
   for (const Variant* v : several) EXPECT_STRNE(v->name, "plain_loops");
 }
 
+// An op of six variants, in their order.
+std::vector<const Variant*> listed;
 TEST(Candidates, EndAtThePlainOne) {
-  const auto takes = [](const OpCase&, const DeviceInfo&) { return Support::yes(); };
-  const auto refuses = [](const OpCase&, const DeviceInfo&) { return Support::no("planted"); };
-  const Variant a{"a", Target::cuda, "", takes, nullptr}, b{"b", Target::cuda, "", takes, nullptr},
-      refusing{"r", Target::cuda, "", refuses, nullptr}, cpu{"plain_loops", Target::cpu, "", takes, nullptr},
-      plain{"cuda_plain", Target::cuda, "", takes, nullptr}, unproven{"u", Target::cuda, "", takes, nullptr};
+  constexpr auto refuses = [](const OpCase&, const DeviceInfo&) { return Support::no("planted"); };
+  const Variant a{.name = "a", .target = Target::cuda, .provider = ""},
+      b{.name = "b", .target = Target::cuda, .provider = ""},
+      refusing{.name = "r", .target = Target::cuda, .provider = "", .supports = refuses},
+      cpu{.name = "plain_loops", .target = Target::cpu, .provider = ""},
+      plain{.name = "cuda_plain", .target = Target::cuda, .provider = ""},
+      unproven{.name = "u", .target = Target::cuda, .provider = ""};
+  OpDef op{.name = "planted"};
+  op.variants = [] { return std::span<const Variant* const>(listed); };
   DeviceInfo device;
   device.target = Target::cuda;
   using List = std::vector<const Variant*>;
-  const auto of = [&](const List& all) { return candidates(all, OpCase("linear"), device); };
+  const auto of = [&](const List& all) {
+    listed = all;
+    return candidates(op, OpCase("planted"), device);
+  };
   EXPECT_EQ(of({&a, &cpu, &refusing, &b, &plain, &unproven}), (List{&a, &b}));
   EXPECT_EQ(of({&refusing, &plain, &unproven}), (List{&plain}));
 }
