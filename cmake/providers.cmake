@@ -65,7 +65,7 @@ if(LAYERCOST_CUDA_FOUND)
   foreach(architecture IN LISTS LAYERCOST_CUDA_ARCHITECTURES)
     list(APPEND gencode "SHELL:-gencode arch=compute_${architecture},code=sm_${architecture}")
   endforeach()
-  set(LAYERCOST_CUDA_OPTIONS ${gencode} --threads=2)
+  set(LAYERCOST_CUDA_OPTIONS ${gencode} --threads=2 -Xcompiler=-Werror=switch)
   if(LAYERCOST_PORTABLE)  # six architectures in a folder of 50 MB
     list(APPEND LAYERCOST_CUDA_OPTIONS --compress-mode=size)
   endif()

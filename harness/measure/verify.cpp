@@ -52,9 +52,16 @@ void poison(const Tensor& t) {
 }
 
 bool is_poison(const Tensor& t, std::int64_t i) {
-  if (t.dtype == DType::bf16) return std::memcmp(t.as<std::byte>() + 2 * i, &kPoison16, 2) == 0;
-  if (t.dtype == DType::f64) return std::isnan(t.as<double>()[i]);
-  return std::memcmp(t.as<std::byte>() + 4 * i, &kPoison32, 4) == 0;
+  switch (t.dtype) {
+    case DType::f32:
+    case DType::i32:
+      return std::memcmp(t.as<std::byte>() + 4 * i, &kPoison32, 4) == 0;
+    case DType::bf16:
+      return std::memcmp(t.as<std::byte>() + 2 * i, &kPoison16, 2) == 0;
+    case DType::f64:
+      return std::isnan(t.as<double>()[i]);
+  }
+  no_such_type(t.dtype);
 }
 
 OutputError measure_error(const std::string& name, const Tensor& y, const Tensor& ref, const Tolerance& limit) {

@@ -11,8 +11,15 @@ namespace layercost {
 // Calls f with a null pointer of the type: dispatch_float(t, [&]<class T>(T*) { ... }).
 template <class F>
 auto dispatch_float(DType t, F&& f) {
-  if (t == DType::f32) return f(static_cast<float*>(nullptr));
-  if (t == DType::bf16) return f(static_cast<bf16*>(nullptr));
+  switch (t) {
+    case DType::f32:
+      return f(static_cast<float*>(nullptr));
+    case DType::bf16:
+      return f(static_cast<bf16*>(nullptr));
+    case DType::f64:
+    case DType::i32:
+      break;
+  }
   throw BadCase("expected f32 or bf16, got " + std::string(to_string(t)));
 }
 

@@ -28,8 +28,16 @@ Tolerance usual_tolerance(DType storage, std::int64_t terms) {
   // from what a correct kernel does and far below any mistake. bf16: 2^-9 = 2.0e-3 is the largest relative error of one
   // rounding, 1.1e-3 its root mean square; two roundings (output, and a product held in bf16) stay below 4e-3.
   const double f32 = 8 * 6e-8 * std::sqrt(static_cast<double>(std::max<std::int64_t>(terms, 16)));
-  if (storage == DType::bf16) return {4e-3 + f32, 8e-3 + f32, 5e-4};
-  return {f32, 4 * f32, std::min(f32, 5e-4)};
+  switch (storage) {
+    case DType::bf16:
+      return {4e-3 + f32, 8e-3 + f32, 5e-4};
+    case DType::f32:
+      return {f32, 4 * f32, std::min(f32, 5e-4)};
+    case DType::f64:
+    case DType::i32:
+      break;
+  }
+  throw BadCase("no limits are known for outputs of " + std::string(to_string(storage)));
 }
 
 Support support(const OpDef& op, const Variant& v, const OpCase& c, const DeviceInfo& device) {

@@ -29,8 +29,16 @@ LAYERCOST_CLONES void widen_bf16(const bf16* from, std::int64_t n, double* to) {
 }  // namespace
 
 void widen(const Tensor& from, std::int64_t first, std::int64_t n, double* to) {
-  if (from.dtype == DType::bf16) return widen_bf16(from.as<bf16>() + first, n, to);
-  for (std::int64_t i = 0; i < n; ++i) to[i] = from.load(first + i);
+  switch (from.dtype) {
+    case DType::bf16:
+      return widen_bf16(from.as<bf16>() + first, n, to);
+    case DType::f32:
+    case DType::f64:
+    case DType::i32:
+      for (std::int64_t i = 0; i < n; ++i) to[i] = from.load(first + i);
+      return;
+  }
+  no_such_type(from.dtype);
 }
 
 }  // namespace layercost

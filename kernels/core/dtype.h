@@ -16,14 +16,21 @@ namespace layercost {
 
 enum class DType : std::uint8_t { f32, bf16, f64, i32 };
 
+// A value of the enumeration that has no name; logic_error. Switches over types name every one and have no default: the
+// compiler then finds each place that a new type must be added to (cmake/warnings.cmake).
+[[noreturn]] void no_such_type(DType);
+
 constexpr std::size_t size_of(DType t) {
   switch (t) {
-    case DType::f64: return 8;
-    case DType::bf16: return 2;
+    case DType::f64:
+      return 8;
+    case DType::bf16:
+      return 2;
     case DType::f32:
-    case DType::i32: return 4;
+    case DType::i32:
+      return 4;
   }
-  return 0;
+  no_such_type(t);
 }
 
 std::string_view to_string(DType);

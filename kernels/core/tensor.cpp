@@ -8,6 +8,7 @@
 #include <deque>
 #include <limits>
 #include <mutex>
+#include <stdexcept>
 
 #include "kernels/core/error.h"
 
@@ -15,13 +16,19 @@ namespace layercost {
 
 std::string_view to_string(DType t) {
   switch (t) {
-    case DType::f32: return "f32";
-    case DType::bf16: return "bf16";
-    case DType::f64: return "f64";
-    case DType::i32: return "i32";
+    case DType::f32:
+      return "f32";
+    case DType::bf16:
+      return "bf16";
+    case DType::f64:
+      return "f64";
+    case DType::i32:
+      return "i32";
   }
-  return "?";
+  no_such_type(t);
 }
+
+void no_such_type(DType t) { throw std::logic_error(fmt::format("type number {}", static_cast<int>(t))); }
 
 DType dtype_from(std::string_view word) {
   for (DType t : {DType::f32, DType::bf16, DType::f64, DType::i32})

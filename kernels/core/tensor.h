@@ -41,20 +41,33 @@ struct Tensor {
   // Any float type as double; slow, for references and checks.
   double load(std::int64_t i) const {
     switch (dtype) {
-      case DType::f32: return as<float>()[i];
-      case DType::bf16: return to_f32(as<bf16>()[i]);
-      case DType::f64: return as<double>()[i];
-      case DType::i32: return as<std::int32_t>()[i];
+      case DType::f32:
+        return as<float>()[i];
+      case DType::bf16:
+        return to_f32(as<bf16>()[i]);
+      case DType::f64:
+        return as<double>()[i];
+      case DType::i32:
+        return as<std::int32_t>()[i];
     }
-    return 0;
+    no_such_type(dtype);
   }
   void store(std::int64_t i, double v) const {
     switch (dtype) {
-      case DType::f32: as<float>()[i] = static_cast<float>(v); break;
-      case DType::bf16: as<bf16>()[i] = to_bf16(static_cast<float>(v)); break;
-      case DType::f64: as<double>()[i] = v; break;
-      case DType::i32: as<std::int32_t>()[i] = static_cast<std::int32_t>(v); break;
+      case DType::f32:
+        as<float>()[i] = static_cast<float>(v);
+        return;
+      case DType::bf16:
+        as<bf16>()[i] = to_bf16(static_cast<float>(v));
+        return;
+      case DType::f64:
+        as<double>()[i] = v;
+        return;
+      case DType::i32:
+        as<std::int32_t>()[i] = static_cast<std::int32_t>(v);
+        return;
     }
+    no_such_type(dtype);
   }
 };
 

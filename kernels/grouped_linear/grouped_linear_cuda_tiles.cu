@@ -64,8 +64,10 @@ __global__ void __launch_bounds__(Shape<kShape>::is.threads(), Shape<kShape>::is
       s, static_cast<const bf16*>(p.x), [&](int i) { return rows.row + i < rows.end ? rows.row + i : -1; },
       static_cast<const bf16*>(p.w) + static_cast<std::int64_t>(rows.expert) * p.n * p.k,
       [&](int j) { return first_column + j < p.n ? first_column + j : -1; }, p.k);
-  if (p.y_type == Type::bf16) write<bf16>(p, tile, rows, first_column);
-  else write<float>(p, tile, rows, first_column);
+  switch (p.y_type) {
+    case Type::f32: write<float>(p, tile, rows, first_column); break;
+    case Type::bf16: write<bf16>(p, tile, rows, first_column); break;
+  }
 }
 
 template <int kShape>

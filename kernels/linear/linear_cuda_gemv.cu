@@ -106,8 +106,10 @@ __global__ void __launch_bounds__(kThreads, kTokens <= 2 ? 3 : 2) gemv(LinearCud
   if (row >= p.n || t >= p.m) return;
   float sum = 0;
   for (int part = 0; part < p.split; ++part) sum += s.sums[group * p.split + part][of_group];
-  if (p.y_type == Type::bf16) write<bf16>(p, t, row, sum);
-  else write<float>(p, t, row, sum);
+  switch (p.y_type) {
+    case Type::f32: write<float>(p, t, row, sum); break;
+    case Type::bf16: write<bf16>(p, t, row, sum); break;
+  }
 }
 
 template <int kTokens, int kRows>

@@ -149,8 +149,10 @@ __global__ void __launch_bounds__(32 * Shape<kShape>::is.warps, 2) skinny(Linear
     float sum = 0;
 #pragma unroll
     for (int part = 0; part < is.warps; ++part) sum += of[part][token][r];
-    if (p.y_type == Type::bf16) write<bf16>(p, token, first_row + r, sum);
-    else write<float>(p, token, first_row + r, sum);
+    switch (p.y_type) {
+      case Type::f32: write<float>(p, token, first_row + r, sum); break;
+      case Type::bf16: write<bf16>(p, token, first_row + r, sum); break;
+    }
   }
 }
 

@@ -65,8 +65,10 @@ __global__ void __launch_bounds__(Shape<kShape>::is.threads(), Shape<kShape>::is
   tile.multiply(
       s, static_cast<const bf16*>(p.x), [&](int i) { return first_row + i < p.m ? first_row + i : -1; },
       static_cast<const bf16*>(p.w), [&](int j) { return first_column + j < p.n ? first_column + j : -1; }, p.k);
-  if (p.y_type == Type::bf16) write<bf16>(p, tile, first_row, first_column);
-  else write<float>(p, tile, first_row, first_column);
+  switch (p.y_type) {
+    case Type::f32: write<float>(p, tile, first_row, first_column); break;
+    case Type::bf16: write<bf16>(p, tile, first_row, first_column); break;
+  }
 }
 
 template <int kShape>

@@ -36,8 +36,9 @@ struct Library {
   Library() {
     handle = open_library("LAYERCOST_CUBLASLT", "libcublasLt.so.13", "nvidia/cu13/lib");
     if (handle == nullptr) {
-      why_not = "libcublasLt.so.13 was not found: install the CUDA 13 toolkit or the PyPI package nvidia-cublas, or "
-                "name the file in LAYERCOST_CUBLASLT";
+      why_not =
+          "libcublasLt.so.13 was not found: install the CUDA 13 toolkit or the PyPI package nvidia-cublas, or "
+          "name the file in LAYERCOST_CUBLASLT";
       return;
     }
     if (auto* f = find<decltype(cublasLtGetVersion)>("cublasLtGetVersion")) {
@@ -58,7 +59,18 @@ void check(cublasStatus_t s, const char* what) {
     throw std::runtime_error(fmt::format("{}: cuBLAS status {}", what, static_cast<int>(s)));
 }
 
-cudaDataType_t type_of(DType t) { return t == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
+cudaDataType_t type_of(DType t) {
+  switch (t) {
+    case DType::f32:
+      return CUDA_R_32F;
+    case DType::bf16:
+      return CUDA_R_16BF;
+    case DType::f64:
+    case DType::i32:
+      break;
+  }
+  throw BadCase("cuBLASLt is given f32 and bf16 here, not " + std::string(to_string(t)));
+}
 
 // One handle and one workspace per device: everything runs in one stream, one product after the other.
 struct Context {
@@ -227,8 +239,8 @@ class Product final : public CublasLtProduct {
     double best = INFINITY;
     for (const Algorithm& a : all) best = std::min(best, a.time_s);
     std::erase_if(all, [&](const Algorithm& a) { return a.time_s > (1 + kTieBand) * best; });
-    algorithm_ = *std::min_element(all.begin(), all.end(),
-                                   [](const Algorithm& a, const Algorithm& b) { return a.key < b.key; });
+    algorithm_ =
+        *std::min_element(all.begin(), all.end(), [](const Algorithm& a, const Algorithm& b) { return a.key < b.key; });
     known[{runtime_.backend(), case_.text}] = algorithm_.key;
   }
 

@@ -56,8 +56,15 @@ std::shared_ptr<const OwnedTensor> on_device(const Weight& w, Runtime& runtime) 
 }
 
 simt::Type simt_type(DType t) {
-  if (t == DType::f32) return simt::Type::f32;
-  if (t == DType::bf16) return simt::Type::bf16;
+  switch (t) {
+    case DType::f32:
+      return simt::Type::f32;
+    case DType::bf16:
+      return simt::Type::bf16;
+    case DType::f64:
+    case DType::i32:
+      break;
+  }
   throw BadCase("expected f32 or bf16, got " + std::string(to_string(t)));
 }
 

@@ -30,6 +30,7 @@ std::unique_ptr<OnednnMatmul> OnednnMatmul::make(std::int64_t, DType, std::share
 #include <string_view>
 #include <vector>
 
+#include "kernels/core/error.h"
 #include "kernels/shared/bf16_tiles.h"
 
 namespace layercost {
@@ -50,7 +51,16 @@ const dnnl::engine& cpu() {
 }
 
 dnnl::memory::data_type to_dnnl(DType t) {
-  return t == DType::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+  switch (t) {
+    case DType::f32:
+      return dnnl::memory::data_type::f32;
+    case DType::bf16:
+      return dnnl::memory::data_type::bf16;
+    case DType::f64:
+    case DType::i32:
+      break;
+  }
+  throw BadCase("oneDNN is given f32 and bf16 here, not " + std::string(to_string(t)));
 }
 
 Desc rows_of(std::int64_t rows, std::int64_t columns, DType t) { return {{rows, columns}, to_dnnl(t), Tag::ab}; }
@@ -88,8 +98,7 @@ class Matrices final : public OnednnMatrices {
     if (tiles_)
       for (std::int64_t i = 0; i < count; ++i)
         memories_.emplace_back(desc_, cpu(), const_cast<bf16*>(tiles_->matrix(i)));
-    else
-      pack(w, count);
+    else pack(w, count);
   }
 
   std::string layout() const override { return tiles_ ? "BA16a64b2a" : "chosen by oneDNN"; }

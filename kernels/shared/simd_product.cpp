@@ -227,6 +227,12 @@ namespace {
 
 HWY_EXPORT(product_functions);
 
+// How the weights of each type lie.
+std::shared_ptr<const F32Tiles> tiles_of(const float*, const Weight& w) { return F32Tiles::of(w); }
+std::shared_ptr<const Bf16Tiles> tiles_of(const bf16*, const Weight& w) { return Bf16Tiles::of(w); }
+const char* layout_of(const float*) { return "BA16a64b"; }
+const char* layout_of(const bf16*) { return "BA16a64b2a"; }
+
 // The numbers 0 .. count - 1, each given out once: to each thread those of its own range in order, then what is left of
 // the others'.
 class Tickets {
@@ -268,15 +274,15 @@ class Product final : public SimdProduct {
         y_bytes_(bytes_of(y)),
         most_rows_(std::min(rows, kRowsAtOnce)),
         tickets_(threads_),
-        chosen_(fmt::format("{}, weights {}", simd_target(), w.dtype() == DType::bf16 ? "BA16a64b2a" : "BA16a64b")) {
+        chosen_(fmt::format("{}, weights {}", simd_target(),
+                            dispatch_float(w.dtype(), []<class W>(W* type) { return layout_of(type); }))) {
     const auto take = [&](const auto& tiles) {
       n_ = tiles->n(), k_ = tiles->k(), blocks_ = tiles->blocks();
       weights_ = reinterpret_cast<const float*>(tiles->matrix(0));
       block_floats_ = reinterpret_cast<const float*>(tiles->block(0, 1)) - weights_;
       held_ = tiles;
     };
-    if (w.dtype() == DType::bf16) take(Bf16Tiles::of(w));
-    else take(F32Tiles::of(w));
+    dispatch_float(w.dtype(), [&]<class W>(W* type) { take(tiles_of(type, w)); });
     piece_k_ = kPieceSteps * 4 / w_bytes_;
     pieces_ = (k_ + piece_k_ - 1) / piece_k_;
     segments_.reserve(static_cast<std::size_t>(groups + rows / kRowsAtOnce));

@@ -89,13 +89,23 @@ SIMT_INLINE void store_elements(bf16* p, const float (&v)[8]) {
 
 template <int N>
 SIMT_INLINE void load_typed(Type t, const void* p, std::int64_t i, float (&v)[N]) {
-  if (t == Type::f32) to_floats(load_elements<N>(static_cast<const float*>(p) + i), v);
-  else to_floats(load_elements<N>(static_cast<const bf16*>(p) + i), v);
+  switch (t) {
+    case Type::f32:
+      return to_floats(load_elements<N>(static_cast<const float*>(p) + i), v);
+    case Type::bf16:
+      return to_floats(load_elements<N>(static_cast<const bf16*>(p) + i), v);
+  }
+  SIMT_NEVER();
 }
 template <int N>
 SIMT_INLINE void store_typed(Type t, void* p, std::int64_t i, const float (&v)[N]) {
-  if (t == Type::f32) store_elements(static_cast<float*>(p) + i, v);
-  else store_elements(static_cast<bf16*>(p) + i, v);
+  switch (t) {
+    case Type::f32:
+      return store_elements(static_cast<float*>(p) + i, v);
+    case Type::bf16:
+      return store_elements(static_cast<bf16*>(p) + i, v);
+  }
+  SIMT_NEVER();
 }
 
 }  // namespace simt

@@ -69,7 +69,13 @@ SIMT_INLINE float warp_max(float v SIMT_CALLER) {
 // Calls f with a null pointer of the type that `t` names.
 template <class F>
 int with_type(Type t, F&& f) {
-  return t == Type::f32 ? f(static_cast<float*>(nullptr)) : f(static_cast<bf16*>(nullptr));
+  switch (t) {
+    case Type::f32:
+      return f(static_cast<float*>(nullptr));
+    case Type::bf16:
+      return f(static_cast<bf16*>(nullptr));
+  }
+  return 1;  // CUDA's "invalid value"; simt_type lets no other type through
 }
 
 // Calls f with the std::integral_constant of `which`, which is one of 0 .. kCount - 1: from a number to a template

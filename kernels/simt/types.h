@@ -13,8 +13,10 @@
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
 #define SIMT_INLINE __device__ __forceinline__
+#define SIMT_NEVER() __builtin_unreachable()  // behind a switch that names every type
 #else
 #define SIMT_INLINE inline
+#define SIMT_NEVER() __builtin_trap()
 #endif
 
 namespace layercost {
@@ -91,9 +93,7 @@ SIMT_INLINE std::uint32_t pack(float lo, float hi) {
 #endif
 }
 
-SIMT_INLINE Pair unpack(std::uint32_t two_bf16) {
-  return {as_float(two_bf16 << 16), as_float(two_bf16 & 0xffff0000u)};
-}
+SIMT_INLINE Pair unpack(std::uint32_t two_bf16) { return {as_float(two_bf16 << 16), as_float(two_bf16 & 0xffff0000u)}; }
 
 }  // namespace simt
 }  // namespace layercost
