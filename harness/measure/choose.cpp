@@ -216,11 +216,9 @@ std::vector<const Variant*> candidates(const PlannedOp& p, const DeviceInfo& dev
 std::vector<const Variant*> candidates(const OpDef& op, const OpCase& c, const DeviceInfo& device) {
   std::vector<const Variant*> out;
   for (const Variant* v : op.variants()) {
-    const bool plain = std::string_view(v->name).find("plain") != std::string_view::npos;
-    if (!support(op, *v, c, device)) continue;
-    if (plain && !out.empty()) break;
-    out.push_back(v);
-    if (plain) break;
+    if (!is_preferred(op, *v, c, device)) continue;
+    if (!v->plain || out.empty()) out.push_back(v);
+    if (v->plain) break;
   }
   return out;
 }

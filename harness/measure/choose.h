@@ -25,9 +25,9 @@ namespace layercost {
 // Times of each candidate, in the op's order; empty for one that was given up. At least one is not empty.
 std::size_t choose_candidate(std::span<const std::vector<double>> times_s);
 
-// The variants that choosing compares: those that support the case on the device, in the op's order, up to the plain
-// one (which is there to be right) and without it unless nothing stands before it. What stands behind it is never a
-// default.
+// The variants that choosing compares: those that support the case on the device and prefer it, in the op's order, up
+// to the plain one (which is there to be right) and without it unless nothing stands before it. What stands behind it
+// is never a default.
 std::vector<const Variant*> candidates(const OpDef&, const OpCase&, const DeviceInfo&);
 std::vector<const Variant*> candidates(const PlannedOp&, const DeviceInfo&);
 

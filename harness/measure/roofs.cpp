@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string_view>
 
+#include "harness/measure/choose.h"
 #include "harness/measure/layer.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/random.h"
@@ -48,12 +48,9 @@ RoofProbe::RoofProbe(DType type, Runtime& runtime, std::int64_t gpu_side)
   tensors.bind("y", y_.view());
   double best = 0;
   std::string best_name;
-  for (const Variant* v : find_op("linear").variants()) {
-    if (!support(find_op("linear"), *v, c, runtime.device())) continue;
+  for (const Variant* v : candidates(find_op("linear"), c, runtime.device())) {
     interrupt_check();
     product_ = v->prepare(c, tensors, runtime);
-    // The list is ordered by speed: once one is fast, a plain one behind it is not worth a minute.
-    if (best > 0 && std::string_view(v->name).find("plain") != std::string_view::npos) break;
     double rate = 0;
     if (!runtime.on_host()) product_->run();  // loads the kernel: not while the queue is held
     for (int i = 0; i < 3; ++i) {

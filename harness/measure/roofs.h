@@ -2,8 +2,8 @@
 //          Bandwidth roof: reading a buffer of 4 x the last-level cache on all threads; each probe reads the next
 //          window of 512 MiB of it (or all, if it is smaller), so that every byte was last touched 4 x the cache ago.
 //          On a GPU the buffer has at least 2 GiB and is read whole, the best of five times.
-//          Compute roof: the best rate that any variant of `linear` reaches on 256 x 5120 x 25600 (GPU: 8192 cubed) in
-//          the weight type; the fastest variant is found once and is the probe from then on.
+//          Compute roof: the best rate that any candidate of `linear` (choose.h) reaches on 256 x 5120 x 25600 (GPU:
+//          8192 cubed) in the weight type; the fastest is found once and is the probe from then on.
 // Units:   bytes/s, flops/s.
 // Cost:    a bandwidth probe takes 512 MiB / bandwidth (10 ms at 50 GB/s), a compute probe 67 GFLOP / rate (0.1 s at
 //          670 GFLOP/s). On a machine where it takes more than kSlowProbe_s, the compute probe runs once per round
@@ -26,8 +26,8 @@ class RoofProbe {
   // `gpu_side`: rows, columns and depth of a GPU's compute probe; tests take a smaller one.
   RoofProbe(DType weight_type, Runtime& runtime, std::int64_t gpu_side = 8192);
   ~RoofProbe();
-  Roofs measure();        // both; the compute roof may be the last one measured, see kSlowProbe_s
-  void start_round();     // makes the next measure() probe the compute roof in any case
+  Roofs measure();     // both; the compute roof may be the last one measured, see kSlowProbe_s
+  void start_round();  // makes the next measure() probe the compute roof in any case
   const std::string& compute_variant() const { return variant_; }
 
  private:
@@ -42,7 +42,7 @@ class RoofProbe {
   std::shared_ptr<const Weight> weight_;
   std::unique_ptr<Invocation> product_;
   std::string variant_;
-  OwnedTensor sums_;  // one for each block of a GPU's read probe
+  OwnedTensor sums_;      // one for each block of a GPU's read probe
   double compute_s_ = 0;  // of the last compute probe
   Roofs last_;
   bool due_ = true;

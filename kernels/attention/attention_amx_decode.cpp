@@ -435,16 +435,13 @@ void work_of_width(const Decode&, std::byte*) {}
 
 #endif
 
+Support supports(const OpCase& c, const DeviceInfo& device) { return amx_attention_support(attention_axes(c), device); }
+
 // More than 64 rows of several queries, or a prompt, of which every query sees another part, are for amx_blocks.
-Support supports(const OpCase& c, const DeviceInfo& device) {
+bool prefers(const OpCase& c, const DeviceInfo&) {
   constexpr std::int64_t kMaxRows = 64;
   const AttentionAxes a = attention_axes(c);
-  if (const Support s = amx_attention_support(a, device); !s) return s;
-  if (a.q_len == 1) return Support::yes();
-  if (const std::int64_t rows = a.q_len * a.group(); rows > kMaxRows)
-    return Support::no(fmt::format("{} queries per kv head, at most {}", rows, kMaxRows));
-  if (2 * a.q_len > a.kv_len) return Support::no("more than half of the keys belong to the queries themselves");
-  return Support::yes();
+  return a.q_len == 1 || (a.q_len * a.group() <= kMaxRows && 2 * a.q_len <= a.kv_len);
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
@@ -488,6 +485,7 @@ const Variant attention_amx_decode{
     .provider = "layercost",
     .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "attention_variants.h"
@@ -13,14 +14,15 @@
 namespace layercost {
 namespace {
 
-constexpr std::int64_t kTileKeys = 64, kMostQueries = 16;
+constexpr std::int64_t kTileKeys = 64;
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   const AttentionAxes a = attention_axes(c);
   if (const Support s = cuda_support(device, launch_attention_cuda_decode != nullptr); !s) return s;
   if (a.qk_dim != a.v_dim || (a.qk_dim != 64 && a.qk_dim != 128))
     return Support::no(fmt::format("qk_dim = v_dim of 64 or 128, this case has {} and {}", a.qk_dim, a.v_dim));
-  if (a.q_len > kMostQueries) return Support::no(fmt::format("up to {} queries", kMostQueries));
+  if (a.batch * a.q_len * a.heads > std::numeric_limits<int>::max() / 16)
+    return Support::no("takes up to 2^27 rows of queries");
   if (!(a.scale > 0)) return Support::no("needs scale > 0");
   const int shared = attention_cuda_decode_shared_bytes(static_cast<int>(a.qk_dim));
   if (device.cuda.shared_bytes_per_block < static_cast<std::size_t>(shared))
@@ -47,6 +49,12 @@ std::int64_t tiles_per_split(std::int64_t tiles, std::int64_t units, std::int64_
     }
   }
   return best;
+}
+
+// Of a prompt every query sees another part of the keys, and a tile is read for all that share it.
+bool prefers(const OpCase& c, const DeviceInfo&) {
+  constexpr std::int64_t kMostQueries = 16;
+  return c.axis("q_len") <= kMostQueries;
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
@@ -111,6 +119,7 @@ const Variant attention_cuda_decode{
     .provider = "layercost",
     .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

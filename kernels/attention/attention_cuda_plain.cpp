@@ -50,6 +50,7 @@ const Variant attention_cuda_plain{
     .provider = "layercost",
     .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
+    .plain = true,
     .make = prepare,
 };
 

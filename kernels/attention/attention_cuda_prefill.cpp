@@ -18,10 +18,12 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = cuda_support(device, launch_attention_cuda_prefill != nullptr); !s) return s;
   if (a.qk_dim != a.v_dim || (a.qk_dim != 64 && a.qk_dim != 128))
     return Support::no(fmt::format("qk_dim = v_dim of 64 or 128, this case has {} and {}", a.qk_dim, a.v_dim));
-  if (a.q_len == 1) return Support::no("one query would fill a 64th of a block");
   if (!(a.scale > 0)) return Support::no("needs scale > 0");
   return Support::yes();
 }
+
+// One query would fill a 64th of a block.
+bool prefers(const OpCase& c, const DeviceInfo&) { return c.axis("q_len") > 1; }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const AttentionAxes a = attention_axes(c);
@@ -60,6 +62,7 @@ const Variant attention_cuda_prefill{
     .provider = "layercost",
     .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

@@ -77,6 +77,7 @@ const Variant attention_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .plain = true,
     .make = prepare,
 };
 

@@ -54,14 +54,21 @@ std::unique_ptr<Invocation> Variant::prepare(const OpCase& c, const OpTensors& t
   return make(c, tensors, runtime);
 }
 
+bool is_preferred(const OpDef& op, const Variant& v, const OpCase& c, const DeviceInfo& device) {
+  return support(op, v, c, device) && (v.prefers == nullptr || v.prefers(c, device));
+}
+
 const Variant& default_variant(const OpDef& op, const OpCase& c, const DeviceInfo& device) {
   std::string refusals;
+  const Variant* can = nullptr;
   for (const Variant* v : op.variants()) {
     if (v->target != device.target) continue;
     const Support s = support(op, *v, c, device);
-    if (s) return *v;
+    if (s && (v->prefers == nullptr || v->prefers(c, device))) return *v;
+    if (s && can == nullptr) can = v;
     refusals += fmt::format("\n  {}: {}", v->name, s.why);
   }
+  if (can != nullptr) return *can;
   throw BadCase(fmt::format("no variant of {} does '{}' on {}:{}", op.name, c.text(), device.name, refusals));
 }
 

@@ -135,6 +135,12 @@ struct Variant {
   const char* knows = "";
   // Beyond that: whether it can do the case on the device. Null: it can. Asked through support() only.
   Support (*supports)(const OpCase&, const DeviceInfo&) = nullptr;
+  // Whether it should, where it can and another could too: crossovers in speed, never limits. Null: it should. Only
+  // what chooses by itself asks (default_variant, candidates); `ops`, `check --op` and pins use anything that can.
+  bool (*prefers)(const OpCase&, const DeviceInfo&) = nullptr;
+  // There to be right rather than fast: the last resort of its kind of device. Choosing leaves it out, and what stands
+  // behind it, where anything else can do the case.
+  bool plain = false;
   // Asked through prepare() only.
   std::unique_ptr<Invocation> (*make)(const OpCase&, const OpTensors&, Runtime&) = nullptr;
 
@@ -155,8 +161,8 @@ struct OpDef {
   // is one line.
   void (*reference)(const OpCase&, const OpTensors&) = nullptr;
   std::vector<OpCase> (*test_cases)() = nullptr;
-  std::span<const Variant* const> (*variants)() =
-      nullptr;  // fastest first; the first that supports a case is the default
+  // Fastest first; the first that can and should do a case is the default.
+  std::span<const Variant* const> (*variants)() = nullptr;
   // Of an op whose rows form sequences (batch of q_len rows each) that meet in a cache: of input rows for which no
   // output is asked, the columns from here on are needed all the same. Null: every row stands for itself.
   std::int64_t (*first_shared_column)(const OpCase&) = nullptr;
@@ -174,7 +180,11 @@ struct OpDef {
 // Whether the variant can do the case on the device, and if not, why. BadCase for a case that is none of the op.
 Support support(const OpDef&, const Variant&, const OpCase&, const DeviceInfo&);
 
-// The first variant of `op` that supports the case on the device. BadCase with every refusal if there is none.
+// Support, and prefers where the variant has it.
+bool is_preferred(const OpDef&, const Variant&, const OpCase&, const DeviceInfo&);
+
+// The first variant of `op` that supports the case on the device and prefers it; where none prefers it, the first that
+// supports it. BadCase with every refusal if there is none.
 const Variant& default_variant(const OpDef&, const OpCase&, const DeviceInfo&);
 
 // An Invocation from a function object; most variants need no class of their own.

@@ -55,7 +55,9 @@ inline void store_f32(float* p, float v) { *p = v; }
 inline void store_f32(bf16* p, float v) { *p = to_bf16(v); }
 
 template <class T>
-inline constexpr DType dtype_of = DType::f32;
+inline constexpr DType dtype_of = T::is_no_element_type;
+template <>
+inline constexpr DType dtype_of<float> = DType::f32;
 template <>
 inline constexpr DType dtype_of<bf16> = DType::bf16;
 template <>

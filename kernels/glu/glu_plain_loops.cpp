@@ -34,6 +34,7 @@ const Variant glu_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "act=silu x_type=f32|bf16 y_type=f32|bf16",
+    .plain = true,
     .make = prepare,
 };
 

@@ -34,6 +34,7 @@ const Variant grouped_linear_cuda_plain{
     .provider = "layercost",
     .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
+    .plain = true,
     .make = prepare,
 };
 

@@ -17,13 +17,13 @@ constexpr std::int64_t kLeastRowsPerExpert = 32;
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = hopper_support(device, launch_grouped_linear_cuda_wgmma != nullptr); !s) return s;
-  if (c.axis("rows") < kLeastRowsPerExpert * c.axis("experts"))
-    return Support::no(fmt::format("for at least {} rows per expert on average", kLeastRowsPerExpert));
   if (c.axis("n") % 8 != 0 || c.axis("k") % 8 != 0) return Support::no("needs n and k to be multiples of 8");
   if (std::max(c.axis("rows"), c.axis("experts") * c.axis("n")) > std::numeric_limits<int>::max())
     return Support::no("takes up to 2^31 rows of x and w");
   return Support::yes();
 }
+
+bool prefers(const OpCase& c, const DeviceInfo&) { return c.axis("rows") >= kLeastRowsPerExpert * c.axis("experts"); }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const std::int64_t rows = c.axis("rows"), experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
@@ -52,6 +52,7 @@ const Variant grouped_linear_cuda_wgmma{
     .provider = "layercost",
     .knows = "x_type=bf16 w_type=bf16 y_type=bf16",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

@@ -1,8 +1,6 @@
 // Any types on any processor with vectors, in f32: SimdProduct, the blocks of all experts in one list, so that no
 // expert waits for another.
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include "grouped_linear_variants.h"
 #include "kernels/shared/onednn.h"
 #include "kernels/shared/simd_product.h"
@@ -10,14 +8,14 @@
 namespace layercost {
 namespace {
 
-Support supports(const OpCase& c, const DeviceInfo& device) {
+Support supports(const OpCase&, const DeviceInfo&) { return simd_product_support(); }
+
+bool prefers(const OpCase& c, const DeviceInfo& device) {
   constexpr std::int64_t kFewRows = 48;  // per expert; as in linear/highway_columns
   const DType x = c.type("x_type"), w = c.type("w_type");
-  if (const Support s = simd_product_supports(x, w, device); !s) return s;
-  if (w == DType::f32 && c.axis("rows") > kFewRows * c.axis("experts") &&
-      onednn_supports(x, w, c.type("y_type"), device))
-    return Support::no(fmt::format("for up to {} rows of f32 per expert", kFewRows));
-  return Support::yes();
+  if (!simd_product_prefers(x, w, device)) return false;
+  return w != DType::f32 || c.axis("rows") <= kFewRows * c.axis("experts") ||
+         !onednn_supports(x, w, c.type("y_type"), device);
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
@@ -42,6 +40,7 @@ const Variant grouped_linear_highway_columns{
     .provider = "layercost",
     .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

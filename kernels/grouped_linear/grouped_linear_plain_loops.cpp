@@ -44,6 +44,7 @@ const Variant grouped_linear_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .plain = true,
     .make = prepare,
 };
 

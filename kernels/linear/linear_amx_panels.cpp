@@ -136,11 +136,11 @@ void Product::run() {}
 
 #endif
 
-Support supports(const OpCase& c, const DeviceInfo& device) {
-  if (!has_amx_product(device)) return Support::no("needs AMX");
-  if (c.axis("m") <= few_rows(device)) return Support::no(fmt::format("for more than {} rows", few_rows(device)));
-  return Support::yes();
+Support supports(const OpCase&, const DeviceInfo& device) {
+  return has_amx_product(device) ? Support::yes() : Support::no("needs AMX");
 }
+
+bool prefers(const OpCase& c, const DeviceInfo& device) { return c.axis("m") > few_rows(device); }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   auto p = std::make_shared<Product>();
@@ -170,6 +170,7 @@ const Variant linear_amx_panels{
     .provider = "layercost",
     .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

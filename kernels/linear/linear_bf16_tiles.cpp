@@ -40,12 +40,13 @@ struct Product {
   }
 };
 
-Support supports(const OpCase& c, const DeviceInfo& device) {
-  const DType x = c.type("x_type"), w = c.type("w_type");
-  if (!has_tile_product(device)) return Support::no("needs AVX-512-BF16");
-  if (c.axis("m") > few_rows(device) && (has_amx_product(device) || onednn_supports(x, w, c.type("y_type"), device)))
-    return Support::no(fmt::format("for up to {} rows", few_rows(device)));
-  return Support::yes();
+Support supports(const OpCase&, const DeviceInfo& device) {
+  return has_tile_product(device) ? Support::yes() : Support::no("needs AVX-512-BF16");
+}
+
+bool prefers(const OpCase& c, const DeviceInfo& device) {
+  return c.axis("m") <= few_rows(device) ||
+         !(has_amx_product(device) || onednn_supports(c.type("x_type"), c.type("w_type"), c.type("y_type"), device));
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
@@ -69,6 +70,7 @@ const Variant linear_bf16_tiles{
     .provider = "layercost",
     .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

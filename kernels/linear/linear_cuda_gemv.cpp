@@ -1,6 +1,6 @@
-// Up to 4 rows; up to 8 where w has so few rows (a router's) that the tensor cores' tiles of 16 would not fill half of
-// the device. H100, 8 rows, w of 2048 x 4096: 17.4 us beside 10.1 by cuda_skinny.
-// SPDX-License-Identifier: Apache-2.0
+// For up to 4 rows; for up to 8 where w has so few rows (a router's) that the tensor cores' tiles of 16 would not fill
+// half of the device. H100, 8 rows, w of 2048 x 4096: 17.4 us beside 10.1 by cuda_skinny. SPDX-License-Identifier:
+// Apache-2.0
 #include "kernels/linear/linear_cuda_gemv_launch.h"
 
 #include <fmt/format.h>
@@ -18,8 +18,7 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   const std::int64_t n = c.axis("n"), k = c.axis("k");
   if (k % 8 != 0) return Support::no("needs k to be a multiple of 8");
   if (std::max(n, k) > std::numeric_limits<int>::max() / 16) return Support::no("takes n and k of up to 2^27");
-  const std::int64_t most = n < 8 * device.cuda.multiprocessors ? 8 : 4;
-  if (c.axis("m") > most) return Support::no(fmt::format("for up to {} rows", most));
+  if (c.axis("m") > kLinearCudaGemvTokens) return Support::no(fmt::format("up to {} rows", kLinearCudaGemvTokens));
   return Support::yes();
 }
 
@@ -34,6 +33,10 @@ void divide(LinearCudaGemv& p, int multiprocessors) {
          chunks > std::int64_t{32} * p.split * kLinearCudaGemvLoads / p.rows)
     p.split *= 2;
   if (warps() < wanted) p.rows = 1;
+}
+
+bool prefers(const OpCase& c, const DeviceInfo& device) {
+  return c.axis("m") <= 4 || c.axis("n") < 8 * device.cuda.multiprocessors;
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
@@ -64,6 +67,7 @@ const Variant linear_cuda_gemv{
     .provider = "layercost",
     .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

@@ -5,8 +5,9 @@
 
 namespace layercost {
 
-constexpr int kLinearCudaGemvWarps = 8;  // of a block
-constexpr int kLinearCudaGemvLoads = 8;  // of 16 bytes of weights, that a lane has on their way
+constexpr int kLinearCudaGemvTokens = 8;  // the most rows of x
+constexpr int kLinearCudaGemvWarps = 8;   // of a block
+constexpr int kLinearCudaGemvLoads = 8;   // of 16 bytes of weights, that a lane has on their way
 
 struct LinearCudaGemv {
   int m, n, k;
@@ -16,7 +17,7 @@ struct LinearCudaGemv {
   int rows;   // of w that a warp multiplies at once: 1, 2
   int split;  // warps that share these rows, each with a part of k: 1, 2, 4, 8
 };
-// m up to 8.
+// m up to kLinearCudaGemvTokens.
 LAYERCOST_DEVICE_CODE int launch_linear_cuda_gemv(const LinearCudaGemv&, Stream);
 
 }  // namespace layercost

@@ -17,9 +17,6 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   const std::int64_t n = c.axis("n"), k = c.axis("k");
   if (k % 8 != 0) return Support::no("needs k to be a multiple of 8");
   if (std::max(n, k) > std::numeric_limits<int>::max() / 64) return Support::no("takes n and k of up to 2^25");
-  // Its blocks take 16 rows of w or more: of a router's w they leave most multiprocessors idle.
-  if (c.axis("m") <= 8 && n < 8 * device.cuda.multiprocessors)
-    return Support::no("w has too few rows to give half of the multiprocessors a block");
   if (c.axis("m") > kLinearCudaSkinnyTokens)
     return Support::no(fmt::format("for up to {} rows", kLinearCudaSkinnyTokens));
   return Support::yes();
@@ -39,6 +36,11 @@ int best_shape(std::int64_t m, std::int64_t n, int multiprocessors) {
     least = read;
   }
   return best;
+}
+
+// Its blocks take 16 rows of w or more: of a router's w they leave most multiprocessors idle, where cuda_gemv does not.
+bool prefers(const OpCase& c, const DeviceInfo& device) {
+  return c.axis("m") > 8 || c.axis("n") >= 8 * device.cuda.multiprocessors;
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
@@ -69,6 +71,7 @@ const Variant linear_cuda_skinny{
     .provider = "layercost",
     .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

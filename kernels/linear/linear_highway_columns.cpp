@@ -3,8 +3,6 @@
 // 2.6 without bf16 instructions 0.9, 0.2, 0.15, 0.1 and 70 GFLOP/s. f32: as fast as oneDNN or up to 1.3 times as fast
 // up to 48 rows (2 threads of a Xeon).
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include "kernels/contract/dispatch.h"
 #include "kernels/shared/onednn.h"
 #include "kernels/shared/simd_product.h"
@@ -13,13 +11,13 @@
 namespace layercost {
 namespace {
 
-Support supports(const OpCase& c, const DeviceInfo& device) {
+Support supports(const OpCase&, const DeviceInfo&) { return simd_product_support(); }
+
+bool prefers(const OpCase& c, const DeviceInfo& device) {
   constexpr std::int64_t kFewRows = 48;
   const DType x = c.type("x_type"), w = c.type("w_type");
-  if (const Support s = simd_product_supports(x, w, device); !s) return s;
-  if (w == DType::f32 && c.axis("m") > kFewRows && onednn_supports(x, w, c.type("y_type"), device))
-    return Support::no(fmt::format("for up to {} rows of f32", kFewRows));
-  return Support::yes();
+  if (!simd_product_prefers(x, w, device)) return false;
+  return w != DType::f32 || c.axis("m") <= kFewRows || !onednn_supports(x, w, c.type("y_type"), device);
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
@@ -45,6 +43,7 @@ const Variant linear_highway_columns{
     .provider = "layercost",
     .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias residual",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

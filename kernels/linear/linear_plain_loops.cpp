@@ -50,6 +50,7 @@ const Variant linear_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias residual",
+    .plain = true,
     .make = prepare,
 };
 

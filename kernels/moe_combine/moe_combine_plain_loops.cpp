@@ -48,6 +48,7 @@ const Variant moe_combine_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "x_type=f32|bf16 y_type=f32|bf16 residual",
+    .plain = true,
     .make = prepare,
 };
 

@@ -44,8 +44,7 @@ int best_shape(const Sizes& s, const CudaFeatures& cuda) {
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = cuda_support(device, launch_moe_experts_cuda_grouped != nullptr); !s) return s;
   const Sizes s(c);
-  if (s.tokens < kLeastTokens) return Support::no(fmt::format("for at least {} tokens", kLeastTokens));
-  if (s.experts > kIndexMostExperts) return Support::no(fmt::format("for at most {} experts", kIndexMostExperts));
+  if (s.experts > kIndexMostExperts) return Support::no(fmt::format("up to {} experts", kIndexMostExperts));
   if (s.hidden % 8 != 0 || s.ffn % 8 != 0)
     return Support::no("needs rows of whole 16-byte vectors: hidden and ffn_hidden in multiples of 8");
   const int shape = best_shape(s, device.cuda);
@@ -58,6 +57,8 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
     return Support::no("takes grids of less than 2^31 blocks");
   return Support::yes();
 }
+
+bool prefers(const OpCase& c, const DeviceInfo&) { return c.axis("tokens") >= kLeastTokens; }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   struct Held {
@@ -113,6 +114,7 @@ const Variant moe_experts_cuda_grouped{
     .provider = "layercost",
     .knows = "act=silu x_type=bf16 w_type=bf16 y_type=f32|bf16 residual",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

@@ -27,9 +27,8 @@ int tile_rows_of(std::int64_t pairs, std::int64_t experts) {
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = cuda_support(device, launch_moe_experts_cuda_small_tiles != nullptr); !s) return s;
   const std::int64_t tokens = c.axis("tokens"), pairs = tokens * c.axis("top_k"), experts = c.axis("experts");
-  if (tokens > kMostTokens) return Support::no(fmt::format("for at most {} tokens", kMostTokens));
-  if (pairs > kMostPairs) return Support::no(fmt::format("for at most {} tokens x top_k", kMostPairs));
-  if (experts > kIndexMostExperts) return Support::no(fmt::format("for at most {} experts", kIndexMostExperts));
+  if (pairs > kMostPairs) return Support::no(fmt::format("up to {} tokens x top_k", kMostPairs));
+  if (experts > kIndexMostExperts) return Support::no(fmt::format("up to {} experts", kIndexMostExperts));
   const std::int64_t hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden");
   if (hidden % 8 != 0 || ffn % 8 != 0)
     return Support::no("needs rows of whole 16-byte vectors: hidden and ffn_hidden in multiples of 8");
@@ -40,6 +39,8 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
     return Support::no(fmt::format("needs {} bytes of shared memory per block", shared_bytes));
   return Support::yes();
 }
+
+bool prefers(const OpCase& c, const DeviceInfo&) { return c.axis("tokens") <= kMostTokens; }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   struct Held {
@@ -92,6 +93,7 @@ const Variant moe_experts_cuda_small_tiles{
     .provider = "layercost",
     .knows = "act=silu x_type=bf16 w_type=bf16 y_type=f32|bf16 residual",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

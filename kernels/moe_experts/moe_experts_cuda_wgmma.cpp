@@ -19,8 +19,7 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = hopper_support(device, launch_moe_experts_cuda_wgmma != nullptr); !s) return s;
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"),
                      experts = c.axis("experts"), pairs = tokens * c.axis("top_k");
-  if (tokens < kLeastTokens) return Support::no(fmt::format("for at least {} tokens", kLeastTokens));
-  if (experts > kIndexMostExperts) return Support::no(fmt::format("for at most {} experts", kIndexMostExperts));
+  if (experts > kIndexMostExperts) return Support::no(fmt::format("up to {} experts", kIndexMostExperts));
   if (hidden % 8 != 0 || ffn % 8 != 0)
     return Support::no("needs rows of whole 16-byte vectors: hidden and ffn_hidden in multiples of 8");
   // ffn / 96 and hidden / 192 tiles across; rows of weights and tiles are counted in int.
@@ -30,6 +29,8 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
     return Support::no("takes up to 2^31 pairs, 16-byte vectors of x, rows of weights and tiles");
   return Support::yes();
 }
+
+bool prefers(const OpCase& c, const DeviceInfo&) { return c.axis("tokens") >= kLeastTokens; }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   struct Held {
@@ -84,6 +85,7 @@ const Variant moe_experts_cuda_wgmma{
     .provider = "layercost",
     .knows = "act=silu x_type=bf16 w_type=bf16 y_type=f32|bf16 residual",
     .supports = supports,
+    .prefers = prefers,
     .make = prepare,
 };
 

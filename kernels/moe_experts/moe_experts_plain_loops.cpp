@@ -62,6 +62,7 @@ const Variant moe_experts_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "act=silu x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .plain = true,
     .make = prepare,
 };
 

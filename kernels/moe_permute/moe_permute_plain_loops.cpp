@@ -43,6 +43,7 @@ const Variant moe_permute_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "x_type=f32|bf16",
+    .plain = true,
     .make = prepare,
 };
 

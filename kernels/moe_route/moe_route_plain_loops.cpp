@@ -117,6 +117,7 @@ const Variant moe_route_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "renormalise forced score=softmax|sigmoid bias groups top_groups scaling x_type=f32|bf16",
+    .plain = true,
     .make = prepare,
 };
 

@@ -54,6 +54,7 @@ const Variant rms_norm_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .plain = true,
     .make = prepare,
 };
 

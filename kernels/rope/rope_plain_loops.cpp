@@ -76,6 +76,7 @@ const Variant rope_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows = "qk_norm eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 w_type=f32|bf16",
+    .plain = true,
     .make = prepare,
 };
 

@@ -374,11 +374,10 @@ class Product final : public SimdProduct {
 
 }  // namespace
 
-Support simd_product_supports(DType x, DType w, const DeviceInfo& device) {
-  if (!has_simd()) return Support::no("needs SSSE3 or NEON");
-  if (x == DType::bf16 && w == DType::bf16 && device.cpu.avx512_bf16)
-    return Support::no("AVX-512-BF16 multiplies bf16 at twice the rate of f32");
-  return Support::yes();
+Support simd_product_support() { return has_simd() ? Support::yes() : Support::no("needs SSSE3 or NEON"); }
+
+bool simd_product_prefers(DType x, DType w, const DeviceInfo& device) {
+  return x != DType::bf16 || w != DType::bf16 || !device.cpu.avx512_bf16;
 }
 
 std::unique_ptr<SimdProduct> SimdProduct::make(const Weight& w, DType x, DType y, std::int64_t rows,

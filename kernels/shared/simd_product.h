@@ -20,8 +20,10 @@
 
 namespace layercost {
 
-// No where the processor has no vectors, or where its bf16 instructions do a product of these types at twice the rate.
-Support simd_product_supports(DType x, DType w, const DeviceInfo&);
+// No where the processor has no vectors.
+Support simd_product_support();
+// Not where the processor's bf16 instructions do a product of these types at twice the rate.
+bool simd_product_prefers(DType x, DType w, const DeviceInfo&);
 
 class SimdProduct {
  public:

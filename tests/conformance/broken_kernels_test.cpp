@@ -30,7 +30,11 @@ CheckResult check_spoiled(const char* op_name, const char* case_text, Spoil spoi
   const OpDef& op = find_op(op_name);
   current_spoil = spoil;
   current_good = &find_variant(op, "plain_loops");
-  const Variant spoiled{"spoiled", Target::cpu, "test", current_good->knows, nullptr, prepare_spoiled};
+  const Variant spoiled{.name = "spoiled",
+                        .target = Target::cpu,
+                        .provider = "test",
+                        .knows = current_good->knows,
+                        .make = prepare_spoiled};
   Runtime runtime(describe_cpu());
   return check_variant(op, spoiled, OpCase::parse(case_text), runtime);
 }

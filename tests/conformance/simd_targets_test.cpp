@@ -39,6 +39,8 @@ TEST_P(SimdTargets, EveryHighwayVariantIsRight) {
       for (const OpCase& c : op->test_cases()) {
         SCOPED_TRACE(c.text() + " [" + v->name + "]");
         if (!support(*op, *v, c, cpu)) continue;
+        // What it can but should not do, as on the best of them (Conformance): here the small cases.
+        if (!is_preferred(*op, *v, c, cpu) && op->work(c, {}).flops > 1e7) continue;
         ++done;
         for (const std::string& p : check_variant(*op, *v, c, runtime, 1).problems) ADD_FAILURE() << p;
       }

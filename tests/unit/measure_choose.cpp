@@ -84,6 +84,13 @@ TEST_F(Pins, AVariantThatCannotDoItIsAnErrorAndNotSilentlyAnother) {
   EXPECT_THROW(pinned({.op = "qkv", .variant = "nonesuch"}), BadInput);
 }
 
+// One row of bf16 is not what oneDNN's neighbours are there for, but a pin is a pin.
+TEST_F(Pins, AVariantThatCanButShouldNotIsTaken) {
+  device.cpu.avx2 = device.cpu.avx512 = device.cpu.avx512_bf16 = true;
+  for (const Variant* v : candidates(qkv, device)) EXPECT_STRNE(v->name, "highway_columns");
+  EXPECT_STREQ(pinned({.op = "qkv", .variant = "highway_columns"})->name, "highway_columns");
+}
+
 TEST_F(Pins, OfAnEarlierResultReplayItsChoices) {
   ResultFile file;
   PointRecord point;
@@ -102,35 +109,56 @@ TEST_F(Pins, OfAnEarlierResultReplayItsChoices) {
   EXPECT_EQ(pinned_variant(pins, model, scenario, plan, qkv, device), nullptr);
 }
 
-TEST_F(Pins, CandidatesLeavePlainLoopsOutUnlessAlone) {
+TEST_F(Pins, CandidatesLeaveThePlainOneOutUnlessAlone) {
   EXPECT_STREQ(candidates(qkv, device).back()->name, candidates(qkv, device).front()->name);
   device.cpu.avx512 = device.cpu.avx512_bf16 = true;
   const auto several = candidates(qkv, device);
   ASSERT_FALSE(several.empty());
-  for (const Variant* v : several) EXPECT_STRNE(v->name, "plain_loops");
+  for (const Variant* v : several) EXPECT_FALSE(v->plain) << v->name;
 }
 
-// An op of six variants, in their order.
-std::vector<const Variant*> listed;
-TEST(Candidates, EndAtThePlainOne) {
-  constexpr auto refuses = [](const OpCase&, const DeviceInfo&) { return Support::no("planted"); };
-  const Variant a{.name = "a", .target = Target::cuda, .provider = ""},
-      b{.name = "b", .target = Target::cuda, .provider = ""},
-      refusing{.name = "r", .target = Target::cuda, .provider = "", .supports = refuses},
-      cpu{.name = "plain_loops", .target = Target::cpu, .provider = ""},
-      plain{.name = "cuda_plain", .target = Target::cuda, .provider = ""},
-      unproven{.name = "u", .target = Target::cuda, .provider = ""};
-  OpDef op{.name = "planted"};
-  op.variants = [] { return std::span<const Variant* const>(listed); };
-  DeviceInfo device;
-  device.target = Target::cuda;
+std::vector<const Variant*> listed;  // the variants of an op that is planted
+std::span<const Variant* const> list() { return listed; }
+Support refuses(const OpCase&, const DeviceInfo&) { return Support::no("planted"); }
+bool rather_not(const OpCase&, const DeviceInfo&) { return false; }
+
+class Planted : public testing::Test {
+ protected:
   using List = std::vector<const Variant*>;
-  const auto of = [&](const List& all) {
+  Planted() { device.target = Target::cuda; }
+  List candidates_of(const List& all) {
     listed = all;
     return candidates(op, OpCase("planted"), device);
-  };
-  EXPECT_EQ(of({&a, &cpu, &refusing, &b, &plain, &unproven}), (List{&a, &b}));
-  EXPECT_EQ(of({&refusing, &plain, &unproven}), (List{&plain}));
+  }
+  const Variant* default_of(const List& all) {
+    listed = all;
+    return &default_variant(op, OpCase("planted"), device);
+  }
+  OpDef op{.name = "planted", .variants = list};
+  DeviceInfo device;
+  // Names say nothing: "plain" is what the field says.
+  Variant a{.name = "plain_in_name", .target = Target::cuda, .provider = ""};
+  Variant b{.name = "b", .target = Target::cuda, .provider = ""};
+  Variant refusing{.name = "r", .target = Target::cuda, .provider = "", .supports = refuses};
+  Variant slower{.name = "s", .target = Target::cuda, .provider = "", .prefers = rather_not};
+  Variant cpu{.name = "c", .target = Target::cpu, .provider = "", .plain = true};
+  Variant plain{.name = "last_resort", .target = Target::cuda, .provider = "", .plain = true};
+  Variant unproven{.name = "u", .target = Target::cuda, .provider = ""};
+};
+
+TEST_F(Planted, CandidatesEndAtThePlainOne) {
+  EXPECT_EQ(candidates_of({&a, &cpu, &refusing, &b, &plain, &unproven}), (List{&a, &b}));
+  EXPECT_EQ(candidates_of({&refusing, &plain, &unproven}), (List{&plain}));
+}
+
+TEST_F(Planted, OneThatWouldRatherNotIsChosenOnlyIfNoOtherCan) {
+  EXPECT_EQ(candidates_of({&slower, &a, &b, &plain}), (List{&a, &b}));
+  EXPECT_EQ(candidates_of({&slower, &plain}), (List{&plain}));
+  EXPECT_EQ(default_of({&slower, &a}), &a);
+  EXPECT_EQ(default_of({&slower, &plain}), &plain);
+  EXPECT_EQ(default_of({&refusing, &slower}), &slower);
+  EXPECT_THROW(default_of({&refusing, &cpu}), BadCase);
+  EXPECT_TRUE(support(op, slower, OpCase("planted"), device));  // it can
 }
 
 }  // namespace
