@@ -1,8 +1,8 @@
 # The closed list of what our compilers are asked to say; every target of ours takes it from here.
 #   LAYERCOST_WARNINGS         host code (C++20)
 #   LAYERCOST_DEVICE_WARNINGS  device code under the host compiler, for the executor of the tests
-# -Werror=switch: a switch over an enumeration names every value, and a new value is an error wherever it is forgotten. So
-# such a switch has no `default`.
+# -Werror=switch: a switch over an enumeration names every value, and a new value is an error wherever it is forgotten.
+# So such a switch has no `default`.
 # SPDX-License-Identifier: Apache-2.0
 set(LAYERCOST_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror=switch)
 # No -Wshadow and -Wconversion: what nvcc is not asked for either. Pragmas of nvcc; a remark on how GCC passes vectors.
