@@ -5,8 +5,8 @@
 #include <map>
 
 #include "harness/cli/commands.h"
-#include "harness/spec/hardware_spec.h"
 #include "harness/plan/counts.h"
+#include "harness/spec/hardware_spec.h"
 #include "harness/spec/price_spec.h"
 #include "harness/spec/suite_spec.h"
 #include "kernels/contract/registry.h"
@@ -77,9 +77,9 @@ void list_devices_here() {
 }  // namespace
 
 void add_list(CLI::App& app, Action& action) {
-  auto* c = app.add_subcommand("list", "models, ops, variants, devices, prices, hardware or suites");
+  auto* c = app.add_subcommand("list", "models, ops, variants, formats, devices, prices, hardware or suites");
   auto what = std::make_shared<std::string>();
-  c->add_option("what", *what, "models, ops, variants, devices, prices, hardware or suites")->required();
+  c->add_option("what", *what, "models, ops, variants, formats, devices, prices, hardware or suites")->required();
   c->callback([what, &action] {
     action = [what] {
       if (*what == "models") {
@@ -88,6 +88,15 @@ void add_list(CLI::App& app, Action& action) {
         list_ops(false);
       } else if (*what == "variants") {
         list_ops(true);
+      } else if (*what == "formats") {
+        fmt::print("{:<14} {:>18} {:>11}   {}\n", "weight format", "bits of an element", "block",
+                   "bits with the scale");
+        for (const WeightFormat& f : weight_formats())
+          fmt::print("{:<14} {:>18} {:>11}   {}\n", f.name, 8 * f.code_bytes,
+                     f.is_plain() ? "" : fmt::format("{} x {}", f.block_rows, f.block_columns),
+                     f.is_plain() ? ""
+                                  : fmt::format("{:.4g}", 8 * f.bytes(f.block_rows, f.block_columns) /
+                                                              static_cast<double>(f.block_rows * f.block_columns)));
       } else if (*what == "devices") {
         list_devices_here();
       } else if (*what == "prices") {
@@ -107,9 +116,9 @@ void add_list(CLI::App& app, Action& action) {
         for (const std::string& s : list_suites(configs_dir()))
           fmt::print("{:<12} {}\n", s, find_suite(s, configs_dir()).title);
       } else {
-        const std::string known[] = {"models", "ops", "variants", "devices", "prices", "hardware", "suites"};
+        const std::string known[] = {"models", "ops", "variants", "formats", "devices", "prices", "hardware", "suites"};
         throw BadInput(fmt::format(
-            "list: '{}' is not a list{}; expected models, ops, variants, devices, prices, hardware or suites",
+            "list: '{}' is not a list{}; expected models, ops, variants, formats, devices, prices, hardware or suites",
             printable(*what), did_you_mean(*what, known)));
       }
       return 0;

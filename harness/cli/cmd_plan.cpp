@@ -28,9 +28,8 @@ void print_plan(const ModelSpec& m, const Scenario& s) {
              si(static_cast<double>(n.total), ""), si(static_cast<double>(n.active), ""));
   for (const std::string& note : m.notes) fmt::print("  note: {}\n", note);
   if (s.phase == Phase::decode)
-    fmt::print("decode, batch {}, {} tokens already cached; {}\n", s.batch, s.context, to_string(s.weight_type));
-  else
-    fmt::print("prefill, batch {}, {} tokens each; {}\n", s.batch, s.context, to_string(s.weight_type));
+    fmt::print("decode, batch {}, {} tokens already cached; {}\n", s.batch, s.context, s.weights.matrices->name);
+  else fmt::print("prefill, batch {}, {} tokens each; {}\n", s.batch, s.context, s.weights.matrices->name);
   WorkFacts facts;
   if (m.experts) {
     facts.distinct_experts = expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, shape.tokens());
@@ -72,8 +71,7 @@ void print_plan(const ModelSpec& m, const Scenario& s) {
   else if (need.largest_batch)
     fmt::print("does not fit this machine ({}); largest batch that would: {}\n",
                si(static_cast<double>(d.memory_bytes), "B"), *need.largest_batch);
-  else
-    fmt::print("does not fit this machine ({}), at no batch\n", si(static_cast<double>(d.memory_bytes), "B"));
+  else fmt::print("does not fit this machine ({}), at no batch\n", si(static_cast<double>(d.memory_bytes), "B"));
 }
 
 }  // namespace

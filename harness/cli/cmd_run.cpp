@@ -36,14 +36,16 @@ std::string utc_now(const char* format = "{:%Y-%m-%dT%H:%M:%SZ}") {
                      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
 }
 
-std::optional<NominalRecord> nominal_record(const std::string& device_name, DType weight_type) {
+std::optional<NominalRecord> nominal_record(const std::string& device_name, DType arithmetic) {
   const auto hardware = match_hardware(device_name, list_hardware(configs_dir()));
   if (!hardware) return std::nullopt;
-  const HardwarePeak* peak = hardware->peak(std::string(to_string(weight_type)));
+  const HardwarePeak* peak = hardware->peak(std::string(to_string(arithmetic)));
   if (peak == nullptr) return std::nullopt;
   const HardwareFigure& read = hardware->memory_bytes_per_s;
-  return NominalRecord{hardware->id, std::string(to_string(weight_type)), peak->flops_per_s, read.value,
-                       peak->source, peak->date, read.source, read.date};
+  return NominalRecord{hardware->id,      std::string(to_string(arithmetic)),
+                       peak->flops_per_s, read.value,
+                       peak->source,      peak->date,
+                       read.source,       read.date};
 }
 
 // One line that is overwritten on a terminal; elsewhere a plain line at most every ten seconds.
@@ -156,7 +158,7 @@ int run(const Options& o) {
   if (runtime.on_host()) result.environment.threads_pinned = pin_threads(runtime.device());
   result.pairs = points.pairs;
   if (!plan.points.empty())
-    result.nominal = nominal_record(result.environment.device_name, plan.points.front().scenario.weight_type);
+    result.nominal = nominal_record(result.environment.device_name, plan.points.front().scenario.activation_type);
   if (!o.price.empty()) result.price = price_record(find_price(o.price, configs));
   for (const ModelSpec& m : plan.models)
     for (const std::string& note : m.notes) result.warnings.push_back({"model_note", m.name + ": " + note});
@@ -170,8 +172,9 @@ int run(const Options& o) {
     result = std::move(old);
   }
 
-  const std::filesystem::path out =
-      !o.out.empty() ? o.out : !o.resume.empty() ? o.resume : utc_now("layercost-{:%Y%m%dT%H%M%SZ}.json");
+  const std::filesystem::path out = !o.out.empty()      ? o.out
+                                    : !o.resume.empty() ? o.resume
+                                                        : utc_now("layercost-{:%Y%m%dT%H%M%SZ}.json");
   const auto save = [&] {
     result.finished_at = utc_now();
     write_result(out, result, to_json(summarise(result)));

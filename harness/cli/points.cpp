@@ -17,7 +17,17 @@ void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_option("-b,--batch", o.batches, "batch sizes, e.g. 1,8,64 (default 1)");
   c.add_option("-c,--context", o.contexts, "decode: tokens already cached; prefill: prompt length (default 1024)");
   c.add_option("--dtype", o.dtype, "bf16 or f32 (default bf16)");
+  c.add_option("--weights-format", o.weights_format,
+               "how matrices are stored: one of layercost list formats (default: the dtype)");
   c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
+}
+
+const WeightFormat& weight_format_option(const std::string& name) {
+  try {
+    return weight_format(name);
+  } catch (const BadCase& e) {
+    throw BadInput(std::string("--weights-format: ") + e.what());
+  }
 }
 
 Points make_points(const PointOptions& o, const std::filesystem::path& configs) {
@@ -49,6 +59,7 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   if (dtype != "bf16" && dtype != "f32")
     throw BadInput("--dtype: expected bf16 or f32, got '" + printable(dtype) + "'");
   const DType type = dtype_from(dtype);
+  const WeightFormat& format = weight_format_option(o.weights_format.empty() ? dtype : o.weights_format);
   const RoutingSpec routing = RoutingSpec::parse(!o.routing.empty()       ? o.routing
                                                  : !suite.routing.empty() ? suite.routing
                                                                           : "uniform");
@@ -86,7 +97,8 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
       p.scenario.phase = step.phase;
       p.scenario.batch = step.batch;
       p.scenario.context = step.context;
-      p.scenario.weight_type = p.scenario.activation_type = p.scenario.kv_type = type;
+      p.scenario.weights = WeightTypes::of(format, type);
+      p.scenario.activation_type = p.scenario.kv_type = type;
       p.scenario.routing = routing;
       out.points.push_back(p);
     }

@@ -12,7 +12,7 @@ namespace layercost {
 
 struct PointOptions {
   std::vector<std::string> models;
-  std::string suite, phase, batches, contexts, dtype, routing;
+  std::string suite, phase, batches, contexts, dtype, weights_format, routing;
 };
 
 struct Points {
@@ -23,6 +23,8 @@ struct Points {
 };
 
 void add_point_options(CLI::App&, PointOptions&);
+// The format with the name of --weights-format.
+const WeightFormat& weight_format_option(const std::string& name);
 Points make_points(const PointOptions&, const std::filesystem::path& configs);
 
 }  // namespace layercost

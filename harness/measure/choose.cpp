@@ -70,8 +70,7 @@ class Trial {
       for (const auto& [role, name] : plan_.ops[i].bind)
         for (const WeightSpec& w : plan_.weights)
           if (w.name == name && !candidates_[i].empty())
-            bytes += static_cast<double>(elements_of(w.shape)) * static_cast<double>(size_of(w.dtype)) *
-                     static_cast<double>(layers_.size() * (candidates_[i].size() - 1));
+            bytes += w.bytes() * static_cast<double>(layers_.size() * (candidates_[i].size() - 1));
     return bytes;
   }
 

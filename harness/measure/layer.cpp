@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/contract/dispatch.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
@@ -25,8 +26,8 @@ WeightSet synthetic_weights(const LayerPlan& plan, std::uint64_t seed, std::int6
   for (const WeightSpec& w : plan.weights) {
     const std::uint64_t key = seed_for(seed, w.name, static_cast<std::uint64_t>(layer));
     out[w.name] = std::make_shared<const Weight>(
-        w.dtype, w.shape,
-        [key, mean = w.mean, sigma = w.sigma, t = w.dtype](std::int64_t first, std::int64_t n, void* p) {
+        *w.format, w.shape,
+        [key, mean = w.mean, sigma = w.sigma, t = w.format->values](std::int64_t first, std::int64_t n, void* p) {
           fill_normal(key, first, n, mean, sigma, t, p);
         });
   }
@@ -44,12 +45,13 @@ WeightSet checkpoint_weights(const LayerPlan& plan, CheckpointReader& reader, co
       reader.read_f32(prefix + s.tensor, s.shape, std::span(values->data() + at, n));
       at += n;
     }
-    out[w.name] = std::make_shared<const Weight>(w.dtype, w.shape,
-                                                 [values, t = w.dtype](std::int64_t first, std::int64_t n, void* p) {
-                                                   const float* from = values->data() + first;
-                                                   if (t == DType::f32) std::copy_n(from, n, static_cast<float*>(p));
-                                                   else std::transform(from, from + n, static_cast<bf16*>(p), to_bf16);
-                                                 });
+    out[w.name] = std::make_shared<const Weight>(
+        *w.format, w.shape, [values, t = w.format->values](std::int64_t first, std::int64_t n, void* p) {
+          const float* from = values->data() + first;
+          dispatch_float(t, [&]<class T>(T*) {
+            for (std::int64_t i = 0; i < n; ++i) store_f32(static_cast<T*>(p) + i, from[i]);
+          });
+        });
   }
   return out;
 }

@@ -267,8 +267,9 @@ void judge_added(const Tensor& y, const Tensor& expected, const Tensor* x, const
 
 }  // namespace
 
-LayerTolerance layer_tolerance(DType activation, DType weight) {
-  if (activation == DType::bf16 || weight == DType::bf16) return {2e-2, 5e-2, 2e-3, 0.05};
+LayerTolerance layer_tolerance(DType activation, const WeightTypes& weights) {
+  const DType types[] = {activation, weights.matrices->values, weights.vectors, weights.router, weights.head};
+  if (std::find(std::begin(types), std::end(types), DType::bf16) != std::end(types)) return {2e-2, 5e-2, 2e-3, 0.05};
   return {1e-5, 5e-5, 1e-5, 1e-4};
 }
 
@@ -296,7 +297,7 @@ std::vector<std::int64_t> sample_rows(const StepShape& s, const std::int32_t* id
 
 void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verdict& verdict) {
   const LayerPlan& plan = layer.plan();
-  const LayerTolerance limit = layer_tolerance(plan.shape.activation_type, plan.shape.weight_type);
+  const LayerTolerance limit = layer_tolerance(plan.shape.activation_type, plan.shape.weights);
   if (verdict.checks++ == 0) verdict.ok = true;
   verdict.rows = plan.buffer(BufferRole::output).shape[0];
   verdict.rows_checked = static_cast<std::int64_t>(rows.size());
@@ -369,7 +370,8 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
   StepShape shape;
   shape.batch = io.batch;
   shape.capacity = io.seq;
-  shape.weight_type = shape.activation_type = shape.kv_type = type;
+  shape.weights = WeightTypes::of(weight_format(type), type);
+  shape.activation_type = shape.kv_type = type;
 
   // Caches are shared by all steps of one mode and emptied between modes; NaN in a slot that is read too early shows.
   shape.q_len = shape.kv_len = 1;
@@ -403,7 +405,7 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
             static_cast<float>(y.view().load(b * q_len * h + i));
   };
 
-  const LayerTolerance limit = layer_tolerance(type, type);
+  const LayerTolerance limit = layer_tolerance(type, shape.weights);
   std::vector<std::int64_t> row_numbers(static_cast<std::size_t>(rows));
   std::iota(row_numbers.begin(), row_numbers.end(), 0);
   std::vector<LayerCheckRow> out;

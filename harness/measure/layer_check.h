@@ -25,7 +25,7 @@ namespace layercost {
 struct LayerTolerance {
   double rel_l2 = 0, worst_row = 0, gain = 0, logit_margin = 0;
 };
-LayerTolerance layer_tolerance(DType activation, DType weight);
+LayerTolerance layer_tolerance(DType activation, const WeightTypes&);
 
 // Rows to check: at most `wanted` plus what covering the experts takes. ids may be null.
 std::vector<std::int64_t> sample_rows(const StepShape&, const std::int32_t* ids, std::int64_t top_k,

@@ -24,7 +24,7 @@ class RoofProbe {
   static constexpr double kSlowProbe_s = 0.25;
 
   // `gpu_side`: rows, columns and depth of a GPU's compute probe; tests take a smaller one.
-  RoofProbe(DType weight_type, Runtime& runtime, std::int64_t gpu_side = 8192);
+  RoofProbe(DType arithmetic, Runtime& runtime, std::int64_t gpu_side = 8192);
   ~RoofProbe();
   Roofs measure();     // both; the compute roof may be the last one measured, see kSlowProbe_s
   void start_round();  // makes the next measure() probe the compute roof in any case

@@ -41,7 +41,7 @@ class Measurement {
 
   void run() {
     if (plan_.points.empty()) return;
-    const DType probe_type = plan_.points.front().scenario.weight_type;
+    const DType probe_type = plan_.points.front().scenario.activation_type;
     tell("probing the machine's limits", 0);
     roofs_.emplace(probe_type, runtime_, plan_.policy.gpu_probe_side);
     // Read after the probe's buffers were touched: they are no longer available.
@@ -175,7 +175,7 @@ class Measurement {
     const Scenario& s = plan_.points[point].scenario;
     for (std::size_t p = 0; p < plan_.points.size(); ++p) {
       const Scenario& o = plan_.points[p].scenario;
-      if (p == point || plan_.points[p].model != part.model || o.batch != s.batch || o.weight_type != s.weight_type)
+      if (p == point || plan_.points[p].model != part.model || o.batch != s.batch || o.weights.head != s.weights.head)
         continue;
       const PartRecord& other = record(part, p);
       if (other.outcome != Outcome::measured || static_cast<std::int64_t>(other.rounds.size()) != round + 1) continue;
@@ -233,7 +233,7 @@ void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& resu
     r.batch = s.batch;
     r.context = s.context;
     r.tokens = step_shape(s, false).tokens();
-    r.weight_type = to_string(s.weight_type);
+    r.weight_type = s.weights.matrices->name;
     r.activation_type = to_string(s.activation_type);
     r.kv_type = to_string(s.kv_type);
     r.device = device.id;

@@ -126,12 +126,11 @@ GuardedCase::GuardedCase(const OpDef& op, const OpCase& c, std::uint64_t weight_
     if (s.role == Role::weight) {
       auto raw = std::make_shared<OwnedTensor>(s.dtype, s.shape);
       default_fill(s, raw->view(), seed_for(weight_seed, s.name));
-      const auto weight =
-          std::make_shared<const Weight>(s.dtype, s.shape, [raw](std::int64_t first, std::int64_t n, void* out) {
-            const std::size_t unit = size_of(raw->view().dtype);
-            std::memcpy(out, raw->view().as<std::byte>() + static_cast<std::size_t>(first) * unit,
-                        static_cast<std::size_t>(n) * unit);
-          });
+      const auto weight = s.make_weight([raw](std::int64_t first, std::int64_t n, void* out) {
+        const std::size_t unit = size_of(raw->view().dtype);
+        std::memcpy(out, raw->view().as<std::byte>() + static_cast<std::size_t>(first) * unit,
+                    static_cast<std::size_t>(n) * unit);
+      });
       bound_.bind(s.name, weight);
       host_.bind(s.name, weight);
       continue;

@@ -14,9 +14,10 @@ std::string LayerBuilder::activation(const std::string& name, std::int64_t width
   return buffer(name, role, s_.activation_type, {tokens(), width});
 }
 
-std::string LayerBuilder::matrix(const std::string& name, Shape shape, Sources sources) {
+std::string LayerBuilder::matrix(const std::string& name, Shape shape, Sources sources, std::optional<DType> type) {
+  const WeightFormat* format = type ? &weight_format(*type) : s_.weights.matrices;
   const float sigma = 1.0f / std::sqrt(static_cast<float>(shape.back()));
-  plan_.weights.push_back({name, s_.weight_type, std::move(shape), 0.0f, sigma, std::move(sources)});
+  plan_.weights.push_back({name, format, std::move(shape), 0.0f, sigma, std::move(sources)});
   return name;
 }
 
@@ -27,14 +28,14 @@ std::string LayerBuilder::expert_matrices(const std::string& name, Shape shape, 
 }
 
 std::string LayerBuilder::norm_weight(const std::string& name, std::int64_t n, const std::string& tensor) {
-  plan_.weights.push_back({name, s_.weight_type, {n}, 1.0f, 0.2f, {{tensor, {n}}}});
+  plan_.weights.push_back({name, &weight_format(s_.weights.vectors), {n}, 1.0f, 0.2f, {{tensor, {n}}}});
   return name;
 }
 
 std::string LayerBuilder::bias(const std::string& name, Sources sources) {
   std::int64_t n = 0;
   for (const auto& s : sources) n += s.shape[0];
-  plan_.weights.push_back({name, s_.weight_type, {n}, 0.0f, 0.1f, std::move(sources)});
+  plan_.weights.push_back({name, &weight_format(s_.weights.vectors), {n}, 0.0f, 0.1f, std::move(sources)});
   return name;
 }
 
@@ -43,7 +44,7 @@ void LayerBuilder::op(std::string component, OpCase c, std::map<std::string, std
 }
 
 void LayerBuilder::types(OpCase& c) const {
-  c.set("x_type", s_.activation_type).set("w_type", s_.weight_type).set("y_type", s_.activation_type);
+  c.set("x_type", s_.activation_type).set("w_type", s_.weights.vectors).set("y_type", s_.activation_type);
 }
 
 void LayerBuilder::rms_norm(const std::string& component, const std::string& x, const std::string& w,
@@ -66,11 +67,12 @@ void LayerBuilder::linear(const std::string& component, const std::string& x, co
   OpCase c("linear");
   c.set("m", tokens()).set("n", n).set("k", k);
   c.set("x_type", s_.activation_type)
-      .set("w_type", s_.weight_type)
+      .set("w_type", o.w_type ? to_string(*o.w_type) : s_.weights.matrices->name)
       .set("y_type", o.y_type.value_or(s_.activation_type));
   std::map<std::string, std::string> bind = {{"x", x}, {"w", w}, {"y", y}};
   if (!o.bias.empty()) {
     c.set("bias", 1);
+    if (!s_.weights.matrices->is_plain()) c.set("bias_type", s_.weights.vectors);
     bind["bias"] = o.bias;
   }
   if (!o.residual.empty()) {

@@ -17,6 +17,7 @@ namespace layercost {
 struct LinearOptions {
   std::string bias = {}, residual = {};  // names; "" none
   std::optional<DType> y_type = {};      // else the activations'
+  std::optional<DType> w_type = {};      // else the format of matrices
 };
 
 class LayerBuilder {
@@ -33,13 +34,14 @@ class LayerBuilder {
   // [tokens, width] in the activation type.
   std::string activation(const std::string& name, std::int64_t width, BufferRole = BufferRole::activation);
 
-  std::string matrix(const std::string& name, Shape, Sources);
+  // In the format of matrices, or in the type that something else has.
+  std::string matrix(const std::string& name, Shape, Sources, std::optional<DType> = {});
   std::string expert_matrices(const std::string& name, Shape, Sources);  // [experts, n, k]
   std::string norm_weight(const std::string& name, std::int64_t n, const std::string& tensor);
   std::string bias(const std::string& name, Sources);
 
   void op(std::string component, OpCase, std::map<std::string, std::string> bind);
-  // x_type, w_type and y_type of an op between activations.
+  // x_type, w_type and y_type of an op between activations; its weights are vectors.
   void types(OpCase&) const;
 
   // y = norm(x), or with a residual: sum = x + residual, y = norm(sum).

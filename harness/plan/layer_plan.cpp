@@ -13,10 +13,6 @@ namespace {
 // A toy model beside a server's cache would need ten thousand layers; it is measured partly cached, and says so.
 constexpr double kMostLayers = 512;
 
-double bytes_of(DType t, const Shape& s) {
-  return static_cast<double>(elements_of(s)) * static_cast<double>(size_of(t));
-}
-
 }  // namespace
 
 std::string to_string(Phase p) { return p == Phase::prefill ? "prefill" : "decode"; }
@@ -27,15 +23,17 @@ StepShape step_shape(const Scenario& s, bool has_experts) {
   out.q_len = s.phase == Phase::decode ? 1 : s.context;
   out.kv_len = s.phase == Phase::decode ? s.context + 1 : s.context;
   out.capacity = out.kv_len;
-  out.weight_type = s.weight_type;
+  out.weights = s.weights;
   out.activation_type = s.activation_type;
   out.kv_type = s.kv_type;
   out.forced_routing = has_experts && s.routing.kind != RoutingSpec::Kind::router;
   return out;
 }
 
-double BufferSpec::bytes() const { return bytes_of(dtype, shape); }
-double WeightSpec::bytes() const { return bytes_of(dtype, shape); }
+double BufferSpec::bytes() const {
+  return static_cast<double>(elements_of(shape)) * static_cast<double>(size_of(dtype));
+}
+double WeightSpec::bytes() const { return format->bytes(shape); }
 
 const BufferSpec* LayerPlan::find_buffer(BufferRole role) const {
   const auto it = std::find_if(buffers.begin(), buffers.end(), [&](const BufferSpec& b) { return b.role == role; });

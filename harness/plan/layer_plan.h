@@ -39,7 +39,7 @@ struct BufferSpec {
 
 struct WeightSpec {
   std::string name;  // in the plan: "qkv_w", "experts_gate_up", ...
-  DType dtype = DType::f32;
+  const WeightFormat* format = nullptr;
   Shape shape;
   float mean = 0, sigma = 1;  // of the synthetic values
   // The checkpoint's tensors, without "model.layers.N.", whose elements follow one another in row-major order, each

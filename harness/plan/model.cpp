@@ -168,8 +168,9 @@ LayerPlan plan_head(const ModelSpec& m, std::int64_t sequences, const StepShape&
   const std::string normed = b.activation("normed", m.hidden);
   const std::string logits = b.buffer("output", BufferRole::output, DType::f32, {sequences, m.vocab});
   b.rms_norm("final norm", input, b.norm_weight("final_norm", m.hidden, "model.norm.weight"), normed, m.hidden);
-  b.linear("lm head", normed, b.matrix("lm_head", {m.vocab, m.hidden}, {{"lm_head.weight", {m.vocab, m.hidden}}}),
-           logits, m.vocab, m.hidden, {.y_type = DType::f32});
+  b.linear("lm head", normed,
+           b.matrix("lm_head", {m.vocab, m.hidden}, {{"lm_head.weight", {m.vocab, m.hidden}}}, shape.weights.head),
+           logits, m.vocab, m.hidden, {.y_type = DType::f32, .w_type = shape.weights.head});
   return std::move(b.plan());
 }
 

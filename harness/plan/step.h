@@ -7,9 +7,22 @@
 #include <string>
 
 #include "harness/plan/routing.h"
-#include "kernels/core/dtype.h"
+#include "kernels/core/weight_format.h"
 
 namespace layercost {
+
+// How the weights of a model are stored. A format with scales is for matrices; what it leaves alone (norms, biases, the
+// router's matrix, which chooses, embedding and LM head) has a type of its own.
+struct WeightTypes {
+  const WeightFormat* matrices = &weight_format(DType::bf16);
+  DType vectors = DType::bf16, router = DType::bf16, head = DType::bf16;
+  // `rest`: of what the format leaves alone, where it has scales.
+  static WeightTypes of(const WeightFormat& f, DType rest) {
+    const DType t = f.is_plain() ? f.values : rest;
+    return {&f, t, t, t};
+  }
+  bool operator==(const WeightTypes&) const = default;
+};
 
 enum class Phase { prefill, decode };
 std::string to_string(Phase);
@@ -18,7 +31,8 @@ struct Scenario {
   Phase phase = Phase::decode;
   std::int64_t batch = 1;
   std::int64_t context = 1024;  // decode: keys cached before the step; prefill: prompt length
-  DType weight_type = DType::bf16, activation_type = DType::bf16, kv_type = DType::bf16;
+  WeightTypes weights;
+  DType activation_type = DType::bf16, kv_type = DType::bf16;
   RoutingSpec routing;
 };
 
@@ -27,7 +41,8 @@ struct StepShape {
   std::int64_t batch = 1, q_len = 1;
   std::int64_t kv_len = 1;    // keys each sequence attends to, those of this step included
   std::int64_t capacity = 1;  // slots of the cache
-  DType weight_type = DType::bf16, activation_type = DType::bf16, kv_type = DType::bf16;
+  WeightTypes weights;
+  DType activation_type = DType::bf16, kv_type = DType::bf16;
   bool forced_routing = false;
   std::int64_t tokens() const { return batch * q_len; }
 };

@@ -29,10 +29,17 @@ bool read_number(std::string_view text, T& out) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-// The closed list of a word or a type.
+// Whether its values are a closed list.
+bool has_choices(const KnownKey& key) {
+  return key.kind == Kind::word || key.kind == Kind::type || key.kind == Kind::format;
+}
+
+// That list.
 std::vector<std::string> choices(const KnownKey& key) {
   std::vector<std::string> out(key.words.begin(), key.words.end());
   for (const DType t : key.types) out.emplace_back(to_string(t));
+  if (key.kind == Kind::format)
+    for (const WeightFormat& f : weight_formats()) out.emplace_back(f.name);
   return out;
 }
 
@@ -49,7 +56,8 @@ bool is_value_of(const KnownKey& key, std::string_view text) {
       return read_number(text, v) && std::isfinite(v) && v >= key.least && v <= key.most;
     }
     case Kind::word:
-    case Kind::type: {
+    case Kind::type:
+    case Kind::format: {
       const std::vector<std::string> all = choices(key);
       return std::find(all.begin(), all.end(), text) != all.end();
     }
@@ -73,6 +81,7 @@ std::string expected(const KnownKey& key) {
       return "a finite number" + range_of(key, std::numeric_limits<double>::max());
     case Kind::word:
     case Kind::type:
+    case Kind::format:
       return fmt::format("{}", fmt::join(choices(key), " or "));
   }
   return {};
@@ -81,7 +90,7 @@ std::string expected(const KnownKey& key) {
 // Texts of one value: "1" and "1.0" of a number.
 bool is_same_value(const KnownKey& key, std::string_view a, std::string_view b) {
   double x = 0, y = 0;
-  const bool numbers = key.kind != Kind::word && key.kind != Kind::type && read_number(a, x) && read_number(b, y);
+  const bool numbers = !has_choices(key) && read_number(a, x) && read_number(b, y);
   return numbers ? x == y : a == b;
 }
 
@@ -117,8 +126,6 @@ std::vector<std::string> split(std::string_view values) {
   }
   return out;
 }
-
-bool has_choices(const KnownKey& key) { return key.kind == Kind::word || key.kind == Kind::type; }
 
 }  // namespace
 
@@ -161,7 +168,8 @@ std::string what_is_unknown(const OpDef& op, const Variant& v, const OpCase& c) 
       values = split(known_values);
     });
     if (!named) return fmt::format("does not know {}", name);
-    if (has_choices(key) && std::find(values.begin(), values.end(), value) == values.end())
+    if (has_choices(key) && values != std::vector<std::string>{"*"} &&
+        std::find(values.begin(), values.end(), value) == values.end())
       return fmt::format("takes {}={}, not {}", name, fmt::join(values, " or "), value);
   }
   return {};
@@ -177,10 +185,11 @@ std::string what_is_wrong_with_knows(const OpDef& op, const Variant& v) {
       wrong += fmt::format("{}: {}; ", name, values.empty() ? "which values?" : "takes no list of values");
     }
     for (const std::string& value : split(values))
-      if (key != nullptr && !is_value_of(*key, value)) wrong += fmt::format("{}={} is no value of it; ", name, value);
+      if (key != nullptr && value != "*" && !is_value_of(*key, value))
+        wrong += fmt::format("{}={} is no value of it; ", name, value);
   });
   for (const KnownKey& key : op.keys) {
-    bool named = key.kind != Kind::type;
+    bool named = !key.required || (key.kind != Kind::type && key.kind != Kind::format);
     for_entries(v.knows, [&](std::string_view name, std::string_view) { named |= name == key.name; });
     if (!named) wrong += fmt::format("{}: which types?; ", key.name);
   }

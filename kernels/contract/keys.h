@@ -12,7 +12,7 @@
 #include <span>
 #include <string_view>
 
-#include "kernels/core/dtype.h"
+#include "kernels/core/weight_format.h"
 
 namespace layercost {
 
@@ -27,6 +27,7 @@ struct KnownKey {
     real,     // least .. most, finite
     word,     // one of `words`
     type,     // one of `types`
+    format,   // any weight format (kernels/core/weight_format.h)
   };
   std::string_view name;
   Kind kind = Kind::integer;
@@ -44,6 +45,8 @@ struct KnownKey {
     k.otherwise = value;
     return k;
   }
+  // May be left out; what it means then the op says.
+  constexpr KnownKey optional() const { return or_else(""); }
   constexpr KnownKey only_beside(std::string_view other) const {
     KnownKey k = *this;
     k.required = false;
@@ -78,6 +81,9 @@ constexpr KnownKey type_key(std::string_view name, std::span<const DType> types)
 
 // BadCase unless the case is one of this op and its keys and values are what the op says.
 void check_keys(const OpDef&, const OpCase&);
+
+// The type of a matrix: any weight format.
+constexpr KnownKey format_key(std::string_view name) { return {.name = name, .kind = KnownKey::Kind::format}; }
 
 // "" if Variant::knows does, else why it does not do the (right) case.
 std::string what_is_unknown(const OpDef&, const Variant&, const OpCase&);

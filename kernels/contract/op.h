@@ -51,6 +51,10 @@ struct TensorSpec {
   float mean = 0.0f;
   // ... or something special (positions, expert ids, offsets), from a seed.
   std::function<void(const Tensor&, std::uint64_t seed)> fill = nullptr;
+  const WeightFormat* format = nullptr;  // of a weight that may be in any; dtype is the type of its values
+  std::shared_ptr<const Weight> make_weight(Weight::Fill f) const {
+    return std::make_shared<const Weight>(format != nullptr ? *format : weight_format(dtype), shape, std::move(f));
+  }
 };
 
 // What a check on a few rows of a large case wants of a reference: `rows` of the outputs, and of all other rows the
@@ -131,6 +135,7 @@ struct Variant {
   const char* provider;  // "layercost", "oneDNN", ...
   // The keys and values it knows, of those that a case need not have or that have a list of values:
   // "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual". What an op learns later is refused until it stands here.
+  // "w_type=*": whatever the op knows.
   // Sizes and values that mean the same as an absent key need not be named.
   const char* knows = "";
   // Beyond that: whether it can do the case on the device. Null: it can. Asked through support() only.

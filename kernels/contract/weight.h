@@ -1,7 +1,8 @@
 // What:    Weight, a constant matrix that is made on demand, part by part, and kept only in the packed forms that
 //          variants ask for. A layer of Qwen3-32B holds 1 GB of weights and a stack several layers: the row-major
 //          original and a packed copy of everything would not fit beside each other, and several cases (batch 1, batch
-//          8, prefill) share the packed form.
+//          8, prefill) share the packed form. Of a format with scales (kernels/core/weight_format.h) the codes are the
+//          packed form from which everything else is made.
 // Shapes:  any; element order is row-major. Slices are ranges of flat elements.
 // Units:   bytes.
 // Rules:   thread-safe for packed(); fill may be called from several threads at once.
@@ -15,24 +16,37 @@
 #include <mutex>
 #include <string>
 
-#include "kernels/core/tensor.h"
+#include "kernels/core/weight_format.h"
 
 namespace layercost {
 
+// A weight in a format with scales: [matrices][rows][columns] codes, [matrices][block rows][block columns] scales.
+struct CodedWeight {
+  const WeightFormat* format = nullptr;
+  std::int64_t rows = 0, columns = 0;  // of one matrix
+  Buffer codes, scales;
+  // Elements first .. first + count - 1 of row `row`, counted over all matrices, as values.
+  void decode(std::int64_t row, std::int64_t first, std::int64_t count, float* values) const;
+};
+
 class Weight {
  public:
-  // Writes elements first .. first + count - 1 in this weight's dtype to out.
+  // Writes elements first .. first + count - 1 to out in the format's `values` type; of a format with scales, what is
+  // written is encoded first, and what is read is what the codes stand for.
   using Fill = std::function<void(std::int64_t first, std::int64_t count, void* out)>;
 
-  Weight(DType dtype, Shape shape, Fill fill) : dtype_(dtype), shape_(std::move(shape)), fill_(std::move(fill)) {}
+  Weight(const WeightFormat& format, Shape shape, Fill fill)
+      : format_(&format), shape_(std::move(shape)), fill_(std::move(fill)) {}
+  Weight(DType dtype, Shape shape, Fill fill) : Weight(weight_format(dtype), std::move(shape), std::move(fill)) {}
 
-  DType dtype() const { return dtype_; }
+  const WeightFormat& format() const { return *format_; }
+  DType dtype() const { return format_->values; }  // of what read() and whole() give
   const Shape& shape() const { return shape_; }
   std::int64_t dim(std::size_t axis) const { return shape_[axis]; }
-  std::size_t bytes() const { return static_cast<std::size_t>(elements_of(shape_)) * size_of(dtype_); }
 
-  void read(std::int64_t first, std::int64_t count, void* out) const { fill_(first, count, out); }
-  OwnedTensor whole() const;                              // all of it, filled on all threads
+  void read(std::int64_t first, std::int64_t count, void* out) const;
+  OwnedTensor whole() const;         // all of it, filled on all threads
+  const CodedWeight& coded() const;  // of a format with scales, made at the first call; BadCase for another format
 
   // The packed form named `key`, made once by `make` and shared from then on. The key names layout and parameters that
   // change the bytes, e.g. "onednn bf16 n=5120 k=2560 BA16a64b2a".
@@ -45,9 +59,11 @@ class Weight {
   }
 
  private:
-  DType dtype_;
+  const WeightFormat* format_;
   Shape shape_;
   Fill fill_;
+  mutable std::once_flag coded_once_;  // not the mutex: threads read while one of them holds it
+  mutable std::unique_ptr<const CodedWeight> coded_;
   mutable std::recursive_mutex mutex_;  // one packed form may be made from another
   mutable std::map<std::string, std::any> packed_;
 };

@@ -107,5 +107,6 @@ std::string OpCase::word(std::string_view key, std::string_view otherwise) const
 }
 
 DType OpCase::type(std::string_view key) const { return dtype_from(require(key)); }
+const WeightFormat& OpCase::format(std::string_view key) const { return weight_format(require(key)); }
 
 }  // namespace layercost

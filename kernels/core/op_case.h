@@ -7,7 +7,7 @@
 //          parse(print(c)) == c; keys keep their order.
 // Axes:    one vocabulary: tokens hidden heads kv_heads head_dim qk_dim v_dim ffn_hidden experts top_k batch q_len
 //          kv_len capacity window; products are y[m,n] = x[m,k] w[n,k]^T. Types: x_type (activation in), y_type
-//          (activation out), w_type (weight), kv_type (cache). Which keys a case may hold, its op says
+//          (activation out), w_type (weight: a weight format), kv_type (cache). Which keys a case may hold, its op says
 //          (contract/keys.h).
 // Errors:  BadCase names the case, the key and what was expected.
 // SPDX-License-Identifier: Apache-2.0
@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/core/dtype.h"
+#include "kernels/core/weight_format.h"
 
 namespace layercost {
 
@@ -48,6 +48,7 @@ class OpCase {
   double real(std::string_view key) const;
   std::string word(std::string_view key, std::string_view otherwise) const;
   DType type(std::string_view key) const;
+  const WeightFormat& format(std::string_view key) const;
 
   bool operator==(const OpCase&) const = default;
 

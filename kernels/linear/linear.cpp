@@ -5,31 +5,41 @@
 #include <numeric>
 
 #include "kernels/contract/reference.h"
+#include "kernels/core/error.h"
 #include "linear_variants.h"
 
 namespace layercost {
 namespace {
 
 constexpr KnownKey keys[] = {
-    axis_key("m"),
-    axis_key("n"),
-    axis_key("k"),
-    type_key("x_type", kFloatTypes),
-    type_key("w_type", kFloatTypes),
-    type_key("y_type", kFloatTypes),
-    flag_key("bias"),
+    axis_key("m"),        axis_key("n"),
+    axis_key("k"),        type_key("x_type", kFloatTypes),
+    format_key("w_type"), type_key("y_type", kFloatTypes),
+    flag_key("bias"),     type_key("bias_type", kFloatTypes).optional(),
     flag_key("residual"),
 };
 
+DType bias_type(const OpCase& c) {
+  if (c.has("bias_type")) return c.type("bias_type");
+  if (const WeightFormat& f = c.format("w_type"); f.is_plain()) return f.values;
+  throw BadCase("'" + c.text() + "': a bias beside a matrix in blocks needs bias_type");
+}
+
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const std::int64_t m = c.axis("m"), n = c.axis("n"), k = c.axis("k");
-  const DType w = c.type("w_type"), y = c.type("y_type");
+  const DType y = c.type("y_type");
+  const WeightFormat& w = c.format("w_type");
   std::vector<TensorSpec> out = {
       {"x", Role::input, c.type("x_type"), {m, k}},
-      {"w", Role::weight, w, {n, k}, static_cast<float>(1.0 / std::sqrt(static_cast<double>(k)))},
+      {.name = "w",
+       .role = Role::weight,
+       .dtype = w.values,
+       .shape = {n, k},
+       .sigma = static_cast<float>(1.0 / std::sqrt(static_cast<double>(k))),
+       .format = &w},
       {"y", Role::output, y, {m, n}},
   };
-  if (c.flag("bias")) out.push_back({"bias", Role::weight, w, {n}});
+  if (c.flag("bias")) out.push_back({"bias", Role::weight, bias_type(c), {n}});
   if (c.flag("residual")) out.push_back({"residual", Role::input, y, {m, n}});
   return out;
 }
@@ -37,10 +47,11 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
 Work work(const OpCase& c, const WorkFacts&) {
   const auto m = static_cast<double>(c.axis("m")), n = static_cast<double>(c.axis("n")),
              k = static_cast<double>(c.axis("k"));
-  const auto wb = static_cast<double>(size_of(c.type("w_type"))), yb = static_cast<double>(size_of(c.type("y_type")));
+  const auto yb = static_cast<double>(size_of(c.type("y_type")));
   Work w;
   w.flops = 2 * m * n * k + (c.flag("bias") ? m * n : 0) + (c.flag("residual") ? m * n : 0);
-  w.weight_bytes = wb * (n * k + (c.flag("bias") ? n : 0));
+  w.weight_bytes = c.format("w_type").bytes(c.axis("n"), c.axis("k")) +
+                   (c.flag("bias") ? n * static_cast<double>(size_of(bias_type(c))) : 0);
   w.activation_bytes =
       m * k * static_cast<double>(size_of(c.type("x_type"))) + m * n * yb * (c.flag("residual") ? 2 : 1);
   return w;
@@ -116,6 +127,12 @@ std::vector<OpCase> test_cases() {
            "linear m=12 n=200 k=260 x_type=bf16 w_type=f32 y_type=bf16 residual=1",
            "linear m=25 n=64 k=129 x_type=f32 w_type=bf16 y_type=f32",
            "linear m=270 n=67 k=150 x_type=f32 w_type=bf16 y_type=f32 bias=1",
+           // Blocks of 128 x 128: one, whole ones, a part in rows, in columns and in both.
+           "linear m=3 n=5 k=7 x_type=f32 w_type=fp8_block128 y_type=f32",
+           "linear m=2 n=256 k=384 x_type=bf16 w_type=fp8_block128 y_type=bf16 residual=1",
+           "linear m=5 n=130 k=257 x_type=bf16 w_type=fp8_block128 y_type=bf16 bias=1 bias_type=bf16",
+           "linear m=1 n=300 k=129 x_type=bf16 w_type=fp8_block128 y_type=f32 bias=1 bias_type=f32",
+           "linear m=4 n=19 k=45 x_type=f32 w_type=bf16 y_type=bf16 bias=1 bias_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

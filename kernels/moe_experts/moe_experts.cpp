@@ -20,7 +20,7 @@ constexpr KnownKey keys[] = {
     axis_key("top_k"),
     word_key("act", kActs).or_else("silu"),
     type_key("x_type", kFloatTypes),
-    type_key("w_type", kFloatTypes),
+    format_key("w_type"),
     type_key("y_type", kFloatTypes),
     flag_key("residual"),
 };
@@ -39,7 +39,8 @@ struct Sizes {
 
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const Sizes s(c);
-  const DType x = c.type("x_type"), w = c.type("w_type"), y = c.type("y_type");
+  const DType x = c.type("x_type"), y = c.type("y_type");
+  const WeightFormat& w = c.format("w_type");
   // Sigmas for which gate and up have variance 1, and y about 0.1 before the residual.
   const auto sigma = [](std::int64_t terms) { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(terms))); };
   const float mean = 1.0f / static_cast<float>(s.top_k);
@@ -51,8 +52,18 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
        .shape = {s.tokens, s.top_k},
        .fill = fill_expert_ids(s.experts)},
       {"weights", Role::input, DType::f32, {s.tokens, s.top_k}, mean / 4, mean},
-      {"w_gate_up", Role::weight, w, {s.experts, 2 * s.ffn, s.hidden}, sigma(s.hidden)},
-      {"w_down", Role::weight, w, {s.experts, s.hidden, s.ffn}, sigma(s.ffn)},
+      {.name = "w_gate_up",
+       .role = Role::weight,
+       .dtype = w.values,
+       .shape = {s.experts, 2 * s.ffn, s.hidden},
+       .sigma = sigma(s.hidden),
+       .format = &w},
+      {.name = "w_down",
+       .role = Role::weight,
+       .dtype = w.values,
+       .shape = {s.experts, s.hidden, s.ffn},
+       .sigma = sigma(s.ffn),
+       .format = &w},
       {"y", Role::output, y, {s.tokens, s.hidden}},
   };
   if (c.flag("residual")) out.push_back({"residual", Role::input, y, {s.tokens, s.hidden}});
@@ -69,7 +80,8 @@ Work work(const OpCase& c, const WorkFacts& facts) {
   Work w;
   // silu(g) * u: negate, exp, add, divide, multiply.
   w.flops = pairs * (6 * hidden * ffn + 5 * ffn + 2 * hidden) + residual * tokens * hidden;
-  w.weight_bytes = distinct * 3 * hidden * ffn * static_cast<double>(size_of(c.type("w_type")));
+  const WeightFormat& format = c.format("w_type");
+  w.weight_bytes = distinct * (format.bytes(2 * s.ffn, s.hidden) + format.bytes(s.hidden, s.ffn));
   w.activation_bytes = tokens * hidden *
                            (static_cast<double>(size_of(c.type("x_type"))) +
                             (1 + residual) * static_cast<double>(size_of(c.type("y_type")))) +
@@ -189,6 +201,10 @@ std::vector<OpCase> test_cases() {
            "y_type=bf16 residual=1",
            "moe_experts tokens=130 hidden=264 ffn_hidden=136 experts=40 top_k=8 act=silu x_type=bf16 w_type=bf16 "
            "y_type=bf16",
+           // Experts of one block and of several, with parts.
+           "moe_experts tokens=3 hidden=20 ffn_hidden=12 experts=4 top_k=2 x_type=f32 w_type=fp8_block128 y_type=f32",
+           "moe_experts tokens=5 hidden=256 ffn_hidden=130 experts=3 top_k=2 x_type=bf16 w_type=fp8_block128 "
+           "y_type=bf16 residual=1",
        })
     out.push_back(OpCase::parse(text));
   return out;

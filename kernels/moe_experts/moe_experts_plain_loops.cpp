@@ -2,6 +2,7 @@
 // chain. An expert's weights are read once per pair, not once per expert.
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
+#include <vector>
 
 #include "kernels/contract/dispatch.h"
 #include "kernels/shared/plain_dot.h"
@@ -10,26 +11,43 @@
 namespace layercost {
 namespace {
 
-template <class X, class W, class Y>
+// Row `row`, counted over all experts, of [experts, rows, k] weights.
+template <class W>
+struct PlainRows {
+  const W* w;
+  std::int64_t k;
+  const W* operator()(std::int64_t row, std::vector<float>&) const { return w + row * k; }
+};
+struct CodedRows {
+  const CodedWeight* w;
+  const float* operator()(std::int64_t row, std::vector<float>& to) const {
+    to.resize(static_cast<std::size_t>(w->columns));
+    w->decode(row, 0, w->columns, to.data());
+    return to.data();
+  }
+};
+
+template <class X, class Rows, class Y>
 void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std::int64_t top_k, const X* x,
-                const std::int32_t* ids, const float* weights, const W* w_gate_up, const W* w_down, const Y* residual,
-                float* h, Y* y) {
+                const std::int32_t* ids, const float* weights, const Rows& w_gate_up, const Rows& w_down,
+                const Y* residual, float* h, Y* y) {
 #pragma omp parallel
   {
+    static thread_local std::vector<float> decoded;
 #pragma omp for collapse(2) schedule(static)
     for (std::int64_t p = 0; p < tokens * top_k; ++p)
       for (std::int64_t f = 0; f < ffn; ++f) {
         const X* row = x + p / top_k * hidden;
-        const W* expert = w_gate_up + ids[p] * 2 * ffn * hidden;
-        const float gate = plain_dot(row, expert + f * hidden, hidden);
-        h[p * ffn + f] = gate / (1 + std::exp(-gate)) * plain_dot(row, expert + (ffn + f) * hidden, hidden);
+        const std::int64_t expert = ids[p] * 2 * ffn;
+        const float gate = plain_dot(row, w_gate_up(expert + f, decoded), hidden);
+        h[p * ffn + f] = gate / (1 + std::exp(-gate)) * plain_dot(row, w_gate_up(expert + ffn + f, decoded), hidden);
       }
 #pragma omp for collapse(2) schedule(static)
     for (std::int64_t t = 0; t < tokens; ++t)
       for (std::int64_t i = 0; i < hidden; ++i) {
         float sum = 0;
         for (std::int64_t p = t * top_k; p < (t + 1) * top_k; ++p)
-          sum += weights[p] * plain_dot(h + p * ffn, w_down + (ids[p] * hidden + i) * ffn, ffn);
+          sum += weights[p] * plain_dot(h + p * ffn, w_down(ids[p] * hidden + i, decoded), ffn);
         if (residual != nullptr) sum += load_f32(residual + t * hidden + i);
         store_f32(y + t * hidden + i, sum);
       }
@@ -41,14 +59,23 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                      top_k = c.axis("top_k");
   const Tensor x = t.tensor("x"), ids = t.tensor("ids"), weights = t.tensor("weights"), y = t.tensor("y");
   const Tensor residual = c.flag("residual") ? t.tensor("residual") : Tensor{};
-  const auto gate_up = row_major(*t.weight("w_gate_up")), down = row_major(*t.weight("w_down"));
+  const std::shared_ptr<const Weight> gate_up = t.weight("w_gate_up"), down = t.weight("w_down");
   const auto h = std::make_shared<OwnedTensor>(DType::f32, Shape{tokens * top_k, ffn});
   return dispatch_float(x.dtype, [&]<class X>(X*) {
-    return dispatch_float(down->view().dtype, [&]<class W>(W*) {
-      return dispatch_float(y.dtype, [&]<class Y>(Y*) {
+    return dispatch_float(y.dtype, [&]<class Y>(Y*) -> std::unique_ptr<Invocation> {
+      const auto run = [=](const auto& gate_up_rows, const auto& down_rows) {
+        experts_of(tokens, hidden, ffn, top_k, x.as<X>(), ids.as<std::int32_t>(), weights.as<float>(), gate_up_rows,
+                   down_rows, residual.as<Y>(), h->view().as<float>(), y.as<Y>());
+      };
+      if (!down->format().is_plain()) {
+        gate_up->coded(), down->coded();  // made here, not when it is timed
+        return invocation([=] { run(CodedRows{&gate_up->coded()}, CodedRows{&down->coded()}); });
+      }
+      const auto gate_up_w = row_major(*gate_up), down_w = row_major(*down);
+      return dispatch_float(down->dtype(), [&]<class W>(W*) {
         return invocation([=] {
-          experts_of(tokens, hidden, ffn, top_k, x.as<X>(), ids.as<std::int32_t>(), weights.as<float>(),
-                     gate_up->view().as<W>(), down->view().as<W>(), residual.as<Y>(), h->view().as<float>(), y.as<Y>());
+          run(PlainRows<W>{gate_up_w->view().template as<W>(), hidden},
+              PlainRows<W>{down_w->view().template as<W>(), ffn});
         });
       });
     });
@@ -61,7 +88,7 @@ const Variant moe_experts_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "act=silu x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .knows = "act=silu x_type=f32|bf16 w_type=* y_type=f32|bf16 residual",
     .plain = true,
     .make = prepare,
 };

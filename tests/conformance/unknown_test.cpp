@@ -99,6 +99,9 @@ TEST(Unknown, ValuesAreNoCaseOfAnyOp) {
         case KnownKey::Kind::type:
           bad = {"f64", "i32", "bf17", "fp8", "float", "0"};
           break;
+        case KnownKey::Kind::format:
+          bad = {"f64", "i32", "bf17", "fp8", "fp8_block64", "float", "0"};
+          break;
       }
       if (key.kind == KnownKey::Kind::integer && key.least >= 1) bad.push_back("0");
       for (const std::string& value : bad) {
@@ -138,9 +141,9 @@ TEST(Unknown, AKeyThatSaysNothingAloneIsRefusedAlone) {
 TEST(Unknown, ACaseOfAnotherOp) {
   const OpDef& glu = find_op("glu");
   const OpCase c = find_op("rms_norm").test_cases().front();
-  for (const auto& f : std::initializer_list<std::function<void()>>{
-           [&] { glu.tensors(c); }, [&] { glu.work(c, {}); },
-           [&] { support(glu, *glu.variants().front(), c, describe_cpu(1)); }})
+  for (const auto& f :
+       std::initializer_list<std::function<void()>>{[&] { glu.tensors(c); }, [&] { glu.work(c, {}); },
+                                                    [&] { support(glu, *glu.variants().front(), c, describe_cpu(1)); }})
     EXPECT_NE(message_of(f).find("no case of glu"), std::string::npos) << message_of(f);
 }
 

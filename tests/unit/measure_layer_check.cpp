@@ -66,7 +66,8 @@ struct Ran {
     model = read_model(std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests/golden" / golden);
     StepShape shape;
     shape.batch = 2, shape.q_len = q_len, shape.kv_len = kv_len, shape.capacity = 13;
-    shape.weight_type = shape.activation_type = shape.kv_type = DType::f32;
+    shape.weights = WeightTypes::of(weight_format(DType::f32), DType::f32);
+    shape.activation_type = shape.kv_type = DType::f32;
     plan = plan_layer(model, model.kinds.back(), shape);
     BufferSet buffers = shared_buffers(plan, runtime);
     buffers.merge(own_buffers(plan, 1, 0, runtime));

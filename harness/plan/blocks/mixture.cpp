@@ -15,8 +15,10 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   const std::string ids = b.buffer("ids", BufferRole::expert_ids, DType::i32, {t, e.top_k});
   const std::string weights = b.buffer("route_weights", BufferRole::activation, DType::f32, {t, e.top_k});
   const std::string counts = b.buffer("counts", BufferRole::counts, DType::i32, {e.experts});
-  b.linear("router", x, b.matrix("router_w", {e.experts, h}, {{e.prefix + ".gate.weight", {e.experts, h}}}), logits,
-           e.experts, h, {.y_type = DType::f32});
+  b.linear(
+      "router", x,
+      b.matrix("router_w", {e.experts, h}, {{e.prefix + ".gate.weight", {e.experts, h}}}, b.shape().weights.router),
+      logits, e.experts, h, {.y_type = DType::f32, .w_type = b.shape().weights.router});
   OpCase route("moe_route");
   route.set("tokens", t).set("experts", e.experts).set("top_k", e.top_k).set("renormalise", e.renormalise ? 1 : 0);
   std::map<std::string, std::string> bind = {
@@ -39,7 +41,7 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   experts.set("tokens", t).set("hidden", h).set("ffn_hidden", f).set("experts", e.experts).set("top_k", e.top_k);
   experts.set("act", "silu");
   b.types(experts);
-  experts.set("residual", 1);
+  experts.set("w_type", b.shape().weights.matrices->name).set("residual", 1);
   b.op("experts", std::move(experts),
        {{"x", x},
         {"ids", ids},
