@@ -259,7 +259,7 @@ class Merger {
     if (price_from_.empty()) price_from_ = named.name;
     const Place place{named.name, price_from_, "price"};
     same(place.inside("id"), result_.price->id, named.file.price->id);
-    same(place.inside("usd_per_h"), result_.price->usd_per_h, named.file.price->usd_per_h);
+    same(place.inside("usd_per_h"), result_.price->usd_per_hour, named.file.price->usd_per_hour);
   }
 
   void add_model(const NamedResult& named, std::size_t i) {

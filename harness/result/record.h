@@ -17,9 +17,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace layercost {
+
+// Of result files; result_io.h says what its parts mean.
+inline constexpr std::string_view kSchemaVersion = "1.3.0";
 
 enum class Outcome { measured, wrong, unsupported, out_of_memory, failed, skipped };
 
@@ -200,11 +204,15 @@ struct PeerRecord {
   std::vector<PeerRound> rounds;
 };
 
+// Closed list of what makes a price doubtful on the day it was read; texts are in result/labels.h.
+enum class PriceLabel { stale, expired, promotional, estimate, example, no_electricity, command_line };
+
 struct PriceRecord {               // as read; money is computed by cost/
   std::string id, label;           // label says whose assumption it is
-  double usd_per_h = 0;
+  double usd_per_hour = 0;         // "usd_per_h" in files
   std::string source, retrieved_at, model;  // model: "rented", "owned", "command line"
-  bool stale = false;
+  bool stale = false;              // as among the labels: what files before 1.3 have of them
+  std::vector<PriceLabel> labels = {};
 };
 
 // A GPU's standing facts; absent is what the driver does not tell.
@@ -247,7 +255,7 @@ struct Warning {
 };
 
 struct ResultFile {
-  std::string schema_version = "1.2.0";
+  std::string schema_version{kSchemaVersion};
   std::string program_version, commit;
   bool commit_dirty = false;
   std::vector<std::string> command;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cfloat>
 #include <charconv>
 #include <cmath>
@@ -235,11 +236,12 @@ template <typename V>
 void fields(V& v, PriceRecord& p) {
   v("id", p.id);
   v("label", p.label);
-  v.decimal("usd_per_h", p.usd_per_h);
+  v.decimal("usd_per_h", p.usd_per_hour);
   v("source", p.source);
   v("retrieved_at", p.retrieved_at);
   v("model", p.model);
   v("stale", p.stale);
+  v.unless_empty("labels", p.labels);
 }
 template <typename V>
 void fields(V& v, GpuRecord& g) {
@@ -366,11 +368,8 @@ class Writer {
     for (const std::string& value : values) list.push_back(safe(value));
     object_[name] = std::move(list);
   }
-  void operator()(const char* name, const std::vector<Label>& values) {
-    OrderedJson list = OrderedJson::array();
-    for (const Label value : values) list.push_back(std::string(to_string(value)));
-    object_[name] = std::move(list);
-  }
+  void operator()(const char* name, const std::vector<Label>& values) { put_words(name, values); }
+  void operator()(const char* name, const std::vector<PriceLabel>& values) { put_words(name, values); }
   void operator()(const char* name, const std::map<std::string, std::string>& values) {
     OrderedJson map = OrderedJson::object();
     for (const auto& [key, value] : values) map[printable(key)] = safe(value);
@@ -420,6 +419,13 @@ class Writer {
     if (value < range.low || value > range.high)
       fail(name, fmt::format("{} is outside {}..{}", value, range.low, range.high));
     return value;
+  }
+
+  template <typename T>
+  void put_words(const char* name, const std::vector<T>& values) {
+    OrderedJson list = OrderedJson::array();
+    for (const T value : values) list.push_back(std::string(to_string(value)));
+    object_[name] = std::move(list);
   }
 
   std::string place_;
@@ -485,6 +491,10 @@ class Reader {
   void operator()(const char* name, std::vector<Label>& values) {
     for (const JsonNode& node : at(name).as_list(0, label_texts().size()))
       values.push_back(word(node, label_texts()).label);
+  }
+  void operator()(const char* name, std::vector<PriceLabel>& values) {
+    for (const JsonNode& node : at(name).as_list(0, price_label_texts().size()))
+      values.push_back(word(node, price_label_texts()).label);
   }
   void operator()(const char* name, std::map<std::string, std::string>& values) {
     const JsonNode node = at(name);
@@ -673,26 +683,39 @@ std::optional<Problem> problem_of(const ResultFile& file) {
   return std::nullopt;
 }
 
-void refuse_foreign_version(const JsonNode& node) {
-  const std::string text = node.get_string("schema_version", 40);
-  int numbers[3] = {};
+using Version = std::array<int, 3>;
+std::optional<Version> parse_version(std::string_view text) {
+  Version numbers{};
   const char* at = text.data();
   const char* const end = text.data() + text.size();
-  bool good = true;
-  for (int i = 0; i < 3 && good; ++i) {
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
     const auto parsed = std::from_chars(at, end, numbers[i]);
-    good = parsed.ec == std::errc() && parsed.ptr != at && numbers[i] >= 0 &&
-           (i == 2 ? parsed.ptr == end : parsed.ptr != end && *parsed.ptr == '.');
-    at = parsed.ptr + (i < 2 && good ? 1 : 0);
+    const bool ends_well = i + 1 == numbers.size() ? parsed.ptr == end : parsed.ptr != end && *parsed.ptr == '.';
+    if (parsed.ec != std::errc() || parsed.ptr == at || numbers[i] < 0 || !ends_well) return std::nullopt;
+    if (i + 1 < numbers.size()) at = parsed.ptr + 1;
   }
-  if (!good)
+  return numbers;
+}
+
+void refuse_foreign_version(const JsonNode& node) {
+  const std::string text = node.get_string("schema_version", 40);
+  const std::optional<Version> version = parse_version(text), ours = parse_version(kSchemaVersion);
+  if (!version)
     node.fail("schema_version",
               fmt::format("expected a version such as \"{}\", got \"{}\"", kSchemaVersion, printable(text)));
-  if (numbers[0] != kSchemaMajor || numbers[1] > kSchemaMinor) {
+  if ((*version)[0] != (*ours)[0] || (*version)[1] > (*ours)[1]) {
     node.fail("schema_version",
               fmt::format("the file follows schema {}, this program reads {} and older 1.x; use a matching layercost",
                           printable(text), kSchemaVersion));
   }
+}
+
+// Files before 1.3 have no labels of a price, but say what gives two of them.
+std::vector<PriceLabel> labels_of_older(const PriceRecord& price) {
+  std::vector<PriceLabel> labels;
+  if (price.stale) labels.push_back(PriceLabel::stale);
+  if (price.model == "command line") labels.push_back(PriceLabel::command_line);
+  return labels;
 }
 
 // nlohmann/json writes NaN as null without a word.
@@ -761,6 +784,7 @@ ResultFile result_from_text(std::string file_name, std::string_view text) {
   reader.allow("summary");
   reader.refuse_other_keys();
   if (root.has("summary") && !root.at("summary").is_object()) root.fail("summary", "expected an object");
+  if (file.price && file.price->labels.empty()) file.price->labels = labels_of_older(*file.price);
   if (const auto problem = problem_of(file)) throw BadInput(root.file(), problem->place, problem->message);
   return file;
 }

@@ -98,6 +98,10 @@ def look_at_reports(program, folder, result):
     program.expect("markdown", ["report", "out.json", "-o", "r.md"], 0)
     markdown = (folder / "r.md").read_text()
     that("markdown has a table", "|---" in markdown.replace(" ", ""), markdown[:500])
+    for name in ("markdown", "md"):
+        program.expect(f"--format {name}", ["report", "out.json", "--format", name, "-o", "named.md"], 0)
+        that(f"--format {name} is what -o r.md writes", (folder / "named.md").read_text() == markdown, name)
+    (folder / "named.md").unlink()
     twice = program.expect("cost", ["cost", "out.json", "--price", "2/h", "--format", "csv"], 0).stdout
     again = {(r["model"], r["layer_kind"]): r for r in csv.DictReader(io.StringIO(twice))}["small", "model"]
     that("twice the price, twice the cost", near(again["usd_per_mtok"], 2 * usd), again["usd_per_mtok"])

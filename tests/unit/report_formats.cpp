@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -13,8 +14,10 @@
 #include "harness/report/csv.h"
 #include "harness/report/markdown.h"
 #include "harness/report/report.h"
+#include "harness/report/section.h"
 #include "harness/report/table.h"
 #include "harness/report/text.h"
+#include "harness/result/labels.h"
 #include "kernels/core/error.h"
 #include "tests/unit/result_fixture.h"
 
@@ -164,19 +167,32 @@ TEST(Text, EscapeSequencesAreRemoved) {
 
 TEST(Formats, AreFoundByNameAndByPath) {
   EXPECT_EQ(find_report_format("table").name, "table");
-  EXPECT_EQ(find_report_format("out/r.md").name, "md");
+  EXPECT_EQ(find_report_format("out/r.md").name, "markdown");
+  EXPECT_EQ(find_report_format("md").name, "markdown");
   EXPECT_EQ(find_report_format("r.csv").name, "csv");
   EXPECT_EQ(find_report_format("csv").name, "csv");
-  EXPECT_EQ(find_report_format(".md").name, "md");
+  EXPECT_EQ(find_report_format(".md").name, "markdown");
   for (const auto& [asked, hint] :
        {std::pair{"r.cvs", "did you mean '.csv'?"}, std::pair{"tabel", "did you mean 'table'?"},
-        std::pair{"r.docx", "known are .txt, .md, .csv"}}) {
+        std::pair{"r.docx", "known are .txt, .md, .csv"}, std::pair{"", "known are table, markdown, csv"}}) {
     try {
       find_report_format(asked);
       ADD_FAILURE() << asked;
     } catch (const BadInput& error) {
       EXPECT_NE(std::string(error.what()).find(hint), std::string::npos) << error.what();
     }
+  }
+}
+
+TEST(Formats, EachThatIsNamedInAHelpTextIsFoundByThatName) {
+  std::string names = report_format_names();
+  for (const std::string_view word : {", ", " or "})
+    for (std::size_t at = 0; (at = names.find(word, at)) != std::string::npos;) names.replace(at, word.size(), "\n");
+  const std::vector<std::string> advertised = lines_of(names);
+  ASSERT_EQ(advertised.size(), report_formats().size());
+  for (const std::string& name : advertised) {
+    EXPECT_EQ(find_report_format(name).name, name);
+    EXPECT_FALSE(find_report_format(name).render({}, {}).empty() && name == "csv");
   }
 }
 
@@ -275,7 +291,7 @@ TEST(Table, WithoutAHeadTheLayersAreShown) {
   EXPECT_NE(line_with(saves, {"crossover in decode at context 4096"}), "");
   EXPECT_EQ(saves.find("not asked for"), std::string::npos);
   EXPECT_NE(line_with(section(text, "IN EACH PROGRAM"), {"decode       1", "2.5×", "2.0×"}), "");
-  EXPECT_NE(line_with(markdown(file), {"time of the dense model's layers / of the MoE's, without the head"}), "");
+  EXPECT_NE(line_with(markdown(file), {"time of the dense layers / of the MoE's, without the head"}), "");
   file.peers.clear();
   EXPECT_NE(table(file).find("head: not asked for"), std::string::npos);
 }
@@ -319,8 +335,6 @@ TEST(Csv, OtherProgramsAndPairsHaveRows) {
   EXPECT_EQ(pair.at("layer_count"), "");
   EXPECT_EQ(find("tiny-dense", "dense", "layercost").at("peer_ratio"), "");
   EXPECT_FALSE(csv_rows(csv(fixture::result_file()))[0].contains("implementation"));
-  for (const CsvColumn& column : csv_peer_columns())
-    EXPECT_NE(column.meaning.empty(), find_metric(column.name) == nullptr) << column.name;
 }
 
 TEST(Markdown, OtherProgramsStandBesideOurs) {
@@ -366,7 +380,7 @@ TEST(Table, IsNeverWiderThanAHundredColumns) {
   file.models[0].name = file.pairs[0].dense = std::string(150, 'm');
   file.points[1].routing = std::string(90, 'r');
   file.points[1].batch = file.points[0].batch = 123456;
-  file.price->usd_per_h = 123456789;
+  file.price->usd_per_hour = 123456789;
   file.price->label = std::string(500, 'p');
   file.warnings = {{"w", std::string(500, 'w')}};
   file.depths = {{"tiny-moe", std::string(90, 'k'), "decode", 99999, 4096, {1, 2, 4}, {-1e-3 + 1, 2, 3}}};
@@ -495,8 +509,84 @@ TEST(Csv, FilesShareOneHeader) {
 }
 
 TEST(Csv, ColumnsAreExplained) {
-  for (const CsvColumn& column : csv_columns()) {
-    EXPECT_NE(column.meaning.empty(), find_metric(column.name) == nullptr) << column.name;
+  std::set<std::string> explained, keys;
+  for (const Section& section : sections_of(fixture::peers_file()))
+    for (const Table& table : section.tables)
+      for (const Panel& panel : table.panels)
+        for (const Column& column : panel.columns) {
+          keys.insert({column.key, column.low_key, column.high_key});
+          if (!column.meaning.empty()) explained.insert(column.key);
+        }
+  keys.erase("");
+  EXPECT_EQ(keys.size(), 41u);  // the 40 of csv.cpp's order, and price_labels
+  for (const std::string& key : keys) EXPECT_NE(explained.contains(key), find_metric(key) != nullptr) << key;
+}
+
+TEST(Sections, EveryRowHasACellForEachColumn) {
+  for (const ResultFile& file : {fixture::peers_file(), troubled_file(), ResultFile()})
+    for (const Section& section : sections_of(file))
+      for (const Table& table : section.tables)
+        for (const Group& group : table.groups)
+          for (const Entry& entry : group.entries) {
+            ASSERT_EQ(entry.panels.size(), table.panels.size()) << table.title;
+            for (std::size_t p = 0; p < entry.panels.size(); ++p)
+              for (const Row& row : entry.panels[p])
+                EXPECT_EQ(row.cells.size(), table.panels[p].columns.size()) << table.title;
+          }
+}
+
+std::string without_escapes(std::string text) {
+  std::erase(text, '\\');
+  return text;
+}
+
+// Every label of the closed lists, on one part, on all of them, and on the price.
+TEST(Labels, AreShownByEveryFormat) {
+  for (const LabelText& label : label_texts()) {
+    ResultFile one = fixture::result_file(), all = one;
+    one.points[0].parts[0].labels = {label.label};
+    for (PointRecord& point : all.points)
+      for (PartRecord& part : point.parts) part.labels = {label.label};
+    for (const ResultFile& file : {one, all})
+      for (const ReportFormat& format : report_formats()) {
+        const std::string text = without_escapes(format.render({&file, 1}, {}));
+        const std::string_view word = format.name == "csv" ? label.name : label.shown;
+        const std::size_t first = text.find(word);
+        ASSERT_NE(first, std::string::npos) << label.name << " in " << format.name;
+        // Beside what it is of, and explained.
+        EXPECT_NE(text.find(word, first + 1), std::string::npos) << label.name << " in " << format.name;
+      }
+    EXPECT_NE((" " + csv_rows(csv(one))[0].at("labels") + " ").find(" " + std::string(label.name) + " "),
+              std::string::npos);
+  }
+}
+
+TEST(Labels, OfThePriceAreShownByEveryFormat) {
+  for (const PriceLabelText& label : price_label_texts()) {
+    ResultFile file = fixture::result_file();
+    for (const ReportFormat& format : report_formats())
+      EXPECT_EQ(format.render({&file, 1}, {}).find(label.shown), std::string::npos) << label.shown;
+    file.price->labels = {label.label};
+    for (const ReportFormat& format : report_formats()) {
+      const std::string text = without_escapes(format.render({&file, 1}, {}));
+      EXPECT_NE(text.find(format.name == "csv" ? label.name : label.shown), std::string::npos)
+          << label.name << " in " << format.name;
+    }
+    EXPECT_EQ(csv_rows(csv(file))[0].at("price_labels"), label.name);
+  }
+}
+
+TEST(Outcomes, AreShownByEveryFormat) {
+  for (const OutcomeText& outcome : outcome_texts()) {
+    ResultFile file = fixture::result_file();
+    PartRecord& part = file.points[1].parts[0];
+    part.outcome = outcome.outcome;
+    if (outcome.outcome != Outcome::measured) part.rounds.clear();
+    for (const ReportFormat& format : report_formats()) {
+      const std::string text = format.render({&file, 1}, {});
+      EXPECT_NE(text.find(format.name == "csv" ? outcome.name : outcome.shown), std::string::npos)
+          << outcome.name << " in " << format.name;
+    }
   }
 }
 

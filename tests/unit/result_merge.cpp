@@ -265,8 +265,8 @@ TEST(Merge, TheRestIsUnited) {
   EXPECT_EQ(file.suite, "");
   EXPECT_EQ(file.warnings.size(), 2u);
   EXPECT_EQ(file.environment.load_average, 0.25);
-  EXPECT_EQ(file.price->usd_per_h, 0.72);
-  EXPECT_EQ(merged(b, a).price->usd_per_h, 0.72);
+  EXPECT_EQ(file.price->usd_per_hour, 0.72);
+  EXPECT_EQ(merged(b, a).price->usd_per_hour, 0.72);
   EXPECT_EQ(file.peers[0].note, "busy");
   EXPECT_FALSE(file.peers[0].cold);
   EXPECT_EQ(file.peers[0].detail, "transformers 5.23.0; sdpa; transformers 5.23.0; eager");
@@ -293,7 +293,7 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
        [](ResultFile& f) { f.environment.libraries["oneDNN"] = "3.1"; }},
       {{"program_version", "'0.2.0'", "'0.1.0'"}, [](ResultFile& f) { f.program_version = "0.2.0"; }},
       {{"commit", "'fedc'", "'0123456789abcdef'"}, [](ResultFile& f) { f.commit = "fedc"; }},
-      {{"price.usd_per_h", "'0.8'", "'0.72'"}, [](ResultFile& f) { f.price->usd_per_h = 0.8; }},
+      {{"price.usd_per_h", "'0.8'", "'0.72'"}, [](ResultFile& f) { f.price->usd_per_hour = 0.8; }},
       {{"price.id", "'other'"}, [](ResultFile& f) { f.price->id = "other"; }},
       {{"models[1].parameters_active", "'2'", "'1000000000'"},
        [](ResultFile& f) { f.models[1].parameters_active = 2; }},

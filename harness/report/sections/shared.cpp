@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/report/sections/sections.h"
+#include "harness/report/text.h"
+
+namespace layercost {
+namespace {
+
+struct Identity {
+  const ResultFile& file;
+  const ModelRow& scenario;
+  const std::string& kind;
+};
+
+Column named(std::string key, std::string meaning) {
+  Column column;
+  column.key = std::move(key);
+  column.meaning = std::move(meaning);
+  return column;
+}
+
+const std::vector<ColumnOf<Identity>>& identity() {
+  static const std::vector<ColumnOf<Identity>> all = {
+      {named("model", "name of the model"), [](const Identity& i) { return text_cell(i.scenario.model); }},
+      {named("layer_kind", "kind of layer, head, model for the composition, or pair"),
+       [](const Identity& i) { return text_cell(i.kind); }},
+      {named("phase", "prefill or decode"), [](const Identity& i) { return text_cell(i.scenario.phase); }},
+      {named("batch", "sequences"), [](const Identity& i) { return Cell{i.scenario.batch}; }},
+      {named("context", "decode: tokens cached before the step; prefill: prompt length"),
+       [](const Identity& i) { return Cell{i.scenario.context}; }},
+      {named("tokens", "rows that one step processes"), [](const Identity& i) { return Cell{i.scenario.tokens}; }},
+      {named("weight_type", "number format of the weights"),
+       [](const Identity& i) { return text_cell(i.scenario.weight_type); }},
+      {named("activation_type", "number format of the activations"),
+       [](const Identity& i) { return text_cell(i.scenario.activation_type); }},
+      {named("kv_type", "number format of the KV cache"),
+       [](const Identity& i) { return text_cell(i.scenario.kv_type); }},
+      {named("device", "cpu, cuda:0, ..."), [](const Identity& i) { return text_cell(i.scenario.device); }},
+      {named("routing", "how tokens were spread over experts; empty without experts"),
+       [](const Identity& i) { return text_cell(i.scenario.routing); }},
+      {named("price_id", "whose price usd_per_mtok uses"),
+       [](const Identity& i) { return text_cell(i.file.price ? i.file.price->id : ""); }},
+      {{.key = "price_labels", .meaning = "separated by spaces; see result/labels.h", .if_any = true},
+       [](const Identity& i) { return i.file.price ? Cell{i.file.price->labels} : Cell{}; }},
+      {named("device_name", "the machine"),
+       [](const Identity& i) { return text_cell(i.file.environment.device_name); }},
+      {named("measured_at", "start of the run, UTC"), [](const Identity& i) { return text_cell(i.file.started_at); }},
+      {named("schema_version", "of the result file"),
+       [](const Identity& i) { return text_cell(i.file.schema_version); }},
+  };
+  return all;
+}
+
+template <typename Row>
+bool same_pair(const TradeoffRow& a, const Row& b) {
+  return a.dense == b.dense && a.moe == b.moe && a.weight_type == b.weight_type && a.routing == b.routing;
+}
+
+}  // namespace
+
+std::vector<Column> identity_columns() { return columns_of(identity()); }
+
+std::vector<Cell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind) {
+  return cells_of(identity(), {file, scenario, kind});
+}
+
+std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (part.empty()) continue;
+    if (!text.empty()) text += separator;
+    text += part;
+  }
+  return text;
+}
+
+std::string routing_text(const std::string& routing) { return routing.empty() ? "" : plain(routing, 40) + " routing"; }
+
+std::string versioned(const Implementation& implementation) {
+  const std::string name = plain(implementation.name, 40), version = plain(implementation.version, 40);
+  return version.empty() || name.ends_with(" " + version) ? name : name + " " + version;
+}
+
+std::vector<PairGroup> pair_groups(const Summary& summary) {
+  std::vector<PairGroup> groups;
+  for (const TradeoffRow& row : summary.tradeoffs) {
+    auto group =
+        std::find_if(groups.begin(), groups.end(), [&](const PairGroup& g) { return same_pair(*g.rows.front(), row); });
+    if (group == groups.end()) {
+      group = groups.insert(groups.end(), {plain(row.dense, 80) + " → " + plain(row.moe, 80), "", {}});
+      group->facts = joined({plain(row.weight_type, 20), routing_text(row.routing)}, " · ");
+    }
+    group->rows.push_back(&row);
+  }
+  return groups;
+}
+
+bool shows_layers_alone(const Summary& summary) {
+  return !summary.peers.empty() && std::none_of(summary.tradeoffs.begin(), summary.tradeoffs.end(),
+                                                [](const TradeoffRow& row) { return row.paid.has_value(); });
+}
+
+}  // namespace layercost
