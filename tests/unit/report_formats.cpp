@@ -576,6 +576,35 @@ TEST(Labels, OfThePriceAreShownByEveryFormat) {
   }
 }
 
+// Of six rows: what one or two carry stands on those, what three carry is said once below, what all parts carry above.
+TEST(Labels, StandOnARowOnlyForWhatMakesThatRowDoubtful) {
+  const auto count = [](const std::string& text, const std::string& word) {
+    std::size_t n = 0;
+    for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos; ++at) ++n;
+    return n;
+  };
+  const auto labelled = [](std::size_t points, Label label) {
+    ResultFile file = fixture::result_file();
+    for (std::size_t p = 0; p < points; ++p) file.points[p].parts[0].labels.push_back(label);
+    return file;
+  };
+  for (const std::size_t n : {1u, 2u, 3u, 5u, 6u})
+    for (const bool as_table : {true, false}) {
+      const ResultFile file = labelled(n, Label::roof_moved);
+      const std::string text = as_table ? table(file) : markdown(file);
+      EXPECT_EQ(count(text, "ROOF MOVED"), n < 3 ? n + 1 : 1) << n;  // the legend's line, and each row
+      EXPECT_EQ(count(text, std::to_string(n) + " of 6 rows. The machine's own limit"), n < 3 ? 0u : 1u) << n;
+    }
+  EXPECT_EQ(count(table(labelled(5, Label::impossible)), "IMPOSSIBLE"), 6u);
+  ResultFile two = labelled(2, Label::roof_moved);  // of a few rows, each says its own
+  two.points.resize(2);
+  EXPECT_EQ(count(table(two), "ROOF MOVED"), 3u);
+  const auto rows = csv_rows(csv(labelled(5, Label::roof_moved)));
+  EXPECT_EQ(std::count_if(rows.begin(), rows.end(),
+                          [](const auto& row) { return row.at("labels").find("roof_moved") != std::string::npos; }),
+            10);  // data keep them on every row: five parts and their models
+}
+
 TEST(Outcomes, AreShownByEveryFormat) {
   for (const OutcomeText& outcome : outcome_texts()) {
     ResultFile file = fixture::result_file();

@@ -136,10 +136,8 @@ std::vector<Note> notes(const ModelRow& row, const Summary& summary) {
          alarming});
   }
   std::vector<Label> own;
-  for (const Label label : row.labels) {
-    if (std::find(summary.common_labels.begin(), summary.common_labels.end(), label) == summary.common_labels.end())
-      own.push_back(label);
-  }
+  for (const Label label : row.labels)
+    if (use_of(label, summary).on_rows) own.push_back(label);
   const bool impossible = std::find(own.begin(), own.end(), Label::impossible) != own.end();
   if (!own.empty()) result.push_back({shown(Cell{own}, Form::text), alarming || impossible});
   return result;

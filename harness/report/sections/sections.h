@@ -50,6 +50,16 @@ std::string routing_text(const std::string& routing);
 // "pytorch 2.15.0".
 std::string versioned(const Implementation& implementation);
 
+// How many of the rows (points with something measured) carry a label. One that makes few of them doubtful stands on
+// those; one that half of them carry, and at least three, is of the machine or the run and is said once, below.
+// IMPOSSIBLE always stands on its row: it takes the number away.
+struct LabelUse {
+  std::size_t rows = 0, of = 0;
+  bool everywhere = false;  // on every part: the state line says it
+  bool on_rows = false;
+};
+LabelUse use_of(Label label, const Summary& summary);
+
 // Rows of one pair, weight type and routing.
 struct PairGroup {
   std::string title, facts;  // "dense → moe", "bf16 · uniform routing"

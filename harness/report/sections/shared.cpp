@@ -84,6 +84,22 @@ std::string versioned(const Implementation& implementation) {
   return version.empty() || name.ends_with(" " + version) ? name : name + " " + version;
 }
 
+LabelUse use_of(Label label, const Summary& summary) {
+  const auto has = [&](const std::vector<Label>& labels) {
+    return std::find(labels.begin(), labels.end(), label) != labels.end();
+  };
+  LabelUse use;
+  for (const ModelRow& row : summary.models) {
+    use.rows += has(row.labels);
+    use.of += std::any_of(row.parts.begin(), row.parts.end(),
+                          [](const PartRow& part) { return part.outcome == Outcome::measured; });
+  }
+  use.everywhere = has(summary.common_labels);
+  const bool frequent = use.rows >= 3 && 2 * use.rows >= use.of;
+  use.on_rows = label == Label::impossible || (!use.everywhere && !frequent);
+  return use;
+}
+
 std::vector<PairGroup> pair_groups(const Summary& summary) {
   std::vector<PairGroup> groups;
   for (const TradeoffRow& row : summary.tradeoffs) {

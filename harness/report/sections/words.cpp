@@ -31,12 +31,6 @@ std::string parts_once(const std::vector<std::string>& texts) {
   return joined(shown, "; ");
 }
 
-bool uses_label(const Summary& summary, Label label) {
-  return std::any_of(summary.models.begin(), summary.models.end(), [&](const ModelRow& row) {
-    return std::find(row.labels.begin(), row.labels.end(), label) != row.labels.end();
-  });
-}
-
 }  // namespace
 
 Section words_section(const ResultFile& file, const Summary& summary) {
@@ -79,9 +73,10 @@ Section words_section(const ResultFile& file, const Summary& summary) {
     if (!peer.details.empty()) lines.push_back({plain(peer.name, 40), parts_once(peer.details)});
   }
   for (const LabelText& row : label_texts()) {
-    if (uses_label(summary, row.label)) {
-      lines.push_back({std::string(row.shown), std::string(row.meaning) + " " + std::string(row.advice)});
-    }
+    const LabelUse use = use_of(row.label, summary);
+    if (use.rows == 0) continue;
+    const std::string where = use.everywhere || use.on_rows ? "" : fmt::format("{} of {} rows. ", use.rows, use.of);
+    lines.push_back({std::string(row.shown), fmt::format("{}{} {}", where, row.meaning, row.advice)});
   }
   for (const OutcomeText& row : outcome_texts()) {
     if (row.outcome != Outcome::measured && summary.outcomes.contains(row.outcome)) {
