@@ -42,8 +42,10 @@ std::optional<NominalRecord> nominal_record(const std::string& device_name, DTyp
   const HardwarePeak* peak = hardware->peak(std::string(to_string(weight_type)));
   if (peak == nullptr) return std::nullopt;
   const HardwareFigure& read = hardware->memory_bytes_per_s;
-  return NominalRecord{hardware->id, std::string(to_string(weight_type)), peak->flops_per_s, read.value,
-                       peak->source, peak->date, read.source, read.date};
+  return NominalRecord{hardware->id,      std::string(to_string(weight_type)),
+                       peak->flops_per_s, read.value,
+                       peak->source,      peak->date,
+                       read.source,       read.date};
 }
 
 // One line that is overwritten on a terminal; elsewhere a plain line at most every ten seconds.
@@ -77,9 +79,9 @@ class ProgressLine {
 // A run that is resumed must be the same run on the same machine.
 void require_same(const ResultFile& planned, const ResultFile& old, const std::string& file) {
   const auto refuse = [&](std::string_view what, const std::string& was, const std::string& is) {
-    throw BadInput(
-        file, what,
-        fmt::format("was '{}', is '{}' now; a resumed run must continue the same one", printable(was), printable(is)));
+    throw BadInput(file, what,
+                   fmt::format("was '{}', is '{}' now; a resumed run must continue the same one", printable(was, 300),
+                               printable(is, 300)));
   };
   const auto same = [&](std::string_view what, const std::string& was, const std::string& is) {
     if (was != is) refuse(what, was, is);
@@ -91,10 +93,8 @@ void require_same(const ResultFile& planned, const ResultFile& old, const std::s
   same("commit", old.commit, planned.commit);
   same("points", std::to_string(old.points.size()), std::to_string(planned.points.size()));
   for (std::size_t i = 0; i < planned.points.size(); ++i) {
-    const auto text = [](const PointRecord& p) {
-      return fmt::format("{} {} b={} c={} {} {}", p.model, p.phase, p.batch, p.context, p.weight_type, p.routing);
-    };
-    same(fmt::format("points[{}]", i), text(old.points[i]), text(planned.points[i]));
+    if (!same_scenario(old.points[i], planned.points[i]))
+      refuse(fmt::format("points[{}]", i), to_text(old.points[i]), to_text(planned.points[i]));
   }
 }
 
@@ -170,8 +170,9 @@ int run(const Options& o) {
     result = std::move(old);
   }
 
-  const std::filesystem::path out =
-      !o.out.empty() ? o.out : !o.resume.empty() ? o.resume : utc_now("layercost-{:%Y%m%dT%H%M%SZ}.json");
+  const std::filesystem::path out = !o.out.empty()      ? o.out
+                                    : !o.resume.empty() ? o.resume
+                                                        : utc_now("layercost-{:%Y%m%dT%H%M%SZ}.json");
   const auto save = [&] {
     result.finished_at = utc_now();
     write_result(out, result, to_json(summarise(result)));

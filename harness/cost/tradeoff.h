@@ -36,10 +36,8 @@ struct PaidBy {                      // for the layers alone
   bool remarked = false;             // a peer's number that must not stand alone: PeerTime::remark says why
 };
 
-struct TradeoffRow {
-  std::string dense, moe, phase;
-  std::int64_t batch = 0, context = 0;
-  std::string weight_type, routing;  // routing of the MoE
+struct TradeoffRow : ScenarioRecord {  // the MoE's
+  std::string dense, moe;
   std::optional<double> promised, possible;
   std::optional<Ratio> paid;
   std::optional<Payoff> verdict;     // absent without paid; cannot_tell without an interval
@@ -54,9 +52,8 @@ enum class CrossoverKind {
   not_reached,    // still cheaper at the largest
 };
 struct Crossover {
-  std::string dense, moe, phase;
-  std::int64_t context = 0;
-  std::string weight_type, routing;
+  ScenarioRecord of;                       // the MoE's, of some batch
+  std::string dense, moe;
   CrossoverKind kind = CrossoverKind::not_reached;
   std::optional<double> batch;             // between
   std::int64_t below = 0, above = 0;       // neighbours; of the other kinds the smallest and the largest batch measured

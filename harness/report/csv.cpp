@@ -76,7 +76,7 @@ std::string words(const std::vector<T>& labels) {
   return csv_text(text);
 }
 
-std::string field(const Cell& cell) {
+std::string field(const TableCell& cell) {
   struct Field {
     std::string operator()(const Absent&) const { return ""; }
     std::string operator()(const std::string& text) const { return csv_text(text); }
@@ -90,7 +90,7 @@ std::string field(const Cell& cell) {
   return std::visit(Field{}, cell.value);
 }
 
-void add_cell(DataRow& row, const Column& column, const Cell& cell) {
+void add_cell(DataRow& row, const Column& column, const TableCell& cell) {
   if (!column.key.empty()) row.fields[column.key] = field(cell);
   const Number* n = std::get_if<Number>(&cell.value);
   if (column.low_key.empty() || n == nullptr || !n->interval) return;

@@ -42,7 +42,7 @@ void print_head(std::string& out, const Table& table) {
   out += rule + "\n";
 }
 
-std::string text_of(const Cell& cell, const Column& column) {
+std::string text_of(const TableCell& cell, const Column& column) {
   const Absent* a = absent(cell);
   return a == nullptr || a->reason.empty() ? shown(cell, column.form) : a->word + ": " + a->reason;
 }

@@ -48,20 +48,20 @@ std::string labels_shown(const std::vector<T>& labels) {
 
 }  // namespace
 
-Cell text_cell(std::string text) { return text.empty() ? Cell{} : Cell{std::move(text)}; }
+TableCell text_cell(std::string text) { return text.empty() ? TableCell{} : TableCell{std::move(text)}; }
 
-Cell number_cell(std::optional<double> value, const std::optional<Interval>& interval,
+TableCell number_cell(std::optional<double> value, const std::optional<Interval>& interval,
                  std::optional<double> half_width) {
-  return value ? Cell{Number{*value, interval, half_width}} : Cell{};
+  return value ? TableCell{Number{*value, interval, half_width}} : TableCell{};
 }
 
-Cell ratio_cell(const std::optional<Ratio>& ratio) {
-  return ratio ? number_cell(ratio->ratio, ratio->interval) : Cell{};
+TableCell ratio_cell(const std::optional<Ratio>& ratio) {
+  return ratio ? number_cell(ratio->ratio, ratio->interval) : TableCell{};
 }
 
-const Absent* absent(const Cell& cell) { return std::get_if<Absent>(&cell.value); }
+const Absent* absent(const TableCell& cell) { return std::get_if<Absent>(&cell.value); }
 
-std::string shown(const Cell& cell, Form form) {
+std::string shown(const TableCell& cell, Form form) {
   struct Shown {
     Form form;
     std::string operator()(const Absent& a) const { return a.word; }

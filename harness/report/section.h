@@ -41,15 +41,15 @@ struct Number {
 struct Bar {  // of `whole`: the strong part, and up to `middle` the weaker one
   double strong = 0, middle = 0, whole = 0;
 };
-struct Cell {
+struct TableCell {
   std::variant<Absent, std::string, std::int64_t, bool, Number, std::vector<Label>, std::vector<PriceLabel>, Bar> value;
   std::string mark = {};  // "*": a remark says why it must not stand alone
 };
 
-Cell text_cell(std::string text);  // "" is absent
-Cell number_cell(std::optional<double> value, const std::optional<Interval>& interval = {},
+TableCell text_cell(std::string text);  // "" is absent
+TableCell number_cell(std::optional<double> value, const std::optional<Interval>& interval = {},
                  std::optional<double> half_width = {});
-Cell ratio_cell(const std::optional<Ratio>& ratio);
+TableCell ratio_cell(const std::optional<Ratio>& ratio);
 
 enum class Form {
   text,
@@ -89,7 +89,7 @@ inline constexpr std::size_t kWholeModel = SIZE_MAX;
 using Place = std::array<std::size_t, 3>;
 
 struct Row {
-  std::vector<Cell> cells = {};  // one for each column of the panel
+  std::vector<TableCell> cells = {};  // one for each column of the panel
   std::optional<Place> place = {};
 };
 
@@ -156,7 +156,7 @@ struct Section {
 std::vector<Section> sections_of(const ResultFile& file);
 
 // As a person reads it, without marks and escapes; "" if it has nothing to show. An absent cell's word, not its reason.
-std::string shown(const Cell& cell, Form form);
-const Absent* absent(const Cell& cell);
+std::string shown(const TableCell& cell, Form form);
+const Absent* absent(const TableCell& cell);
 
 }  // namespace layercost

@@ -54,7 +54,7 @@ void print_list(std::string& out, const std::vector<NamedText>& lines, const Pai
   }
 }
 
-std::string cell_text(const Cell& cell, const Column& column) {
+std::string cell_text(const TableCell& cell, const Column& column) {
   const std::string text = plain(shown(cell, column.form), 200) + cell.mark;
   return column.marked && cell.mark.empty() ? text + " " : text;
 }
@@ -232,7 +232,7 @@ class Piece {
     if (table_.notes != Notes::below) return;
     for (const std::size_t p : panels_)
       for (const Row& row : entry.panels[p])
-        for (const Cell& cell : row.cells)
+        for (const TableCell& cell : row.cells)
           if (const Absent* a = absent(cell); a != nullptr)
             for (const std::string& line : wrap(a->reason, kTableWidth - 6))
               print_line(out, "      " + paint_.faint(line));

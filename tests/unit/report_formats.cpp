@@ -383,7 +383,8 @@ TEST(Table, IsNeverWiderThanAHundredColumns) {
   file.price->usd_per_hour = 123456789;
   file.price->label = std::string(500, 'p');
   file.warnings = {{"w", std::string(500, 'w')}};
-  file.depths = {{"tiny-moe", std::string(90, 'k'), "decode", 99999, 4096, {1, 2, 4}, {-1e-3 + 1, 2, 3}}};
+  file.depths = {fixture::depths(file.points[1], std::string(90, 'k'), {1, 2, 4}, {-1e-3 + 1, 2, 3})};
+  file.depths[0].batch = 99999;
   ResultFile many = fixture::peers_file();  // four programs, long names, long remarks
   for (const PeerRecord& peer : fixture::peers_file().peers) {
     many.peers.push_back(peer);
@@ -518,7 +519,7 @@ TEST(Csv, ColumnsAreExplained) {
           if (!column.meaning.empty()) explained.insert(column.key);
         }
   keys.erase("");
-  EXPECT_EQ(keys.size(), 41u);  // the 40 of csv.cpp's order, and price_labels
+  EXPECT_EQ(keys.size(), 42u);  // the 40 of csv.cpp's order, price_labels and shard
   for (const std::string& key : keys) EXPECT_NE(explained.contains(key), find_metric(key) != nullptr) << key;
 }
 
@@ -656,7 +657,7 @@ TEST(Hostile, NoFieldOfAFileEscapes) {
       spoil(part.why);
     }
   }
-  file.depths = {{evil, evil, evil, 1, 1, {1, 2, 4}, {1, 2, 4}}};
+  file.depths = {fixture::depths(file.points[1], evil, {1, 2, 4}, {1, 2, 4})};
   file.peers = fixture::peers_file().peers;
   for (PeerRecord& peer : file.peers)
     for (std::string* text :

@@ -30,7 +30,7 @@ namespace fs = std::filesystem;
 // Every optional member is filled somewhere, every list has an entry.
 ResultFile full_file() {
   ResultFile file = fixture::result_file();
-  file.depths = {{"tiny-moe", "moe", "decode", 1, 4096, {1, 2, 4}, {0.03, 0.05, 0.09}}};
+  file.depths = {fixture::depths(file.points[1], "moe", {1, 2, 4}, {0.03, 0.05, 0.09})};
   file.warnings = {{"huge_pages", "transparent huge pages are off"}};
   file.price->labels = {PriceLabel::example, PriceLabel::no_electricity};
   PartRecord& part = file.points[1].parts[0];
@@ -188,10 +188,7 @@ TEST(ResultIo, RefusesWhatTheRulesForbid) {
       {"appears twice", [](ResultFile& f) { f.models.push_back(f.models[0]); }},
       {"\"decode\" or \"prefill\"", [](ResultFile& f) { f.points[0].phase = "train"; }},
       {"3 entries for 4 experts", [](ResultFile& f) { f.points[1].parts[0].routing->histogram.pop_back(); }},
-      {"1 depths and 0 times",
-       [](ResultFile& f) {
-         f.depths = {{"tiny-moe", "moe", "decode", 1, 0, {1}, {}}};
-       }},
+      {"1 depths and 0 times", [](ResultFile& f) { f.depths = {fixture::depths(f.points[1], "moe", {1}, {})}; }},
       {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = 0; }},
       {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = -1; }},
       {"out of range", [](ResultFile& f) { f.price->usd_per_hour = 0; }},
@@ -282,6 +279,7 @@ TEST(ResultIo, RefusesPeersThatTheRulesForbid) {
        [](ResultFile& f) {
          f.points.push_back(f.points[1]);
          f.points.back().routing = "zipf:1";
+         f.peers[1].routing.clear();
        }},
       {"'head' is no kind of layer", [](ResultFile& f) { f.peers[0].kind = "head"; }},
       {"'moe' is no kind of layer", [](ResultFile& f) { f.peers[0].kind = "moe"; }},
@@ -475,7 +473,7 @@ std::vector<Json> example_files() {
   files.push_back(Json::parse(text_of(fixture::result_file())));  // no summary
   ResultFile unequal = full_file();  // no crossover, withheld sum, no interval, no experts, no price
   unequal.depths[0].time_s = {1, 2, 6};
-  unequal.depths.push_back({"tiny-moe", "moe", "decode", 2, 0, {1}, {1}});
+  unequal.depths.push_back(fixture::depths(unequal.points[3], "moe", {1}, {1}));
   unequal.price.reset();
   unequal.environment.governor.reset();
   unequal.environment.threads_pinned.reset();
@@ -508,6 +506,11 @@ std::vector<Json> example_files() {
   gpu.points[0].parts[0].rounds[0].conditions = ConditionsRecord{};
   add(gpu);
   add(fixture::peers_file());
+  ResultFile two = fixture::peers_file();  // peers and depths of points that differ in their routing alone
+  two.points.push_back(two.points[1]);
+  two.points.back().routing = "zipf:1";
+  two.depths = {fixture::depths(two.points[1], "moe", {1, 2}, {1, 2})};
+  add(two);
   ResultFile bare = fixture::peers_file();  // beside peers: nothing of ours, a peer without samples, no interval
   for (PointRecord& point : bare.points) {
     if (point.model != "tiny-moe") continue;

@@ -14,13 +14,13 @@ const std::vector<ColumnOf<DepthRow>>& columns() {
        [](const DepthRow& r) { return text_cell(plain(r.kind, 60)); }},
       {{.title = "phase", .head = "phase", .width = 7, .align = Align::left},
        [](const DepthRow& r) { return text_cell(plain(r.phase, 20)); }},
-      {{.title = "batch", .head = "batch", .width = 6}, [](const DepthRow& r) { return Cell{r.batch}; }},
+      {{.title = "batch", .head = "batch", .width = 6}, [](const DepthRow& r) { return TableCell{r.batch}; }},
       {{.title = "overhead", .head = "overhead", .width = 9, .form = Form::time},
-       [](const DepthRow& r) { return r.fit ? number_cell(r.fit->overhead_s) : Cell{}; }},
+       [](const DepthRow& r) { return r.fit ? number_cell(r.fit->overhead_s) : TableCell{}; }},
       {{.title = "one layer", .head = "one layer", .width = 9, .form = Form::time},
-       [](const DepthRow& r) { return r.fit ? number_cell(r.fit->layer_s) : Cell{}; }},
+       [](const DepthRow& r) { return r.fit ? number_cell(r.fit->layer_s) : TableCell{}; }},
       {{.title = "residual", .head = "residual", .width = 8, .form = Form::percent},
-       [](const DepthRow& r) { return r.fit ? number_cell(r.fit->residual) : Cell{}; }},
+       [](const DepthRow& r) { return r.fit ? number_cell(r.fit->residual) : TableCell{}; }},
       {{.title = "adds up", .head = "adds up", .width = 23, .gap = 2, .align = Align::left},
        [](const DepthRow& r) {
          return text_cell(!r.fit || !r.fit->residual ? "too few depths"

@@ -24,7 +24,7 @@ struct Look {
   bool decode = false, money = false, nominal = false;
 };
 
-Cell time_cell(const Subject& s) {
+TableCell time_cell(const Subject& s) {
   const CostRow& cost = s.cost();
   if (cost.time_s) return number_cell(cost.time_s, cost.time_interval);
   if (s.part == nullptr) return {};
@@ -32,14 +32,14 @@ Cell time_cell(const Subject& s) {
   return {Absent{std::string(text_of(cost.outcome).shown), "", alarming}};
 }
 
-Cell spread_cell(const Subject& s) { return number_cell(s.cost().time_s, s.cost().time_interval); }
+TableCell spread_cell(const Subject& s) { return number_cell(s.cost().time_s, s.cost().time_interval); }
 
 // With the digits that the time has.
-Cell like_time(const Subject& s, std::optional<double> value) {
+TableCell like_time(const Subject& s, std::optional<double> value) {
   return number_cell(value, {}, relative_half_width(s.cost().time_s, s.cost().time_interval));
 }
 
-Cell batch_cell(const Subject& s) { return s.first ? Cell{s.model.batch} : Cell{}; }
+TableCell batch_cell(const Subject& s) { return s.first ? TableCell{s.model.batch} : TableCell{}; }
 
 std::vector<ColumnOf<Subject>> part_columns() {
   return {
@@ -101,17 +101,17 @@ std::vector<ColumnOf<Subject>> cost_columns(bool whole, const Look& look) {
        [](const Subject& s) { return like_time(s, s.cost().usd_per_mtok); }},
       {{.key = "memory_required_bytes"}, [](const Subject& s) { return number_cell(s.model.memory_required_bytes); }},
       {{.key = "fits", .meaning = "whether the whole model fits the device at this point: true or false"},
-       [](const Subject& s) { return s.model.fits ? Cell{*s.model.fits} : Cell{}; }},
+       [](const Subject& s) { return s.model.fits ? TableCell{*s.model.fits} : TableCell{}; }},
       {{.key = "state", .meaning = "measured, wrong, unsupported, out_of_memory, failed or skipped"},
        [](const Subject& s) { return text_cell(std::string(to_string(s.cost().outcome))); }},
       {{.key = "labels", .meaning = "separated by spaces; see result/labels.h"},
-       [](const Subject& s) { return Cell{s.cost().labels}; }},
+       [](const Subject& s) { return TableCell{s.cost().labels}; }},
       {{.key = "note", .meaning = "of the model's row: hypothetical: does not fit, if so"},
        [](const Subject& s) { return text_cell(s.part != nullptr ? "" : s.model.note); }},
       {{.key = "why", .meaning = "reason, where the state is not measured"},
        [](const Subject& s) { return text_cell(s.cost().why); }},
       {{.key = "layer_count", .meaning = "how often the kind occurs in the model; empty for the model"},
-       [](const Subject& s) { return s.part != nullptr ? Cell{s.part->count} : Cell{}; }},
+       [](const Subject& s) { return s.part != nullptr ? TableCell{s.part->count} : TableCell{}; }},
   };
 }
 
@@ -139,7 +139,7 @@ std::vector<Note> notes(const ModelRow& row, const Summary& summary) {
   for (const Label label : row.labels)
     if (use_of(label, summary).on_rows) own.push_back(label);
   const bool impossible = std::find(own.begin(), own.end(), Label::impossible) != own.end();
-  if (!own.empty()) result.push_back({shown(Cell{own}, Form::text), alarming || impossible});
+  if (!own.empty()) result.push_back({shown(TableCell{own}, Form::text), alarming || impossible});
   return result;
 }
 
@@ -166,8 +166,7 @@ std::string facts_of(const ResultFile& file, const ModelRow& row) {
 }
 
 bool same_block(const ModelRow& a, const ModelRow& b) {
-  return a.phase == b.phase && a.context == b.context && a.weight_type == b.weight_type &&
-         a.activation_type == b.activation_type && a.kv_type == b.kv_type && a.device == b.device;
+  return same_except(a, b, {Member::model, Member::batch, Member::routing});
 }
 
 Table start_block(const ModelRow& row, const ResultFile& file, const Summary& summary) {
@@ -178,14 +177,10 @@ Table start_block(const ModelRow& row, const ResultFile& file, const Summary& su
                              [](const ModelRow& m) { return m.nominal_fraction.has_value(); });
   Table table;
   table.title = look.decode ? "Decode" : "Prefill";
-  const std::string weights = plain(row.weight_type, 20), inputs = plain(row.activation_type, 20),
-                    kv = plain(row.kv_type, 20);
-  table.about = joined(
-      {look.decode ? "one new token for each sequence" : "the prompt, up to the first token",
-       fmt::format("{} {}", row.context, look.decode ? "tokens cached" : "prompt tokens"),
-       weights == inputs && weights == kv ? weights
-                                          : fmt::format("{} weights, {} activations, {} KV", weights, inputs, kv)},
-      " · ");
+  table.about =
+      joined({look.decode ? "one new token for each sequence" : "the prompt, up to the first token",
+              fmt::format("{} {}", row.context, look.decode ? "tokens cached" : "prompt tokens"), types_text(row)},
+             " · ");
   table.frame = Frame::grid;
   table.notes = Notes::beside;
   table.notes_column = true;
@@ -199,9 +194,9 @@ Table start_block(const ModelRow& row, const ResultFile& file, const Summary& su
   return table;
 }
 
-Row row_of(const Subject& subject, std::vector<Cell> identity, Place place) {
+Row row_of(const Subject& subject, std::vector<TableCell> identity, Place place) {
   Row row{std::move(identity), place};
-  for (Cell& cell : cells_of(columns(subject.part == nullptr, {}), subject)) row.cells.push_back(std::move(cell));
+  for (TableCell& cell : cells_of(columns(subject.part == nullptr, {}), subject)) row.cells.push_back(std::move(cell));
   return row;
 }
 

@@ -24,12 +24,12 @@ std::vector<ColumnOf<Subject>> our_columns() {
       {{.title = "layers", .align = Align::left}, [](const Subject& s) { return text_cell(s.facts); }},
       {{.title = "phase", .head = "phase", .width = 7, .gap = 3, .align = Align::left},
        [](const Subject& s) { return text_cell(plain(s.row.phase, 20)); }},
-      {{.title = "batch", .head = "batch", .width = 6}, [](const Subject& s) { return Cell{s.row.batch}; }},
-      {{.title = "context", .head = "context", .width = 7}, [](const Subject& s) { return Cell{s.row.context}; }},
+      {{.title = "batch", .head = "batch", .width = 6}, [](const Subject& s) { return TableCell{s.row.batch}; }},
+      {{.title = "context", .head = "context", .width = 7}, [](const Subject& s) { return TableCell{s.row.context}; }},
       {{.title = kOurName, .over = kOurName, .head = "time", .width = 9, .form = Form::time},
        [](const Subject& s) {
          return s.row.time_s ? number_cell(s.row.time_s, s.row.time_interval)
-                             : Cell{Absent{std::string(text_of(s.row.outcome).shown), ""}};
+                             : TableCell{Absent{std::string(text_of(s.row.outcome).shown), ""}};
        }},
       {{.title = "% of possible", .over = "% of", .head = "possible", .width = 8, .form = Form::percent},
        [](const Subject& s) { return number_cell(s.row.possible_fraction); }},
@@ -48,7 +48,7 @@ std::vector<ColumnOf<Subject>> peer_columns(const std::string& name) {
         .form = Form::time},
        [](const Subject& s) {
          const std::string mark = s.peer->remark.empty() ? "" : "*";
-         if (!s.peer->time_s) return Cell{Absent{"not measured", ""}, mark};
+         if (!s.peer->time_s) return TableCell{Absent{"not measured", ""}, mark};
          return number_cell(s.peer->time_s, s.peer->time_interval);
        }},
       {{.key = "peer_ratio",
@@ -61,7 +61,7 @@ std::vector<ColumnOf<Subject>> peer_columns(const std::string& name) {
         .form = Form::ratio,
         .strong = true},
        [](const Subject& s) {
-         Cell cell = ratio_cell(s.peer->ratio);
+         TableCell cell = ratio_cell(s.peer->ratio);
          if (s.peer->time_s && !s.peer->remark.empty()) cell.mark = "*";
          return cell;
        }},
@@ -73,13 +73,13 @@ std::vector<ColumnOf<Subject>> peer_columns(const std::string& name) {
        }},
       {{.key = "note"}, [](const Subject& s) { return text_cell(s.peer->remark); }},
       {{.key = "why"}, [](const Subject& s) { return text_cell(s.peer->time_s ? "" : s.peer->remark); }},
-      {{.key = "layer_count"}, [](const Subject& s) { return Cell{s.row.count}; }},
+      {{.key = "layer_count"}, [](const Subject& s) { return TableCell{s.row.count}; }},
       {{.key = "implementation",
         .meaning = "layercost, or the other program that the row's time or ratio is of",
         .otherwise = kOurName},
        [](const Subject& s) { return text_cell(s.peer->implementation); }},
       {{.key = "paired_rounds", .meaning = "rounds that both sides of the row's ratio have"},
-       [](const Subject& s) { return s.peer->ratio ? Cell{s.peer->ratio->rounds} : Cell{}; }},
+       [](const Subject& s) { return s.peer->ratio ? TableCell{s.peer->ratio->rounds} : TableCell{}; }},
   };
 }
 
@@ -123,9 +123,7 @@ std::vector<std::string> remarks(const Summary& summary, const Implementation& i
 std::pair<const ModelRow*, Place> find_place(const LayersRow& row, const Summary& summary) {
   for (std::size_t point = 0; point < summary.models.size(); ++point) {
     const ModelRow& m = summary.models[point];
-    if (m.model != row.model || m.phase != row.phase || m.batch != row.batch || m.context != row.context ||
-        m.weight_type != row.weight_type || m.routing != row.routing)
-      continue;
+    if (!same_scenario(m, row)) continue;
     for (std::size_t part = 0; part < m.parts.size(); ++part)
       if (m.parts[part].kind == row.kind) return {&m, {point, part, 1}};
   }
@@ -143,7 +141,7 @@ Entry entry_of(const LayersRow& row, const Group& group, const ResultFile& file,
     Row& of_peer = rows.emplace_back();
     of_peer.place = place;
     of_peer.cells = identity_cells(file, *point, row.kind);
-    for (Cell& cell : cells_of(peer_columns(""), {row, peer, group.title, group.facts}))
+    for (TableCell& cell : cells_of(peer_columns(""), {row, peer, group.title, group.facts}))
       of_peer.cells.push_back(std::move(cell));
     if (!peer->remark.empty()) entry.notes.push_back({plain(implementation.name, 40) + ": " + plain(peer->remark)});
   }
@@ -171,7 +169,7 @@ Section peers_section(const ResultFile& file, const Summary& summary) {
   }
   for (const LayersRow& row : summary.layers) {
     const std::string title = plain(row.model, 80),
-                      facts = joined({fmt::format("{}× {}", row.count, plain(row.kind, 60)), plain(row.weight_type, 20),
+                      facts = joined({fmt::format("{}× {}", row.count, plain(row.kind, 60)), types_text(row),
                                       routing_text(row.routing)},
                                      " · ");
     auto group = std::find_if(table.groups.begin(), table.groups.end(),

@@ -21,8 +21,8 @@ std::vector<ColumnOf<Subject>> pair_columns() {
       {{.title = "dense → MoE", .align = Align::left}, [](const Subject& s) { return text_cell(s.group.both()); }},
       {{.title = "phase", .head = "phase", .width = 7, .gap = 3, .align = Align::left},
        [](const Subject& s) { return text_cell(plain(s.row.phase, 20)); }},
-      {{.title = "batch", .head = "batch", .width = 6}, [](const Subject& s) { return Cell{s.row.batch}; }},
-      {{.title = "context", .head = "context", .width = 7}, [](const Subject& s) { return Cell{s.row.context}; }},
+      {{.title = "batch", .head = "batch", .width = 6}, [](const Subject& s) { return TableCell{s.row.batch}; }},
+      {{.title = "context", .head = "context", .width = 7}, [](const Subject& s) { return TableCell{s.row.context}; }},
       {{.title = "promised", .head = "promised", .width = 9, .form = Form::times},
        [](const Subject& s) { return number_cell(s.row.promised); }},
       {{.title = "possible", .head = "possible", .width = 9, .form = Form::times},
@@ -40,7 +40,7 @@ std::vector<ColumnOf<Subject>> paid_columns(const std::string& name) {
       {{.key = "implementation"}, [](const Subject& s) { return text_cell(s.by->implementation); }},
       {{.key = "pair_dense", .meaning = "of a pair's row: the dense model that the row's MoE is held against"},
        [](const Subject& s) { return text_cell(s.row.dense); }},
-      {{.key = "paired_rounds"}, [](const Subject& s) { return s.by->paid ? Cell{s.by->paid->rounds} : Cell{}; }},
+      {{.key = "paired_rounds"}, [](const Subject& s) { return s.by->paid ? TableCell{s.by->paid->rounds} : TableCell{}; }},
       {{.key = "promised_ratio"}, [](const Subject& s) { return number_cell(s.row.promised); }},
       {{.key = "layers_possible_ratio"}, [](const Subject& s) { return number_cell(s.row.possible_layers); }},
       {{.key = "layers_paid_ratio",
@@ -54,7 +54,7 @@ std::vector<ColumnOf<Subject>> paid_columns(const std::string& name) {
         .strong = true,
         .marked = true},
        [](const Subject& s) {
-         Cell cell = ratio_cell(s.by->paid);
+         TableCell cell = ratio_cell(s.by->paid);
          if (s.by->remarked && s.by->paid) cell.mark = "*";
          return cell;
        }},
@@ -84,10 +84,7 @@ std::vector<std::string> implementations(const Summary& summary) {
 // Of the mixture of experts' point, behind its whole model.
 std::pair<const ModelRow*, Place> find_place(const TradeoffRow& row, const Summary& summary) {
   for (std::size_t point = 0; point < summary.models.size(); ++point) {
-    const ModelRow& m = summary.models[point];
-    if (m.model == row.moe && m.phase == row.phase && m.batch == row.batch && m.context == row.context &&
-        m.weight_type == row.weight_type && m.routing == row.routing)
-      return {&m, {point, kWholeModel, 1}};
+    if (same_scenario(summary.models[point], row)) return {&summary.models[point], {point, kWholeModel, 1}};
   }
   return {nullptr, {}};
 }
@@ -104,7 +101,7 @@ Entry entry_of(const TradeoffRow& row, const PairGroup& pair, const std::vector<
     Row& of_program = rows.emplace_back();
     of_program.place = place;
     of_program.cells = identity_cells(file, *point, "pair");
-    for (Cell& cell : cells_of(paid_columns(""), {pair, row, by})) of_program.cells.push_back(std::move(cell));
+    for (TableCell& cell : cells_of(paid_columns(""), {pair, row, by})) of_program.cells.push_back(std::move(cell));
     if (by->remarked && by->paid) entry.notes.push_back({plain(name, 40) + ": see its notes above"});
   }
   return entry;

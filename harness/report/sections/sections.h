@@ -24,7 +24,7 @@ Section words_section(const ResultFile&, const Summary&);      // what the words
 template <typename Subject>
 struct ColumnOf {
   Column column;
-  Cell (*cell)(const Subject&);
+  TableCell (*cell)(const Subject&);
 };
 template <typename Subject>
 std::vector<Column> columns_of(const std::vector<ColumnOf<Subject>>& all) {
@@ -33,20 +33,22 @@ std::vector<Column> columns_of(const std::vector<ColumnOf<Subject>>& all) {
   return columns;
 }
 template <typename Subject>
-std::vector<Cell> cells_of(const std::vector<ColumnOf<Subject>>& all, const Subject& subject) {
-  std::vector<Cell> cells;
+std::vector<TableCell> cells_of(const std::vector<ColumnOf<Subject>>& all, const Subject& subject) {
+  std::vector<TableCell> cells;
   for (const auto& one : all) cells.push_back(one.cell(subject));
   return cells;
 }
 
 // What a row of data is of; in data only. `kind`: a kind of layer, head, model or pair.
 std::vector<Column> identity_columns();
-std::vector<Cell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind);
+std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind);
 
 // Without the empty ones.
 std::string joined(const std::vector<std::string>& parts, std::string_view separator);
 // "uniform routing", or "" without experts.
 std::string routing_text(const std::string& routing);
+// "bf16", or "f8 weights, bf16 activations, bf16 KV".
+std::string types_text(const ScenarioRecord& scenario);
 // "pytorch 2.15.0".
 std::string versioned(const Implementation& implementation);
 
@@ -60,7 +62,8 @@ struct LabelUse {
 };
 LabelUse use_of(Label label, const Summary& summary);
 
-// Rows of one pair, weight type and routing.
+// Rows of one pair that differ in their step (phase, batch, context) alone.
+bool same_but_step(const ScenarioRecord& a, const ScenarioRecord& b);
 struct PairGroup {
   std::string title, facts;  // "dense → moe", "bf16 · uniform routing"
   std::vector<const TradeoffRow*> rows;

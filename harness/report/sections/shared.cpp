@@ -28,10 +28,11 @@ const std::vector<ColumnOf<Identity>>& identity() {
       {named("layer_kind", "kind of layer, head, model for the composition, or pair"),
        [](const Identity& i) { return text_cell(i.kind); }},
       {named("phase", "prefill or decode"), [](const Identity& i) { return text_cell(i.scenario.phase); }},
-      {named("batch", "sequences"), [](const Identity& i) { return Cell{i.scenario.batch}; }},
+      {named("batch", "sequences"), [](const Identity& i) { return TableCell{i.scenario.batch}; }},
       {named("context", "decode: tokens cached before the step; prefill: prompt length"),
-       [](const Identity& i) { return Cell{i.scenario.context}; }},
-      {named("tokens", "rows that one step processes"), [](const Identity& i) { return Cell{i.scenario.tokens}; }},
+       [](const Identity& i) { return TableCell{i.scenario.context}; }},
+      {named("tokens", "rows that one step processes: batch x new tokens of each sequence"),
+       [](const Identity& i) { return TableCell{i.scenario.tokens}; }},
       {named("weight_type", "number format of the weights"),
        [](const Identity& i) { return text_cell(i.scenario.weight_type); }},
       {named("activation_type", "number format of the activations"),
@@ -43,8 +44,12 @@ const std::vector<ColumnOf<Identity>>& identity() {
        [](const Identity& i) { return text_cell(i.scenario.routing); }},
       {named("price_id", "whose price usd_per_mtok uses"),
        [](const Identity& i) { return text_cell(i.file.price ? i.file.price->id : ""); }},
+      {{.key = "shard",
+        .meaning = "which part of the model the row is of; no column where all are whole",
+        .if_any = true},
+       [](const Identity& i) { return text_cell(i.scenario.shard); }},
       {{.key = "price_labels", .meaning = "separated by spaces; see result/labels.h", .if_any = true},
-       [](const Identity& i) { return i.file.price ? Cell{i.file.price->labels} : Cell{}; }},
+       [](const Identity& i) { return i.file.price ? TableCell{i.file.price->labels} : TableCell{}; }},
       {named("device_name", "the machine"),
        [](const Identity& i) { return text_cell(i.file.environment.device_name); }},
       {named("measured_at", "start of the run, UTC"), [](const Identity& i) { return text_cell(i.file.started_at); }},
@@ -54,16 +59,11 @@ const std::vector<ColumnOf<Identity>>& identity() {
   return all;
 }
 
-template <typename Row>
-bool same_pair(const TradeoffRow& a, const Row& b) {
-  return a.dense == b.dense && a.moe == b.moe && a.weight_type == b.weight_type && a.routing == b.routing;
-}
-
 }  // namespace
 
 std::vector<Column> identity_columns() { return columns_of(identity()); }
 
-std::vector<Cell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind) {
+std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind) {
   return cells_of(identity(), {file, scenario, kind});
 }
 
@@ -78,6 +78,13 @@ std::string joined(const std::vector<std::string>& parts, std::string_view separ
 }
 
 std::string routing_text(const std::string& routing) { return routing.empty() ? "" : plain(routing, 40) + " routing"; }
+
+std::string types_text(const ScenarioRecord& scenario) {
+  const std::string weights = plain(scenario.weight_type, 20), inputs = plain(scenario.activation_type, 20),
+                    kv = plain(scenario.kv_type, 20);
+  return weights == inputs && weights == kv ? weights
+                                            : fmt::format("{} weights, {} activations, {} KV", weights, inputs, kv);
+}
 
 std::string versioned(const Implementation& implementation) {
   const std::string name = plain(implementation.name, 40), version = plain(implementation.version, 40);
@@ -100,14 +107,20 @@ LabelUse use_of(Label label, const Summary& summary) {
   return use;
 }
 
+bool same_but_step(const ScenarioRecord& a, const ScenarioRecord& b) {
+  return same_except(a, b, {Member::phase, Member::batch, Member::context, Member::new_tokens});
+}
+
 std::vector<PairGroup> pair_groups(const Summary& summary) {
   std::vector<PairGroup> groups;
   for (const TradeoffRow& row : summary.tradeoffs) {
-    auto group =
-        std::find_if(groups.begin(), groups.end(), [&](const PairGroup& g) { return same_pair(*g.rows.front(), row); });
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const PairGroup& g) {
+      const TradeoffRow& first = *g.rows.front();
+      return first.dense == row.dense && first.moe == row.moe && same_but_step(first, row);
+    });
     if (group == groups.end()) {
       group = groups.insert(groups.end(), {plain(row.dense, 80) + " → " + plain(row.moe, 80), "", {}});
-      group->facts = joined({plain(row.weight_type, 20), routing_text(row.routing)}, " · ");
+      group->facts = joined({types_text(row), routing_text(row.routing)}, " · ");
     }
     group->rows.push_back(&row);
   }

@@ -19,8 +19,8 @@ const std::vector<ColumnOf<Subject>>& columns() {
       {{.title = "dense → MoE", .align = Align::left}, [](const Subject& s) { return text_cell(s.group.both()); }},
       {{.title = "phase", .head = "phase", .width = 8, .gap = 3, .align = Align::left},
        [](const Subject& s) { return text_cell(plain(s.row.phase, 20)); }},
-      {{.title = "batch", .head = "batch", .width = 6}, [](const Subject& s) { return Cell{s.row.batch}; }},
-      {{.title = "context", .head = "context", .width = 8}, [](const Subject& s) { return Cell{s.row.context}; }},
+      {{.title = "batch", .head = "batch", .width = 6}, [](const Subject& s) { return TableCell{s.row.batch}; }},
+      {{.title = "context", .head = "context", .width = 8}, [](const Subject& s) { return TableCell{s.row.context}; }},
       {{.title = "promised", .head = "promised", .width = 9, .form = Form::times},
        [](const Subject& s) { return number_cell(s.row.promised); }},
       {{.title = "possible", .head = "possible", .width = 9, .form = Form::times},
@@ -37,19 +37,19 @@ const std::vector<ColumnOf<Subject>>& columns() {
       {{.title = "verdict", .head = " ", .width = 12, .align = Align::left},
        [](const Subject& s) {
          return s.row.verdict ? text_cell(std::string(to_string(*s.row.verdict)))
-                              : Cell{Absent{"not measured", plain(s.row.why)}};
+                              : TableCell{Absent{"not measured", plain(s.row.why)}};
        }},
       {{.head = " ", .width = 14, .gap = 2, .align = Align::left, .form = Form::bar},
        [](const Subject& s) {
-         if (!s.row.promised || !s.row.possible || !s.row.paid) return Cell{};
-         return Cell{Bar{s.row.paid->ratio, *s.row.possible, *s.row.promised}};
+         if (!s.row.promised || !s.row.possible || !s.row.paid) return TableCell{};
+         return TableCell{Bar{s.row.paid->ratio, *s.row.possible, *s.row.promised}};
        }},
   };
   return all;
 }
 
 std::string crossover_sentence(const Crossover& c) {
-  const std::string where = fmt::format("{} at context {}", plain(c.phase, 20), c.context);
+  const std::string where = fmt::format("{} at context {}", plain(c.of.phase, 20), c.of.context);
   switch (c.kind) {
     case CrossoverKind::between:
       return fmt::format("crossover in {}: the MoE stops being cheaper at batch {} (measured: {} and {})", where,
@@ -82,8 +82,7 @@ Section tradeoffs_section(const ResultFile&, const Summary& summary) {
     }
     for (const Crossover& c : layers_alone ? summary.layers_crossovers : summary.crossovers) {
       const TradeoffRow& first = *pair.rows.front();
-      if (c.dense == first.dense && c.moe == first.moe && c.weight_type == first.weight_type &&
-          c.routing == first.routing)
+      if (c.dense == first.dense && c.moe == first.moe && same_but_step(c.of, first))
         group.sentences.push_back(crossover_sentence(c));
     }
     table.groups.push_back(std::move(group));
