@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <stdexcept>
 
@@ -92,24 +93,32 @@ std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe
   return Ratio{*d.time_s / *m.time_s, std::nullopt, 0};
 }
 
+// What a dense product on an NVIDIA GPU is held against, as runs record it: the library that stands in the environment
+// where it could be opened, our variant that calls it, and those that stand behind that one in the order of `linear`.
+constexpr const char* kVendorLibrary = "cuBLASLt";
+constexpr std::string_view kVendorVariant = "cublaslt";
+constexpr std::array<std::string_view, 2> kBehindVendor = {"cuda_tiles", "cuda_plain"};
+constexpr std::string_view kDenseProduct = "linear ";  // how its case begins
+
 // Dense products on a GPU without the vendor's library would flatter the mixture of experts. Where it was at hand and a
 // variant before it in the order computes a product, that one is not slower: at few rows ours read weights faster.
 // Those behind it have to have been faster in a trial. "" if not weak.
 std::string weak_products(const PointRecord& dense, const ResultFile& file) {
   if (!dense.device.starts_with("cuda")) return {};
-  const bool at_hand = file.environment.libraries.contains("cuBLASLt");
+  const bool at_hand = file.environment.libraries.contains(kVendorLibrary);
   const auto weak = [&](const OpRecord& op) {
     if (!at_hand) return true;
-    const bool behind =
-        op.case_text.starts_with("linear ") && (op.variant == "cuda_tiles" || op.variant == "cuda_plain");
+    const bool behind = op.case_text.starts_with(kDenseProduct) &&
+                        std::find(kBehindVendor.begin(), kBehindVendor.end(), op.variant) != kBehindVendor.end();
     return behind && std::none_of(op.tried.begin(), op.tried.end(),
-                                  [](const TriedVariant& t) { return t.variant == "cublaslt"; });
+                                  [](const TriedVariant& t) { return t.variant == kVendorVariant; });
   };
   for (const PartRecord& part : dense.parts)
     if (std::any_of(part.ops.begin(), part.ops.end(), weak))
-      return "withheld: without cuBLASLt the dense model's products are slower than they should be, and the ratio "
-             "would "
-             "flatter the mixture of experts";
+      return fmt::format(
+          "withheld: without {} the dense model's products are slower than they should be, and the ratio would flatter "
+          "the mixture of experts",
+          kVendorLibrary);
   return {};
 }
 

@@ -10,8 +10,7 @@
 //          of the layers alone, where the file has peers: possible and paid without the head, paid once for every
 //                     implementation, ours and each peer's, by the same formula from that implementation's times
 // Withheld: paid on a GPU where the run found no cuBLASLt, or computed a dense product by a variant behind it untried.
-// Means:   4.0 = the MoE costs a quarter; 1 = no difference. Same phase, batch, context, types and device on both
-//          sides.
+// Means:   4.0 = the MoE costs a quarter; 1 = no difference. Both sides do the same task (same_task of scenario.h).
 // Errors:  nothing is guessed: what is not measured on both sides is absent.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

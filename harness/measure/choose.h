@@ -44,8 +44,8 @@ struct Choice {
 Choice choose_variants(std::span<const std::unique_ptr<Layer>> layers, std::span<const Variant* const> fixed,
                        double spare_bytes, double budget_s, Runtime&);
 
-// A decision made beforehand; `op` names an op ("linear") or a component ("qkv"). Without `at` it is for every point, with
-// it for that one and its part `kind`.
+// A decision made beforehand; `op` names an op ("linear") or a component ("qkv"). Without `at` it is for every point,
+// with it for that one and its part `kind`.
 struct VariantPin {
   std::string op = {}, variant = {};
   std::optional<ScenarioRecord> at = {};

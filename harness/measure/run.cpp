@@ -142,7 +142,9 @@ class Measurement {
           const Scenario& s = plan_.points[p].scenario;
           RunContext context = this->context();
           measure_cell(context,
-                       {model, result_.points[p], s, plan_of(model, part, s), round, size, weights, seed, round == 0 && p == tallest}, r);
+                       {model, result_.points[p], s, plan_of(model, part, s), round, size, weights, seed,
+                        round == 0 && p == tallest},
+                       r);
         }
       } catch (const Interrupted&) {
         throw;

@@ -732,8 +732,8 @@ void refuse_foreign_version(const JsonNode& node) {
   }
 }
 
-// Of what belongs to a point: the members that files leave out, as the point has them that is meant. If several could be
-// meant, those in which they agree.
+// Of what belongs to a point: the members that files leave out, as the point has them that is meant. If several could
+// be meant, those in which they agree.
 void fill_implied(ScenarioRecord& s, const std::vector<PointRecord>& points) {
   const ScenarioRecord given = s;
   const ScenarioRecord* first = nullptr;

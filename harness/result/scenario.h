@@ -1,4 +1,4 @@
-// What:    what identifies a point: which model, in which step, in which number formats, how routed, on what. The one
+// What:    what identifies a point: which model, in which step, in which number formats, how routed, on what. One
 //          struct and the one comparison for everything that joins, resumes, copies, pins, pairs, merges or names points
 //          and what belongs to them. A new fact of a scenario is a new member here, in Member, and in result_io.cpp.
 // Rules:   two scenarios are the same if every member is. What may differ on purpose (the phase, for the head that
@@ -46,8 +46,8 @@ bool same_head(const ScenarioRecord& a, const ScenarioRecord& b);
 // Whether a dense model and a mixture of experts do the same: the model and its routing apart.
 bool same_task(const ScenarioRecord& a, const ScenarioRecord& b);
 
-// Whether every member that `partial` gives (not empty, not 0) is that of `whole`. A context of 0 is given, and so is the
-// shard: "" is the whole model.
+// Whether every member that `partial` gives (not empty, not 0) is that of `whole`. A context of 0 is given, and so is
+// the shard: "" is the whole model.
 bool matches(const ScenarioRecord& partial, const ScenarioRecord& whole);
 
 // What new_tokens is in the phases that there are.

@@ -138,6 +138,12 @@ def stop_and_resume(program, folder):
     that("Ctrl-C: something was measured, and not all", any(kept) and not all(len(k) == 3 for k in kept), kept)
     program.expect("Ctrl-C: the file can be shown", ["report", "stopped.json"], 0, stdout=["INCOMPLETE"])
     program.expect("resume of another run", [*words, "--dtype", "f32", "--resume", "stopped.json"], 2, ["stopped.json"])
+    elsewhere = json.loads(json.dumps(stopped))
+    elsewhere["points"][0]["kv_type"] = "f32"
+    (folder / "elsewhere.json").write_text(json.dumps(elsewhere))
+    program.expect("resume of a run with another cache", [*words, "--resume", "elsewhere.json"], 2,
+                   ["points[0]", "f32 KV"])
+    (folder / "elsewhere.json").unlink()
     peer = {"implementation": "pytorch", "version": "2", "detail": "", "model": "small", "phase": "decode", "batch": 4,
             "context": 16, "weight_type": "bf16", "kind": "moe", "threads": 1, "layers": 2, "cold": True, "note": "",
             "rounds": [{"index": 0, "samples_s": [0.5, 0.25]}]}
