@@ -1,5 +1,5 @@
 // What:    what identifies a point: which model, in which step, in which number formats, how routed, on what. One
-//          struct and the one comparison for everything that joins, resumes, copies, pins, pairs, merges or names points
+//          struct and one comparison for everything that joins, resumes, copies, pins, pairs, merges or names points
 //          and what belongs to them. A new fact of a scenario is a new member here, in Member, and in result_io.cpp.
 // Rules:   two scenarios are the same if every member is. What may differ on purpose (the phase, for the head that
 //          prefill and decode end in) is named where it is compared.
