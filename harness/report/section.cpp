@@ -51,7 +51,7 @@ std::string labels_shown(const std::vector<T>& labels) {
 TableCell text_cell(std::string text) { return text.empty() ? TableCell{} : TableCell{std::move(text)}; }
 
 TableCell number_cell(std::optional<double> value, const std::optional<Interval>& interval,
-                 std::optional<double> half_width) {
+                      std::optional<double> half_width) {
   return value ? TableCell{Number{*value, interval, half_width}} : TableCell{};
 }
 

@@ -136,7 +136,7 @@ TEST_P(Scenarios, ShareAHeadOnlyWhereTheHeadCannotTell) {
 
 TEST_P(Scenarios, DoNotReplayOneAnothersChoices) {
   const ModelSpec model = find_model("qwen3-30b-a3b", std::filesystem::path(LAYERCOST_SOURCE_DIR) / "configs");
-  const LayerPlan plan = plan_layer(model, kinds_of(model).front().first, step_shape(Scenario{}, true));
+  const LayerPlan plan = plan_layer(model, model.kinds.front(), step_shape(Scenario{}, true));
   const PlannedOp& op = plan.ops.front();
   DeviceInfo device;
   device.target = Target::cpu;
