@@ -35,13 +35,13 @@ int show(const Options& o, const std::vector<ResultFile>& files) {
 void add_options(CLI::App& c, Options& o) {
   c.add_option("files", o.files, "result files")->required();
   c.add_option("-o,--output", o.out, "write to this file; its extension chooses the format");
-  c.add_option("--format", o.format, "table, markdown or csv");
+  c.add_option("--format", o.format, report_format_names());
 }
 
 }  // namespace
 
 void add_report(CLI::App& app, Action& action) {
-  auto* c = app.add_subcommand("report", "show result files as a table, markdown or csv");
+  auto* c = app.add_subcommand("report", "show result files as " + report_format_names());
   auto o = std::make_shared<Options>();
   add_options(*c, *o);
   c->callback([o, &action] { action = [o] { return show(*o, read_all(*o)); }; });

@@ -79,9 +79,9 @@ class ProgressLine {
 // A run that is resumed must be the same run on the same machine.
 void require_same(const ResultFile& planned, const ResultFile& old, const std::string& file) {
   const auto refuse = [&](std::string_view what, const std::string& was, const std::string& is) {
-    throw BadInput(
-        file, what,
-        fmt::format("was '{}', is '{}' now; a resumed run must continue the same one", printable(was), printable(is)));
+    throw BadInput(file, what,
+                   fmt::format("was '{}', is '{}' now; a resumed run must continue the same one", printable(was, 300),
+                               printable(is, 300)));
   };
   const auto same = [&](std::string_view what, const std::string& was, const std::string& is) {
     if (was != is) refuse(what, was, is);
@@ -93,10 +93,8 @@ void require_same(const ResultFile& planned, const ResultFile& old, const std::s
   same("commit", old.commit, planned.commit);
   same("points", std::to_string(old.points.size()), std::to_string(planned.points.size()));
   for (std::size_t i = 0; i < planned.points.size(); ++i) {
-    const auto text = [](const PointRecord& p) {
-      return fmt::format("{} {} b={} c={} {} {}", p.model, p.phase, p.batch, p.context, p.weight_type, p.routing);
-    };
-    same(fmt::format("points[{}]", i), text(old.points[i]), text(planned.points[i]));
+    if (!same_scenario(old.points[i], planned.points[i]))
+      refuse(fmt::format("points[{}]", i), to_text(old.points[i]), to_text(planned.points[i]));
   }
 }
 

@@ -29,10 +29,7 @@ const PartRecord* gravest(const PointRecord& point) {
 // Why the layers of this point may not be added up; "" if nothing speaks against it.
 std::string not_additive(const PointRecord& point, const std::vector<DepthRecord>& depths) {
   for (const DepthRecord& record : depths) {
-    if (record.model != point.model || record.phase != point.phase || record.batch != point.batch ||
-        record.context != point.context) {
-      continue;
-    }
+    if (!same_scenario(record, point)) continue;
     const auto fit = fit_depth(record);
     if (!fit || fit->additive()) continue;
     return fmt::format(

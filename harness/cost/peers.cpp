@@ -7,7 +7,6 @@
 
 #include "harness/cost/composition.h"
 #include "harness/cost/roofline.h"
-#include "harness/result/keys.h"
 
 namespace layercost {
 namespace {
@@ -90,17 +89,13 @@ std::vector<LayersRow> layers_beside_peers(const ResultFile& file) {
       LayersRow row;
       for (const Implementation& implementation : implementations) {
         for (const PeerRecord& peer : file.peers) {
-          if (peer.kind == part.kind && belongs_to(peer, point) && implementation_of(peer, file) == implementation.name)
+          if (peer.kind == part.kind && same_scenario(peer, point) &&
+              implementation_of(peer, file) == implementation.name)
             row.peers.push_back(time_of(peer, part, file));
         }
       }
       if (row.peers.empty()) continue;
-      row.model = point.model;
-      row.phase = point.phase;
-      row.batch = point.batch;
-      row.context = point.context;
-      row.weight_type = point.weight_type;
-      row.routing = point.routing;
+      static_cast<ScenarioRecord&>(row) = point;
       row.kind = part.kind;
       row.count = part.count;
       row.outcome = part.outcome;
@@ -130,7 +125,7 @@ PointRecord layers_by(const std::string& implementation, const PointRecord& poin
     theirs.count = part.count;
     theirs.why = "not measured by " + implementation;
     for (const PeerRecord& peer : file.peers) {
-      if (peer.kind != part.kind || !belongs_to(peer, point) || implementation_of(peer, file) != implementation)
+      if (peer.kind != part.kind || !same_scenario(peer, point) || implementation_of(peer, file) != implementation)
         continue;
       theirs.rounds = rounds_of(peer);
       if (theirs.rounds.empty()) {

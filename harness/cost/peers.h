@@ -39,10 +39,8 @@ struct PeerTime {
   std::string remark;
 };
 // One kind of layer of one point that some peer measured too.
-struct LayersRow {
-  std::string model, phase;
-  std::int64_t batch = 0, context = 0;
-  std::string weight_type, routing, kind;
+struct LayersRow : ScenarioRecord {
+  std::string kind;
   std::int64_t count = 0;
   Outcome outcome = Outcome::skipped;        // ours, and what follows of it
   std::optional<double> time_s;

@@ -60,16 +60,8 @@ PartRow summarise_part(const PartRecord& part, const PointRecord& point, const R
 
 ModelRow summarise_point(const PointRecord& point, const ResultFile& file) {
   ModelRow row;
-  row.model = point.model;
-  row.phase = point.phase;
-  row.batch = point.batch;
-  row.context = point.context;
+  static_cast<ScenarioRecord&>(row) = point;
   row.tokens = point.tokens;
-  row.weight_type = point.weight_type;
-  row.activation_type = point.activation_type;
-  row.kv_type = point.kv_type;
-  row.device = point.device;
-  row.routing = point.routing;
   for (const PartRecord& part : point.parts) {
     row.parts.push_back(summarise_part(part, point, file));
     for (const Label label : row.parts.back().labels) add_label(row.labels, label);
@@ -274,10 +266,10 @@ Json crossover_json(const Crossover& row) {
   Json object;
   object["dense"] = row.dense;
   object["moe"] = row.moe;
-  object["phase"] = row.phase;
-  object["context"] = row.context;
-  object["weight_type"] = row.weight_type;
-  object["routing"] = row.routing;
+  object["phase"] = row.of.phase;
+  object["context"] = row.of.context;
+  object["weight_type"] = row.of.weight_type;
+  object["routing"] = row.of.routing;
   object["kind"] = name_of(row.kind);
   put(object, "crossover_batch", row.batch);
   object["below"] = row.below;
@@ -365,8 +357,7 @@ Json list_of(const std::vector<Row>& rows, Json (*to_object)(const Row&)) {
 Summary summarise(const ResultFile& file) {
   Summary summary;
   for (const DepthRecord& record : file.depths) {
-    summary.depths.push_back(
-        {record.model, record.kind, record.phase, record.batch, record.context, fit_depth(record)});
+    summary.depths.push_back({record, record.kind, fit_depth(record)});
   }
   for (const PointRecord& point : file.points) summary.models.push_back(summarise_point(point, file));
   summary.tradeoffs = tradeoffs(file);

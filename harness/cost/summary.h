@@ -47,10 +47,8 @@ struct PartRow : CostRow {
   std::int64_t rounds = 0, samples = 0;
 };
 
-struct ModelRow : CostRow {                 // the composition; `layer-derived floor`
-  std::string model, phase;
-  std::int64_t batch = 0, context = 0, tokens = 0;
-  std::string weight_type, activation_type, kv_type, device, routing;
+struct ModelRow : ScenarioRecord, CostRow { // the composition; `layer-derived floor`
+  std::int64_t tokens = 0;
   std::optional<double> memory_required_bytes, device_bytes;
   std::optional<bool> fits;                 // absent if the file does not say what memory is needed
   std::optional<std::int64_t> largest_batch;
@@ -58,9 +56,8 @@ struct ModelRow : CostRow {                 // the composition; `layer-derived f
   std::vector<PartRow> parts;
 };
 
-struct DepthRow {
-  std::string model, kind, phase;
-  std::int64_t batch = 0, context = 0;
+struct DepthRow : ScenarioRecord {
+  std::string kind;
   std::optional<DepthFit> fit;
 };
 

@@ -4,13 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <stdexcept>
 
 #include "harness/cost/composition.h"
 #include "harness/cost/peers.h"
 #include "harness/cost/roofline.h"
-#include "harness/result/keys.h"
 
 namespace layercost {
 namespace {
@@ -19,11 +19,6 @@ const ModelRecord* find_model(const ResultFile& file, const std::string& name) {
   const auto found =
       std::find_if(file.models.begin(), file.models.end(), [&](const ModelRecord& m) { return m.name == name; });
   return found == file.models.end() ? nullptr : &*found;
-}
-
-bool same_scenario(const PointRecord& a, const PointRecord& b) {
-  return a.phase == b.phase && a.batch == b.batch && a.context == b.context && a.weight_type == b.weight_type &&
-         a.activation_type == b.activation_type && a.kv_type == b.kv_type && a.device == b.device;
 }
 
 struct Rates {
@@ -98,24 +93,32 @@ std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe
   return Ratio{*d.time_s / *m.time_s, std::nullopt, 0};
 }
 
+// What a dense product on an NVIDIA GPU is held against, as runs record it: the library that stands in the environment
+// where it could be opened, our variant that calls it, and those that stand behind that one in the order of `linear`.
+constexpr const char* kVendorLibrary = "cuBLASLt";
+constexpr std::string_view kVendorVariant = "cublaslt";
+constexpr std::array<std::string_view, 2> kBehindVendor = {"cuda_tiles", "cuda_plain"};
+constexpr std::string_view kDenseProduct = "linear ";  // how its case begins
+
 // Dense products on a GPU without the vendor's library would flatter the mixture of experts. Where it was at hand and a
 // variant before it in the order computes a product, that one is not slower: at few rows ours read weights faster.
 // Those behind it have to have been faster in a trial. "" if not weak.
 std::string weak_products(const PointRecord& dense, const ResultFile& file) {
   if (!dense.device.starts_with("cuda")) return {};
-  const bool at_hand = file.environment.libraries.contains("cuBLASLt");
+  const bool at_hand = file.environment.libraries.contains(kVendorLibrary);
   const auto weak = [&](const OpRecord& op) {
     if (!at_hand) return true;
-    const bool behind =
-        op.case_text.starts_with("linear ") && (op.variant == "cuda_tiles" || op.variant == "cuda_plain");
+    const bool behind = op.case_text.starts_with(kDenseProduct) &&
+                        std::find(kBehindVendor.begin(), kBehindVendor.end(), op.variant) != kBehindVendor.end();
     return behind && std::none_of(op.tried.begin(), op.tried.end(),
-                                  [](const TriedVariant& t) { return t.variant == "cublaslt"; });
+                                  [](const TriedVariant& t) { return t.variant == kVendorVariant; });
   };
   for (const PartRecord& part : dense.parts)
     if (std::any_of(part.ops.begin(), part.ops.end(), weak))
-      return "withheld: without cuBLASLt the dense model's products are slower than they should be, and the ratio "
-             "would "
-             "flatter the mixture of experts";
+      return fmt::format(
+          "withheld: without {} the dense model's products are slower than they should be, and the ratio would flatter "
+          "the mixture of experts",
+          kVendorLibrary);
   return {};
 }
 
@@ -166,15 +169,14 @@ void add_layers(TradeoffRow& row, const PointRecord& dense, const PointRecord& m
     row.layers.push_back(
         paid_by(peer.name, layers_by(peer.name, dense, file), layers_by(peer.name, moe, file), {}, ""));
     for (const PeerRecord& record : file.peers) {
-      if (implementation_of(record, file) == peer.name && (belongs_to(record, dense) || belongs_to(record, moe)))
+      if (implementation_of(record, file) == peer.name && (same_scenario(record, dense) || same_scenario(record, moe)))
         row.layers.back().remarked |= !remark_of(record, file).empty();
     }
   }
 }
 
 bool same_group(const TradeoffRow& a, const TradeoffRow& b) {
-  return a.dense == b.dense && a.moe == b.moe && a.phase == b.phase && a.context == b.context &&
-         a.weight_type == b.weight_type && a.routing == b.routing;
+  return a.dense == b.dense && a.moe == b.moe && same_except(a, b, {Member::batch});
 }
 
 }  // namespace
@@ -201,9 +203,8 @@ std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
     for (const PointRecord& moe : file.points) {
       if (moe.model != pair.moe) continue;
       for (const PointRecord& dense : file.points) {
-        if (dense.model != pair.dense || !same_scenario(dense, moe)) continue;
-        TradeoffRow row{pair.dense,  pair.moe, moe.phase, moe.batch, moe.context, moe.weight_type,
-                        moe.routing, {},       {},        {},        {},          {}};
+        if (dense.model != pair.dense || !same_task(dense, moe)) continue;
+        TradeoffRow row{moe, pair.dense, pair.moe, {}, {}, {}, {}, {}};
         if (d && m && d->parameters_active > 0 && m->parameters_active > 0) {
           row.promised = static_cast<double>(d->parameters_active) / static_cast<double>(m->parameters_active);
         }
@@ -248,16 +249,8 @@ std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows) {
     std::sort(group.begin(), group.end(),
               [](const TradeoffRow* a, const TradeoffRow* b) { return a->batch < b->batch; });
     if (group.size() < 2 || group.front()->batch == group.back()->batch) continue;
-    Crossover crossover{rows[i].dense,
-                        rows[i].moe,
-                        rows[i].phase,
-                        rows[i].context,
-                        rows[i].weight_type,
-                        rows[i].routing,
-                        CrossoverKind::not_reached,
-                        {},
-                        group.front()->batch,
-                        group.back()->batch};
+    Crossover crossover{rows[i], rows[i].dense,        rows[i].moe,        CrossoverKind::not_reached,
+                        {},      group.front()->batch, group.back()->batch};
     for (std::size_t k = 0; k < group.size(); ++k) {
       if (group[k]->paid->ratio > 1) continue;
       if (k == 0) {

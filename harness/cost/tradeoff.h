@@ -10,8 +10,7 @@
 //          of the layers alone, where the file has peers: possible and paid without the head, paid once for every
 //                     implementation, ours and each peer's, by the same formula from that implementation's times
 // Withheld: paid on a GPU where the run found no cuBLASLt, or computed a dense product by a variant behind it untried.
-// Means:   4.0 = the MoE costs a quarter; 1 = no difference. Same phase, batch, context, types and device on both
-//          sides.
+// Means:   4.0 = the MoE costs a quarter; 1 = no difference. Both sides do the same task (same_task of scenario.h).
 // Errors:  nothing is guessed: what is not measured on both sides is absent.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -36,10 +35,8 @@ struct PaidBy {                      // for the layers alone
   bool remarked = false;             // a peer's number that must not stand alone: PeerTime::remark says why
 };
 
-struct TradeoffRow {
-  std::string dense, moe, phase;
-  std::int64_t batch = 0, context = 0;
-  std::string weight_type, routing;  // routing of the MoE
+struct TradeoffRow : ScenarioRecord {  // the MoE's
+  std::string dense, moe;
   std::optional<double> promised, possible;
   std::optional<Ratio> paid;
   std::optional<Payoff> verdict;     // absent without paid; cannot_tell without an interval
@@ -54,9 +51,8 @@ enum class CrossoverKind {
   not_reached,    // still cheaper at the largest
 };
 struct Crossover {
-  std::string dense, moe, phase;
-  std::int64_t context = 0;
-  std::string weight_type, routing;
+  ScenarioRecord of;                       // the MoE's, of some batch
+  std::string dense, moe;
   CrossoverKind kind = CrossoverKind::not_reached;
   std::optional<double> batch;             // between
   std::int64_t below = 0, above = 0;       // neighbours; of the other kinds the smallest and the largest batch measured

@@ -72,7 +72,7 @@ class CellMeasurement {
     run_.tell("preparing " + what_);
     const auto& ops = cell_.plan.ops;
     for (std::size_t i = 0; i < ops.size(); ++i)
-      fixed_.push_back(r_.ops.empty() ? pinned_variant(run_.plan.pins, cell_.model, cell_.scenario, cell_.plan, ops[i],
+      fixed_.push_back(r_.ops.empty() ? pinned_variant(run_.plan.pins, cell_.point, cell_.plan, ops[i],
                                                        run_.runtime.device())
                                       : &find_variant(find_op(ops[i].op_case.op()), r_.ops[i].variant));
     stack_ = std::make_unique<Stack>(cell_.plan, cell_.weights, cell_.size.layers, cell_.seed, run_.runtime, fixed_);

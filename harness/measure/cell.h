@@ -31,6 +31,7 @@ struct RunContext {
 
 struct Cell {
   const ModelSpec& model;
+  const ScenarioRecord& point;
   const Scenario& scenario;
   const LayerPlan& plan;
   std::int64_t round;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
 
 #include "harness/result/stats.h"
 #include "kernels/contract/registry.h"
@@ -231,21 +230,15 @@ std::vector<VariantPin> pins_of(const ResultFile& file) {
   std::vector<VariantPin> out;
   for (const PointRecord& point : file.points)
     for (const PartRecord& part : point.parts)
-      for (const OpRecord& op : part.ops)
-        out.push_back({op.component, op.variant, point.model, point.phase, part.kind, point.batch, point.context});
+      for (const OpRecord& op : part.ops) out.push_back({op.component, op.variant, point, part.kind});
   return out;
 }
 
-const Variant* pinned_variant(std::span<const VariantPin> pins, const ModelSpec& model, const Scenario& scenario,
-                              const LayerPlan& plan, const PlannedOp& p, const DeviceInfo& device) {
-  const auto fits = [](const auto& wanted, const auto& is) {
-    return wanted == std::decay_t<decltype(wanted)>{} || wanted == is;
-  };
+const Variant* pinned_variant(std::span<const VariantPin> pins, const ScenarioRecord& scenario, const LayerPlan& plan,
+                              const PlannedOp& p, const DeviceInfo& device) {
   for (const VariantPin& pin : pins) {
-    if ((pin.op != p.component && pin.op != p.op_case.op()) || !fits(pin.model, model.name) ||
-        !fits(pin.phase, to_string(scenario.phase)) || !fits(pin.kind, plan.kind) || !fits(pin.batch, scenario.batch) ||
-        !fits(pin.context, scenario.context))
-      continue;
+    if (pin.op != p.component && pin.op != p.op_case.op()) continue;
+    if (pin.at && !(same_scenario(*pin.at, scenario) && pin.kind == plan.kind)) continue;
     const Variant& v = find_variant(find_op(p.op_case.op()), pin.variant);
     if (const Support s = support(find_op(p.op_case.op()), v, p.op_case, device); !s)
       throw BadCase(

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,16 +44,17 @@ struct Choice {
 Choice choose_variants(std::span<const std::unique_ptr<Layer>> layers, std::span<const Variant* const> fixed,
                        double spare_bytes, double budget_s, Runtime&);
 
-// A decision made beforehand; empty or 0 stands for any. `op` names an op ("linear") or a component ("qkv").
+// A decision made beforehand; `op` names an op ("linear") or a component ("qkv"). Without `at` it is for every point,
+// with it for that one and its part `kind`.
 struct VariantPin {
   std::string op = {}, variant = {};
-  std::string model = {}, phase = {}, kind = {};
-  std::int64_t batch = 0, context = 0;
+  std::optional<ScenarioRecord> at = {};
+  std::string kind = {};
 };
 // The choices of an earlier run, to be replayed.
 std::vector<VariantPin> pins_of(const ResultFile&);
 // The first pin that fits, or null. BadCase, with the reason, if the pinned variant cannot do the case.
-const Variant* pinned_variant(std::span<const VariantPin>, const ModelSpec&, const Scenario&, const LayerPlan&,
-                              const PlannedOp&, const DeviceInfo&);
+const Variant* pinned_variant(std::span<const VariantPin>, const ScenarioRecord&, const LayerPlan&, const PlannedOp&,
+                              const DeviceInfo&);
 
 }  // namespace layercost

@@ -11,12 +11,11 @@
 
 namespace layercost {
 
-DepthRecord measure_depths(RunContext& run, const RunPoint& point) {
+DepthRecord measure_depths(RunContext& run, const RunPoint& point, const ScenarioRecord& scenario) {
   const ModelSpec& model = run.plan.models[point.model];
   const std::uint64_t plan_seed = run.plan.policy.seed;
   const LayerPlan plan = plan_layer(model, model.kinds.front(), step_shape(point.scenario, model.experts.has_value()));
-  DepthRecord d{model.name, plan.kind, to_string(point.scenario.phase), point.scenario.batch, point.scenario.context,
-                {},         {}};
+  DepthRecord d{scenario, plan.kind, {}, {}};
   const std::uint64_t seed = seed_for(plan_seed, model.name + "/depth");
   std::vector<WeightSet> weights;
   const std::int64_t most = *std::max_element(run.plan.depths.begin(), run.plan.depths.end());

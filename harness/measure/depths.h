@@ -7,6 +7,6 @@
 namespace layercost {
 
 // Of the point's first kind of layer, at every depth of the plan; what could not be measured is a warning.
-DepthRecord measure_depths(RunContext&, const RunPoint&);
+DepthRecord measure_depths(RunContext&, const RunPoint&, const ScenarioRecord&);
 
 }  // namespace layercost

@@ -71,7 +71,7 @@ class Measurement {
     }
     for (std::size_t p = 0; p < plan_.points.size() && !plan_.depths.empty(); ++p) {
       RunContext context = this->context();
-      result_.depths.push_back(measure_depths(context, plan_.points[p]));
+      result_.depths.push_back(measure_depths(context, plan_.points[p], result_.points[p]));
       changed();
     }
     label_from_samples(result_);
@@ -142,7 +142,9 @@ class Measurement {
           const Scenario& s = plan_.points[p].scenario;
           RunContext context = this->context();
           measure_cell(context,
-                       {model, s, plan_of(model, part, s), round, size, weights, seed, round == 0 && p == tallest}, r);
+                       {model, result_.points[p], s, plan_of(model, part, s), round, size, weights, seed,
+                        round == 0 && p == tallest},
+                       r);
         }
       } catch (const Interrupted&) {
         throw;
@@ -172,11 +174,8 @@ class Measurement {
   // the other.
   bool copy_same_head(const Part& part, std::size_t point, std::int64_t round, PartRecord& r) {
     if (part.kind) return false;
-    const Scenario& s = plan_.points[point].scenario;
     for (std::size_t p = 0; p < plan_.points.size(); ++p) {
-      const Scenario& o = plan_.points[p].scenario;
-      if (p == point || plan_.points[p].model != part.model || o.batch != s.batch || o.weights.head != s.weights.head)
-        continue;
+      if (p == point || !same_head(result_.points[p], result_.points[point])) continue;
       const PartRecord& other = record(part, p);
       if (other.outcome != Outcome::measured || static_cast<std::int64_t>(other.rounds.size()) != round + 1) continue;
       r = other;
@@ -233,6 +232,7 @@ void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& resu
     r.batch = s.batch;
     r.context = s.context;
     r.tokens = step_shape(s, false).tokens();
+    r.new_tokens = step_shape(s, false).q_len;
     r.weight_type = s.weights.matrices->name;
     r.activation_type = to_string(s.activation_type);
     r.kv_type = to_string(s.kv_type);

@@ -16,30 +16,35 @@ namespace layercost {
 namespace {
 
 constexpr std::array kFormats = {
-    ReportFormat{"table", ".txt", "what the terminal shows", render_table},
-    ReportFormat{"md", ".md", "Markdown tables, for a README or an issue", render_markdown},
-    ReportFormat{"csv", ".csv", "one row per layer kind and per model, for a spreadsheet", render_csv},
+    ReportFormat{"table", "", ".txt", "what the terminal shows", render_table},
+    ReportFormat{"markdown", "md", ".md", "Markdown tables, for a README or an issue", render_markdown},
+    ReportFormat{"csv", "", ".csv", "one row per layer kind and per model, for a spreadsheet", render_csv},
 };
 
 }  // namespace
 
 std::span<const ReportFormat> report_formats() { return kFormats; }
 
+std::string report_format_names() {
+  std::string text;
+  for (std::size_t i = 0; i < kFormats.size(); ++i)
+    text += fmt::format("{}{}", i == 0 ? "" : i + 1 < kFormats.size() ? ", " : " or ", kFormats[i].name);
+  return text;
+}
+
 const ReportFormat& find_report_format(const std::string& name_or_path) {
   const std::string extension = std::filesystem::path(name_or_path).extension().string();
-  for (const ReportFormat& format : kFormats) {
-    if (format.name == name_or_path || format.extension == (extension.empty() ? name_or_path : extension))
-      return format;
-  }
+  const bool by_name = extension.empty();
+  const std::string& asked = by_name ? name_or_path : extension;
   std::vector<std::string> known;
-  std::string list;
   for (const ReportFormat& format : kFormats) {
-    known.emplace_back(extension.empty() ? format.name : format.extension);
-    list += fmt::format("{}{}", list.empty() ? "" : ", ", known.back());
+    if (!asked.empty() &&
+        (asked == format.extension || (by_name && (asked == format.name || asked == format.other_name))))
+      return format;
+    known.emplace_back(by_name ? format.name : format.extension);
   }
-  const std::string& asked = extension.empty() ? name_or_path : extension;
-  throw BadInput(
-      fmt::format("unknown report format '{}'{}; known are {}", printable(asked), did_you_mean(asked, known), list));
+  throw BadInput(fmt::format("unknown report format '{}'{}; known are {}", printable(asked), did_you_mean(asked, known),
+                             fmt::join(known, ", ")));
 }
 
 }  // namespace layercost

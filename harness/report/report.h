@@ -1,6 +1,6 @@
 // What:    the formats in which a result can be shown, one row each in report.cpp. A report reads result files and
 //          shows what cost/summary.h makes of them: it computes nothing new, runs nothing and needs no device.
-//          Adding one: a file with a function like render_table, and a row.
+//          Adding one: a file with a function like render_table, which walks the sections (section.h), and a row.
 // Rules:   several files are shown one after the other (one table in CSV). Absent values are empty, never 0. Text of
 //          the files is escaped for the format. What was not measured is shown with its reason.
 // Errors:  BadInput for a name or extension that no row has, with the nearest that is there.
@@ -16,17 +16,19 @@
 namespace layercost {
 
 struct ReportOptions {
-  bool colour = false;             // only for a terminal that shows it
+  bool colour = false;  // only for a terminal that shows it
 };
 
 struct ReportFormat {
-  std::string_view name;           // "table"
-  std::string_view extension;      // ".txt"
+  std::string_view name;        // "markdown"
+  std::string_view other_name;  // "md", or ""
+  std::string_view extension;   // ".txt"
   std::string_view about;
   std::string (*render)(std::span<const ResultFile> files, const ReportOptions& options);
 };
 
 std::span<const ReportFormat> report_formats();
+std::string report_format_names();  // "table, markdown or csv", for help texts and messages
 // By name ("csv") or by the end of a path ("out/r.csv").
 const ReportFormat& find_report_format(const std::string& name_or_path);
 

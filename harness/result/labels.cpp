@@ -52,6 +52,16 @@ constexpr std::array kLabels = {
               "Something beside the measured work took time; run again on a quiet host."},
 };
 
+constexpr std::array kPriceLabels = {
+    PriceLabelText{PriceLabel::stale, "stale", "STALE", "older than 90 days"},
+    PriceLabelText{PriceLabel::expired, "expired", "EXPIRED", "past the last day it was offered for"},
+    PriceLabelText{PriceLabel::promotional, "promotional", "PROMOTIONAL", "an offer that will end"},
+    PriceLabelText{PriceLabel::estimate, "estimate", "ESTIMATE", "nobody offers it at that"},
+    PriceLabelText{PriceLabel::example, "example", "EXAMPLE", "nobody's real machine"},
+    PriceLabelText{PriceLabel::no_electricity, "no_electricity", "NO_ELECTRICITY", "what it draws is not in it"},
+    PriceLabelText{PriceLabel::command_line, "command_line", "COMMAND_LINE", "nothing else is known of it"},
+};
+
 template <typename Table, typename Value>
 const auto& find(const Table& table, Value value) {
   // Row i holds value i; a test walks both tables.
@@ -66,6 +76,8 @@ std::span<const OutcomeText> outcome_texts() { return kOutcomes; }
 std::span<const LabelText> label_texts() { return kLabels; }
 const OutcomeText& text_of(Outcome outcome) { return find(kOutcomes, outcome); }
 const LabelText& text_of(Label label) { return find(kLabels, label); }
+std::span<const PriceLabelText> price_label_texts() { return kPriceLabels; }
+const PriceLabelText& text_of(PriceLabel label) { return find(kPriceLabels, label); }
 
 std::optional<Outcome> outcome_from_string(std::string_view name) {
   for (const OutcomeText& row : kOutcomes) {

@@ -11,7 +11,6 @@
 #include <stdexcept>
 #include <tuple>
 
-#include "harness/result/keys.h"
 #include "harness/result/labels.h"
 #include "harness/result/result_io.h"
 #include "harness/result/sample_labels.h"
@@ -235,14 +234,14 @@ class Merger {
     for (std::size_t i = 0; i < file.peers.size(); ++i) {
       PeerRecord peer = file.peers[i];
       const auto point = std::find_if(file.points.begin(), file.points.end(),
-                                      [&](const PointRecord& p) { return belongs_to(peer, p); });
-      const std::int64_t before = point == file.points.end() ? 0 : rounds_before_[point_key(*point)];
+                                      [&](const PointRecord& p) { return same_scenario(peer, p); });
+      const std::int64_t before = point == file.points.end() ? 0 : rounds_before_[*point];
       for (PeerRound& round : peer.rounds) round.index = before + place_of(round.index);
       add_peer(named, i, std::move(peer));
     }
     for (std::size_t i = 0; i < file.points.size(); ++i) {
       PointRecord point = file.points[i];
-      std::int64_t& before = rounds_before_[point_key(point)];
+      std::int64_t& before = rounds_before_[point];
       for (PartRecord& part : point.parts)
         for (Round& round : part.rounds) round.index = before + place_of(round.index);
       // A file whose run broke before its first round was a turn too.
@@ -259,7 +258,7 @@ class Merger {
     if (price_from_.empty()) price_from_ = named.name;
     const Place place{named.name, price_from_, "price"};
     same(place.inside("id"), result_.price->id, named.file.price->id);
-    same(place.inside("usd_per_h"), result_.price->usd_per_h, named.file.price->usd_per_h);
+    same(place.inside("usd_per_h"), result_.price->usd_per_hour, named.file.price->usd_per_hour);
   }
 
   void add_model(const NamedResult& named, std::size_t i) {
@@ -287,17 +286,17 @@ class Merger {
   }
 
   void add_point(const NamedResult& named, std::size_t i, PointRecord point) {
-    const std::string key = point_key(point);
+    const ScenarioRecord key = point;
     for (const PartRecord& part : point.parts) {
       for (std::size_t o = 0; o < part.ops.size(); ++o)
         choices_[{key, part.kind, o}][choice_of(part.ops[o])].insert(named.name);
       outcomes_[{key, part.kind}][part.outcome].insert(named.name);
     }
     const auto old = std::find_if(result_.points.begin(), result_.points.end(),
-                                  [&](const PointRecord& p) { return point_key(p) == key; });
+                                  [&](const PointRecord& p) { return same_scenario(p, key); });
     if (old == result_.points.end()) {
       result_.points.push_back(std::move(point));
-      first_with_[key] = named.name;
+      first_with_[to_text(key)] = named.name;
       return;
     }
     for (std::size_t p = 0; p < point.parts.size(); ++p) {
@@ -307,7 +306,7 @@ class Merger {
       if (into == old->parts.end()) {
         old->parts.push_back(std::move(part));
       } else {
-        join_parts(*into, part, {named.name, first_with_[key], fmt::format("points[{}].parts[{}]", i, p)});
+        join_parts(*into, part, {named.name, first_with_[to_text(key)], fmt::format("points[{}].parts[{}]", i, p)});
       }
     }
   }
@@ -334,9 +333,12 @@ class Merger {
   }
 
   void add_peer(const NamedResult& named, std::size_t i, PeerRecord peer) {
-    const std::string key = peer_key(peer);
-    const auto old = std::find_if(result_.peers.begin(), result_.peers.end(),
-                                  [&](const PeerRecord& p) { return peer_key(p) == key; });
+    const auto old = std::find_if(result_.peers.begin(), result_.peers.end(), [&](const PeerRecord& p) {
+      return same_scenario(p, peer) && p.kind == peer.kind && p.implementation == peer.implementation &&
+             p.version == peer.version;
+    });
+    const std::string key =
+        fmt::format("peer of {} {} {}: {}", peer.implementation, peer.version, peer.kind, to_text(peer));
     if (old == result_.peers.end()) {
       result_.peers.push_back(std::move(peer));
       first_with_[key] = named.name;
@@ -357,10 +359,9 @@ class Merger {
 
   void finish() {
     for (PointRecord& point : result_.points) {
-      const std::string key = point_key(point);
+      const ScenarioRecord& key = point;
       for (PartRecord& part : point.parts) {
-        const std::string where = fmt::format("{} {} batch {} context {}, {}", point.model, point.phase, point.batch,
-                                              point.context, part.kind);
+        const std::string where = fmt::format("{}, {}", to_text(point), part.kind);
         if (part.outcome == Outcome::wrong) {  // no time is kept for it
           part.rounds.clear();
           for (OpRecord& op : part.ops) op.time_s.reset();
@@ -391,10 +392,10 @@ class Merger {
   const std::vector<NamedResult>& files_;
   ResultFile result_;
   std::string price_from_;
-  std::map<std::string, std::string> first_with_;      // key of a model, point or peer -> the first file that has it
-  std::map<std::string, std::int64_t> rounds_before_;  // by point: rounds of the files so far that hold it
-  std::map<std::tuple<std::string, std::string, std::size_t>, std::map<std::string, std::set<std::string>>> choices_;
-  std::map<std::pair<std::string, std::string>, std::map<Outcome, std::set<std::string>>> outcomes_;
+  std::map<std::string, std::string> first_with_;  // text of a model, point or peer -> the first file that has it
+  std::map<ScenarioRecord, std::int64_t> rounds_before_;  // by point: rounds of the files so far that hold it
+  std::map<std::tuple<ScenarioRecord, std::string, std::size_t>, std::map<std::string, std::set<std::string>>> choices_;
+  std::map<std::pair<ScenarioRecord, std::string>, std::map<Outcome, std::set<std::string>>> outcomes_;
 };
 
 }  // namespace

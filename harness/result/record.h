@@ -17,9 +17,15 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "harness/result/scenario.h"
+
 namespace layercost {
+
+// Of result files; result_io.h says what its parts mean.
+inline constexpr std::string_view kSchemaVersion = "1.3.0";
 
 enum class Outcome { measured, wrong, unsupported, out_of_memory, failed, skipped };
 
@@ -147,23 +153,16 @@ struct MemoryRecord {              // of the whole model at this point, not of t
   bool fits() const { return required_bytes() <= device_bytes; }
 };
 
-struct PointRecord {
-  std::string model;
-  std::string phase;               // "prefill" or "decode"
-  std::int64_t batch = 0;
-  std::int64_t context = 0;        // decode: keys cached before the step; prefill: prompt length
-  std::int64_t tokens = 0;         // rows that one step processes
-  std::string weight_type, activation_type, kv_type;
-  std::string device;
-  std::string routing;             // "" for a model without experts
+struct PointRecord : ScenarioRecord {
+  std::int64_t tokens = 0;         // rows that one step processes: batch x new_tokens
   MemoryRecord memory;
   std::vector<PartRecord> parts;
 };
 
-// --depth: growing stacks of one kind, to see how far the time per layer is from constant (C10).
-struct DepthRecord {
-  std::string model, kind, phase;
-  std::int64_t batch = 0, context = 0;
+// --depth: growing stacks of one kind, to see how far the time per layer is from constant (C10). Of the point with the
+// same scenario.
+struct DepthRecord : ScenarioRecord {
+  std::string kind;
   std::vector<std::int64_t> depths;
   std::vector<double> time_s;      // of the whole stack, median
 };
@@ -180,19 +179,16 @@ struct PairRecord {
 };
 
 // What another program took for the same layers, measured in turns with ours: its round i and round i of the point's
-// parts are of the same turn. Belongs to the one point with this model, phase, batch, context and weight type, and to
-// that point's part of this kind.
+// parts are of the same turn. Belongs to the point with the same scenario, and to that point's part of this kind.
 struct PeerRound {
   std::int64_t index = 0;
   std::vector<double> samples_s;   // of one layer of `kind`, never of a whole model
 };
-struct PeerRecord {
+struct PeerRecord : ScenarioRecord {
   std::string implementation;      // "pytorch", "llama.cpp"; never "layercost"
   std::string version;
   std::string detail;              // how it was set up: "transformers 5.23.0; sdpa, static cache"
-  std::string model, phase;
-  std::int64_t batch = 0, context = 0;
-  std::string weight_type, kind;
+  std::string kind;
   std::int64_t threads = 0;
   std::int64_t layers = 0;         // different ones that were run one after the other
   bool cold = false;               // whether the weights came from memory, by the rule that holds for our stacks
@@ -200,11 +196,15 @@ struct PeerRecord {
   std::vector<PeerRound> rounds;
 };
 
+// Closed list of what makes a price doubtful on the day it was read; texts are in result/labels.h.
+enum class PriceLabel { stale, expired, promotional, estimate, example, no_electricity, command_line };
+
 struct PriceRecord {               // as read; money is computed by cost/
   std::string id, label;           // label says whose assumption it is
-  double usd_per_h = 0;
+  double usd_per_hour = 0;         // "usd_per_h" in files
   std::string source, retrieved_at, model;  // model: "rented", "owned", "command line"
-  bool stale = false;
+  bool stale = false;              // as among the labels: what files before 1.3 have of them
+  std::vector<PriceLabel> labels = {};
 };
 
 // A GPU's standing facts; absent is what the driver does not tell.
@@ -247,7 +247,7 @@ struct Warning {
 };
 
 struct ResultFile {
-  std::string schema_version = "1.2.0";
+  std::string schema_version{kSchemaVersion};
   std::string program_version, commit;
   bool commit_dirty = false;
   std::vector<std::string> command;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cfloat>
 #include <charconv>
 #include <cmath>
@@ -13,10 +14,10 @@
 #include <optional>
 #include <set>
 #include <stdexcept>
+#include <tuple>
 #include <vector>
 
 #include "harness/result/atomic_file.h"
-#include "harness/result/keys.h"
 #include "harness/result/labels.h"
 #include "harness/spec/json_reader.h"
 #include "kernels/core/error.h"
@@ -166,12 +167,25 @@ void fields(V& v, MemoryRecord& m) {
   v("device_bytes", m.device_bytes, kZeroUp);
   v("largest_batch", m.largest_batch, kOneUp);
 }
+// What every record of a scenario begins with.
+template <typename V>
+void step_fields(V& v, ScenarioRecord& s) {
+  v("phase", s.phase);
+  v("batch", s.batch, kOneUp);
+  v("context", s.context, kCount);
+}
+// Of what belongs to a point: only where the other members leave open which point that is (leave_out_implied).
+template <typename V>
+void further_fields(V& v, ScenarioRecord& s) {
+  v.unless_empty("activation_type", s.activation_type);
+  v.unless_empty("kv_type", s.kv_type);
+  v.unless_empty("device", s.device);
+  v.unless_empty("routing", s.routing);
+}
 template <typename V>
 void fields(V& v, PointRecord& p) {
   v("model", p.model);
-  v("phase", p.phase);
-  v("batch", p.batch, kOneUp);
-  v("context", p.context, kCount);
+  step_fields(v, p);
   v("tokens", p.tokens, kOneUp);
   v("weight_type", p.weight_type);
   v("activation_type", p.activation_type);
@@ -185,9 +199,9 @@ template <typename V>
 void fields(V& v, DepthRecord& d) {
   v("model", d.model);
   v("kind", d.kind);
-  v("phase", d.phase);
-  v("batch", d.batch, kOneUp);
-  v("context", d.context, kCount);
+  step_fields(v, d);
+  v.unless_empty("weight_type", d.weight_type);
+  further_fields(v, d);
   v("depths", d.depths, kOneUp);
   v("time_s", d.time_s, kPositive);
 }
@@ -220,10 +234,9 @@ void fields(V& v, PeerRecord& p) {
   v("version", p.version);
   v("detail", p.detail);
   v("model", p.model);
-  v("phase", p.phase);
-  v("batch", p.batch, kOneUp);
-  v("context", p.context, kCount);
+  step_fields(v, p);
   v("weight_type", p.weight_type);
+  further_fields(v, p);
   v("kind", p.kind);
   v("threads", p.threads, Integers{1, 1 << 20});
   v("layers", p.layers, kOneUp);
@@ -235,11 +248,12 @@ template <typename V>
 void fields(V& v, PriceRecord& p) {
   v("id", p.id);
   v("label", p.label);
-  v.decimal("usd_per_h", p.usd_per_h);
+  v.decimal("usd_per_h", p.usd_per_hour);
   v("source", p.source);
   v("retrieved_at", p.retrieved_at);
   v("model", p.model);
   v("stale", p.stale);
+  v.unless_empty("labels", p.labels);
 }
 template <typename V>
 void fields(V& v, GpuRecord& g) {
@@ -366,11 +380,8 @@ class Writer {
     for (const std::string& value : values) list.push_back(safe(value));
     object_[name] = std::move(list);
   }
-  void operator()(const char* name, const std::vector<Label>& values) {
-    OrderedJson list = OrderedJson::array();
-    for (const Label value : values) list.push_back(std::string(to_string(value)));
-    object_[name] = std::move(list);
-  }
+  void operator()(const char* name, const std::vector<Label>& values) { put_words(name, values); }
+  void operator()(const char* name, const std::vector<PriceLabel>& values) { put_words(name, values); }
   void operator()(const char* name, const std::map<std::string, std::string>& values) {
     OrderedJson map = OrderedJson::object();
     for (const auto& [key, value] : values) map[printable(key)] = safe(value);
@@ -393,6 +404,9 @@ class Writer {
   template <typename T>
   void unless_empty(const char* name, const std::vector<T>& records) {
     if (!records.empty()) (*this)(name, records);
+  }
+  void unless_empty(const char* name, const std::string& text) {
+    if (!text.empty()) (*this)(name, text);
   }
   void unsure(const char* name, double value) {
     if (std::isfinite(value)) object_[name] = value;
@@ -420,6 +434,13 @@ class Writer {
     if (value < range.low || value > range.high)
       fail(name, fmt::format("{} is outside {}..{}", value, range.low, range.high));
     return value;
+  }
+
+  template <typename T>
+  void put_words(const char* name, const std::vector<T>& values) {
+    OrderedJson list = OrderedJson::array();
+    for (const T value : values) list.push_back(std::string(to_string(value)));
+    object_[name] = std::move(list);
   }
 
   std::string place_;
@@ -486,6 +507,10 @@ class Reader {
     for (const JsonNode& node : at(name).as_list(0, label_texts().size()))
       values.push_back(word(node, label_texts()).label);
   }
+  void operator()(const char* name, std::vector<PriceLabel>& values) {
+    for (const JsonNode& node : at(name).as_list(0, price_label_texts().size()))
+      values.push_back(word(node, price_label_texts()).label);
+  }
   void operator()(const char* name, std::map<std::string, std::string>& values) {
     const JsonNode node = at(name);
     for (const std::string& key : node.keys()) {
@@ -508,6 +533,9 @@ class Reader {
   template <typename T>
   void unless_empty(const char* name, std::vector<T>& records) {
     if (find(name)) (*this)(name, records);
+  }
+  void unless_empty(const char* name, std::string& text) {
+    if (const auto node = find(name)) text = node->as_string(kMaxChars);
   }
   void unsure(const char* name, double& value) {
     const auto node = find(name);
@@ -563,6 +591,10 @@ struct Problem {
   std::string place, message;
 };
 
+// A file holds each once.
+using PeerKey = std::tuple<ScenarioRecord, std::string, std::string, std::string>;
+PeerKey key_of(const PeerRecord& p) { return {p, p.kind, p.implementation, p.version}; }
+
 std::optional<Problem> problem_of(const PartRecord& part, const std::string& place) {
   const bool has_samples =
       std::any_of(part.rounds.begin(), part.rounds.end(), [](const Round& round) { return !round.samples.empty(); });
@@ -606,9 +638,8 @@ std::optional<Problem> problem_of(const PeerRecord& peer, const ResultFile& file
   }
   std::vector<const PointRecord*> points;
   for (const PointRecord& point : file.points)
-    if (belongs_to(peer, point)) points.push_back(&point);
-  const std::string scenario = fmt::format("{} {} batch {} context {} {}", text(peer.model), text(peer.phase),
-                                           peer.batch, peer.context, text(peer.weight_type));
+    if (matches(peer, point)) points.push_back(&point);
+  const std::string scenario = printable(to_text(peer), 300);
   if (points.empty()) return Problem{place, "there is no point " + scenario};
   if (points.size() > 1) {
     return Problem{place, fmt::format("there are {} points {}, and nothing tells which one was measured beside it",
@@ -630,7 +661,8 @@ std::optional<Problem> problem_of(const PeerRecord& peer, const ResultFile& file
 }
 
 std::optional<Problem> problem_of(const ResultFile& file) {
-  std::set<std::string> models, points;
+  std::set<std::string> models;
+  std::set<ScenarioRecord> points;
   for (std::size_t i = 0; i < file.models.size(); ++i) {
     if (!models.insert(file.models[i].name).second) return Problem{fmt::format("models[{}].name", i), "appears twice"};
   }
@@ -649,7 +681,7 @@ std::optional<Problem> problem_of(const ResultFile& file) {
     }
     if (!models.contains(point.model))
       return Problem{place + ".model", fmt::format("'{}' is not in models", printable(point.model))};
-    if (!points.insert(point_key(point)).second) return Problem{place, "the same point appears twice"};
+    if (!points.insert(point).second) return Problem{place, "the same point appears twice"};
     std::set<std::string> kinds;
     for (std::size_t p = 0; p < point.parts.size(); ++p) {
       const std::string part_place = fmt::format("{}.parts[{}]", place, p);
@@ -664,35 +696,89 @@ std::optional<Problem> problem_of(const ResultFile& file) {
                      fmt::format("{} depths and {} times", file.depths[i].depths.size(), file.depths[i].time_s.size())};
     }
   }
-  std::set<std::string> peers;
+  std::set<PeerKey> peers;
   for (std::size_t i = 0; i < file.peers.size(); ++i) {
     const std::string place = fmt::format("peers[{}]", i);
     if (auto problem = problem_of(file.peers[i], file, place)) return problem;
-    if (!peers.insert(peer_key(file.peers[i])).second) return Problem{place, "the same peer appears twice"};
+    if (!peers.insert(key_of(file.peers[i])).second) return Problem{place, "the same peer appears twice"};
   }
   return std::nullopt;
 }
 
-void refuse_foreign_version(const JsonNode& node) {
-  const std::string text = node.get_string("schema_version", 40);
-  int numbers[3] = {};
+using Version = std::array<int, 3>;
+std::optional<Version> parse_version(std::string_view text) {
+  Version numbers{};
   const char* at = text.data();
   const char* const end = text.data() + text.size();
-  bool good = true;
-  for (int i = 0; i < 3 && good; ++i) {
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
     const auto parsed = std::from_chars(at, end, numbers[i]);
-    good = parsed.ec == std::errc() && parsed.ptr != at && numbers[i] >= 0 &&
-           (i == 2 ? parsed.ptr == end : parsed.ptr != end && *parsed.ptr == '.');
-    at = parsed.ptr + (i < 2 && good ? 1 : 0);
+    const bool ends_well = i + 1 == numbers.size() ? parsed.ptr == end : parsed.ptr != end && *parsed.ptr == '.';
+    if (parsed.ec != std::errc() || parsed.ptr == at || numbers[i] < 0 || !ends_well) return std::nullopt;
+    if (i + 1 < numbers.size()) at = parsed.ptr + 1;
   }
-  if (!good)
+  return numbers;
+}
+
+void refuse_foreign_version(const JsonNode& node) {
+  const std::string text = node.get_string("schema_version", 40);
+  const std::optional<Version> version = parse_version(text), ours = parse_version(kSchemaVersion);
+  if (!version)
     node.fail("schema_version",
               fmt::format("expected a version such as \"{}\", got \"{}\"", kSchemaVersion, printable(text)));
-  if (numbers[0] != kSchemaMajor || numbers[1] > kSchemaMinor) {
+  if ((*version)[0] != (*ours)[0] || (*version)[1] > (*ours)[1]) {
     node.fail("schema_version",
               fmt::format("the file follows schema {}, this program reads {} and older 1.x; use a matching layercost",
                           printable(text), kSchemaVersion));
   }
+}
+
+// Of what belongs to a point: the members that files leave out, as the point has them that is meant. If several could
+// be meant, those in which they agree.
+void fill_implied(ScenarioRecord& s, const std::vector<PointRecord>& points) {
+  const ScenarioRecord given = s;
+  const ScenarioRecord* first = nullptr;
+  for (const PointRecord& point : points) {
+    if (!matches(given, point)) continue;
+    if (first == nullptr) {
+      first = &point;
+      s = point;
+      continue;
+    }
+    const auto keep = [](auto& member, const auto& other, const auto& unknown) {
+      if (member != other) member = unknown;
+    };
+    keep(s.weight_type, point.weight_type, given.weight_type);
+    keep(s.activation_type, point.activation_type, given.activation_type);
+    keep(s.kv_type, point.kv_type, given.kv_type);
+    keep(s.device, point.device, given.device);
+    keep(s.routing, point.routing, given.routing);
+  }
+}
+void fill_implied(ResultFile& file) {
+  for (PointRecord& point : file.points) point.new_tokens = new_tokens_of(point);
+  for (PeerRecord& peer : file.peers) fill_implied(peer, file.points);
+  for (DepthRecord& depth : file.depths) fill_implied(depth, file.points);
+}
+
+// The other way round: without the members that reading would fill in, so that a file says nothing twice.
+template <typename Record>
+void leave_out_implied(std::vector<Record>& records, const std::vector<PointRecord>& points, bool weight_type_is_told) {
+  for (Record& record : records) {
+    ScenarioRecord bare = record;
+    if (!weight_type_is_told) bare.weight_type.clear();
+    for (std::string* text : {&bare.activation_type, &bare.kv_type, &bare.device, &bare.routing}) text->clear();
+    ScenarioRecord read = bare;
+    fill_implied(read, points);
+    if (read == record) static_cast<ScenarioRecord&>(record) = std::move(bare);
+  }
+}
+
+// Files before 1.3 have no labels of a price, but say what gives two of them.
+std::vector<PriceLabel> labels_of_older(const PriceRecord& price) {
+  std::vector<PriceLabel> labels;
+  if (price.stale) labels.push_back(PriceLabel::stale);
+  if (price.model == "command line") labels.push_back(PriceLabel::command_line);
+  return labels;
 }
 
 // nlohmann/json writes NaN as null without a word.
@@ -737,7 +823,14 @@ std::string result_to_text(const ResultFile& file, const nlohmann::json& summary
   if (const auto problem = problem_of(file)) {
     throw std::logic_error(fmt::format("result: {}: {}; nothing was written", problem->place, problem->message));
   }
-  OrderedJson root = Writer::write(file, "");
+  for (const PointRecord& point : file.points)
+    if (!point.shard.empty() || (point.new_tokens != 0 && point.new_tokens != new_tokens_of(point)))
+      throw std::logic_error(fmt::format("result: {}: files have no such points yet; nothing was written",
+                                         printable(to_text(point), 300)));
+  ResultFile lean = file;
+  leave_out_implied(lean.peers, file.points, true);
+  leave_out_implied(lean.depths, file.points, false);
+  OrderedJson root = Writer::write(lean, "");
   if (!summary.is_null()) {
     refuse_not_finite(summary, "summary");
     root["summary"] = summary;
@@ -761,6 +854,8 @@ ResultFile result_from_text(std::string file_name, std::string_view text) {
   reader.allow("summary");
   reader.refuse_other_keys();
   if (root.has("summary") && !root.at("summary").is_object()) root.fail("summary", "expected an object");
+  fill_implied(file);
+  if (file.price && file.price->labels.empty()) file.price->labels = labels_of_older(*file.price);
   if (const auto problem = problem_of(file)) throw BadInput(root.file(), problem->place, problem->message);
   return file;
 }

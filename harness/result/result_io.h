@@ -29,8 +29,6 @@
 
 namespace layercost {
 
-inline constexpr std::string_view kSchemaVersion = "1.2.0";
-inline constexpr int kSchemaMajor = 1, kSchemaMinor = 2;
 inline constexpr std::uint64_t kResultMaxBytes = std::uint64_t{64} << 20;
 
 std::string result_to_text(const ResultFile& file, const nlohmann::json& summary);

@@ -98,6 +98,10 @@ def look_at_reports(program, folder, result):
     program.expect("markdown", ["report", "out.json", "-o", "r.md"], 0)
     markdown = (folder / "r.md").read_text()
     that("markdown has a table", "|---" in markdown.replace(" ", ""), markdown[:500])
+    for name in ("markdown", "md"):
+        program.expect(f"--format {name}", ["report", "out.json", "--format", name, "-o", "named.md"], 0)
+        that(f"--format {name} is what -o r.md writes", (folder / "named.md").read_text() == markdown, name)
+    (folder / "named.md").unlink()
     twice = program.expect("cost", ["cost", "out.json", "--price", "2/h", "--format", "csv"], 0).stdout
     again = {(r["model"], r["layer_kind"]): r for r in csv.DictReader(io.StringIO(twice))}["small", "model"]
     that("twice the price, twice the cost", near(again["usd_per_mtok"], 2 * usd), again["usd_per_mtok"])
@@ -134,6 +138,12 @@ def stop_and_resume(program, folder):
     that("Ctrl-C: something was measured, and not all", any(kept) and not all(len(k) == 3 for k in kept), kept)
     program.expect("Ctrl-C: the file can be shown", ["report", "stopped.json"], 0, stdout=["INCOMPLETE"])
     program.expect("resume of another run", [*words, "--dtype", "f32", "--resume", "stopped.json"], 2, ["stopped.json"])
+    elsewhere = json.loads(json.dumps(stopped))
+    elsewhere["points"][0]["kv_type"] = "f32"
+    (folder / "elsewhere.json").write_text(json.dumps(elsewhere))
+    program.expect("resume of a run with another cache", [*words, "--resume", "elsewhere.json"], 2,
+                   ["points[0]", "f32 KV"])
+    (folder / "elsewhere.json").unlink()
     peer = {"implementation": "pytorch", "version": "2", "detail": "", "model": "small", "phase": "decode", "batch": 4,
             "context": 16, "weight_type": "bf16", "kind": "moe", "threads": 1, "layers": 2, "cold": True, "note": "",
             "rounds": [{"index": 0, "samples_s": [0.5, 0.25]}]}

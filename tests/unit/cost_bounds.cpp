@@ -202,7 +202,7 @@ TEST(Composition, OutOfMemoryWithoutWordsNamesTheBytes) {
 }
 
 TEST(Composition, DepthFitSeparatesOverheadFromLayer) {
-  DepthRecord record{"m", "dense", "decode", 1, 0, {1, 2, 4}, {3, 5, 9}};
+  DepthRecord record = fixture::depths({}, "dense", {1, 2, 4}, {3, 5, 9});
   const auto fit = fit_depth(record);
   ASSERT_TRUE(fit && fit->residual);
   EXPECT_NEAR(fit->overhead_s, 1, 1e-12);
@@ -235,7 +235,7 @@ TEST(Composition, DepthFitSeparatesOverheadFromLayer) {
 
 TEST(Composition, IsWithheldWhereLayersDoNotAddUp) {
   ResultFile file = fixture::result_file();
-  file.depths = {{"tiny-moe", "moe", "decode", 1, 4096, {1, 2, 4, 8}, {1, 2, 4, 6.4}}};
+  file.depths = {fixture::depths(file.points[1], "moe", {1, 2, 4, 8}, {1, 2, 4, 6.4})};
   const Summary summary = summarise(file);
   EXPECT_EQ(summary.models[1].outcome, Outcome::skipped);
   EXPECT_FALSE(summary.models[1].time_s);

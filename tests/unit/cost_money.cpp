@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <limits>
-#include <random>
 
 #include "harness/cost/metrics.h"
 #include "harness/cost/summary.h"
@@ -20,34 +19,10 @@ TEST(TokenCost, TwoDollarsAnHourAtAThousandTokensASecond) {
   EXPECT_NEAR(usd_per_mtok(2, 1000, 0.5), 1.1111111111111111, 1e-12);  // half of the hours idle: twice the cost
 }
 
-TEST(TokenCost, EnergyPerToken) { EXPECT_NEAR(energy_usd_per_mtok(0.5, 0.10, 1.3), 0.0180555555555556, 1e-12); }
-
-// TC-01: DeepSeek's published day: 608e9 tokens in at 73.7k/s per node, 168e9 out at 14.8k/s, 16 USD per node and hour.
-TEST(TokenCost, DeepSeekGoldenIdentity) {
-  const ServiceCost cost = cost_of({16, 608e9, 168e9, 73.7e3, 14.8e3});
-  EXPECT_NEAR(cost.hours, 5444.7, 0.1);
-  EXPECT_NEAR(cost.hours, 226.75 * 24, 0.001 * 226.75 * 24);
-  EXPECT_NEAR(cost.input_usd_per_mtok, 0.06030, 0.000005);
-  EXPECT_NEAR(cost.output_usd_per_mtok, 0.30030, 0.000005);
-  EXPECT_NEAR(cost.blended_usd_per_mtok, 0.11226, 0.000005);
-  EXPECT_NEAR(cost.all_on_output_usd_per_mtok, 0.51855, 0.000005);
-}
-
-// TC-03
-TEST(TokenCost, InputAndOutputAddUpToTheBill) {
-  std::mt19937_64 generator(1);
-  std::uniform_real_distribution<double> exponent(-3, 9);
-  const auto any = [&] { return std::pow(10, exponent(generator)); };
-  for (int i = 0; i < 100'000; ++i) {
-    const Service service{any(), any(), any(), any(), any(), 0.6};
-    const ServiceCost cost = cost_of(service);
-    const double parts =
-        cost.input_usd_per_mtok * service.input_tokens / 1e6 + cost.output_usd_per_mtok * service.output_tokens / 1e6;
-    const double blended = cost.blended_usd_per_mtok * (service.input_tokens + service.output_tokens) / 1e6;
-    ASSERT_NEAR(parts / cost.usd, 1, 1e-12);
-    ASSERT_NEAR(blended / cost.usd, 1, 1e-12);
-    ASSERT_NEAR(cost.usd / (service.usd_per_h * cost.hours), 1, 1e-12);
-  }
+// TC-01: DeepSeek's published day: 73.7k tokens in or 14.8k out a second and node, 16 USD per node and hour.
+TEST(TokenCost, DeepSeekGoldenRates) {
+  EXPECT_NEAR(usd_per_mtok(16, 73.7e3), 0.06030, 0.000005);
+  EXPECT_NEAR(usd_per_mtok(16, 14.8e3), 0.30030, 0.000005);
 }
 
 // TC-07
@@ -62,7 +37,7 @@ TEST(TokenCost, NoPriceMeansNoCost) {
   EXPECT_FALSE(usd_per_mtok(std::optional<PriceRecord>{}, 1000.0));
   EXPECT_FALSE(usd_per_mtok(std::optional<PriceRecord>{}, Interval{1, 2}, 1));
   PriceRecord price;
-  price.usd_per_h = 2;
+  price.usd_per_hour = 2;
   EXPECT_FALSE(usd_per_mtok(price, std::optional<double>{}));
   EXPECT_FALSE(usd_per_mtok(price, std::optional<Interval>{}, 1));
   ResultFile file = fixture::result_file();
@@ -87,7 +62,7 @@ TEST(TokenCost, RefusesPricesAndRatesThatAreNone) {
 // TC-12
 TEST(TokenCost, IntervalOfCostIsThatOfTimeTimesPrice) {
   PriceRecord price;
-  price.usd_per_h = 7.2;  // 0.002 USD/s
+  price.usd_per_hour = 7.2;  // 0.002 USD/s
   const auto interval = usd_per_mtok(price, Interval{0.9, 1.1}, 500);
   ASSERT_TRUE(interval);
   EXPECT_NEAR(interval->low, 0.9 * 0.002 / 500 * 1e6, 1e-9);

@@ -189,7 +189,7 @@ TEST(PaidLayers, WithoutAHeadTheLayersStay) {
 
 TEST(PaidLayers, OursIsWithheldWhereItsLayersDoNotAddUp) {
   ResultFile file = fixture::peers_file();
-  file.depths = {{"tiny-moe", "moe", "decode", 1, 4096, {1, 2, 4}, {1, 2, 6}}};
+  file.depths = {fixture::depths(file.points[1], "moe", {1, 2, 4}, {1, 2, 6})};
   const auto rows = tradeoffs(file);
   EXPECT_FALSE(rows[0].layers[0].paid);
   EXPECT_NE(rows[0].layers[0].why.find("sum withheld"), std::string::npos);

@@ -56,26 +56,22 @@ class Pins : public testing::Test {
     for (const PlannedOp& p : plan.ops)
       if (p.component == "qkv") qkv = p;
     device.target = Target::cpu;
+    at = {"qwen3-4b", "decode", 2, scenario.context, 1, "bf16", "bf16", "bf16", "cpu", "", ""};
   }
-  const Variant* pinned(const VariantPin& pin) {
-    return pinned_variant(std::vector{pin}, model, scenario, plan, qkv, device);
-  }
+  const Variant* pinned(const VariantPin& pin) { return pinned_variant(std::vector{pin}, at, plan, qkv, device); }
   ModelSpec model;
   Scenario scenario;
   LayerPlan plan;
   PlannedOp qkv;
   DeviceInfo device;
+  ScenarioRecord at;
 };
 
 TEST_F(Pins, FitByOpOrComponentAndByWhatTheyName) {
   EXPECT_STREQ(pinned({.op = "linear", .variant = "plain_loops"})->name, "plain_loops");
-  EXPECT_STREQ(
-      pinned({.op = "qkv", .variant = "plain_loops", .model = "qwen3-4b", .phase = "decode", .batch = 2})->name,
-      "plain_loops");
+  EXPECT_STREQ(pinned({.op = "qkv", .variant = "plain_loops", .at = at, .kind = plan.kind})->name, "plain_loops");
   EXPECT_EQ(pinned({.op = "down", .variant = "plain_loops"}), nullptr);
-  EXPECT_EQ(pinned({.op = "qkv", .variant = "plain_loops", .batch = 8}), nullptr);
-  EXPECT_EQ(pinned({.op = "qkv", .variant = "plain_loops", .model = "qwen3-32b"}), nullptr);
-  EXPECT_EQ(pinned({.op = "qkv", .variant = "plain_loops", .phase = "prefill"}), nullptr);
+  EXPECT_EQ(pinned({.op = "qkv", .variant = "plain_loops", .at = at, .kind = "moe"}), nullptr);
 }
 
 TEST_F(Pins, AVariantThatCannotDoItIsAnErrorAndNotSilentlyAnother) {
@@ -94,7 +90,7 @@ TEST_F(Pins, AVariantThatCanButShouldNotIsTaken) {
 TEST_F(Pins, OfAnEarlierResultReplayItsChoices) {
   ResultFile file;
   PointRecord point;
-  point.model = "qwen3-4b", point.phase = "decode", point.batch = 2, point.context = scenario.context;
+  static_cast<ScenarioRecord&>(point) = at;
   PartRecord part;
   part.kind = plan.kind;
   OpRecord op;
@@ -104,9 +100,9 @@ TEST_F(Pins, OfAnEarlierResultReplayItsChoices) {
   file.points.push_back(point);
   const auto pins = pins_of(file);
   ASSERT_EQ(pins.size(), 1u);
-  EXPECT_STREQ(pinned_variant(pins, model, scenario, plan, qkv, device)->name, "plain_loops");
-  scenario.batch = 3;
-  EXPECT_EQ(pinned_variant(pins, model, scenario, plan, qkv, device), nullptr);
+  EXPECT_STREQ(pinned_variant(pins, at, plan, qkv, device)->name, "plain_loops");
+  at.batch = 3;
+  EXPECT_EQ(pinned_variant(pins, at, plan, qkv, device), nullptr);
 }
 
 TEST_F(Pins, CandidatesLeaveThePlainOneOutUnlessAlone) {

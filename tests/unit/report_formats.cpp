@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -13,8 +14,10 @@
 #include "harness/report/csv.h"
 #include "harness/report/markdown.h"
 #include "harness/report/report.h"
+#include "harness/report/section.h"
 #include "harness/report/table.h"
 #include "harness/report/text.h"
+#include "harness/result/labels.h"
 #include "kernels/core/error.h"
 #include "tests/unit/result_fixture.h"
 
@@ -164,19 +167,32 @@ TEST(Text, EscapeSequencesAreRemoved) {
 
 TEST(Formats, AreFoundByNameAndByPath) {
   EXPECT_EQ(find_report_format("table").name, "table");
-  EXPECT_EQ(find_report_format("out/r.md").name, "md");
+  EXPECT_EQ(find_report_format("out/r.md").name, "markdown");
+  EXPECT_EQ(find_report_format("md").name, "markdown");
   EXPECT_EQ(find_report_format("r.csv").name, "csv");
   EXPECT_EQ(find_report_format("csv").name, "csv");
-  EXPECT_EQ(find_report_format(".md").name, "md");
+  EXPECT_EQ(find_report_format(".md").name, "markdown");
   for (const auto& [asked, hint] :
        {std::pair{"r.cvs", "did you mean '.csv'?"}, std::pair{"tabel", "did you mean 'table'?"},
-        std::pair{"r.docx", "known are .txt, .md, .csv"}}) {
+        std::pair{"r.docx", "known are .txt, .md, .csv"}, std::pair{"", "known are table, markdown, csv"}}) {
     try {
       find_report_format(asked);
       ADD_FAILURE() << asked;
     } catch (const BadInput& error) {
       EXPECT_NE(std::string(error.what()).find(hint), std::string::npos) << error.what();
     }
+  }
+}
+
+TEST(Formats, EachThatIsNamedInAHelpTextIsFoundByThatName) {
+  std::string names = report_format_names();
+  for (const std::string_view word : {", ", " or "})
+    for (std::size_t at = 0; (at = names.find(word, at)) != std::string::npos;) names.replace(at, word.size(), "\n");
+  const std::vector<std::string> advertised = lines_of(names);
+  ASSERT_EQ(advertised.size(), report_formats().size());
+  for (const std::string& name : advertised) {
+    EXPECT_EQ(find_report_format(name).name, name);
+    EXPECT_FALSE(find_report_format(name).render({}, {}).empty() && name == "csv");
   }
 }
 
@@ -275,7 +291,7 @@ TEST(Table, WithoutAHeadTheLayersAreShown) {
   EXPECT_NE(line_with(saves, {"crossover in decode at context 4096"}), "");
   EXPECT_EQ(saves.find("not asked for"), std::string::npos);
   EXPECT_NE(line_with(section(text, "IN EACH PROGRAM"), {"decode       1", "2.5×", "2.0×"}), "");
-  EXPECT_NE(line_with(markdown(file), {"time of the dense model's layers / of the MoE's, without the head"}), "");
+  EXPECT_NE(line_with(markdown(file), {"time of the dense layers / of the MoE's, without the head"}), "");
   file.peers.clear();
   EXPECT_NE(table(file).find("head: not asked for"), std::string::npos);
 }
@@ -319,8 +335,6 @@ TEST(Csv, OtherProgramsAndPairsHaveRows) {
   EXPECT_EQ(pair.at("layer_count"), "");
   EXPECT_EQ(find("tiny-dense", "dense", "layercost").at("peer_ratio"), "");
   EXPECT_FALSE(csv_rows(csv(fixture::result_file()))[0].contains("implementation"));
-  for (const CsvColumn& column : csv_peer_columns())
-    EXPECT_NE(column.meaning.empty(), find_metric(column.name) == nullptr) << column.name;
 }
 
 TEST(Markdown, OtherProgramsStandBesideOurs) {
@@ -366,10 +380,11 @@ TEST(Table, IsNeverWiderThanAHundredColumns) {
   file.models[0].name = file.pairs[0].dense = std::string(150, 'm');
   file.points[1].routing = std::string(90, 'r');
   file.points[1].batch = file.points[0].batch = 123456;
-  file.price->usd_per_h = 123456789;
+  file.price->usd_per_hour = 123456789;
   file.price->label = std::string(500, 'p');
   file.warnings = {{"w", std::string(500, 'w')}};
-  file.depths = {{"tiny-moe", std::string(90, 'k'), "decode", 99999, 4096, {1, 2, 4}, {-1e-3 + 1, 2, 3}}};
+  file.depths = {fixture::depths(file.points[1], std::string(90, 'k'), {1, 2, 4}, {-1e-3 + 1, 2, 3})};
+  file.depths[0].batch = 99999;
   ResultFile many = fixture::peers_file();  // four programs, long names, long remarks
   for (const PeerRecord& peer : fixture::peers_file().peers) {
     many.peers.push_back(peer);
@@ -495,8 +510,113 @@ TEST(Csv, FilesShareOneHeader) {
 }
 
 TEST(Csv, ColumnsAreExplained) {
-  for (const CsvColumn& column : csv_columns()) {
-    EXPECT_NE(column.meaning.empty(), find_metric(column.name) == nullptr) << column.name;
+  std::set<std::string> explained, keys;
+  for (const Section& section : sections_of(fixture::peers_file()))
+    for (const Table& table : section.tables)
+      for (const Panel& panel : table.panels)
+        for (const Column& column : panel.columns) {
+          keys.insert({column.key, column.low_key, column.high_key});
+          if (!column.meaning.empty()) explained.insert(column.key);
+        }
+  keys.erase("");
+  EXPECT_EQ(keys.size(), 42u);  // the 40 of csv.cpp's order, price_labels and shard
+  for (const std::string& key : keys) EXPECT_NE(explained.contains(key), find_metric(key) != nullptr) << key;
+}
+
+TEST(Sections, EveryRowHasACellForEachColumn) {
+  for (const ResultFile& file : {fixture::peers_file(), troubled_file(), ResultFile()})
+    for (const Section& section : sections_of(file))
+      for (const Table& table : section.tables)
+        for (const Group& group : table.groups)
+          for (const Entry& entry : group.entries) {
+            ASSERT_EQ(entry.panels.size(), table.panels.size()) << table.title;
+            for (std::size_t p = 0; p < entry.panels.size(); ++p)
+              for (const Row& row : entry.panels[p])
+                EXPECT_EQ(row.cells.size(), table.panels[p].columns.size()) << table.title;
+          }
+}
+
+std::string without_escapes(std::string text) {
+  std::erase(text, '\\');
+  return text;
+}
+
+// Every label of the closed lists, on one part, on all of them, and on the price.
+TEST(Labels, AreShownByEveryFormat) {
+  for (const LabelText& label : label_texts()) {
+    ResultFile one = fixture::result_file(), all = one;
+    one.points[0].parts[0].labels = {label.label};
+    for (PointRecord& point : all.points)
+      for (PartRecord& part : point.parts) part.labels = {label.label};
+    for (const ResultFile& file : {one, all})
+      for (const ReportFormat& format : report_formats()) {
+        const std::string text = without_escapes(format.render({&file, 1}, {}));
+        const std::string_view word = format.name == "csv" ? label.name : label.shown;
+        const std::size_t first = text.find(word);
+        ASSERT_NE(first, std::string::npos) << label.name << " in " << format.name;
+        // Beside what it is of, and explained.
+        EXPECT_NE(text.find(word, first + 1), std::string::npos) << label.name << " in " << format.name;
+      }
+    EXPECT_NE((" " + csv_rows(csv(one))[0].at("labels") + " ").find(" " + std::string(label.name) + " "),
+              std::string::npos);
+  }
+}
+
+TEST(Labels, OfThePriceAreShownByEveryFormat) {
+  for (const PriceLabelText& label : price_label_texts()) {
+    ResultFile file = fixture::result_file();
+    for (const ReportFormat& format : report_formats())
+      EXPECT_EQ(format.render({&file, 1}, {}).find(label.shown), std::string::npos) << label.shown;
+    file.price->labels = {label.label};
+    for (const ReportFormat& format : report_formats()) {
+      const std::string text = without_escapes(format.render({&file, 1}, {}));
+      EXPECT_NE(text.find(format.name == "csv" ? label.name : label.shown), std::string::npos)
+          << label.name << " in " << format.name;
+    }
+    EXPECT_EQ(csv_rows(csv(file))[0].at("price_labels"), label.name);
+  }
+}
+
+// Of six rows: what one or two carry stands on those, what three carry is said once below, what all parts carry above.
+TEST(Labels, StandOnARowOnlyForWhatMakesThatRowDoubtful) {
+  const auto count = [](const std::string& text, const std::string& word) {
+    std::size_t n = 0;
+    for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos; ++at) ++n;
+    return n;
+  };
+  const auto labelled = [](std::size_t points, Label label) {
+    ResultFile file = fixture::result_file();
+    for (std::size_t p = 0; p < points; ++p) file.points[p].parts[0].labels.push_back(label);
+    return file;
+  };
+  for (const std::size_t n : {1u, 2u, 3u, 5u, 6u})
+    for (const bool as_table : {true, false}) {
+      const ResultFile file = labelled(n, Label::roof_moved);
+      const std::string text = as_table ? table(file) : markdown(file);
+      EXPECT_EQ(count(text, "ROOF MOVED"), n < 3 ? n + 1 : 1) << n;  // the legend's line, and each row
+      EXPECT_EQ(count(text, std::to_string(n) + " of 6 rows. The machine's own limit"), n < 3 ? 0u : 1u) << n;
+    }
+  EXPECT_EQ(count(table(labelled(5, Label::impossible)), "IMPOSSIBLE"), 6u);
+  ResultFile two = labelled(2, Label::roof_moved);  // of a few rows, each says its own
+  two.points.resize(2);
+  EXPECT_EQ(count(table(two), "ROOF MOVED"), 3u);
+  const auto rows = csv_rows(csv(labelled(5, Label::roof_moved)));
+  EXPECT_EQ(std::count_if(rows.begin(), rows.end(),
+                          [](const auto& row) { return row.at("labels").find("roof_moved") != std::string::npos; }),
+            10);  // data keep them on every row: five parts and their models
+}
+
+TEST(Outcomes, AreShownByEveryFormat) {
+  for (const OutcomeText& outcome : outcome_texts()) {
+    ResultFile file = fixture::result_file();
+    PartRecord& part = file.points[1].parts[0];
+    part.outcome = outcome.outcome;
+    if (outcome.outcome != Outcome::measured) part.rounds.clear();
+    for (const ReportFormat& format : report_formats()) {
+      const std::string text = format.render({&file, 1}, {});
+      EXPECT_NE(text.find(format.name == "csv" ? outcome.name : outcome.shown), std::string::npos)
+          << outcome.name << " in " << format.name;
+    }
   }
 }
 
@@ -537,7 +657,7 @@ TEST(Hostile, NoFieldOfAFileEscapes) {
       spoil(part.why);
     }
   }
-  file.depths = {{evil, evil, evil, 1, 1, {1, 2, 4}, {1, 2, 4}}};
+  file.depths = {fixture::depths(file.points[1], evil, {1, 2, 4}, {1, 2, 4})};
   file.peers = fixture::peers_file().peers;
   for (PeerRecord& peer : file.peers)
     for (std::string* text :

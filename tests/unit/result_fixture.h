@@ -116,7 +116,8 @@ inline PointRecord point(std::string model, std::string phase, std::int64_t batc
   record.phase = phase;
   record.batch = batch;
   record.context = phase == "decode" ? 4096 : 512;
-  record.tokens = phase == "decode" ? batch : batch * record.context;
+  record.new_tokens = phase == "decode" ? 1 : record.context;
+  record.tokens = batch * record.new_tokens;
   record.weight_type = record.activation_type = record.kv_type = "bf16";
   record.device = "cpu";
   record.routing = model == "tiny-moe" ? "uniform" : "";
@@ -187,6 +188,12 @@ inline ResultFile result_file() {
   return file;
 }
 
+// Stacks of the point's layers.
+inline DepthRecord depths(const ScenarioRecord& of, std::string kind, std::vector<std::int64_t> depths,
+                          std::vector<double> time_s) {
+  return {of, std::move(kind), std::move(depths), std::move(time_s)};
+}
+
 // Rounds 0, 1, ... of a peer, two samples each; the median of a round is its time.
 inline PeerRecord peer(std::string implementation, std::string model, std::int64_t batch,
                        std::vector<double> round_times_s) {
@@ -194,11 +201,7 @@ inline PeerRecord peer(std::string implementation, std::string model, std::int64
   record.implementation = implementation;
   record.version = implementation == "pytorch" ? "2.15.0" : "b7110";
   record.detail = implementation == "pytorch" ? "transformers 5.23.0; sdpa" : "";
-  record.model = model;
-  record.phase = "decode";
-  record.batch = batch;
-  record.context = 4096;
-  record.weight_type = "bf16";
+  static_cast<ScenarioRecord&>(record) = point(model, "decode", batch, {});
   record.kind = model == "tiny-moe" ? "moe" : "dense";
   record.threads = 8;
   record.layers = 3;

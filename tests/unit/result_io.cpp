@@ -30,8 +30,9 @@ namespace fs = std::filesystem;
 // Every optional member is filled somewhere, every list has an entry.
 ResultFile full_file() {
   ResultFile file = fixture::result_file();
-  file.depths = {{"tiny-moe", "moe", "decode", 1, 4096, {1, 2, 4}, {0.03, 0.05, 0.09}}};
+  file.depths = {fixture::depths(file.points[1], "moe", {1, 2, 4}, {0.03, 0.05, 0.09})};
   file.warnings = {{"huge_pages", "transparent huge pages are off"}};
+  file.price->labels = {PriceLabel::example, PriceLabel::no_electricity};
   PartRecord& part = file.points[1].parts[0];
   part.verdict->experts_checked = 4;
   part.ops[0].time_s = 0.005;
@@ -77,7 +78,7 @@ TEST(ResultIo, RoundTripIsTheSameFile) {
   EXPECT_EQ(back.points[3].parts[1].need_bytes, 66'100'000'000u);
   EXPECT_EQ(back.points[3].parts[1].outcome, Outcome::out_of_memory);
   EXPECT_FALSE(back.points[3].parts[1].verdict);
-  EXPECT_EQ(back.price->usd_per_h, 0.72);
+  EXPECT_EQ(back.price->usd_per_hour, 0.72);
   EXPECT_EQ(back.environment.libraries, file.environment.libraries);
   EXPECT_EQ(back.environment.threads, 8);
   EXPECT_FALSE(back.models[0].experts);
@@ -101,9 +102,9 @@ TEST(ResultIo, AHundredThousandDoublesComeBackBitForBit) {
   for (Sample& sample : round.samples) {
     sample = {positive(), positive(), 1, {positive(), positive()}, {}, positive()};
   }
-  file.price->usd_per_h = 0.1 + 0.2;
+  file.price->usd_per_hour = 0.1 + 0.2;
   const ResultFile back = result_from_text("r.json", text_of(file));
-  EXPECT_EQ(std::bit_cast<std::uint64_t>(back.price->usd_per_h), std::bit_cast<std::uint64_t>(0.1 + 0.2));
+  EXPECT_EQ(std::bit_cast<std::uint64_t>(back.price->usd_per_hour), std::bit_cast<std::uint64_t>(0.1 + 0.2));
   const Round& read = back.points[0].parts[0].rounds[0];
   ASSERT_EQ(read.samples.size(), round.samples.size());
   for (std::size_t i = 0; i < read.samples.size(); ++i) {
@@ -187,13 +188,10 @@ TEST(ResultIo, RefusesWhatTheRulesForbid) {
       {"appears twice", [](ResultFile& f) { f.models.push_back(f.models[0]); }},
       {"\"decode\" or \"prefill\"", [](ResultFile& f) { f.points[0].phase = "train"; }},
       {"3 entries for 4 experts", [](ResultFile& f) { f.points[1].parts[0].routing->histogram.pop_back(); }},
-      {"1 depths and 0 times",
-       [](ResultFile& f) {
-         f.depths = {{"tiny-moe", "moe", "decode", 1, 0, {1}, {}}};
-       }},
+      {"1 depths and 0 times", [](ResultFile& f) { f.depths = {fixture::depths(f.points[1], "moe", {1}, {})}; }},
       {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = 0; }},
       {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = -1; }},
-      {"out of range", [](ResultFile& f) { f.price->usd_per_h = 0; }},
+      {"out of range", [](ResultFile& f) { f.price->usd_per_hour = 0; }},
       {"outside 1..", [](ResultFile& f) { f.points[0].batch = 0; }},
       {"outside 0..", [](ResultFile& f) { f.models[0].parameters_active = (std::int64_t{1} << 53) + 1; }},
       {"beyond 2^53", [](ResultFile& f) { f.points[0].parts[0].need_bytes = UINT64_MAX; }},
@@ -213,14 +211,14 @@ TEST(ResultIo, RefusesSpoiledFiles) {
     const char *find, *replace, *message;
   };
   const Case cases[] = {
-      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.2.0"},
-      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"1.3.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"one\"", "expected a version"},
-      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"1.2.0x\"", "expected a version"},
-      {"\"schema_version\": \"1.2.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.2.0\",", "", "schema_version: the key is missing"},
+      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.3.0"},
+      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"1.4.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"one\"", "expected a version"},
+      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"1.3.0x\"", "expected a version"},
+      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.3.0\",", "", "schema_version: the key is missing"},
       {"\"complete\": true", "\"complet\": true", "the key is missing"},
       {"\"complete\": true", "\"complete\": true, \"extra\": 1", "extra: unknown key"},
       {"\"complete\": true", "\"complete\": true, \"_note\": 1", "_note: unknown key"},
@@ -281,6 +279,7 @@ TEST(ResultIo, RefusesPeersThatTheRulesForbid) {
        [](ResultFile& f) {
          f.points.push_back(f.points[1]);
          f.points.back().routing = "zipf:1";
+         f.peers[1].routing.clear();
        }},
       {"'head' is no kind of layer", [](ResultFile& f) { f.peers[0].kind = "head"; }},
       {"'moe' is no kind of layer", [](ResultFile& f) { f.peers[0].kind = "moe"; }},
@@ -362,7 +361,7 @@ TEST(ResultIo, RefusesOversizeAndRubbish) {
         std::string(100'000, '['), "{\"schema_version\":\"" + std::string(5000, '1') + "\"}"}) {
     EXPECT_THROW(result_from_text("r.json", text), BadInput) << text.substr(0, 40);
   }
-  std::string numbers = "{\"schema_version\":\"1.2.0\",\"x\":[";
+  std::string numbers = "{\"schema_version\":\"1.3.0\",\"x\":[";
   for (int i = 0; i < 4'000'001; ++i) numbers += "0,";
   EXPECT_NE(message_of([&] { result_from_text("r.json", numbers + "0]}"); }).find("holds more than"),
             std::string::npos);
@@ -474,7 +473,7 @@ std::vector<Json> example_files() {
   files.push_back(Json::parse(text_of(fixture::result_file())));  // no summary
   ResultFile unequal = full_file();  // no crossover, withheld sum, no interval, no experts, no price
   unequal.depths[0].time_s = {1, 2, 6};
-  unequal.depths.push_back({"tiny-moe", "moe", "decode", 2, 0, {1}, {1}});
+  unequal.depths.push_back(fixture::depths(unequal.points[3], "moe", {1}, {1}));
   unequal.price.reset();
   unequal.environment.governor.reset();
   unequal.environment.threads_pinned.reset();
@@ -507,6 +506,11 @@ std::vector<Json> example_files() {
   gpu.points[0].parts[0].rounds[0].conditions = ConditionsRecord{};
   add(gpu);
   add(fixture::peers_file());
+  ResultFile two = fixture::peers_file();  // peers and depths of points that differ in their routing alone
+  two.points.push_back(two.points[1]);
+  two.points.back().routing = "zipf:1";
+  two.depths = {fixture::depths(two.points[1], "moe", {1, 2}, {1, 2})};
+  add(two);
   ResultFile bare = fixture::peers_file();  // beside peers: nothing of ours, a peer without samples, no interval
   for (PointRecord& point : bare.points) {
     if (point.model != "tiny-moe") continue;
@@ -549,9 +553,9 @@ TEST(ResultSchema, KnowsExactlyTheKeysThatAreWritten) {
 
 TEST(ResultIo, ReadsAnOlderMinorVersion) {
   const std::string text = result_to_text(fixture::result_file(), nullptr);
-  const std::string now = "\"schema_version\": \"1.2.0\"";
+  const std::string now = "\"schema_version\": \"1.3.0\"";
   ASSERT_NE(text.find(now), std::string::npos);
-  for (const std::string version : {"1.0.0", "1.1.0"}) {
+  for (const std::string version : {"1.0.0", "1.1.0", "1.2.0"}) {
     std::string older = text;
     older.replace(older.find(now), now.size(), "\"schema_version\": \"" + version + "\"");
     EXPECT_EQ(result_from_text("r.json", older).schema_version, version);
@@ -559,9 +563,25 @@ TEST(ResultIo, ReadsAnOlderMinorVersion) {
   }
 }
 
+TEST(ResultIo, AnOlderFilesPriceHasTheLabelsThatItsFieldsSay) {
+  ResultFile file = fixture::result_file();
+  EXPECT_TRUE(result_from_text("r.json", text_of(file)).price->labels.empty());
+  file.price->stale = true;
+  file.price->model = "command line";
+  EXPECT_EQ(result_from_text("r.json", text_of(file)).price->labels,
+            (std::vector<PriceLabel>{PriceLabel::stale, PriceLabel::command_line}));
+  file.price->labels = {PriceLabel::expired};
+  EXPECT_EQ(result_from_text("r.json", text_of(file)).price->labels, std::vector<PriceLabel>{PriceLabel::expired});
+  const std::string text = text_of(file);
+  const std::size_t at = text.find("\"expired\"");
+  ASSERT_NE(at, std::string::npos);
+  const std::string unknown = text.substr(0, at) + "\"expierd\"" + text.substr(at + 9);
+  EXPECT_NE(message_of([&] { result_from_text("r.json", unknown); }).find("did you mean 'expired'"), std::string::npos);
+}
+
 TEST(ResultSchema, VersionsAgree) {
   EXPECT_EQ(ResultFile{}.schema_version, kSchemaVersion);
-  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.[0-2]\\.[0-9]+$");
+  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.[0-3]\\.[0-9]+$");
 }
 
 // With a schema library, where there is one (LAYERCOST_PYTHON, else python3). The spoiled copies must be refused by it.

@@ -31,6 +31,18 @@ TEST(Labels, EveryOutcomeAndLabelHasItsRow) {
   }
 }
 
+TEST(Labels, EveryPriceLabelHasItsRow) {
+  ASSERT_EQ(price_label_texts().size(), static_cast<std::size_t>(PriceLabel::command_line) + 1);
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < price_label_texts().size(); ++i) {
+    const PriceLabelText& row = price_label_texts()[i];
+    EXPECT_EQ(static_cast<std::size_t>(row.label), i);
+    EXPECT_FALSE(row.meaning.empty());
+    EXPECT_TRUE(names.insert(std::string(row.name)).second) << row.name;
+    EXPECT_TRUE(names.insert(std::string(row.shown)).second) << row.shown;
+  }
+}
+
 TEST(Labels, UnknownWordsAreUnknown) {
   EXPECT_FALSE(outcome_from_string("Measured"));
   EXPECT_FALSE(outcome_from_string(""));

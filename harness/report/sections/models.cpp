@@ -1,0 +1,233 @@
+// One layer of each kind, and the whole model that they amount to: a table for each phase, context and choice of types.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/report/sections/sections.h"
+#include "harness/report/text.h"
+#include "harness/result/labels.h"
+
+namespace layercost {
+namespace {
+
+// A row of either panel: part is null for the whole model.
+struct Subject {
+  const ModelRow& model;
+  const PartRow* part;
+  bool first;  // of its point: what is the same for all parts is said once
+  const CostRow& cost() const { return part != nullptr ? static_cast<const CostRow&>(*part) : model; }
+};
+
+// One block's choice of columns.
+struct Look {
+  bool decode = false, money = false, nominal = false;
+};
+
+TableCell time_cell(const Subject& s) {
+  const CostRow& cost = s.cost();
+  if (cost.time_s) return number_cell(cost.time_s, cost.time_interval);
+  if (s.part == nullptr) return {};
+  const bool alarming = cost.outcome == Outcome::wrong || cost.outcome == Outcome::failed;
+  return {Absent{std::string(text_of(cost.outcome).shown), "", alarming}};
+}
+
+TableCell spread_cell(const Subject& s) { return number_cell(s.cost().time_s, s.cost().time_interval); }
+
+// With the digits that the time has.
+TableCell like_time(const Subject& s, std::optional<double> value) {
+  return number_cell(value, {}, relative_half_width(s.cost().time_s, s.cost().time_interval));
+}
+
+TableCell batch_cell(const Subject& s) { return s.first ? TableCell{s.model.batch} : TableCell{}; }
+
+std::vector<ColumnOf<Subject>> part_columns() {
+  return {
+      {{.title = "model", .align = Align::left},
+       [](const Subject& s) { return text_cell(s.first ? plain(s.model.model, 80) : ""); }},
+      {{.head = "batch", .width = 5, .most = 20}, batch_cell},
+      {{.title = "layers", .head = "layers", .width = 12, .most = 24, .gap = 2, .align = Align::left, .shrinks = true},
+       [](const Subject& s) {
+         const std::string kind = plain(s.part->kind, 60);
+         return text_cell(s.part->count == 1 ? kind : fmt::format("{}× {}", s.part->count, kind));
+       }},
+      {{.title = "batch"}, batch_cell},
+  };
+}
+
+// Every number and word of a part or of a whole model. A new one is a new row.
+std::vector<ColumnOf<Subject>> cost_columns(bool whole, const Look& look) {
+  const auto in_whole = [&](const char* text) { return std::string(whole ? text : ""); };
+  const bool money = whole && look.money;
+  return {
+      {{.key = "time_s",
+        .low_key = "time_low_s",
+        .high_key = "time_high_s",
+        .title = !whole        ? "one layer"
+                 : look.decode ? "whole model, per token"
+                               : "whole model, first token",
+        .over = whole ? "" : "one layer",
+        .head = !whole        ? "time"
+                : look.decode ? "per token"
+                              : "1st token",
+        .width = whole ? 9u : 7u,
+        .gap = whole ? 1u : 2u,
+        .form = Form::time},
+       time_cell},
+      {{.title = "±", .head = "±", .width = 6, .form = Form::spread}, spread_cell},
+      {{.key = "possible_fraction",
+        .title = "% of possible",
+        .over = "% of",
+        .head = "possible",
+        .width = 8,
+        .form = Form::percent},
+       [](const Subject& s) { return number_cell(s.cost().possible_fraction); }},
+      {{.key = "tokens_per_s",
+        .title = in_whole("tokens/s"),
+        .head = "tokens/s",
+        .width = whole ? 8u : 0u,
+        .form = Form::number},
+       [](const Subject& s) { return like_time(s, s.cost().tokens_per_s); }},
+      {{.key = "nominal_fraction", .title = look.nominal ? in_whole("% of nominal") : "", .form = Form::percent},
+       [](const Subject& s) { return number_cell(s.cost().nominal_fraction); }},
+      {{.key = "usd_per_mtok",
+        .title = !money        ? ""
+                 : look.decode ? "$ per Mtok out"
+                               : "$ per Mtok in",
+        .over = "$ per",
+        .head = look.decode ? "Mtok out" : "Mtok in",
+        .width = money ? 8u : 0u,
+        .form = Form::number},
+       [](const Subject& s) { return like_time(s, s.cost().usd_per_mtok); }},
+      {{.key = "memory_required_bytes"}, [](const Subject& s) { return number_cell(s.model.memory_required_bytes); }},
+      {{.key = "fits", .meaning = "whether the whole model fits the device at this point: true or false"},
+       [](const Subject& s) { return s.model.fits ? TableCell{*s.model.fits} : TableCell{}; }},
+      {{.key = "state", .meaning = "measured, wrong, unsupported, out_of_memory, failed or skipped"},
+       [](const Subject& s) { return text_cell(std::string(to_string(s.cost().outcome))); }},
+      {{.key = "labels", .meaning = "separated by spaces; see result/labels.h"},
+       [](const Subject& s) { return TableCell{s.cost().labels}; }},
+      {{.key = "note", .meaning = "of the model's row: hypothetical: does not fit, if so"},
+       [](const Subject& s) { return text_cell(s.part != nullptr ? "" : s.model.note); }},
+      {{.key = "why", .meaning = "reason, where the state is not measured"},
+       [](const Subject& s) { return text_cell(s.cost().why); }},
+      {{.key = "layer_count", .meaning = "how often the kind occurs in the model; empty for the model"},
+       [](const Subject& s) { return s.part != nullptr ? TableCell{s.part->count} : TableCell{}; }},
+  };
+}
+
+std::vector<ColumnOf<Subject>> columns(bool whole, const Look& look) {
+  std::vector<ColumnOf<Subject>> all = whole ? std::vector<ColumnOf<Subject>>() : part_columns();
+  for (auto& column : cost_columns(whole, look)) all.push_back(std::move(column));
+  return all;
+}
+
+std::vector<Note> notes(const ModelRow& row, const Summary& summary) {
+  const bool alarming = row.outcome == Outcome::wrong || row.outcome == Outcome::failed;
+  std::vector<Note> result;
+  if (!row.why.empty()) result.push_back({plain(row.why), alarming});
+  if (!row.note.empty()) result.push_back({row.note, true});
+  if (row.fits && !*row.fits) {
+    result.push_back(
+        {fmt::format("needs {}, has {}", gigabytes_text(row.memory_required_bytes), gigabytes_text(row.device_bytes)),
+         alarming});
+  } else if (row.fits && row.time_s) {
+    result.push_back(
+        {fmt::format("fits: {} of {}", gigabytes_text(row.memory_required_bytes), gigabytes_text(row.device_bytes)),
+         alarming});
+  }
+  std::vector<Label> own;
+  for (const Label label : row.labels)
+    if (use_of(label, summary).on_rows) own.push_back(label);
+  const bool impossible = std::find(own.begin(), own.end(), Label::impossible) != own.end();
+  if (!own.empty()) result.push_back({shown(TableCell{own}, Form::text), alarming || impossible});
+  return result;
+}
+
+const ModelRecord* find_model(const ResultFile& file, const std::string& name) {
+  const auto found =
+      std::find_if(file.models.begin(), file.models.end(), [&](const ModelRecord& m) { return m.name == name; });
+  return found == file.models.end() ? nullptr : &*found;
+}
+
+std::string facts_of(const ResultFile& file, const ModelRow& row) {
+  std::vector<std::string> parts;
+  if (const ModelRecord* model = find_model(file, row.model)) {
+    const auto total = static_cast<double>(model->parameters_total),
+               active = static_cast<double>(model->parameters_active);
+    if (model->experts) {
+      parts.push_back(fmt::format("{} parameters, {} active", count_text(total), count_text(active)));
+      if (model->top_k) parts.push_back(fmt::format("{} of {} experts", *model->top_k, *model->experts));
+    } else {
+      parts.push_back(fmt::format("{} parameters", count_text(total)));
+    }
+  }
+  parts.push_back(routing_text(row.routing));
+  return joined(parts, " · ");
+}
+
+bool same_block(const ModelRow& a, const ModelRow& b) {
+  return same_except(a, b, {Member::model, Member::batch, Member::routing});
+}
+
+Table start_block(const ModelRow& row, const ResultFile& file, const Summary& summary) {
+  Look look;
+  look.decode = row.phase == "decode";
+  look.money = file.price.has_value();
+  look.nominal = std::any_of(summary.models.begin(), summary.models.end(),
+                             [](const ModelRow& m) { return m.nominal_fraction.has_value(); });
+  Table table;
+  table.title = look.decode ? "Decode" : "Prefill";
+  table.about =
+      joined({look.decode ? "one new token for each sequence" : "the prompt, up to the first token",
+              fmt::format("{} {}", row.context, look.decode ? "tokens cached" : "prompt tokens"), types_text(row)},
+             " · ");
+  table.frame = Frame::grid;
+  table.notes = Notes::beside;
+  table.notes_column = true;
+  table.facts_below = true;
+  table.panels.resize(2);
+  table.panels[1] = {.title = "whole model", .title_align = Align::left, .tail = 0, .strong = true};
+  for (const bool whole : {false, true}) {
+    std::vector<Column>& all = table.panels[whole].columns = identity_columns();
+    for (Column& column : columns_of(columns(whole, look))) all.push_back(std::move(column));
+  }
+  return table;
+}
+
+Row row_of(const Subject& subject, std::vector<TableCell> identity, Place place) {
+  Row row{std::move(identity), place};
+  for (TableCell& cell : cells_of(columns(subject.part == nullptr, {}), subject)) row.cells.push_back(std::move(cell));
+  return row;
+}
+
+}  // namespace
+
+Section models_section(const ResultFile& file, const Summary& summary) {
+  Section section;
+  std::vector<const ModelRow*> first;  // of each block
+  for (std::size_t point = 0; point < summary.models.size(); ++point) {
+    const ModelRow& row = summary.models[point];
+    std::size_t b = 0;
+    while (b < first.size() && !same_block(*first[b], row)) ++b;
+    if (b == first.size()) {
+      section.tables.push_back(start_block(row, file, summary));
+      first.push_back(&row);
+    }
+    std::vector<Group>& groups = section.tables[b].groups;
+    const std::string title = plain(row.model, 80), facts = facts_of(file, row);
+    auto group = std::find_if(groups.begin(), groups.end(),
+                              [&](const Group& g) { return g.title == title && g.facts == facts; });
+    if (group == groups.end()) group = groups.insert(groups.end(), {title, facts});
+    Entry entry{{{}, {}}, notes(row, summary)};
+    for (std::size_t p = 0; p < row.parts.size(); ++p)
+      entry.panels[0].push_back(
+          row_of({row, &row.parts[p], p == 0}, identity_cells(file, row, row.parts[p].kind), {point, p, 0}));
+    entry.panels[1].push_back(
+        row_of({row, nullptr, true}, identity_cells(file, row, "model"), {point, kWholeModel, 0}));
+    group->entries.push_back(std::move(entry));
+  }
+  if (section.tables.empty()) section.tables.push_back(start_block({}, file, summary));  // the data have their head
+  return section;
+}
+
+}  // namespace layercost

@@ -1,0 +1,77 @@
+// What:    the builders of the sections, one file each, and what several of them use.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/cost/summary.h"
+#include "harness/report/section.h"
+#include "harness/result/record.h"
+
+namespace layercost {
+
+Section head_section(const ResultFile&, const Summary&);       // machine, price, limits, state
+Section models_section(const ResultFile&, const Summary&);     // one layer | whole model
+Section peers_section(const ResultFile&, const Summary&);      // the same layers in other programs
+Section tradeoffs_section(const ResultFile&, const Summary&);  // promised, possible, paid
+Section programs_section(const ResultFile&, const Summary&);   // the same of the layers, in each program
+Section depths_section(const ResultFile&, const Summary&);     // whether layers add up
+Section words_section(const ResultFile&, const Summary&);      // what the words mean, and the file's warnings
+
+// A column with the way from a subject to its cell.
+template <typename Subject>
+struct ColumnOf {
+  Column column;
+  TableCell (*cell)(const Subject&);
+};
+template <typename Subject>
+std::vector<Column> columns_of(const std::vector<ColumnOf<Subject>>& all) {
+  std::vector<Column> columns;
+  for (const auto& one : all) columns.push_back(one.column);
+  return columns;
+}
+template <typename Subject>
+std::vector<TableCell> cells_of(const std::vector<ColumnOf<Subject>>& all, const Subject& subject) {
+  std::vector<TableCell> cells;
+  for (const auto& one : all) cells.push_back(one.cell(subject));
+  return cells;
+}
+
+// What a row of data is of; in data only. `kind`: a kind of layer, head, model or pair.
+std::vector<Column> identity_columns();
+std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind);
+
+// Without the empty ones.
+std::string joined(const std::vector<std::string>& parts, std::string_view separator);
+// "uniform routing", or "" without experts.
+std::string routing_text(const std::string& routing);
+// "bf16", or "f8 weights, bf16 activations, bf16 KV".
+std::string types_text(const ScenarioRecord& scenario);
+// "pytorch 2.15.0".
+std::string versioned(const Implementation& implementation);
+
+// How many of the rows (points with something measured) carry a label. One that makes few of them doubtful stands on
+// those; one that half of them carry, and at least three, is of the machine or the run and is said once, below.
+// IMPOSSIBLE always stands on its row: it takes the number away.
+struct LabelUse {
+  std::size_t rows = 0, of = 0;
+  bool everywhere = false;  // on every part: the state line says it
+  bool on_rows = false;
+};
+LabelUse use_of(Label label, const Summary& summary);
+
+// Rows of one pair that differ in their step (phase, batch, context) alone.
+bool same_but_step(const ScenarioRecord& a, const ScenarioRecord& b);
+struct PairGroup {
+  std::string title, facts;  // "dense → moe", "bf16 · uniform routing"
+  std::vector<const TradeoffRow*> rows;
+  std::string both() const { return facts.empty() ? title : title + ", " + facts; }
+};
+std::vector<PairGroup> pair_groups(const Summary& summary);
+
+// Where peers were measured and no whole model was (--no-head), the trade-offs are shown for the layers alone.
+bool shows_layers_alone(const Summary& summary);
+
+}  // namespace layercost

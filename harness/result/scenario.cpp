@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/result/scenario.h"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+namespace layercost {
+namespace {
+
+void take(ScenarioRecord& into, const ScenarioRecord& from, Member member) {
+  switch (member) {
+    case Member::model:
+      into.model = from.model;
+      return;
+    case Member::phase:
+      into.phase = from.phase;
+      return;
+    case Member::batch:
+      into.batch = from.batch;
+      return;
+    case Member::context:
+      into.context = from.context;
+      return;
+    case Member::new_tokens:
+      into.new_tokens = from.new_tokens;
+      return;
+    case Member::weight_type:
+      into.weight_type = from.weight_type;
+      return;
+    case Member::activation_type:
+      into.activation_type = from.activation_type;
+      return;
+    case Member::kv_type:
+      into.kv_type = from.kv_type;
+      return;
+    case Member::device:
+      into.device = from.device;
+      return;
+    case Member::routing:
+      into.routing = from.routing;
+      return;
+    case Member::shard:
+      into.shard = from.shard;
+      return;
+  }
+  throw std::invalid_argument("no such member of a scenario");
+}
+
+}  // namespace
+
+bool same_except(const ScenarioRecord& a, const ScenarioRecord& b, std::initializer_list<Member> free) {
+  ScenarioRecord like_a = b;
+  for (const Member member : free) take(like_a, a, member);
+  return like_a == a;
+}
+
+bool same_head(const ScenarioRecord& a, const ScenarioRecord& b) {
+  return same_except(a, b, {Member::phase, Member::context, Member::new_tokens, Member::kv_type, Member::routing});
+}
+
+bool same_task(const ScenarioRecord& a, const ScenarioRecord& b) {
+  return same_except(a, b, {Member::model, Member::routing});
+}
+
+bool matches(const ScenarioRecord& partial, const ScenarioRecord& whole) {
+  ScenarioRecord filled = partial;
+  if (partial.model.empty()) take(filled, whole, Member::model);
+  if (partial.phase.empty()) take(filled, whole, Member::phase);
+  if (partial.batch == 0) take(filled, whole, Member::batch);
+  if (partial.new_tokens == 0) take(filled, whole, Member::new_tokens);
+  if (partial.weight_type.empty()) take(filled, whole, Member::weight_type);
+  if (partial.activation_type.empty()) take(filled, whole, Member::activation_type);
+  if (partial.kv_type.empty()) take(filled, whole, Member::kv_type);
+  if (partial.device.empty()) take(filled, whole, Member::device);
+  if (partial.routing.empty()) take(filled, whole, Member::routing);
+  return filled == whole;
+}
+
+std::int64_t new_tokens_of(const ScenarioRecord& scenario) { return scenario.phase == "decode" ? 1 : scenario.context; }
+
+std::string to_text(const ScenarioRecord& s) {
+  std::string text = fmt::format("{} {} batch {} context {}", s.model, s.phase, s.batch, s.context);
+  if (s.new_tokens != 0 && s.new_tokens != new_tokens_of(s)) text += fmt::format(" new {}", s.new_tokens);
+  if (s.weight_type == s.activation_type && s.weight_type == s.kv_type) {
+    text += " " + s.weight_type;
+  } else {
+    text += fmt::format(" {} weights {} activations {} KV", s.weight_type, s.activation_type, s.kv_type);
+  }
+  if (!s.routing.empty()) text += fmt::format(" {} routing", s.routing);
+  if (!s.device.empty()) text += " on " + s.device;
+  if (!s.shard.empty()) text += " shard " + s.shard;
+  return text;
+}
+
+}  // namespace layercost

@@ -1,0 +1,44 @@
+# What:   the numbers of the README's first tables are those that the program shows of the file they name: every row's
+#         cells are, in this order, among the cells of one row of its Markdown report.
+# Usage:  readme.py PROGRAM ROOT
+# SPDX-License-Identifier: Apache-2.0
+import re
+import sys
+
+from program import Program
+
+
+def rows_of(markdown):
+    rows = []
+    for line in markdown.splitlines():
+        if re.fullmatch(r"\|[|:\- ]+", line):
+            rows.pop()  # the line above is a head
+        elif line.startswith("|"):
+            rows.append([cell.strip() for cell in line.strip("| \n").split("|")])
+    return rows
+
+
+def is_among(cells, row):
+    rest = iter(row)
+    # A pair's cell also says types and routing.
+    return all(any(cell == other or ("→" in cell and other.startswith(cell + ",")) for other in rest) for cell in cells)
+
+
+def main():
+    program = Program(sys.argv)
+    readme = (program.root / "README.md").read_text()
+    block = re.search(r"<!-- quick-table -->(.*?)<!-- /quick-table -->", readme, re.S).group(1)
+    named = re.search(r"`layercost report (results/\S+\.json)`", readme).group(1)
+    with program.scratch() as folder:
+        program.expect("report", ["report", program.root / named, "-o", "r.md"], 0)
+        shown = rows_of((folder / "r.md").read_text())
+        rows = rows_of(block)
+        program.that("rows with numbers", len(rows) >= 4, rows)
+        for cells in rows:
+            program.that("README: " + " | ".join(cells), any(is_among(cells, row) for row in shown))
+        changed = [cells[:-1] + ["27"] for cells in rows]
+        program.that("another number is noticed", not any(is_among(c, row) for c in changed for row in shown), changed)
+    return program.finish()
+
+
+sys.exit(main())
