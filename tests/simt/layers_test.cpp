@@ -12,6 +12,7 @@
 #include "harness/measure/layer_check.h"
 #include "harness/measure/roofs.h"
 #include "harness/measure/run.h"
+#include "tests/print.h"
 #include "tests/simt/simulated_device.h"
 
 namespace layercost {
@@ -23,6 +24,7 @@ struct Golden {
   std::string folder;
   std::int64_t layer;
 };
+void PrintTo(const Golden& g, std::ostream* to) { *to << g.folder << " layer " << g.layer; }
 
 const fs::path kGolden = fs::path(LAYERCOST_SOURCE_DIR) / "tests" / "golden";
 
