@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/plain_dot.h"
+#include "kernels/cpu/plain_dot.h"
 #include "linear_variants.h"
 
 namespace layercost {

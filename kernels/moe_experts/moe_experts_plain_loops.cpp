@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/plain_dot.h"
+#include "kernels/cpu/plain_dot.h"
 #include "moe_experts_variants.h"
 
 namespace layercost {
