@@ -303,9 +303,13 @@ TEST_F(SimtChoice, KeepsItsBudget) {
     for (const OpRecord& o : part.ops) {
       EXPECT_EQ(o.chosen_by == "measured", !o.tried.empty()) << o.component;
       EXPECT_TRUE(o.tried.empty() || o.tried.size() >= 2) << o.component;
-      if (o.chosen_by == "order" && o.component == "qkv") EXPECT_EQ(o.variant, "cuda_skinny");
+      if (o.chosen_by == "order" && o.component == "qkv") {
+        EXPECT_EQ(o.variant, "cuda_skinny");
+      }
     }
-    if (share == 0.001) EXPECT_EQ(op(part, "qkv").chosen_by, "order");
+    if (share == 0.001) {
+      EXPECT_EQ(op(part, "qkv").chosen_by, "order");
+    }
   }
   EXPECT_GE(cut, 2);
 }

@@ -50,8 +50,9 @@ void two_blocks(const char* name, int threads, void (*kernel)(P...), P... parame
 inline int thread() { return static_cast<int>(threadIdx.x); }
 inline bool here() { return blockIdx.x == 1; }
 
-#define PLANTED(kernel, found, text) \
-  { #kernel, Found::found, text, kernel < true>, kernel < false> }
+// clang-format off
+#define PLANTED(kernel, found, text) {#kernel, Found::found, text, kernel<true>, kernel<false>}
+// clang-format on
 #define SECOND(kernel, thread) #kernel " block \\(1, 0, 0\\) thread " thread
 
 }  // namespace layercost
