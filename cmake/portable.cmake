@@ -18,8 +18,8 @@ install(RUNTIME_DEPENDENCY_SET libraries
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION . ${parts})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/golden DESTINATION . ${parts}
   FILES_MATCHING PATTERN "*.json" PATTERN "*.safetensors")
-install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/gpu-check DESTINATION . ${parts})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/peers DESTINATION . ${parts} FILES_MATCHING PATTERN "*.py")
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/gpu-check ${PROJECT_SOURCE_DIR}/scripts/race DESTINATION . ${parts})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/peers DESTINATION . ${parts} FILES_MATCHING PATTERN "*.py")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION . ${parts})
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/portable-readme.txt DESTINATION . RENAME README.txt ${parts})
 

@@ -10,8 +10,8 @@
 #include <sstream>
 
 #include "harness/measure/gpu_monitor.h"
-#include "kernels/shared/cublaslt.h"
-#include "kernels/shared/onednn.h"
+#include "kernels/libraries/cublaslt.h"
+#include "kernels/libraries/onednn.h"
 
 namespace layercost {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
-#include "kernels/shared/mma_shape.h"
+#include "kernels/cuda/mma_shape.h"
 
 namespace layercost {
 namespace {

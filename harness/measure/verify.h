@@ -48,7 +48,7 @@ using ReferenceCache = std::map<std::pair<std::string, int>, ReferenceOutputs>;
 
 CheckResult check_variant(const OpDef&, const Variant&, const OpCase&, Runtime&, int seeds = 3,
                           ReferenceCache* = nullptr);
-// The same for a variant that chooses among tile shapes (kernels/shared/mma_shape.h) in each of them, whatever it would
+// The same for a variant that chooses among tile shapes (kernels/cuda/mma_shape.h) in each of them, whatever it would
 // choose on this device.
 CheckResult check_every_shape(const OpDef&, const Variant&, const OpCase&, Runtime&, int seeds = 3,
                               ReferenceCache* = nullptr);
@@ -64,14 +64,14 @@ class GuardedCase {
   void fetch();
   const Tensor& result(const std::string& name) const { return slots_.at(name).view; }  // after fetch(), on the host
   OpTensors with_outputs(ReferenceOutputs&) const;  // outputs and updated tensors replaced by f64 copies of now
-  std::vector<std::string> problems() const;  // of guards and inputs since the last fill
+  std::vector<std::string> problems() const;        // of guards and inputs since the last fill
   const std::vector<TensorSpec>& specs() const { return specs_; }
 
  private:
   struct Slot {
     Buffer memory;
-    Buffer device;  // empty where the host's memory is the device's
-    Tensor view;    // in `memory`
+    Buffer device;           // empty where the host's memory is the device's
+    Tensor view;             // in `memory`
     std::uint64_t hash = 0;  // of an input's bytes at the last fill
   };
   Runtime& runtime_;

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "kernels/attention/attention.h"
-#include "kernels/shared/amx.h"
+#include "kernels/cpu/amx.h"
 
 namespace layercost {
 

@@ -21,7 +21,7 @@
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
 #include "kernels/attention/attention_amx.h"
-#include "kernels/shared/amx.h"
+#include "kernels/cpu/amx.h"
 
 namespace layercost {
 namespace {

@@ -5,7 +5,7 @@
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
 #include "kernels/attention/attention_cuda_plain_launch.h"
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 
 namespace layercost {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 
 namespace layercost {
 namespace {

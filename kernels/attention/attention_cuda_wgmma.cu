@@ -15,7 +15,7 @@
 
 #include <cmath>
 
-#include "kernels/shared/wgmma_tile.h"
+#include "kernels/cuda/wgmma_tile.h"
 
 namespace layercost {
 namespace {

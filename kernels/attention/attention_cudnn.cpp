@@ -4,8 +4,8 @@
 
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
-#include "kernels/shared/cuda_variant.h"
-#include "kernels/shared/cudnn_attention.h"
+#include "kernels/attention/cudnn_attention.h"
+#include "kernels/cuda/cuda_variant.h"
 
 namespace layercost {
 namespace {

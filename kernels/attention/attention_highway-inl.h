@@ -1,5 +1,5 @@
 // What:    what highway_decode and highway_blocks share: the step of the running softmax, and calls by tile size.
-// Included once per instruction set: see kernels/shared/simd.h.
+// Included once per instruction set: see kernels/cpu/simd.h.
 // SPDX-License-Identifier: Apache-2.0
 #if defined(LAYERCOST_ATTENTION_HIGHWAY_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef LAYERCOST_ATTENTION_HIGHWAY_INL_H
@@ -15,7 +15,7 @@
 #include <limits>
 
 #include "kernels/attention/attention_highway.h"
-#include "kernels/shared/simd-inl.h"
+#include "kernels/cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace layercost {

@@ -7,10 +7,8 @@
 // Limit: the keys of one query are not shared out among threads; few queries of few kv heads leave threads idle.
 // Source: Dao et al., "FlashAttention", 2022, algorithm 1.
 // SPDX-License-Identifier: Apache-2.0
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/attention/attention_highway_blocks.cpp"
-#include <hwy/foreach_target.h>   // second: includes this file again per instruction set
-#include "kernels/shared/simd.h"  // first
+#define LAYERCOST_SIMD_FILE "kernels/attention/attention_highway_blocks.cpp"
+#include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <fmt/format.h>
 #include <omp.h>
@@ -22,7 +20,7 @@
 #include "kernels/attention/attention_highway-inl.h"
 #include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/simd-inl.h"
+#include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_ATTENTION_BLOCKS
 #define LAYERCOST_ATTENTION_BLOCKS

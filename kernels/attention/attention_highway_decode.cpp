@@ -9,10 +9,8 @@
 // 32768 keys of 128 dims, bf16, one core with AVX-512 whose plain read loop gets 12 to 15 GB/s: 14 GB/s at one head per
 // kv head, 15 at 5, 11 at 8. In the cache 8 heads per kv head run at 105 GFLOP/s, which is 13 GB/s.
 // SPDX-License-Identifier: Apache-2.0
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/attention/attention_highway_decode.cpp"
-#include <hwy/foreach_target.h>   // second: includes this file again per instruction set
-#include "kernels/shared/simd.h"  // first
+#define LAYERCOST_SIMD_FILE "kernels/attention/attention_highway_decode.cpp"
+#include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <fmt/format.h>
 #include <hwy/cache_control.h>
@@ -26,7 +24,7 @@
 #include "kernels/attention/attention_highway-inl.h"
 #include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/simd-inl.h"
+#include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_ATTENTION_DECODE
 #define LAYERCOST_ATTENTION_DECODE

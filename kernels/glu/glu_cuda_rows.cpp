@@ -3,7 +3,7 @@
 #include "kernels/glu/glu_cuda_rows_launch.h"
 
 #include "glu_variants.h"
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 
 namespace layercost {
 namespace {

@@ -1,9 +1,7 @@
 // Tasks are pieces of a row, so that one token of a wide layer still occupies all threads.
 // SPDX-License-Identifier: Apache-2.0
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/glu/glu_highway_rows.cpp"
-#include <hwy/foreach_target.h>   // second: includes this file again per instruction set
-#include "kernels/shared/simd.h"  // first
+#define LAYERCOST_SIMD_FILE "kernels/glu/glu_highway_rows.cpp"
+#include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <hwy/contrib/math/math-inl.h>
 
@@ -11,7 +9,7 @@
 
 #include "glu_variants.h"
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/simd-inl.h"
+#include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_GLU_PIECES
 #define LAYERCOST_GLU_PIECES

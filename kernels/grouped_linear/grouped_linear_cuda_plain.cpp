@@ -4,7 +4,7 @@
 #include "kernels/grouped_linear/grouped_linear_cuda_plain_launch.h"
 
 #include "grouped_linear_variants.h"
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 
 namespace layercost {
 namespace {

@@ -5,7 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/grouped_linear/grouped_linear_cuda_plain_launch.h"
 
-#include "kernels/shared/plain_tile.h"
+#include "kernels/cuda/plain_tile.h"
 #include "kernels/simt/elements.h"
 
 namespace layercost {

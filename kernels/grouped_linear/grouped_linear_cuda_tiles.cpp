@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "grouped_linear_variants.h"
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 
 namespace layercost {
 namespace {

@@ -1,14 +1,14 @@
-// One tile of one expert's rows per block (kernels/shared/mma_tile.h). A tile never crosses into the next expert's
+// One tile of one expert's rows per block (kernels/cuda/mma_tile.h). A tile never crosses into the next expert's
 // rows: it reads and writes fewer rows instead.
 // Grid:    as many slots for tiles of rows as any offsets can need (MmaShape::row_tiles) times the tiles across n; a
-//          block finds its tile from the offsets (kernels/shared/expert_tile.h), blocks without one leave.
+//          block finds its tile from the offsets (kernels/grouped_linear/expert_tile.h), blocks without one leave.
 // Order:   groups of 8 slots; in a group slots first. Slots of one expert follow each other, so that a tile's rows of w
 //          are read from memory once for up to 8 tiles of rows, and the 8 tiles' rows of x stay in the L2 cache.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/grouped_linear/grouped_linear_cuda_tiles_launch.h"
 
-#include "kernels/shared/expert_tile.h"
-#include "kernels/shared/mma_tile.h"
+#include "kernels/grouped_linear/expert_tile.h"
+#include "kernels/cuda/mma_tile.h"
 
 namespace layercost {
 namespace {

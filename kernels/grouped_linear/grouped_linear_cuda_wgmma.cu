@@ -1,12 +1,12 @@
 // Grouped products for compute capability 9.0: TMA brings both operands, wgmma multiplies
-// (kernels/shared/wgmma_tile.h).
+// (kernels/cuda/wgmma_tile.h).
 // A tile of rows that reaches into the next expert's reads them too and writes none of theirs. Order of tiles: groups
 // of 8 slots of rows, slots first, so that an expert's rows of w are in the L2 cache for all its tiles.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/grouped_linear/grouped_linear_cuda_wgmma_launch.h"
 
-#include "kernels/shared/expert_tile.h"
-#include "kernels/shared/wgmma_tile.h"
+#include "kernels/grouped_linear/expert_tile.h"
+#include "kernels/cuda/wgmma_tile.h"
 
 namespace layercost {
 namespace {

@@ -1,8 +1,8 @@
 // CUTLASS's grouped GEMM for Hopper: the yardstick of ours, where CUTLASS was found by the build (LAYERCOST_CUTLASS).
 // SPDX-License-Identifier: Apache-2.0
 #include "grouped_linear_variants.h"
-#include "kernels/shared/cuda_variant.h"
-#include "kernels/shared/cutlass_grouped_launch.h"
+#include "kernels/cuda/cuda_variant.h"
+#include "kernels/grouped_linear/cutlass_grouped_launch.h"
 
 namespace layercost {
 namespace {

@@ -2,8 +2,8 @@
 // expert waits for another.
 // SPDX-License-Identifier: Apache-2.0
 #include "grouped_linear_variants.h"
-#include "kernels/shared/onednn.h"
-#include "kernels/shared/simd_product.h"
+#include "kernels/cpu/simd_product.h"
+#include "kernels/libraries/onednn.h"
 
 namespace layercost {
 namespace {

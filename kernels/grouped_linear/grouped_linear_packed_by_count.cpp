@@ -16,9 +16,9 @@
 
 #include "grouped_linear_variants.h"
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/bf16_tiles.h"
-#include "kernels/shared/claims.h"
-#include "kernels/shared/onednn.h"
+#include "kernels/cpu/bf16_tiles.h"
+#include "kernels/cpu/work_stealing.h"
+#include "kernels/libraries/onednn.h"
 
 namespace layercost {
 namespace {
@@ -53,7 +53,7 @@ struct Product {
   std::unique_ptr<PlansByRows> plans;  // null: tiles do everything
   std::vector<std::int64_t> few;       // the experts for tiles in this run
   Buffer packed;                       // x of those
-  Claims pieces{omp_get_max_threads()};
+  WorkStealing pieces{omp_get_max_threads()};
 
   template <class Y>
   void run_tiles() {

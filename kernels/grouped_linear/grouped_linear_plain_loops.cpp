@@ -6,7 +6,7 @@
 
 #include "grouped_linear_variants.h"
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/plain_dot.h"
+#include "kernels/cpu/plain_dot.h"
 
 namespace layercost {
 namespace {

@@ -13,8 +13,8 @@
 #include <cstring>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/amx.h"
-#include "kernels/shared/bf16_tiles.h"
+#include "kernels/cpu/amx.h"
+#include "kernels/cpu/bf16_tiles.h"
 #include "linear_variants.h"
 
 namespace layercost {

@@ -6,9 +6,9 @@
 #include <omp.h>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/bf16_tiles.h"
-#include "kernels/shared/claims.h"
-#include "kernels/shared/onednn.h"
+#include "kernels/cpu/bf16_tiles.h"
+#include "kernels/cpu/work_stealing.h"
+#include "kernels/libraries/onednn.h"
 #include "linear_variants.h"
 
 namespace layercost {
@@ -21,7 +21,7 @@ struct Product {
   std::shared_ptr<const Bf16Tiles> w;
   std::shared_ptr<const OwnedTensor> bias;
   Buffer packed;
-  Claims blocks;
+  WorkStealing blocks;
 
   template <class Y>
   void run() {
@@ -56,7 +56,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                                 c.flag("residual") ? t.tensor("residual") : Tensor{}, Bf16Tiles::of(*t.weight("w")),
                                 c.flag("bias") ? row_major(*t.weight("bias")) : nullptr,
                                 Buffer(static_cast<std::size_t>(TileProduct::packed_elements(m, k)) * sizeof(bf16)),
-                                Claims(omp_get_max_threads()));
+                                WorkStealing(omp_get_max_threads()));
   return dispatch_float(p->y.dtype, [&]<class Y>(Y*) {
     return invocation([p] { p->run<Y>(); }, fmt::format("{}, weights BA16a64b2a", p->tile.name_for(m)));
   });

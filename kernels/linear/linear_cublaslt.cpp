@@ -1,8 +1,8 @@
 // NVIDIA's library, its algorithm chosen by timing: the baseline of every dense product on a GPU.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/cublaslt.h"
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
+#include "kernels/libraries/cublaslt.h"
 #include "linear_variants.h"
 
 namespace layercost {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_plain_launch.h"
 
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 #include "linear_variants.h"
 
 namespace layercost {

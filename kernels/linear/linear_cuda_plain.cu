@@ -1,9 +1,9 @@
 // `tiles`: a block per tile of 64 x 64. `dots`, for up to four rows: a warp per column, eight columns per block. Both
-// in kernels/shared/plain_tile.h; here are bias, residual and the edges.
+// in kernels/cuda/plain_tile.h; here are bias, residual and the edges.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_plain_launch.h"
 
-#include "kernels/shared/plain_tile.h"
+#include "kernels/cuda/plain_tile.h"
 #include "kernels/simt/elements.h"
 
 namespace layercost {

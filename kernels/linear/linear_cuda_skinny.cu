@@ -10,7 +10,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_skinny_launch.h"
 
-#include "kernels/shared/mma_tile.h"
+#include "kernels/cuda/mma_tile.h"
 
 namespace layercost {
 namespace {

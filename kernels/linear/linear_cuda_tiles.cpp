@@ -6,7 +6,7 @@
 
 #include <limits>
 
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 #include "linear_variants.h"
 
 namespace layercost {

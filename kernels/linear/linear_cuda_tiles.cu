@@ -1,10 +1,10 @@
-// One tile of y per block (kernels/shared/mma_tile.h), bias and residual added to the sums in registers.
+// One tile of y per block (kernels/cuda/mma_tile.h), bias and residual added to the sums in registers.
 // Order of tiles: groups of 8 tiles of rows; in a group rows first. The blocks that run together then read 8 tiles'
 // rows of x and as many rows of w as there are blocks for, and both stay in the L2 cache while they are needed.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_tiles_launch.h"
 
-#include "kernels/shared/mma_tile.h"
+#include "kernels/cuda/mma_tile.h"
 
 namespace layercost {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "kernels/shared/mma_shape.h"
+#include "kernels/cuda/mma_shape.h"
 #include "kernels/simt/launch.h"
 
 namespace layercost {

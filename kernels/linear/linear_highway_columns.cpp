@@ -4,8 +4,8 @@
 // up to 48 rows (2 threads of a Xeon).
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/onednn.h"
-#include "kernels/shared/simd_product.h"
+#include "kernels/cpu/simd_product.h"
+#include "kernels/libraries/onednn.h"
 #include "linear_variants.h"
 
 namespace layercost {

@@ -2,7 +2,7 @@
 // up to 16 rows, and multiplies 256 rows x 5120 x 25600 at 1.0 TFLOP/s on 2 cores (Sapphire Rapids class, oneDNN 2.6).
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/onednn.h"
+#include "kernels/libraries/onednn.h"
 #include "linear_variants.h"
 
 namespace layercost {

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/moe_combine/moe_combine_cuda_rows_launch.h"
 
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 #include "moe_combine_variants.h"
 
 namespace layercost {

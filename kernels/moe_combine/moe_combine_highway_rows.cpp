@@ -1,15 +1,13 @@
 // Two vectors of sums at a time stay in registers over the top_k rows. Tasks are pieces of a row, so that one token of
 // a wide layer still occupies all threads.
 // SPDX-License-Identifier: Apache-2.0
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/moe_combine/moe_combine_highway_rows.cpp"
-#include <hwy/foreach_target.h>   // second: includes this file again per instruction set
-#include "kernels/shared/simd.h"  // first
+#define LAYERCOST_SIMD_FILE "kernels/moe_combine/moe_combine_highway_rows.cpp"
+#include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <algorithm>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/simd-inl.h"
+#include "kernels/cpu/simd-inl.h"
 #include "moe_combine_variants.h"
 
 #ifndef LAYERCOST_MOE_COMBINE_PIECE

@@ -3,9 +3,9 @@
 
 #include <cmath>
 
+#include "kernels/contract/expert_ids.h"
 #include "kernels/contract/reference.h"
 #include "kernels/core/error.h"
-#include "kernels/shared/expert_ids.h"
 #include "moe_experts_variants.h"
 
 namespace layercost {

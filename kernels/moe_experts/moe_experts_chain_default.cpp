@@ -1,6 +1,6 @@
-// The chain of ops (kernels/shared/moe_chain.h) on a CPU.
+// The chain of ops (kernels/moe_experts/moe_chain.h) on a CPU.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/moe_chain.h"
+#include "kernels/moe_experts/moe_chain.h"
 #include "moe_experts_variants.h"
 
 namespace layercost {

@@ -1,7 +1,7 @@
-// The chain of ops (kernels/shared/moe_chain.h) on a GPU: every case that the ops take, such as f32 or odd sizes.
+// The chain of ops (kernels/moe_experts/moe_chain.h) on a GPU: every case that the ops take, such as f32 or odd sizes.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/cuda_variant.h"
-#include "kernels/shared/moe_chain.h"
+#include "kernels/cuda/cuda_variant.h"
+#include "kernels/moe_experts/moe_chain.h"
 #include "moe_experts_variants.h"
 
 namespace layercost {

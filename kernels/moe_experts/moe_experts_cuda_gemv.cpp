@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "kernels/cuda/cuda_variant.h"
 #include "kernels/moe_experts/moe_experts_cuda_gemv_launch.h"
-#include "kernels/shared/cuda_variant.h"
 #include "moe_experts_variants.h"
 
 namespace layercost {

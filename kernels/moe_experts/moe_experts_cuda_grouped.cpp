@@ -4,8 +4,8 @@
 
 #include <limits>
 
+#include "kernels/cuda/cuda_variant.h"
 #include "kernels/moe_experts/moe_experts_cuda_grouped_launch.h"
-#include "kernels/shared/cuda_variant.h"
 #include "moe_experts_variants.h"
 
 namespace layercost {

@@ -1,5 +1,5 @@
 // The experts of many tokens: bound by the tensor cores. Tiles of 128 (64) pairs of one expert x 256 or 128 weight
-// rows, multiplied by the loop of kernels/shared/mma_tile.h.
+// rows, multiplied by the loop of kernels/cuda/mma_tile.h.
 //
 // count, scan, place: the pairs (token, j) sorted by expert and cut into tiles, 1024 pairs per block.
 // gate_up: rows of x are gathered by index as they are copied to shared memory, so there is no permuted copy of x. Of
@@ -18,7 +18,7 @@
 
 #include "kernels/moe_experts/moe_experts_combine.h"
 #include "kernels/moe_experts/moe_experts_sort.h"
-#include "kernels/shared/mma_tile.h"
+#include "kernels/cuda/mma_tile.h"
 
 namespace layercost {
 namespace {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernels/cuda/mma_shape.h"
 #include "kernels/moe_experts/moe_experts_tiles.h"
-#include "kernels/shared/mma_shape.h"
 #include "kernels/simt/launch.h"
 
 namespace layercost {

@@ -1,5 +1,5 @@
 // The experts of many tokens on compute capability 9.0: as moe_experts_cuda_grouped.cu (sort, gate_up, down, combine),
-// with wgmma in blocks that stay (kernels/shared/wgmma_tile.h).
+// with wgmma in blocks that stay (kernels/cuda/wgmma_tile.h).
 //
 // gate_up: the producer warps gather rows of x with cp.async, up to 24 pieces of 16 bytes a thread and slice, and one
 //   thread brings 96 gate rows and the 96 up rows of the same neurons with TMA. A stage is full when both have arrived;
@@ -14,7 +14,7 @@
 
 #include "kernels/moe_experts/moe_experts_combine.h"
 #include "kernels/moe_experts/moe_experts_sort.h"
-#include "kernels/shared/wgmma_tile.h"
+#include "kernels/cuda/wgmma_tile.h"
 
 namespace layercost {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/plain_dot.h"
+#include "kernels/cpu/plain_dot.h"
 #include "moe_experts_variants.h"
 
 namespace layercost {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/moe_permute/moe_permute.h"
 
+#include "kernels/contract/expert_ids.h"
 #include "kernels/core/error.h"
-#include "kernels/shared/expert_ids.h"
 #include "moe_permute_variants.h"
 
 namespace layercost {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 #include "moe_permute_variants.h"
 
 namespace layercost {

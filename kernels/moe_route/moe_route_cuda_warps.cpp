@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/cuda_variant.h"
 #include "kernels/moe_route/moe_route.h"
 #include "kernels/moe_route/moe_route_cuda_warps_launch.h"
-#include "kernels/shared/cuda_variant.h"
 #include "moe_route_variants.h"
 
 namespace layercost {

@@ -3,10 +3,8 @@
 // one core with AVX-512, plain_loops 0.39 ms. Each thread keeps a histogram of its own tokens; they are added up, and
 // zeroed for the next run, at the end.
 // SPDX-License-Identifier: Apache-2.0
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/moe_route/moe_route_highway_rows.cpp"
-#include <hwy/foreach_target.h>   // second: includes this file again per instruction set
-#include "kernels/shared/simd.h"  // first
+#define LAYERCOST_SIMD_FILE "kernels/moe_route/moe_route_highway_rows.cpp"
+#include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <hwy/contrib/math/math-inl.h>
 #include <omp.h>
@@ -16,8 +14,8 @@
 #include <utility>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/cpu/simd-inl.h"
 #include "kernels/moe_route/moe_route.h"
-#include "kernels/shared/simd-inl.h"
 #include "moe_route_variants.h"
 
 #ifndef LAYERCOST_MOE_ROUTE_ROWS

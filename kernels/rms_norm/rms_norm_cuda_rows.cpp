@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 #include "rms_norm_variants.h"
 
 namespace layercost {

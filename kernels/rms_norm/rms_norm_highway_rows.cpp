@@ -1,15 +1,13 @@
 // One token per task: a pass that adds, stores the sum and squares, and a pass that scales. The second finds the row in
 // the cache (5120 bf16 are 10 KB).
 // SPDX-License-Identifier: Apache-2.0
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/rms_norm/rms_norm_highway_rows.cpp"
-#include <hwy/foreach_target.h>   // second: includes this file again per instruction set
-#include "kernels/shared/simd.h"  // first
+#define LAYERCOST_SIMD_FILE "kernels/rms_norm/rms_norm_highway_rows.cpp"
+#include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/simd-inl.h"
+#include "kernels/cpu/simd-inl.h"
 #include "rms_norm_variants.h"
 
 #ifndef LAYERCOST_RMS_NORM_ROWS

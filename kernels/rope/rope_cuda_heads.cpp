@@ -3,9 +3,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "kernels/cuda/cuda_variant.h"
 #include "kernels/rope/rope.h"
 #include "kernels/rope/rope_cuda_heads_launch.h"
-#include "kernels/shared/cuda_variant.h"
 #include "rope_variants.h"
 
 namespace layercost {

@@ -1,17 +1,15 @@
 // Tasks are eight heads of one token: 64 + 2 x 8 heads of 128 dims with q/k norm take 3.4 us on one core with AVX-512,
 // plain_loops 17 us.
 // SPDX-License-Identifier: Apache-2.0
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/rope/rope_highway_heads.cpp"
-#include <hwy/foreach_target.h>   // second: includes this file again per instruction set
-#include "kernels/shared/simd.h"  // first
+#define LAYERCOST_SIMD_FILE "kernels/rope/rope_highway_heads.cpp"
+#include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/cpu/simd-inl.h"
 #include "kernels/rope/rope.h"
-#include "kernels/shared/simd-inl.h"
 #include "rope_variants.h"
 
 #ifndef LAYERCOST_ROPE_HEADS

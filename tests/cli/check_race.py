@@ -1,4 +1,4 @@
-# What:   tests/peers/race.py without torch and llama.cpp: who measures when, what becomes of a peer, of ours or of the
+# What:   scripts/race without torch and llama.cpp: who measures when, what becomes of a peer, of ours or of the
 #         race that breaks, and what stands in the result file. A Python that answers as the peers' scripts do, and a
 #         program whose `run` hands out rounds of a published result; merge and report are the real program's.
 # Usage:  check_race.py PROGRAM ROOT
@@ -7,6 +7,8 @@ import argparse
 import contextlib
 import io
 import json
+import importlib.machinery
+import importlib.util
 import os
 import pathlib
 import signal
@@ -18,8 +20,10 @@ import unittest.mock
 
 from program import Program
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "peers"))
-import race
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts/peers"))
+loader = importlib.machinery.SourceFileLoader("race", str(pathlib.Path(__file__).resolve().parents[2] / "scripts/race"))
+race = importlib.util.module_from_spec(importlib.util.spec_from_loader("race", loader))
+loader.exec_module(race)
 
 PUBLISHED = "results/2026-11-22_xeon-amx-2-threads_quick.json"
 MODELS, POINTS = ["qwen3-30b-a3b", "qwen3-32b"], ["decode:1:1024", "decode:8:1024"]
@@ -94,7 +98,7 @@ class Scene:
             (self.folder / name).write_text(text.replace("{{", "{"))
             (self.folder / name).chmod(0o755)
         self.out = self.folder / "out.json"
-        self.command = [sys.executable, program.root / "tests/peers/race.py", "--program", self.folder / "layercost",
+        self.command = [sys.executable, program.root / "scripts/race", "--program", self.folder / "layercost",
                         "--python", self.folder / "python", "--threads", "2", "--models", *MODELS, "--points", *POINTS,
                         "-o", self.out]
 

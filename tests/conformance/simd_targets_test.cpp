@@ -2,7 +2,7 @@
 // elsewhere is not left to the machine that happens to build. The features that other variants ask for are hidden, so
 // that nothing is left to them.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/simd.h"  // first
+#include "kernels/cpu/simd.h"  // first
 
 #include <gtest/gtest.h>
 

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "harness/measure/layer_check.h"
+#include "tests/print.h"
 
 namespace layercost {
 namespace {

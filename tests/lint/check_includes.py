@@ -13,22 +13,26 @@ CORE, RUNTIME, CONTRACT = "kernels/core", "kernels/runtime", "kernels/contract"
 SPEC, PLAN, RESULT, MEASURE = "harness/spec", "harness/plan", "harness/result", "harness/measure"
 COST, REPORT = "harness/cost", "harness/report"
 SIMT = "kernels/simt"
-SHARED = [CORE, RUNTIME, CONTRACT, SIMT]
+# What variants of several ops share: on a CPU, on a GPU, of a library.
+CPU, CUDA, LIBRARIES = "kernels/cpu", "kernels/cuda", "kernels/libraries"
+BELOW_OPS = [CORE, RUNTIME, CONTRACT, SIMT]
 MAY = {
     CORE: [],
     SIMT: [],
     RUNTIME: [CORE, SIMT],
     CONTRACT: [CORE, RUNTIME],
-    "kernels/shared": SHARED,
+    CPU: BELOW_OPS,
+    CUDA: BELOW_OPS,
+    LIBRARIES: BELOW_OPS + [CPU],
     SPEC: [CORE],
     PLAN: [CORE, RUNTIME, CONTRACT, SPEC],
     RESULT: [CORE, SPEC],
-    MEASURE: [CORE, SIMT, RUNTIME, CONTRACT, "kernels/shared", SPEC, PLAN, RESULT],
+    MEASURE: [CORE, SIMT, RUNTIME, CONTRACT, CPU, CUDA, LIBRARIES, SPEC, PLAN, RESULT],
     COST: [CORE, SPEC, RESULT],
     REPORT: [CORE, SPEC, RESULT, COST],
     "harness/cli": [CORE, RUNTIME, CONTRACT, SPEC, PLAN, RESULT, MEASURE, COST, REPORT],
 }
-OP_MAY = SHARED + ["kernels/shared"]
+OP_MAY = BELOW_OPS + [CPU, CUDA, LIBRARIES]
 # Single headers that a floor may not know although it may use the folder.
 NEVER = {MEASURE: ["harness/spec/price_spec.h"], "kernels/": ["harness/"]}
 ONE_FILE = {"benchmark/": 1, "oneapi/dnnl/": 1, "dnnl.": 1, "cudnn": 1}

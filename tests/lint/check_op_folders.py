@@ -1,4 +1,4 @@
-# What:   cmake/ops.cmake stops the configuration where the op list, variants.inc and the files do not match. Tried on a
+# What:   cmake/ops.cmake stops the configuration where the op list, variants.txt and the files do not match. Tried on a
 #         copy of one op.
 # Usage:  check_op_folders.py ROOT CMAKE
 # SPDX-License-Identifier: Apache-2.0
@@ -13,20 +13,26 @@ OP = "glu"
 
 def main():
     root, cmake = pathlib.Path(sys.argv[1]), sys.argv[2]
-    variant = (root / "kernels" / OP / "variants.inc").read_text().split("LAYERCOST_VARIANT(")[1].split(")")[0]
+    variant = (root / "kernels" / OP / "variants.txt").read_text().split("\n")[1]
 
-    def add_line(op):
-        with open(op / "variants.inc", "a") as file:
-            file.write("LAYERCOST_VARIANT(not_there)\n")
+    def add_line(op, line="not_there"):
+        with open(op / "variants.txt", "a") as file:
+            file.write(line + "\n")
 
     changes = {  # what is done to the copy -> a word of the refusal, or None where it has to be accepted
         "nothing": (lambda op: None, None),
         "a line without its file": (add_line, "not_there"),
         "a file without its line": (lambda op: (op / f"{OP}_orphan.cpp").write_text(""), "has no line"),
+        "a private source with its line": (
+            lambda op: (add_line(op, "tables.cpp"), (op / "tables.cpp").write_text("")), None),
+        "a private source that is missing": (lambda op: add_line(op, "tables.cpp"), "is missing"),
+        "a source of a provider that is not there": (
+            lambda op: (add_line(op, "tables.cu if NOT_SET"), (op / "tables.cu").write_text("")), None),
+        "a line that is neither": (lambda op: add_line(op, "Highway rows"), "neither"),
         "a variant's file removed": (lambda op: (op / f"{OP}_{variant}.cpp").unlink(), "is missing"),
         "device code without its variant": (lambda op: (op / f"{OP}_orphan.cu").write_text(""), "beside it"),
         "header removed": (lambda op: (op / f"{OP}.h").unlink(), "is missing"),
-        "no variant": (lambda op: (op / "variants.inc").write_text(""), "has no line"),
+        "no variant": (lambda op: (op / "variants.txt").write_text(""), "has no line"),
         "an op that is not in the list": (lambda op: shutil.copytree(op, op.parent / "unlisted"), "not in the list"),
     }
     failures = 0
@@ -37,7 +43,7 @@ def main():
             change(copy / OP)
             (copy / "CMakeLists.txt").write_text(
                 f"cmake_minimum_required(VERSION 3.25)\nproject(copy LANGUAGES NONE)\ninclude({root}/cmake/ops.cmake)\n"
-                f"layercost_collect_ops(sources device {OP})\n")
+                f"layercost_collect_ops(sources device optional {OP})\n")
             command = [cmake, "-G", "Ninja", "-S", copy, "-B", copy / "build"]
             done = subprocess.run(command, capture_output=True, text=True)
             words = " ".join(done.stderr.split())  # CMake breaks its lines

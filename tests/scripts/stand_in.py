@@ -114,8 +114,8 @@ if "{broken}" == "race" and "racecheck" in sys.argv and "attention" in sys.argv:
 sys.exit(subprocess.run(sys.argv[at:]).returncode)
 '''
 TESTS = '''#!{python}
-print("[       OK ] Registry/Conformance.EveryCaseIsRightOrRefusedWithAReason/rms_norm_cuda_rows (9 ms)")
-print("[  SKIPPED ] Registry/Conformance.EveryCaseIsRightOrRefusedWithAReason/attention_cuda_decode (9 ms)")
+print("[       OK ] Cuda/Conformance.IsRightOrRefusedWithAReason/rms_norm_cuda_rows__tokens_1 (9 ms)")
+print("[  SKIPPED ] Cuda/Conformance.IsRightOrRefusedWithAReason/attention_cuda_decode__batch_1 (9 ms)")
 print("[  PASSED  ] 1 test.")
 '''
 

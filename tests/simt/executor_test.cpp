@@ -66,7 +66,8 @@ INSTANTIATE_TEST_SUITE_P(Sm90, PlantedKernel, testing::ValuesIn(planted_sm90()),
 // Runs f() in each thread of one block.
 template <class F>
 void one_block(int threads, int shared_bytes, F f) {
-  launch("one_block", {dim3(1), dim3(static_cast<unsigned>(threads)), shared_bytes}, +[](F body) { body(); }, f);
+  launch(
+      "one_block", {dim3(1), dim3(static_cast<unsigned>(threads)), shared_bytes}, +[](F body) { body(); }, f);
 }
 
 // ---- calls of a warp ------------------------------------------------------------------------------------------------
@@ -96,7 +97,9 @@ TEST_P(Threads, ShufflesAndVotes) {
         const int lane = t % 32, base = 1000 + t - lane;
         EXPECT_EQ(up[t], base + (lane >= by ? lane - by : lane));
         EXPECT_EQ(real[t], 0.5f + static_cast<float>(t - lane));
-        if (by < lanes_of(t)) { EXPECT_EQ(from[t], base + by); }
+        if (by < lanes_of(t)) {
+          EXPECT_EQ(from[t], base + by);
+        }
         if (lanes_of(t) != 32) continue;
         EXPECT_EQ(down[t], base + (lane + by < 32 ? lane + by : lane));
         EXPECT_EQ(other[t], base + (lane ^ by));
@@ -120,7 +123,7 @@ TEST_P(Threads, ShufflesAndVotes) {
   }
   set_order(0);
 }
-INSTANTIATE_TEST_SUITE_P(All, Threads, testing::Values(1, 31, 32, 40, 96));
+INSTANTIATE_TEST_SUITE_P(All, Threads, testing::Values(1, 31, 32, 40, 96), testing::PrintToStringParamName());
 
 TEST(Executor, WarpSumAndMax) {
   std::vector<float> sum(64), most(64);
@@ -230,12 +233,15 @@ std::vector<int> running_order(unsigned order) {
   std::vector<int> seen(2 * 3 * 64, -1);
   int next = 0;
   set_order(order);
-  launch("running_order", {dim3(3), dim3(64), 0}, +[](int* to, int* at) {
-    const int me = 64 * static_cast<int>(blockIdx.x) + static_cast<int>(threadIdx.x);
-    to[atomic_add(at, 1)] = me;
-    sync_block();
-    to[atomic_add(at, 1)] = me;
-  }, seen.data(), &next);
+  launch(
+      "running_order", {dim3(3), dim3(64), 0},
+      +[](int* to, int* at) {
+        const int me = 64 * static_cast<int>(blockIdx.x) + static_cast<int>(threadIdx.x);
+        to[atomic_add(at, 1)] = me;
+        sync_block();
+        to[atomic_add(at, 1)] = me;
+      },
+      seen.data(), &next);
   set_order(0);
   return seen;
 }
@@ -263,9 +269,12 @@ TEST(Executor, Orders) {
 
 TEST(Executor, GridsOfThreeAxes) {
   std::vector<int> seen(2 * 3 * 4);
-  launch("grid", {dim3(2, 3, 4), dim3(1), 0}, +[](int* to) {
-    to[(blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x] += 1 + static_cast<int>(blockDim.x);
-  }, seen.data());
+  launch(
+      "grid", {dim3(2, 3, 4), dim3(1), 0},
+      +[](int* to) {
+        to[(blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x] += 1 + static_cast<int>(blockDim.x);
+      },
+      seen.data());
   for (int v : seen) EXPECT_EQ(v, 2);
 }
 
@@ -278,11 +287,13 @@ TEST(Executor, FaultUnwindsTheOthers) {
     ~Counted() { atomic_add(&alive, -1); }
   };
   for (int i = 0; i < 3; ++i) {
-    EXPECT_THROW(one_block(64, 0, [] {
-      const Counted c;
-      if (threadIdx.x == 50) executor::fault("on purpose");
-      sync_block();
-    }), Fault);
+    EXPECT_THROW(one_block(64, 0,
+                           [] {
+                             const Counted c;
+                             if (threadIdx.x == 50) executor::fault("on purpose");
+                             sync_block();
+                           }),
+                 Fault);
     EXPECT_EQ(alive, 0);
     one_block(64, 0, [] { sync_block(); });
   }
@@ -294,10 +305,13 @@ TEST(Executor, SharedMemoryStartsAsNaN) {
     Array<float, 8> v;
   };
   std::vector<float> seen(16);
-  launch("nan", {dim3(2), dim3(8), sizeof(Shared)}, +[](float* to) {
-    to[8 * blockIdx.x + threadIdx.x] = shared<Shared>().v[static_cast<int>(threadIdx.x)];
-    shared<Shared>().v[static_cast<int>(threadIdx.x)] = 1;
-  }, seen.data());
+  launch(
+      "nan", {dim3(2), dim3(8), sizeof(Shared)},
+      +[](float* to) {
+        to[8 * blockIdx.x + threadIdx.x] = shared<Shared>().v[static_cast<int>(threadIdx.x)];
+        shared<Shared>().v[static_cast<int>(threadIdx.x)] = 1;
+      },
+      seen.data());
   for (float v : seen) EXPECT_TRUE(std::isnan(v));
 }
 
@@ -343,21 +357,22 @@ TEST(Executor, FibresCostLittle) {
   };
   const auto processor_s = [](int threads, auto body) {  // which does not count who else uses the machine
     const std::clock_t begin = std::clock();
-    launch("fibres", {dim3(kBlocks), dim3(static_cast<unsigned>(threads)), 0}, +[](decltype(body) f) { f(); }, body);
+    launch(
+        "fibres", {dim3(kBlocks), dim3(static_cast<unsigned>(threads)), 0}, +[](decltype(body) f) { f(); }, body);
     return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   };
   double fibres_s = INFINITY, loop_s = INFINITY;
   for (int turn = 0; turn < 5; ++turn) {
     fibres_s = std::min(fibres_s, processor_s(kThreads, [=] {
-      sync_block();
-      work(static_cast<int>(threadIdx.x));
-      sync_block();
-    }));
+                          sync_block();
+                          work(static_cast<int>(threadIdx.x));
+                          sync_block();
+                        }));
     loop_s = std::min(loop_s, processor_s(1, [=] {
-      sync_block();
-      for (int t = 0; t < kThreads; ++t) work(t);
-      sync_block();
-    }));
+                        sync_block();
+                        for (int t = 0; t < kThreads; ++t) work(t);
+                        sync_block();
+                      }));
   }
   EXPECT_LT(fibres_s, 4 * loop_s) << "fibres take " << fibres_s / loop_s << " times what a loop takes";
 }
@@ -540,6 +555,8 @@ TEST_P(Mma, EveryValue) {
     for (unsigned r = 0; r < 8; ++r) check(d[r * 8 + r], base + r);
   }
 }
+
+void PrintTo(const Format& f, std::ostream* to) { *to << f.name; }
 
 const Format kFormats[] = {
     {"bf16", {2}, 8, 7, true, [](auto& d, auto& a, auto& b) { mma_bf16(d, a, b); }},

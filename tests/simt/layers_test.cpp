@@ -12,6 +12,7 @@
 #include "harness/measure/layer_check.h"
 #include "harness/measure/roofs.h"
 #include "harness/measure/run.h"
+#include "tests/print.h"
 #include "tests/simt/simulated_device.h"
 
 namespace layercost {
@@ -23,6 +24,7 @@ struct Golden {
   std::string folder;
   std::int64_t layer;
 };
+void PrintTo(const Golden& g, std::ostream* to) { *to << g.folder << " layer " << g.layer; }
 
 const fs::path kGolden = fs::path(LAYERCOST_SOURCE_DIR) / "tests" / "golden";
 
@@ -301,9 +303,13 @@ TEST_F(SimtChoice, KeepsItsBudget) {
     for (const OpRecord& o : part.ops) {
       EXPECT_EQ(o.chosen_by == "measured", !o.tried.empty()) << o.component;
       EXPECT_TRUE(o.tried.empty() || o.tried.size() >= 2) << o.component;
-      if (o.chosen_by == "order" && o.component == "qkv") EXPECT_EQ(o.variant, "cuda_skinny");
+      if (o.chosen_by == "order" && o.component == "qkv") {
+        EXPECT_EQ(o.variant, "cuda_skinny");
+      }
     }
-    if (share == 0.001) EXPECT_EQ(op(part, "qkv").chosen_by, "order");
+    if (share == 0.001) {
+      EXPECT_EQ(op(part, "qkv").chosen_by, "order");
+    }
   }
   EXPECT_GE(cut, 2);
 }

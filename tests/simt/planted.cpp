@@ -637,9 +637,7 @@ void previous_before_wait() {
   three<false, kWrong>("previous_before_wait");
 }
 
-#define PLANTED(kernel, found, text) {#kernel, Found::found, text, kernel<true>, kernel<false>}
 #define EARLY "use-after-poison.*SIMT: memory that an earlier launch may still use, before grid_wait.*SIMT: in "
-#define SECOND(kernel, thread) #kernel " block \\(1, 0, 0\\) thread " thread
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <ostream>
 #include <vector>
 
 #include "kernels/simt/simt.h"
@@ -22,6 +23,7 @@ struct Planted {
   void (*wrong)();
   void (*right)();
 };
+inline void PrintTo(const Planted& p, std::ostream* to) { *to << p.kernel; }
 
 const std::vector<Planted>& planted();
 const std::vector<Planted>& planted_sm90();
@@ -48,7 +50,9 @@ void two_blocks(const char* name, int threads, void (*kernel)(P...), P... parame
 inline int thread() { return static_cast<int>(threadIdx.x); }
 inline bool here() { return blockIdx.x == 1; }
 
+// clang-format off
 #define PLANTED(kernel, found, text) {#kernel, Found::found, text, kernel<true>, kernel<false>}
+// clang-format on
 #define SECOND(kernel, thread) #kernel " block \\(1, 0, 0\\) thread " thread
 
 }  // namespace layercost

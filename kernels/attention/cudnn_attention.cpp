@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/cudnn_attention.h"
+#include "kernels/attention/cudnn_attention.h"
 
 // The front end finds cuDNN's functions in the library that cudnn_dlhandle holds, instead of being linked to it.
 #define NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING
@@ -13,7 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "kernels/shared/open_library.h"
+#include "kernels/libraries/open_library.h"
 
 // The front end declares it, its user defines it.
 void* cudnn_frontend::cudnn_dlhandle = nullptr;

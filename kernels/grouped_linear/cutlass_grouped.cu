@@ -2,7 +2,7 @@
 // under the other's products), clusters of two tiles that lie below each other, so that TMA brings a tile of weights to
 // both at once. Not in the default build: it takes a minute to compile and a Hopper GPU to be proven.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/cutlass_grouped_launch.h"
+#include "kernels/grouped_linear/cutlass_grouped_launch.h"
 
 #include <cutlass/cutlass.h>
 #include <cutlass/gemm/device/gemm_universal_adapter.h>

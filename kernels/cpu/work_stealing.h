@@ -12,9 +12,9 @@
 
 namespace layercost {
 
-class Claims {
+class WorkStealing {
  public:
-  explicit Claims(int threads) : ranges_(static_cast<std::size_t>(threads)) {}
+  explicit WorkStealing(int threads) : ranges_(static_cast<std::size_t>(threads)) {}
 
   // At most 2^32 - 1 pieces.
   void reset(std::int64_t count) {
@@ -35,10 +35,8 @@ class Claims {
         const std::uint64_t left = i == 0 ? both(begin + 1, end) : both(begin, end - 1);
         if (!ends.compare_exchange_weak(seen, left, std::memory_order_relaxed)) continue;
         const bool more = begin + 1 < end;
-        if (i == 0)
-          f(begin, more ? begin + 1 : -1);
-        else
-          f(end - 1, more ? end - 2 : -1);
+        if (i == 0) f(begin, more ? begin + 1 : -1);
+        else f(end - 1, more ? end - 2 : -1);
         seen = ends.load(std::memory_order_relaxed);
       }
     }

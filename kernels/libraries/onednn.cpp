@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/onednn.h"
+#include "kernels/libraries/onednn.h"
 
 #ifndef LAYERCOST_ONEDNN
 
@@ -31,7 +31,7 @@ std::unique_ptr<OnednnMatmul> OnednnMatmul::make(std::int64_t, DType, std::share
 #include <vector>
 
 #include "kernels/core/error.h"
-#include "kernels/shared/bf16_tiles.h"
+#include "kernels/cpu/bf16_tiles.h"
 
 namespace layercost {
 

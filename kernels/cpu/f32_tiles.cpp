@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/f32_tiles.h"
+#include "kernels/cpu/f32_tiles.h"
 
 #include <algorithm>
 #include <vector>

@@ -1,4 +1,4 @@
-// What:    the sizes of a tile that kernels/shared/mma_tile.h multiplies: for the kernel, which is instantiated with
+// What:    the sizes of a tile that kernels/cuda/mma_tile.h multiplies: for the kernel, which is instantiated with
 //          them, and for the host, which chooses among them.
 // Units:   rows and columns of y, depth of k, in elements; bytes. cost() has no unit: only its order means something.
 // SPDX-License-Identifier: Apache-2.0

@@ -7,12 +7,10 @@
 // 33 GB/s at one row where either alone gives 30 to 31 and the read loop does 34; several passes share out the next
 // piece, for the second level only (2 threads of a Xeon, 25600 x 5120, bf16).
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/simd_product.h"
+#include "kernels/cpu/simd_product.h"
 
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/shared/simd_product.cpp"
-#include <hwy/foreach_target.h>   // includes this file again per instruction set
-#include "kernels/shared/simd.h"  // before foreach_target
+#define LAYERCOST_SIMD_FILE "kernels/cpu/simd_product.cpp"
+#include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <fmt/format.h>
 #include <hwy/cache_control.h>
@@ -23,9 +21,9 @@
 #include <vector>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/shared/bf16_tiles.h"
-#include "kernels/shared/f32_tiles.h"
-#include "kernels/shared/simd-inl.h"
+#include "kernels/cpu/bf16_tiles.h"
+#include "kernels/cpu/f32_tiles.h"
+#include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_SIMD_PRODUCT
 #define LAYERCOST_SIMD_PRODUCT

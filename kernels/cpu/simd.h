@@ -1,6 +1,6 @@
 // What:    what a Highway file includes first, before hwy/foreach_target.h. The same file is compiled once per
 //          instruction set (x86: SSSE3, SSE4, AVX2, AVX-512; AArch64: NEON), and run time picks.
-// Rules:   code of one instruction set lives in layercost::HWY_NAMESPACE and includes kernels/shared/simd-inl.h. It
+// Rules:   code of one instruction set lives in layercost::HWY_NAMESPACE and includes kernels/cpu/simd-inl.h. It
 //          holds no OpenMP and is reached through one function per file that returns function pointers; threads, types
 //          and tensors are sorted out once, under HWY_ONCE, in plain code.
 // Limits:  vectors whose length is unknown at compile time (SVE, RISC-V V) are left out: accumulators are arrays of

@@ -26,9 +26,9 @@ class CublasLtProduct {
 };
 
 struct CublasLtCase {
-  std::string text;    // of the op case, for the pins
+  std::string text;  // of the op case, for the pins
   std::int64_t m, n, k;
-  Tensor x, w, y;      // on the device
+  Tensor x, w, y;         // on the device
   Tensor bias, residual;  // data null without
 };
 

@@ -1,12 +1,12 @@
 // What:    loads, stores and sums that the Highway variants share. f32 vectors; bf16 is widened by a shift and rounded
 //          to nearest even (Highway 1.0 truncates).
-// Included once per instruction set: see kernels/shared/simd.h.
+// Included once per instruction set: see kernels/cpu/simd.h.
 // SPDX-License-Identifier: Apache-2.0
-#if defined(LAYERCOST_SHARED_SIMD_INL_H) == defined(HWY_TARGET_TOGGLE)
-#ifdef LAYERCOST_SHARED_SIMD_INL_H
-#undef LAYERCOST_SHARED_SIMD_INL_H
+#if defined(LAYERCOST_CPU_SIMD_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef LAYERCOST_CPU_SIMD_INL_H
+#undef LAYERCOST_CPU_SIMD_INL_H
 #else
-#define LAYERCOST_SHARED_SIMD_INL_H
+#define LAYERCOST_CPU_SIMD_INL_H
 #endif
 
 #include <hwy/highway.h>

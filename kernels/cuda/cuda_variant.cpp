@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/cuda_variant.h"
+#include "kernels/cuda/cuda_variant.h"
 
 #include <fmt/format.h>
 

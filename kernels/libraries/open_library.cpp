@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/open_library.h"
+#include "kernels/libraries/open_library.h"
 
 #include <dlfcn.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/moe_chain.h"
+#include "kernels/moe_experts/moe_chain.h"
 
 #include <fmt/format.h>
 
@@ -18,8 +18,14 @@ std::array<OpCase, 5> steps_of(const OpCase& c) {
   const std::int64_t experts = c.axis("experts"), top_k = c.axis("top_k"), rows = tokens * top_k;
   const DType x = c.type("x_type"), w = c.type("w_type"), y = c.type("y_type");
   const auto product = [&](std::int64_t n, std::int64_t k) {
-    return OpCase("grouped_linear").set("rows", rows).set("experts", experts).set("n", n).set("k", k).set("x_type", x)
-        .set("w_type", w).set("y_type", x);
+    return OpCase("grouped_linear")
+        .set("rows", rows)
+        .set("experts", experts)
+        .set("n", n)
+        .set("k", k)
+        .set("x_type", x)
+        .set("w_type", w)
+        .set("y_type", x);
   };
   OpCase sum = OpCase("moe_combine")
                    .set("tokens", tokens)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/bf16_tiles.h"
+#include "kernels/cpu/bf16_tiles.h"
 
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <vector>
 
-#include "kernels/shared/amx.h"
+#include "kernels/cpu/amx.h"
 
 namespace layercost {
 namespace {

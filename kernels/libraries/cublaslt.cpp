@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/shared/cublaslt.h"
+#include "kernels/libraries/cublaslt.h"
 
 #include <cublasLt.h>
 #include <dlfcn.h>
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "kernels/core/error.h"
-#include "kernels/shared/open_library.h"
+#include "kernels/libraries/open_library.h"
 
 namespace layercost {
 namespace {
