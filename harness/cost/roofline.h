@@ -9,7 +9,8 @@
 //          possible_s is what one op after the other can reach; ops that overlap may beat it. Nothing beats
 //          hard_bound_s.
 // Which:   the roofs are measured by fixed probes right before and after each sample, and a sample's roof is the mean
-//          of the two; flops_per_s is of the type of the weights.
+//          of the two; flops_per_s is of the activations' type, in which
+//          products are computed (weights of other formats are decoded on the way).
 // Ignores: launch cost, cache hits (bytes are compulsory ones, so none are counted), writes of intermediate results.
 // Units:   seconds, flops, bytes.
 // Errors:  std::nullopt where a roof or a count of distinct experts is missing: a bound that leaves bytes out is none.
@@ -35,7 +36,7 @@ double possible_s(std::span<const OpRecord> ops, const Roofs& roofs, double dist
 double hard_bound_s(std::span<const OpRecord> ops, const Roofs& roofs, double distinct_experts);
 
 struct Bounds {
-  double possible_fraction = 0;   // 1: one op after the other cannot go faster
+  double possible_fraction = 0;  // 1: one op after the other cannot go faster
   double hard_fraction = 0;
   bool impossible = false;
 };

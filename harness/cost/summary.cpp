@@ -49,7 +49,7 @@ PartRow summarise_part(const PartRecord& part, const PointRecord& point, const R
     row.hard_bound_fraction = bounds->hard_fraction;
     if (bounds->impossible) add_label(row.labels, Label::impossible);
   }
-  if (file.nominal && file.nominal->weight_type == point.weight_type)
+  if (file.nominal && file.nominal->weight_type == point.activation_type)
     row.nominal_fraction = nominal_fraction(part, *file.nominal);
   if (times->rounds < kRoundsForHeadline || times->fewest_samples < kSamplesForHeadline) {
     add_label(row.labels, Label::preliminary);
@@ -109,8 +109,8 @@ std::vector<RoofRow> summarise_roofs(const ResultFile& file) {
         for (const Sample& sample : round.samples) {
           const auto roofs = roofs_of(sample);
           if (!roofs) continue;
-          by_type[point.weight_type].read.push_back(roofs->read_bytes_per_s);
-          by_type[point.weight_type].flops.push_back(roofs->flops_per_s);
+          by_type[point.activation_type].read.push_back(roofs->read_bytes_per_s);
+          by_type[point.activation_type].flops.push_back(roofs->flops_per_s);
         }
       }
     }
@@ -337,7 +337,7 @@ Json depth_json(const DepthRow& row) {
 
 Json roof_json(const RoofRow& row) {
   Json object;
-  object["weight_type"] = row.weight_type;
+  object["weight_type"] = row.arithmetic;
   put(object, "read_bytes_per_s", row.read_bytes_per_s);
   put(object, "read_low_bytes_per_s", row.read_low_bytes_per_s);
   put(object, "read_high_bytes_per_s", row.read_high_bytes_per_s);

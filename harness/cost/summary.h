@@ -26,17 +26,17 @@ namespace layercost {
 // Stands next to throughput and money of a point that does not fit the device (DESIGN 9).
 inline constexpr const char* kDoesNotFit = "hypothetical: does not fit";
 
-struct CostRow {                            // what a part and a model have in common
+struct CostRow {  // what a part and a model have in common
   Outcome outcome = Outcome::skipped;
-  std::string why;                          // for everything but measured
+  std::string why;  // for everything but measured
   std::optional<double> time_s;
   std::optional<Interval> time_interval;
   std::optional<double> tokens_per_s;
   std::optional<double> possible_s, possible_fraction;
-  std::optional<double> nominal_fraction;   // absent where the vendor's figures are not known
-  std::optional<double> usd_per_mtok;       // of a part: of one layer
+  std::optional<double> nominal_fraction;  // absent where the vendor's figures are not known
+  std::optional<double> usd_per_mtok;      // of a part: of one layer
   std::optional<Interval> usd_per_mtok_interval;
-  std::vector<Label> labels;                // of a model: all of its parts'
+  std::vector<Label> labels;  // of a model: all of its parts'
 };
 
 struct PartRow : CostRow {
@@ -47,12 +47,12 @@ struct PartRow : CostRow {
   std::int64_t rounds = 0, samples = 0;
 };
 
-struct ModelRow : ScenarioRecord, CostRow { // the composition; `layer-derived floor`
+struct ModelRow : ScenarioRecord, CostRow {  // the composition; `layer-derived floor`
   std::int64_t tokens = 0;
   std::optional<double> memory_required_bytes, device_bytes;
-  std::optional<bool> fits;                 // absent if the file does not say what memory is needed
+  std::optional<bool> fits;  // absent if the file does not say what memory is needed
   std::optional<std::int64_t> largest_batch;
-  std::string note;                         // kDoesNotFit or ""
+  std::string note;  // kDoesNotFit or ""
   std::vector<PartRow> parts;
 };
 
@@ -61,23 +61,23 @@ struct DepthRow : ScenarioRecord {
   std::optional<DepthFit> fit;
 };
 
-struct RoofRow {                            // over the samples of all points with this weight type
-  std::string weight_type;
+struct RoofRow {  // over the samples of all points that compute in this type
+  std::string arithmetic;
   double read_bytes_per_s = 0, read_low_bytes_per_s = 0, read_high_bytes_per_s = 0;
   double flops_per_s = 0;
 };
 
 struct Summary {
-  std::vector<ModelRow> models;             // one per point
+  std::vector<ModelRow> models;  // one per point
   std::vector<TradeoffRow> tradeoffs;
   std::vector<Crossover> crossovers;
-  std::vector<Implementation> peers;        // empty without peers, and so are the next two
+  std::vector<Implementation> peers;  // empty without peers, and so are the next two
   std::vector<LayersRow> layers;
-  std::vector<Crossover> layers_crossovers; // ours, of the layers alone
+  std::vector<Crossover> layers_crossovers;  // ours, of the layers alone
   std::vector<DepthRow> depths;
-  std::vector<RoofRow> roofs;               // by weight type
-  std::vector<Label> common_labels;         // that every measured part carries
-  std::map<Outcome, std::int64_t> outcomes; // parts by outcome
+  std::vector<RoofRow> roofs;                // by weight type
+  std::vector<Label> common_labels;          // that every measured part carries
+  std::map<Outcome, std::int64_t> outcomes;  // parts by outcome
 };
 
 Summary summarise(const ResultFile& file);

@@ -13,13 +13,13 @@
 namespace layercost {
 
 #define LAYERCOST_FAMILY(model_type) extern const Family model_type##_family;
-#include "harness/plan/families/families.inc"
+#include "families.inc"  // made by CMake from families.txt
 #undef LAYERCOST_FAMILY
 
 std::span<const Family* const> all_families() {
 #define LAYERCOST_FAMILY(model_type) &model_type##_family,
   static constexpr std::array families = {
-#include "harness/plan/families/families.inc"
+#include "families.inc"
   };
 #undef LAYERCOST_FAMILY
   return families;

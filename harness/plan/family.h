@@ -1,5 +1,5 @@
-// What:    a family: how the config.json of one model_type becomes a ModelSpec. One file in families/ and one row in
-//          families.inc each; a family's names, defaults and traps live in its file and nowhere else.
+// What:    a family: how the config.json of one model_type becomes a ModelSpec. One file and one line of
+//          families.txt in families/ each; a family's names, defaults and traps live in its file and nowhere else.
 // Rules:   read() gets the sizes that every model has (hidden, layers, vocab, ...) and adds one layer after the other.
 //          An optional key with null counts as absent. A missing size is an error: no published config leaves it out,
 //          and the class defaults of transformers belong to no real model.

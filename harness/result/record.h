@@ -31,60 +31,60 @@ enum class Outcome { measured, wrong, unsupported, out_of_memory, failed, skippe
 
 // Closed list of labels a part may carry besides its outcome (TRUST R1's finer states); texts are in result/labels.h.
 enum class Label {
-  preliminary,      // fewer than 10 rounds or 30 samples a round
-  roof_moved,       // the machine's measured limit differed by more than 10 % between the probes around a sample
-  cache_partial,    // memory did not allow a reuse distance of 2 x last-level cache
-  drifting,         // the rounds' halves differ by more than the settle band
-  overhead_bound,   // a sample could not be made 500 us long
-  impossible,       // faster than the hard bound by more than 2 %: something is wrong with the measurement
-  best_load_case,   // balanced routing alone
-  shared,           // other processes used more than a tenth of a CPU, or the same GPU, while measuring
-  power_capped,     // the GPU was held back by its power limit for more than 1 % of the time
-  thermal,          // the GPU was held back by its temperature, or by a slowdown that its board asked for
-  queue_gap,        // the host's clock saw a section more than 5 % longer than the device's own
+  preliminary,     // fewer than 10 rounds or 30 samples a round
+  roof_moved,      // the machine's measured limit differed by more than 10 % between the probes around a sample
+  cache_partial,   // memory did not allow a reuse distance of 2 x last-level cache
+  drifting,        // the rounds' halves differ by more than the settle band
+  overhead_bound,  // a sample could not be made 500 us long
+  impossible,      // faster than the hard bound by more than 2 %: something is wrong with the measurement
+  best_load_case,  // balanced routing alone
+  shared,          // other processes used more than a tenth of a CPU, or the same GPU, while measuring
+  power_capped,    // the GPU was held back by its power limit for more than 1 % of the time
+  thermal,         // the GPU was held back by its temperature, or by a slowdown that its board asked for
+  queue_gap,       // the host's clock saw a section more than 5 % longer than the device's own
 };
 
 // The machine's limits as measured by the fixed probes (cost/roofline.h says how they are used).
 struct Roofs {
   double read_bytes_per_s = 0;
-  double flops_per_s = 0;          // of the type of the weights being measured
+  double flops_per_s = 0;  // in the arithmetic of the point: its activations' type
 };
 
 struct Sample {
-  double time_s = 0;               // of one layer: section / (passes x layers)
-  double section_s = 0;            // the timed section itself, by the device's clock
+  double time_s = 0;     // of one layer: section / (passes x layers)
+  double section_s = 0;  // the timed section itself, by the device's clock
   std::int64_t passes = 0;
   Roofs roofs_before, roofs_after;
-  std::optional<double> distinct_experts;  // mean per layer over the passes of this sample
+  std::optional<double> distinct_experts;     // mean per layer over the passes of this sample
   std::optional<double> host_section_s = {};  // the section by the host's clock, where the device has its own (GPU)
 };
 
 // What a GPU worked under while one part was sampled in one round; absent is what the driver does not tell.
 struct ConditionsRecord {
-  double window_s = 0;             // from the first to the last reading
-  std::int64_t readings = 0;       // of clocks, power and temperature, 20 ms apart
+  double window_s = 0;        // from the first to the last reading
+  std::int64_t readings = 0;  // of clocks, power and temperature, 20 ms apart
   std::optional<double> sm_clock_min_hz, sm_clock_median_hz, sm_clock_max_hz;
   std::optional<double> memory_clock_min_hz, memory_clock_median_hz, memory_clock_max_hz;
   std::optional<double> power_limit_w, power_min_w, power_median_w, power_max_w;
   std::optional<double> temperature_start_c, temperature_end_c;
-  bool clock_reasons_known = false;        // else the list says nothing
-  std::vector<std::string> clock_reasons;  // why clocks were lowered, in any of the readings
+  bool clock_reasons_known = false;                          // else the list says nothing
+  std::vector<std::string> clock_reasons;                    // why clocks were lowered, in any of the readings
   std::optional<double> power_held_back, thermal_held_back;  // share of the window, by the driver's counters
-  std::optional<double> energy_j;          // of the board over the window, idle moments between samples included
+  std::optional<double> energy_j;  // of the board over the window, idle moments between samples included
   std::optional<std::int64_t> other_processes;
 };
 
 struct Round {
-  std::int64_t index = 0;          // fresh allocation, fresh weights, fresh order
+  std::int64_t index = 0;  // fresh allocation, fresh weights, fresh order
   std::vector<Sample> samples;
   std::optional<ConditionsRecord> conditions = {};  // GPU only
-  std::optional<double> neighbour_cpus = {};  // that other programs kept busy meanwhile (CPU)
+  std::optional<double> neighbour_cpus = {};        // that other programs kept busy meanwhile (CPU)
 };
 
 // A candidate that was measured when the variant was chosen.
 struct TriedVariant {
   std::string variant;
-  double time_s = 0;               // median of one run on cold data, by the device's clock
+  double time_s = 0;  // median of one run on cold data, by the device's clock
 };
 
 struct OpRecord {
@@ -92,50 +92,50 @@ struct OpRecord {
   std::string case_text;
   std::string variant;
   std::string provider;
-  std::string chosen;              // "" if the variant had no choice
+  std::string chosen;                         // "" if the variant had no choice
   std::optional<std::string> chosen_by = {};  // "order" (the first that fits), "measured", "pinned"; absent: not told
   std::vector<TriedVariant> tried = {};       // of "measured"
   double flops = 0;
   double bytes = 0;  // compulsory: weights and cache; the first and last op also carry the layer's input and output
   double bytes_per_distinct_expert = 0;  // comes on top, times the sample's distinct experts
-  std::optional<double> time_s;    // median of the instrumented pass; explains, is never the headline
+  std::optional<double> time_s;          // median of the instrumented pass; explains, is never the headline
 };
 
 struct Verdict {
   bool ok = false;
-  std::string why;                 // when not ok: what was expected and seen
+  std::string why;                             // when not ok: what was expected and seen
   double rel_l2 = 0, worst_row = 0, gain = 0;  // of what the layer adds; the largest seen over layers and checks
   double rel_l2_limit = 0, worst_row_limit = 0, gain_limit = 0;
   std::int64_t rows_checked = 0, rows = 0;
   std::optional<std::int64_t> experts_checked;
-  std::int64_t checks = 0;         // before timing, and on the last timed pass
+  std::int64_t checks = 0;  // before timing, and on the last timed pass
 };
 
 struct RoutingRecord {
-  std::string name;                // "router", "balanced", "uniform", "zipf:1"
+  std::string name;  // "router", "balanced", "uniform", "zipf:1"
   std::uint64_t seed = 0;
   std::int64_t experts = 0, top_k = 0;
-  std::int64_t draws = 0;          // layer passes that the histogram sums over
-  std::vector<std::int64_t> histogram;      // tokens per expert
-  double distinct_experts = 0;     // mean per layer pass
-  double imbalance = 0;            // mean over draws of max load / (tokens * top_k / experts)
-  std::string hash;                // of all ids drawn, in hexadecimal
+  std::int64_t draws = 0;               // layer passes that the histogram sums over
+  std::vector<std::int64_t> histogram;  // tokens per expert
+  double distinct_experts = 0;          // mean per layer pass
+  double imbalance = 0;                 // mean over draws of max load / (tokens * top_k / experts)
+  std::string hash;                     // of all ids drawn, in hexadecimal
 };
 
 struct StackRecord {
-  std::int64_t layers = 0;         // R
+  std::int64_t layers = 0;  // R
   double reuse_distance_bytes = 0;
   double last_level_cache_bytes = 0;
-  double weight_bytes = 0;         // held
+  double weight_bytes = 0;                        // held
   std::optional<double> huge_page_fraction = {};  // of the process's own memory, with the stack in place (CPU)
 };
 
 // One kind of layer, or the head, of one point.
 struct PartRecord {
-  std::string kind;                // "dense", "moe", "dense window=4096", ..., "head" (final norm and LM head)
-  std::int64_t count = 0;          // how often it occurs in the model
+  std::string kind;        // "dense", "moe", "dense window=4096", ..., "head" (final norm and LM head)
+  std::int64_t count = 0;  // how often it occurs in the model
   Outcome outcome = Outcome::skipped;
-  std::string why;                 // for everything but measured
+  std::string why;                                      // for everything but measured
   std::optional<std::uint64_t> need_bytes, have_bytes;  // out_of_memory
   std::optional<Verdict> verdict;
   std::optional<StackRecord> stack;
@@ -145,16 +145,16 @@ struct PartRecord {
   std::vector<Label> labels;
 };
 
-struct MemoryRecord {              // of the whole model at this point, not of the stack
+struct MemoryRecord {  // of the whole model at this point, not of the stack
   double weight_bytes = 0, kv_bytes = 0, activation_bytes = 0;
-  double device_bytes = 0;         // what this device offers
+  double device_bytes = 0;                    // what this device offers
   std::optional<std::int64_t> largest_batch;  // absent: not even one sequence fits
   double required_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
   bool fits() const { return required_bytes() <= device_bytes; }
 };
 
 struct PointRecord : ScenarioRecord {
-  std::int64_t tokens = 0;         // rows that one step processes: batch x new_tokens
+  std::int64_t tokens = 0;  // rows that one step processes: batch x new_tokens
   MemoryRecord memory;
   std::vector<PartRecord> parts;
 };
@@ -164,7 +164,7 @@ struct PointRecord : ScenarioRecord {
 struct DepthRecord : ScenarioRecord {
   std::string kind;
   std::vector<std::int64_t> depths;
-  std::vector<double> time_s;      // of the whole stack, median
+  std::vector<double> time_s;  // of the whole stack, median
 };
 
 struct ModelRecord {
@@ -182,35 +182,35 @@ struct PairRecord {
 // parts are of the same turn. Belongs to the point with the same scenario, and to that point's part of this kind.
 struct PeerRound {
   std::int64_t index = 0;
-  std::vector<double> samples_s;   // of one layer of `kind`, never of a whole model
+  std::vector<double> samples_s;  // of one layer of `kind`, never of a whole model
 };
 struct PeerRecord : ScenarioRecord {
-  std::string implementation;      // "pytorch", "llama.cpp"; never "layercost"
+  std::string implementation;  // "pytorch", "llama.cpp"; never "layercost"
   std::string version;
-  std::string detail;              // how it was set up: "transformers 5.23.0; sdpa, static cache"
+  std::string detail;  // how it was set up: "transformers 5.23.0; sdpa, static cache"
   std::string kind;
   std::int64_t threads = 0;
-  std::int64_t layers = 0;         // different ones that were run one after the other
-  bool cold = false;               // whether the weights came from memory, by the rule that holds for our stacks
-  std::string note;                // what a reader must know beside the number; without samples: why
+  std::int64_t layers = 0;  // different ones that were run one after the other
+  bool cold = false;        // whether the weights came from memory, by the rule that holds for our stacks
+  std::string note;         // what a reader must know beside the number; without samples: why
   std::vector<PeerRound> rounds;
 };
 
 // Closed list of what makes a price doubtful on the day it was read; texts are in result/labels.h.
 enum class PriceLabel { stale, expired, promotional, estimate, example, no_electricity, command_line };
 
-struct PriceRecord {               // as read; money is computed by cost/
-  std::string id, label;           // label says whose assumption it is
-  double usd_per_hour = 0;         // "usd_per_h" in files
+struct PriceRecord {                        // as read; money is computed by cost/
+  std::string id, label;                    // label says whose assumption it is
+  double usd_per_hour = 0;                  // "usd_per_h" in files
   std::string source, retrieved_at, model;  // model: "rented", "owned", "command line"
-  bool stale = false;              // as among the labels: what files before 1.3 have of them
+  bool stale = false;                       // as among the labels: what files before 1.3 have of them
   std::vector<PriceLabel> labels = {};
 };
 
 // A GPU's standing facts; absent is what the driver does not tell.
 struct GpuRecord {
-  std::string driver;              // version; "" unknown
-  std::string cuda_driver, cuda_runtime;   // CUDA versions that the driver supports and the program was built with
+  std::string driver;                     // version; "" unknown
+  std::string cuda_driver, cuda_runtime;  // CUDA versions that the driver supports and the program was built with
   std::string uuid, pci;
   std::string host_cpu;
   std::string compute_capability;  // "9.0"
@@ -224,20 +224,20 @@ struct EnvironmentRecord {
   int threads = 0;
   double memory_bytes = 0, available_bytes = 0, last_level_cache_bytes = 0;
   std::string last_level_cache_source;
-  std::vector<std::string> features;           // "avx512_bf16", ...
+  std::vector<std::string> features;  // "avx512_bf16", ...
   std::string kernel, operating_system, compiler, build_type;
-  std::string huge_pages;                      // /sys/kernel/mm/transparent_hugepage/enabled, the chosen word
+  std::string huge_pages;  // /sys/kernel/mm/transparent_hugepage/enabled, the chosen word
   std::optional<std::string> governor;
-  std::optional<bool> threads_pinned = {};     // each to a CPU of its own
-  std::optional<double> load_average;          // one minute, at the start
+  std::optional<bool> threads_pinned = {};       // each to a CPU of its own
+  std::optional<double> load_average;            // one minute, at the start
   std::map<std::string, std::string> libraries;  // "oneDNN" -> "2.6.3"
-  std::optional<GpuRecord> gpu;                // of a GPU
+  std::optional<GpuRecord> gpu;                  // of a GPU
 };
 
 // What the vendor says of this device: published, never measured, never a roof.
 struct NominalRecord {
-  std::string hardware;            // id of configs/hardware
-  std::string weight_type;         // of flops_per_s
+  std::string hardware;     // id of configs/hardware
+  std::string weight_type;  // of flops_per_s: the arithmetic, which is the activations'
   double flops_per_s = 0, read_bytes_per_s = 0;
   std::string flops_source, flops_date, read_source, read_date;
 };
@@ -251,11 +251,11 @@ struct ResultFile {
   std::string program_version, commit;
   bool commit_dirty = false;
   std::vector<std::string> command;
-  std::string started_at, finished_at;         // UTC, ISO 8601
+  std::string started_at, finished_at;  // UTC, ISO 8601
   bool complete = false;
-  std::string suite;                           // "" if the points came from the command line
+  std::string suite;  // "" if the points came from the command line
   EnvironmentRecord environment;
-  std::optional<NominalRecord> nominal;        // of a device whose name configs/hardware knows
+  std::optional<NominalRecord> nominal;  // of a device whose name configs/hardware knows
   std::optional<PriceRecord> price;
   std::vector<ModelRecord> models;
   std::vector<PairRecord> pairs;

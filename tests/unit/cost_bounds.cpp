@@ -303,9 +303,20 @@ TEST(Summary, RoofsAreMediansOverSamples) {
   ResultFile file = fixture::result_file();
   const Summary summary = summarise(file);
   ASSERT_EQ(summary.roofs.size(), 1u);
-  EXPECT_EQ(summary.roofs[0].weight_type, "bf16");
+  EXPECT_EQ(summary.roofs[0].arithmetic, "bf16");
   EXPECT_EQ(summary.roofs[0].read_bytes_per_s, 20e9);
   EXPECT_EQ(summary.roofs[0].flops_per_s, 500e9);
+}
+
+// Weights that are decoded on the way do not make another compute roof: products are computed in the activations' type.
+TEST(Summary, RoofsAreOfTheArithmeticNotOfTheWeights) {
+  ResultFile file = fixture::result_file();
+  for (PointRecord& point : file.points) point.weight_type = "fp8_block128";
+  file.nominal = NominalRecord{"h100", "bf16", 1e15, 3e12, "s", "2026-01-01", "s", "2026-01-01"};
+  const Summary summary = summarise(file);
+  ASSERT_EQ(summary.roofs.size(), 1u);
+  EXPECT_EQ(summary.roofs[0].arithmetic, "bf16");
+  EXPECT_TRUE(summary.models[0].parts[0].nominal_fraction);
 }
 
 }  // namespace

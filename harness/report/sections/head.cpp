@@ -80,7 +80,7 @@ NamedText limits_line(const RoofRow& roof) {
   return {"limits", fmt::format("reads {} GB/s (mostly {} to {}) · {} GFLOP/s in {} · probed beside every sample",
                                 digits(roof.read_bytes_per_s / 1e9), digits(roof.read_low_bytes_per_s / 1e9),
                                 digits(roof.read_high_bytes_per_s / 1e9), digits(roof.flops_per_s / 1e9),
-                                plain(roof.weight_type, 20))};
+                                plain(roof.arithmetic, 20))};
 }
 
 NamedText nominal_line(const NominalRecord& nominal, const Summary& summary) {
