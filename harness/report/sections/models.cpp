@@ -55,7 +55,7 @@ std::vector<ColumnOf<Subject>> part_columns() {
   };
 }
 
-// Every number and word of a part or of a whole model. A new one is a new row.
+// THE list of numbers and words of a part and of a whole model: a new one is a new row.
 std::vector<ColumnOf<Subject>> cost_columns(bool whole, const Look& look) {
   const auto in_whole = [&](const char* text) { return std::string(whole ? text : ""); };
   const bool money = whole && look.money;

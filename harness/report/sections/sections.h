@@ -12,6 +12,7 @@
 
 namespace layercost {
 
+// THE list of builders; kSections says their order.
 Section head_section(const ResultFile&, const Summary&);       // machine, price, limits, state
 Section models_section(const ResultFile&, const Summary&);     // one layer | whole model
 Section peers_section(const ResultFile&, const Summary&);      // the same layers in other programs
