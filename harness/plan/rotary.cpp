@@ -47,6 +47,8 @@ void read_llama3(const JsonNode& config, const JsonNode& given, std::int64_t max
 
 void read_yarn(const JsonNode& config, const JsonNode& given, std::int64_t max_position, RotarySpec& rope) {
   rope.kind = RotarySpec::Kind::yarn;
+  // The ramp divides by its logarithm.
+  if (!(rope.theta > 1)) given.fail("rope_theta", fmt::format("yarn needs more than 1, got {:g}", rope.theta));
   rope.original_max_position = original_positions(config, given, max_position);
   if (const auto factor = given.find_number("factor", 1.0, kMaxFactor)) {
     rope.factor = *factor;
