@@ -1,5 +1,6 @@
 // What:    --depth: growing stacks of one kind of layer, to see how far the time per layer is from constant (TRUST
-// C10). SPDX-License-Identifier: Apache-2.0
+//          C10).
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "harness/measure/cell.h"

@@ -38,7 +38,7 @@ OpCase with_rows(const PlannedOp& p, std::int64_t rows) {
 class ReferenceWalk {
  public:
   ReferenceWalk(const Layer& layer, const std::vector<std::int64_t>& rows)
-      : layer_(layer), plan_(layer.plan()), rows_(rows) {
+      : layer_(layer), plan_(layer.plan()), router_(plan_.router()), rows_(rows) {
     for (const BufferSpec& b : plan_.buffers) {
       roles_[b.name] = b.role;
       if (b.role == BufferRole::input || b.role == BufferRole::cache || b.role == BufferRole::rotary_cos ||
@@ -47,6 +47,7 @@ class ReferenceWalk {
     }
     for (std::size_t i = 0; i < plan_.ops.size(); ++i)
       if (op_of(i).first_shared_column != nullptr) sequence_ops_ = i + 1;
+    columns_ = shared_columns();
   }
 
   // The expert ids that were tested, whoever chose them. The weights are the reference's own scores there.
@@ -83,7 +84,7 @@ class ReferenceWalk {
     const PlannedOp& p = plan_.ops[i];
     OpCase c = with_rows(p, rows);
     OpTensors bound;
-    const bool routes = ids_ != nullptr && &p == plan_.router();
+    const bool routes = ids_ != nullptr && &p == router_;
     if (routes) {
       c.set("forced", 1);
       bound.bind("forced_ids", ids_->view());
@@ -155,9 +156,8 @@ class ReferenceWalk {
       // This sequence's cache: the context as it is, the new slots as the references make them.
       if (role == BufferRole::cache) values[name] = gather_rows(t, {b});
     }
-    const std::vector<std::int64_t> columns = shared_columns();
     for (std::size_t i = 0; i < sequence_ops_; ++i) {
-      asked.from_column = columns[i];
+      asked.from_column = columns_[i];
       run_op(i, q_len, values, &asked);
     }
     for (const auto& [name, t] : values) {
@@ -173,12 +173,14 @@ class ReferenceWalk {
 
   const Layer& layer_;
   const LayerPlan& plan_;
+  const PlannedOp* const router_;
   const std::vector<std::int64_t>& rows_;  // ascending
   std::map<std::string, BufferRole> roles_;
   Values tested_;  // what the references take from the layer as it is: input, caches, rotary tables
   Values values_;  // of the sampled rows
   const OwnedTensor* ids_ = nullptr;
   std::size_t sequence_ops_ = 0;
+  std::vector<std::int64_t> columns_;  // of shared_columns()
 };
 
 // "" or which id cannot be one.

@@ -27,4 +27,12 @@ void add_decoder_layer(ModelSpec& m, const GroupedQueryAttention& attention, con
   m.add_layer(kind_name(attention, feed_forward), [=](LayerBuilder& b) { decoder_layer(b, attention, feed_forward); });
 }
 
+void add_decoder_layers(ModelSpec& m, GroupedQueryAttention attention, const FeedForward& feed_forward,
+                        const std::vector<std::int64_t>& windows) {
+  for (const std::int64_t window : windows) {
+    attention.window = window;
+    add_decoder_layer(m, attention, feed_forward);
+  }
+}
+
 }  // namespace layercost

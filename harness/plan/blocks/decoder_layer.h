@@ -18,5 +18,8 @@ void decoder_layer(LayerBuilder&, const GroupedQueryAttention&, const FeedForwar
 std::string kind_name(const GroupedQueryAttention&, const FeedForward&);
 // Adds the layer as one of the kind with that name.
 void add_decoder_layer(ModelSpec&, const GroupedQueryAttention&, const FeedForward&);
+// All layers of a model in which only the windows differ.
+void add_decoder_layers(ModelSpec&, GroupedQueryAttention, const FeedForward&,
+                        const std::vector<std::int64_t>& windows);
 
 }  // namespace layercost

@@ -11,10 +11,7 @@ void read(const JsonNode& config, ModelSpec& m) {
   a.qkv_bias = true;
   const std::vector<std::int64_t> windows = read_upper_windows(config, m);
   const DenseMlp mlp{.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn)};
-  for (const std::int64_t window : windows) {
-    a.window = window;
-    add_decoder_layer(m, a, mlp);
-  }
+  add_decoder_layers(m, a, mlp, windows);
 }
 
 }  // namespace

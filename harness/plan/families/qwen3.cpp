@@ -13,10 +13,7 @@ void read(const JsonNode& config, ModelSpec& m) {
   a.qk_norm = true;
   const std::vector<std::int64_t> windows = read_upper_windows(config, m);
   const DenseMlp mlp{.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn)};
-  for (const std::int64_t window : windows) {
-    a.window = window;
-    add_decoder_layer(m, a, mlp);
-  }
+  add_decoder_layers(m, a, mlp, windows);
 }
 
 }  // namespace
