@@ -25,7 +25,7 @@
 namespace layercost {
 
 // Of result files; result_io.h says what its parts mean.
-inline constexpr std::string_view kSchemaVersion = "1.3.0";
+inline constexpr std::string_view kSchemaVersion = "1.4.0";
 
 enum class Outcome { measured, wrong, unsupported, out_of_memory, failed, skipped };
 
@@ -79,6 +79,7 @@ struct Round {
   std::vector<Sample> samples;
   std::optional<ConditionsRecord> conditions = {};  // GPU only
   std::optional<double> neighbour_cpus = {};        // that other programs kept busy meanwhile (CPU)
+  std::optional<std::int64_t> layers = {};          // of the stack, where they are not those of PartRecord::stack
 };
 
 // A candidate that was measured when the variant was chosen.
@@ -172,6 +173,7 @@ struct ModelRecord {
   std::int64_t parameters_total = 0, parameters_active = 0;
   std::int64_t layers = 0, hidden = 0, vocab = 0;
   std::optional<std::int64_t> experts, top_k;
+  std::string digest = {};  // of all that its numbers follow from (plan/digest.h); "" in files before 1.4
 };
 
 struct PairRecord {
@@ -246,14 +248,27 @@ struct Warning {
   std::string code, text;
 };
 
+// What a run was asked to do at every point, so that one that goes on does the same.
+struct PolicyRecord {
+  std::int64_t rounds = 0;
+  double cell_s = 0;  // of samples of one part of one point in one round
+  std::int64_t min_samples = 0, max_samples = 0;
+  double section_min_s = 0;
+  std::uint64_t seed = 0;
+  bool head = true;                       // final norm and LM head, too
+  std::vector<std::int64_t> depths = {};  // of the stacks of --depth
+  std::vector<std::string> pins = {};     // "linear=onednn_packed"; "from DIGEST" for those of an earlier result
+};
+
 struct ResultFile {
   std::string schema_version{kSchemaVersion};
   std::string program_version, commit;
   bool commit_dirty = false;
   std::vector<std::string> command;
   std::string started_at, finished_at;  // UTC, ISO 8601
-  bool complete = false;
-  std::string suite;  // "" if the points came from the command line
+  bool complete = false;                // every planned part of every point has come to its end (complete.h)
+  std::string suite;                    // "" if the points came from the command line
+  std::optional<PolicyRecord> policy;   // absent in files before 1.4 and in merged ones
   EnvironmentRecord environment;
   std::optional<NominalRecord> nominal;  // of a device whose name configs/hardware knows
   std::optional<PriceRecord> price;

@@ -89,6 +89,7 @@ void fields(V& v, Round& r) {
   v("samples", r.samples);
   v("conditions", r.conditions);
   v("neighbour_cpus", r.neighbour_cpus, kZeroUp);
+  v("layers", r.layers, kOneUp);
 }
 template <typename V>
 void fields(V& v, TriedVariant& t) {
@@ -217,6 +218,7 @@ void fields(V& v, ModelRecord& m) {
   v("vocab", m.vocab, kCount);
   v("experts", m.experts, kOneUp);
   v("top_k", m.top_k, kOneUp);
+  v.unless_empty("digest", m.digest);
 }
 template <typename V>
 void fields(V& v, PairRecord& p) {
@@ -310,6 +312,18 @@ void fields(V& v, Warning& w) {
   v("text", w.text);
 }
 template <typename V>
+void fields(V& v, PolicyRecord& p) {
+  v("rounds", p.rounds, kOneUp);
+  v("cell_s", p.cell_s, kPositive);
+  v("min_samples", p.min_samples, kOneUp);
+  v("max_samples", p.max_samples, kOneUp);
+  v("section_min_s", p.section_min_s, kZeroUp);
+  v("seed", p.seed);
+  v("head", p.head);
+  v("depths", p.depths, kOneUp);
+  v("pins", p.pins);
+}
+template <typename V>
 void fields(V& v, ResultFile& f) {
   v("schema_version", f.schema_version);
   v("program_version", f.program_version);
@@ -320,6 +334,7 @@ void fields(V& v, ResultFile& f) {
   v("finished_at", f.finished_at);
   v("complete", f.complete);
   v("suite", f.suite);
+  v("policy", f.policy);
   v("environment", f.environment);
   v("nominal", f.nominal);
   v("price", f.price);

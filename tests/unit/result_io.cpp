@@ -33,6 +33,10 @@ ResultFile full_file() {
   file.depths = {fixture::depths(file.points[1], "moe", {1, 2, 4}, {0.03, 0.05, 0.09})};
   file.warnings = {{"huge_pages", "transparent huge pages are off"}};
   file.price->labels = {PriceLabel::example, PriceLabel::no_electricity};
+  file.policy = PolicyRecord{3, 0.6, 3, 30, 5e-4, 18446744073709551615u, true, {1, 2, 4}, {"linear=plain_loops"}};
+  file.models[1].digest = "2b31d9b11740911e";
+  file.points[0].parts[0].rounds[1].layers = 6;
+  for (Sample& sample : file.points[0].parts[0].rounds[1].samples) sample.section_s *= 2;
   PartRecord& part = file.points[1].parts[0];
   part.verdict->experts_checked = 4;
   part.ops[0].time_s = 0.005;
@@ -211,14 +215,14 @@ TEST(ResultIo, RefusesSpoiledFiles) {
     const char *find, *replace, *message;
   };
   const Case cases[] = {
-      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.3.0"},
-      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"1.4.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"one\"", "expected a version"},
-      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"1.3.0x\"", "expected a version"},
-      {"\"schema_version\": \"1.3.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.3.0\",", "", "schema_version: the key is missing"},
+      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.4.0"},
+      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"1.5.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"one\"", "expected a version"},
+      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"1.4.0x\"", "expected a version"},
+      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.4.0\",", "", "schema_version: the key is missing"},
       {"\"complete\": true", "\"complet\": true", "the key is missing"},
       {"\"complete\": true", "\"complete\": true, \"extra\": 1", "extra: unknown key"},
       {"\"complete\": true", "\"complete\": true, \"_note\": 1", "_note: unknown key"},
@@ -361,7 +365,7 @@ TEST(ResultIo, RefusesOversizeAndRubbish) {
         std::string(100'000, '['), "{\"schema_version\":\"" + std::string(5000, '1') + "\"}"}) {
     EXPECT_THROW(result_from_text("r.json", text), BadInput) << text.substr(0, 40);
   }
-  std::string numbers = "{\"schema_version\":\"1.3.0\",\"x\":[";
+  std::string numbers = "{\"schema_version\":\"1.4.0\",\"x\":[";
   for (int i = 0; i < 4'000'001; ++i) numbers += "0,";
   EXPECT_NE(message_of([&] { result_from_text("r.json", numbers + "0]}"); }).find("holds more than"),
             std::string::npos);
@@ -553,9 +557,9 @@ TEST(ResultSchema, KnowsExactlyTheKeysThatAreWritten) {
 
 TEST(ResultIo, ReadsAnOlderMinorVersion) {
   const std::string text = result_to_text(fixture::result_file(), nullptr);
-  const std::string now = "\"schema_version\": \"1.3.0\"";
+  const std::string now = "\"schema_version\": \"1.4.0\"";
   ASSERT_NE(text.find(now), std::string::npos);
-  for (const std::string version : {"1.0.0", "1.1.0", "1.2.0"}) {
+  for (const std::string version : {"1.0.0", "1.1.0", "1.2.0", "1.3.0"}) {
     std::string older = text;
     older.replace(older.find(now), now.size(), "\"schema_version\": \"" + version + "\"");
     EXPECT_EQ(result_from_text("r.json", older).schema_version, version);
@@ -581,7 +585,7 @@ TEST(ResultIo, AnOlderFilesPriceHasTheLabelsThatItsFieldsSay) {
 
 TEST(ResultSchema, VersionsAgree) {
   EXPECT_EQ(ResultFile{}.schema_version, kSchemaVersion);
-  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.[0-3]\\.[0-9]+$");
+  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.[0-4]\\.[0-9]+$");
 }
 
 // With a schema library, where there is one (LAYERCOST_PYTHON, else python3). The spoiled copies must be refused by it.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/plan/digest.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "kernels/core/sha256.h"
+
+namespace layercost {
+namespace {
+
+std::string text_of(const RotarySpec& r) {
+  return fmt::format(
+      "rotary kind={} dims={} theta={} factor={} low={} high={} original={} fast={} slow={} truncate={} "
+      "scale={}\n",
+      static_cast<int>(r.kind), r.dims, r.theta, r.factor, r.low_freq_factor, r.high_freq_factor,
+      r.original_max_position, r.beta_fast, r.beta_slow, r.truncate, r.table_scale);
+}
+
+std::string text_of(const LayerPlan& plan) {
+  std::string text = fmt::format("plan {} count={} adds={}\n", plan.kind, plan.count, plan.adds_to_input);
+  text += text_of(plan.rotary);
+  for (const BufferSpec& b : plan.buffers)
+    text += fmt::format("buffer {} {} [{}] {}\n", b.name, to_string(b.dtype), fmt::join(b.shape, ","),
+                        static_cast<int>(b.role));
+  for (const WeightSpec& w : plan.weights) {
+    text += fmt::format("weight {} {} [{}] {}", w.name, w.format->name, fmt::join(w.shape, ","), w.per_expert);
+    for (const auto& [tensor, shape] : w.sources) text += fmt::format(" {} [{}]", tensor, fmt::join(shape, ","));
+    text += '\n';
+  }
+  for (const PlannedOp& op : plan.ops) {
+    text += fmt::format("op {}: {}", op.component, op.op_case.text());
+    for (const auto& [tensor, name] : op.bind) text += fmt::format(" {}={}", tensor, name);
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string canonical_text(const ModelSpec& m) {
+  std::string text = fmt::format("{} hidden={} layers={} vocab={} eps={} tied={}\nkinds {}\n", m.model_type, m.hidden,
+                                 m.layers, m.vocab, m.rms_norm_eps, m.tied_embeddings, fmt::join(m.kind_of_layer, " "));
+  for (const LayerKind& kind : m.kinds) text += text_of(plan_layer(m, kind, {}));
+  return text + text_of(plan_head(m, 1, {}));
+}
+
+std::string model_digest(const ModelSpec& m) { return short_digest(canonical_text(m)); }
+
+}  // namespace layercost
