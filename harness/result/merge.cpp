@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "harness/result/identity.h"
 #include "harness/result/labels.h"
 #include "harness/result/result_io.h"
 #include "harness/result/sample_labels.h"
@@ -37,17 +38,8 @@ void same(const Place& place, double other, double here) {
 void same(const Place& place, std::int64_t other, std::int64_t here) {
   same(place, fmt::format("{}", other), fmt::format("{}", here));
 }
-void same(const Place& place, const std::optional<std::int64_t>& other, const std::optional<std::int64_t>& here) {
-  const auto text = [](const std::optional<std::int64_t>& v) { return v ? fmt::format("{}", *v) : "none"; };
-  same(place, text(other), text(here));
-}
 
 std::string listed(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
-std::string listed(const std::map<std::string, std::string>& words) {
-  std::vector<std::string> pairs;
-  for (const auto& [name, value] : words) pairs.push_back(name + " " + value);
-  return listed(pairs);
-}
 
 // Counts of files are at most 2^53, and so is what is written.
 std::int64_t sum(const Place& place, std::int64_t a, std::int64_t b) {
@@ -55,28 +47,8 @@ std::int64_t sum(const Place& place, std::int64_t a, std::int64_t b) {
   return a + b;
 }
 
-void same_program(const NamedResult& first, const NamedResult& file) {
-  const ResultFile &a = first.file, &b = file.file;
-  const Place top{file.name, first.name, ""};
-  same(top.inside("program_version"), a.program_version, b.program_version);
-  same(top.inside("commit"), a.commit, b.commit);
-  const Place machine = top.inside("environment");
-  same(machine.inside("device_name"), a.environment.device_name, b.environment.device_name);
-  same(machine.inside("threads"), std::int64_t{a.environment.threads}, std::int64_t{b.environment.threads});
-  same(machine.inside("features"), listed(a.environment.features), listed(b.environment.features));
-  same(machine.inside("libraries"), listed(a.environment.libraries), listed(b.environment.libraries));
-}
-
-void same_model(const Place& place, const ModelRecord& a, const ModelRecord& b) {
-  same(place.inside("id"), a.id, b.id);
-  same(place.inside("model_type"), a.model_type, b.model_type);
-  same(place.inside("parameters_total"), a.parameters_total, b.parameters_total);
-  same(place.inside("parameters_active"), a.parameters_active, b.parameters_active);
-  same(place.inside("layers"), a.layers, b.layers);
-  same(place.inside("hidden"), a.hidden, b.hidden);
-  same(place.inside("vocab"), a.vocab, b.vocab);
-  same(place.inside("experts"), a.experts, b.experts);
-  same(place.inside("top_k"), a.top_k, b.top_k);
+void same(const Place& place, const std::optional<Difference>& d) {
+  if (d) same(place.inside(d->member), d->first, d->second);
 }
 
 void keep_larger(double& value, double other) {
@@ -88,7 +60,11 @@ void join(Verdict& into, const Verdict& from, const Place& place) {
   into.ok = into.ok && from.ok;
   keep_larger(into.rel_l2, from.rel_l2);
   keep_larger(into.worst_row, from.worst_row);
-  keep_larger(into.gain, from.gain);
+  // Its limit differs from check to check: the pair that came nearest, or has no number.
+  if (std::isnan(from.gain) || (!std::isnan(into.gain) && from.gain * into.gain_limit > into.gain * from.gain_limit)) {
+    into.gain = from.gain;
+    into.gain_limit = from.gain_limit;
+  }
   into.rows_checked = std::min(into.rows_checked, from.rows_checked);
   if (into.experts_checked && from.experts_checked)
     into.experts_checked = std::min(*into.experts_checked, *from.experts_checked);
@@ -211,12 +187,16 @@ class Merger {
  private:
   void add(const NamedResult& named) {
     const ResultFile& file = named.file;
-    same_program(files_[0], named);
-    result_.commit_dirty |= file.commit_dirty;
+    const Place top{named.name, files_[0].name, ""};
+    same(top, build_difference(files_[0].file, file));
+    for (const auto& [earlier, name] : machines_)
+      same({named.name, name, ""}, machine_difference(earlier, file.environment));
+    machines_.emplace_back(file.environment, named.name);
     result_.started_at = std::min(result_.started_at, file.started_at);
     result_.finished_at = std::max(result_.finished_at, file.finished_at);
     result_.complete &= file.complete;
     if (result_.suite != file.suite) result_.suite.clear();
+    result_.policy.reset();
     if (!result_.nominal) result_.nominal = file.nominal;
     add_price(named);
     for (std::size_t i = 0; i < file.models.size(); ++i) add_model(named, i);
@@ -269,7 +249,8 @@ class Merger {
       result_.models.push_back(model);
       first_with_[model.name] = named.name;
     } else {
-      same_model({named.name, first_with_[model.name], fmt::format("models[{}]", i)}, *old, model);
+      same({named.name, first_with_[model.name], fmt::format("models[{}]", i)}, model_difference(*old, model));
+      if (old->digest.empty()) old->digest = model.digest;
     }
   }
 
@@ -299,6 +280,9 @@ class Merger {
       first_with_[to_text(key)] = named.name;
       return;
     }
+    const Place place{named.name, first_with_[to_text(key)], fmt::format("points[{}]", i)};
+    same(place.inside("memory.weight_bytes"), old->memory.weight_bytes, point.memory.weight_bytes);
+    same(place.inside("memory.kv_bytes"), old->memory.kv_bytes, point.memory.kv_bytes);
     for (std::size_t p = 0; p < point.parts.size(); ++p) {
       PartRecord& part = point.parts[p];
       const auto into = std::find_if(old->parts.begin(), old->parts.end(),
@@ -306,14 +290,22 @@ class Merger {
       if (into == old->parts.end()) {
         old->parts.push_back(std::move(part));
       } else {
-        join_parts(*into, part, {named.name, first_with_[to_text(key)], fmt::format("points[{}].parts[{}]", i, p)});
+        join_parts(*into, part, place.inside(fmt::format("parts[{}]", p)));
       }
     }
   }
 
-  static void join_parts(PartRecord& into, const PartRecord& from, const Place& place) {
+  // Whatever stack the part will show in the end.
+  static void keep_layers(PartRecord& part) {
+    for (Round& round : part.rounds)
+      if (part.stack && !round.layers) round.layers = part.stack->layers;
+  }
+
+  static void join_parts(PartRecord& into, PartRecord& from, const Place& place) {
     same(place.inside("count"), into.count, from.count);
     join(into.ops, from.ops, place.inside("ops"));
+    keep_layers(into);
+    keep_layers(from);
     if (gravity(from.outcome) < gravity(into.outcome)) {
       into.outcome = from.outcome;
       into.why = from.why;
@@ -327,6 +319,8 @@ class Merger {
     if (into.routing && from.routing) join(*into.routing, *from.routing, place.inside("routing"));
     if (!into.routing) into.routing = from.routing;
     append(into.rounds, from.rounds, place);
+    for (Round& round : into.rounds)
+      if (into.stack && round.layers == into.stack->layers) round.layers.reset();
     for (const Label label : from.labels) {
       if (std::find(into.labels.begin(), into.labels.end(), label) == into.labels.end()) into.labels.push_back(label);
     }
@@ -391,6 +385,7 @@ class Merger {
 
   const std::vector<NamedResult>& files_;
   ResultFile result_;
+  std::vector<std::pair<EnvironmentRecord, std::string>> machines_;  // of the files so far, with their names
   std::string price_from_;
   std::map<std::string, std::string> first_with_;  // text of a model, point or peer -> the first file that has it
   std::map<ScenarioRecord, std::int64_t> rounds_before_;  // by point: rounds of the files so far that hold it

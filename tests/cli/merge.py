@@ -98,6 +98,25 @@ def main():
         refused("other libraries", ["environment.libraries", "'oneDNN 3.1'"], environment__libraries={"oneDNN": "3.1"})
         refused("another version", ["program_version", "'9'"], program_version="9")
         refused("another commit", ["commit", "'abc'"], commit="abc")
+        a, b = (json.loads((program.root / f"tests/cli/machine_{name}.json").read_text()) for name in "ab")
+        write("a.json", a)
+
+        def two_machines(title, environment, words):
+            write("other.json", {**b, "environment": environment})
+            program.expect(title, ["merge", "a.json", "other.json", "-o", "x.json"], 2, ["other.json", "a.json", *words])
+        two_machines("two machines of one name", b["environment"], ["environment."])
+        for fact in sorted(a["environment"].keys() & b["environment"].keys()):
+            value = b["environment"][fact]
+            if value == a["environment"][fact]:
+                continue
+            mixed = {**a["environment"], fact: value}
+            if fact in ("available_bytes", "load_average"):
+                write("other.json", {**b, "environment": mixed})
+                program.expect(f"another {fact} is load", ["merge", "a.json", "other.json", "-o", "ab.json"], 0)
+            else:
+                shown = str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
+                two_machines(f"another {fact}", mixed, [f"environment.{fact}", shown])
+        write("a.json", first)
         refused("another price", ["price.usd_per_h", "'9.5'"], price__usd_per_h="9.5")
         names = sorted(path.name for path in folder.iterdir())
         that("nothing was written by what was refused",

@@ -136,6 +136,36 @@ TEST(Merge, VerdictTakesTheWorstAndSumsChecks) {
   EXPECT_EQ(verdict.checks, 9);
 }
 
+// Limits follow from what was compared: 3e-5 of 5e-4 is nearer than 4e-5 of 1e-3.
+TEST(Merge, TheGainKeepsItsLimit) {
+  ResultFile a = again(1), b = again(2);
+  a.points[0].parts[0].verdict->gain = 4e-5;
+  a.points[0].parts[0].verdict->gain_limit = 1e-3;
+  b.points[0].parts[0].verdict->gain = 3e-5;
+  for (const ResultFile& file : {merged(a, b), merged(b, a)}) {
+    EXPECT_EQ(file.points[0].parts[0].verdict->gain, 3e-5);
+    EXPECT_EQ(file.points[0].parts[0].verdict->gain_limit, 5e-4);
+  }
+}
+
+// Stacks of 3 and of 6 layers: the time of a layer is section / (passes x layers) in each round.
+TEST(Merge, RoundsOfAnotherStackSayItsHeight) {
+  ResultFile a = again(1), b = again(2);
+  b.points[0].parts[0].stack = StackRecord{6, 6e9, 32e6, 6e9, 0.75};
+  for (Round& round : b.points[0].parts[0].rounds)
+    for (Sample& sample : round.samples) sample.section_s *= 2;
+  const auto heights = [](const ResultFile& file) {
+    const PartRecord& part = file.points[0].parts[0];
+    EXPECT_EQ(part.stack->layers, 3);
+    std::vector<std::int64_t> layers;
+    for (const Round& round : part.rounds) layers.push_back(round.layers.value_or(0));
+    return layers;
+  };
+  EXPECT_EQ(heights(merged(a, b)), (Indices{0, 0, 0, 6, 6, 6}));
+  EXPECT_EQ(heights(merged(b, a)), (Indices{6, 6, 6, 0, 0, 0}));
+  EXPECT_EQ(heights(merge_results({{"ab", merged(a, b)}, {"c", again(3)}})), (Indices{0, 0, 0, 6, 6, 6, 0, 0, 0}));
+}
+
 TEST(Merge, RoutingIsAddedUp) {
   ResultFile a = again(1), b = again(2);
   RoutingRecord& routing = *b.points[1].parts[0].routing;
@@ -248,7 +278,7 @@ TEST(Merge, TheRestIsUnited) {
   a.warnings = {{"w", "one"}};
   b.warnings = {{"w", "one"}, {"w", "two"}};
   b.complete = false;
-  b.commit_dirty = true;
+  a.policy = b.policy = PolicyRecord{3, 0.6, 3, 30, 5e-4, 1};
   b.suite = "quick";
   b.environment.load_average = 3;
   b.price.reset();
@@ -262,7 +292,7 @@ TEST(Merge, TheRestIsUnited) {
   EXPECT_EQ(file.started_at, "2026-01-02T03:04:05Z");
   EXPECT_EQ(file.finished_at, "2026-01-02T05:10:00Z");
   EXPECT_FALSE(file.complete);
-  EXPECT_TRUE(file.commit_dirty);
+  EXPECT_FALSE(file.policy);
   EXPECT_EQ(file.suite, "");
   EXPECT_EQ(file.warnings.size(), 2u);
   EXPECT_EQ(file.environment.load_average, 0.25);
@@ -294,6 +324,11 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
        [](ResultFile& f) { f.environment.libraries["oneDNN"] = "3.1"; }},
       {{"program_version", "'0.2.0'", "'0.1.0'"}, [](ResultFile& f) { f.program_version = "0.2.0"; }},
       {{"commit", "'fedc'", "'0123456789abcdef'"}, [](ResultFile& f) { f.commit = "fedc"; }},
+      {{"commit_dirty", "'true'", "'false'"}, [](ResultFile& f) { f.commit_dirty = true; }},
+      {{"environment.memory_bytes"}, [](ResultFile& f) { f.environment.memory_bytes = 67e9; }},
+      {{"environment.kernel", "'5.15'", "'6.1.0'"}, [](ResultFile& f) { f.environment.kernel = "5.15"; }},
+      {{"models[0].digest", "'y'", "'x'"}, [](ResultFile& f) { f.models[0].digest = "y"; }},
+      {{"points[0].memory.kv_bytes"}, [](ResultFile& f) { f.points[0].memory.kv_bytes = 1; }},
       {{"price.usd_per_h", "'0.8'", "'0.72'"}, [](ResultFile& f) { f.price->usd_per_hour = 0.8; }},
       {{"price.id", "'other'"}, [](ResultFile& f) { f.price->id = "other"; }},
       {{"models[1].parameters_active", "'2'", "'1000000000'"},
@@ -320,7 +355,9 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
   for (const auto& [words, spoil] : cases) {
     ResultFile b = again(2);
     spoil(b);
-    const std::string message = refusal(again(1), b);
+    ResultFile a = again(1);
+    a.models[0].digest = "x";
+    const std::string message = refusal(a, b);
     for (const char* word : words) EXPECT_NE(message.find(word), std::string::npos) << word << ": " << message;
   }
 }
