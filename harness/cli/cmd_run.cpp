@@ -12,6 +12,7 @@
 #include "harness/cli/price_record.h"
 #include "harness/cost/summary.h"
 #include "harness/measure/environment.h"
+#include "harness/measure/resume.h"
 #include "harness/report/report.h"
 #include "harness/result/result_io.h"
 #include "harness/spec/hardware_spec.h"
@@ -25,8 +26,8 @@ struct Options {
   PointOptions points;
   std::string device, price, depths, out, resume, pin_from;
   std::vector<std::string> pins;
-  std::int64_t rounds = 3;
-  double cell_s = Policy{}.cell_s;
+  std::optional<std::int64_t> rounds;
+  std::optional<double> cell_s;
   int threads = 0;
   bool no_head = false;
 };
@@ -76,28 +77,6 @@ class ProgressLine {
   double start_ = now_s(), last_ = 0;
 };
 
-// A run that is resumed must be the same run on the same machine.
-void require_same(const ResultFile& planned, const ResultFile& old, const std::string& file) {
-  const auto refuse = [&](std::string_view what, const std::string& was, const std::string& is) {
-    throw BadInput(file, what,
-                   fmt::format("was '{}', is '{}' now; a resumed run must continue the same one", printable(was, 300),
-                               printable(is, 300)));
-  };
-  const auto same = [&](std::string_view what, const std::string& was, const std::string& is) {
-    if (was != is) refuse(what, was, is);
-  };
-  same("environment.device_name", old.environment.device_name, planned.environment.device_name);
-  same("environment.threads", std::to_string(old.environment.threads), std::to_string(planned.environment.threads));
-  same("environment.kernel", old.environment.kernel, planned.environment.kernel);
-  same("program_version", old.program_version, planned.program_version);
-  same("commit", old.commit, planned.commit);
-  same("points", std::to_string(old.points.size()), std::to_string(planned.points.size()));
-  for (std::size_t i = 0; i < planned.points.size(); ++i) {
-    if (!same_scenario(old.points[i], planned.points[i]))
-      refuse(fmt::format("points[{}]", i), to_text(old.points[i]), to_text(planned.points[i]));
-  }
-}
-
 // "linear=onednn_packed": an op or a component, and one of its variants.
 VariantPin parse_pin(const std::string& text, const RunPlan& plan) {
   const std::size_t at = text.find('=');
@@ -134,14 +113,23 @@ int run(const Options& o) {
   plan.models = points.models;
   plan.points = points.points;
   plan.with_head = !o.no_head;
-  plan.policy.rounds = o.rounds;
-  plan.policy.cell_s = o.cell_s;
+  // What is not said anew is as it was.
+  std::optional<ResultFile> earlier;
+  if (!o.resume.empty()) earlier = read_result(o.resume);
+  if (earlier && earlier->policy) {
+    plan.policy.rounds = earlier->policy->rounds;
+    plan.policy.cell_s = earlier->policy->cell_s;
+    plan.with_head = plan.with_head && earlier->policy->head;
+    plan.depths = earlier->policy->depths;
+  }
+  if (o.rounds) plan.policy.rounds = *o.rounds;
+  if (o.cell_s) plan.policy.cell_s = *o.cell_s;
   if (!o.depths.empty()) plan.depths = parse_list("--depth", o.depths, 4096);
 
   for (const std::string& text : o.pins) plan.pins.push_back(parse_pin(text, plan));
   if (!o.pin_from.empty()) {
-    const std::vector<VariantPin> earlier = pins_of(read_result(o.pin_from));
-    plan.pins.insert(plan.pins.end(), earlier.begin(), earlier.end());
+    const std::vector<VariantPin> pins = pins_of(read_result(o.pin_from));
+    plan.pins.insert(plan.pins.end(), pins.begin(), pins.end());
   }
 
   Runtime runtime(find_device(o.device, o.threads));
@@ -161,14 +149,7 @@ int run(const Options& o) {
   for (const ModelSpec& m : plan.models)
     for (const std::string& note : m.notes) result.warnings.push_back({"model_note", m.name + ": " + note});
   plan_result(plan, runtime.device(), result);
-  if (!o.resume.empty()) {
-    ResultFile old = read_result(o.resume);
-    require_same(result, old, o.resume);
-    old.price = result.price;
-    old.complete = false;
-    old.schema_version = kSchemaVersion;  // it is written anew
-    result = std::move(old);
-  }
+  if (earlier) result = resume(plan, runtime.device(), result, std::move(*earlier), o.resume);
 
   const std::filesystem::path out = !o.out.empty()      ? o.out
                                     : !o.resume.empty() ? o.resume
@@ -192,7 +173,6 @@ int run(const Options& o) {
   bool stopped = false;
   try {
     measure_all(plan, runtime, result, events);
-    result.complete = true;
   } catch (const Interrupted&) {
     stopped = true;
   }
@@ -210,7 +190,7 @@ int run(const Options& o) {
   }
   for (const PointRecord& p : result.points)
     for (const PartRecord& part : p.parts) {
-      if (part.kind == "head" && o.no_head) continue;
+      if (part.kind == "head" && !plan.with_head) continue;
       if (part.outcome == Outcome::wrong || part.outcome == Outcome::failed || part.outcome == Outcome::skipped)
         return 1;
     }

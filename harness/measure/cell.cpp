@@ -17,26 +17,6 @@
 namespace layercost {
 namespace {
 
-// The work of each op; what depends on the distinct experts is split off. The first and the last op carry the layer's
-// own input and output, which must cross memory; everything between may stay in cache.
-std::vector<OpRecord> op_records(const LayerPlan& plan) {
-  std::vector<OpRecord> out;
-  for (const PlannedOp& p : plan.ops) {
-    const OpDef& op = find_op(p.op_case.op());
-    OpRecord r;
-    r.component = p.component;
-    r.case_text = p.op_case.text();
-    const Work one = op.work(p.op_case, {1.0}), two = op.work(p.op_case, {2.0});
-    r.flops = one.flops;
-    r.bytes_per_distinct_expert = two.weight_bytes - one.weight_bytes;  // 0 for ops without experts
-    r.bytes = one.weight_bytes - r.bytes_per_distinct_expert + one.kv_read_bytes + one.kv_write_bytes;
-    out.push_back(std::move(r));
-  }
-  out.front().bytes += plan.buffer(BufferRole::input).bytes();
-  out.back().bytes += plan.buffer(BufferRole::output).bytes();
-  return out;
-}
-
 class CellMeasurement {
  public:
   CellMeasurement(RunContext& run, const Cell& cell, PartRecord& record)
@@ -72,9 +52,9 @@ class CellMeasurement {
     run_.tell("preparing " + what_);
     const auto& ops = cell_.plan.ops;
     for (std::size_t i = 0; i < ops.size(); ++i)
-      fixed_.push_back(r_.ops.empty() ? pinned_variant(run_.plan.pins, cell_.point, cell_.plan, ops[i],
-                                                       run_.runtime.device())
-                                      : &find_variant(find_op(ops[i].op_case.op()), r_.ops[i].variant));
+      fixed_.push_back(r_.ops.empty()
+                           ? pinned_variant(run_.plan.pins, cell_.point, cell_.plan, ops[i], run_.runtime.device())
+                           : &find_variant(find_op(ops[i].op_case.op()), r_.ops[i].variant));
     stack_ = std::make_unique<Stack>(cell_.plan, cell_.weights, cell_.size.layers, cell_.seed, run_.runtime, fixed_);
     if (cell_.plan.router() != nullptr)
       feed_ = std::make_unique<RoutingFeed>(cell_.scenario.routing, seed_for(policy().seed, "routing"), *stack_,
@@ -196,6 +176,7 @@ class CellMeasurement {
 
   void record() {
     if (feed_) r_.routing = feed_->record(r_.routing);
+    if (cell_.size.layers != r_.stack->layers) samples_.layers = cell_.size.layers;  // resumed with other memory
     label();
     r_.verdict = verdict_;
     r_.rounds.push_back(std::move(samples_));
@@ -247,6 +228,24 @@ class CellMeasurement {
 };
 
 }  // namespace
+
+std::vector<OpRecord> op_records(const LayerPlan& plan) {
+  std::vector<OpRecord> out;
+  for (const PlannedOp& p : plan.ops) {
+    const OpDef& op = find_op(p.op_case.op());
+    OpRecord r;
+    r.component = p.component;
+    r.case_text = p.op_case.text();
+    const Work one = op.work(p.op_case, {1.0}), two = op.work(p.op_case, {2.0});
+    r.flops = one.flops;
+    r.bytes_per_distinct_expert = two.weight_bytes - one.weight_bytes;  // 0 for ops without experts
+    r.bytes = one.weight_bytes - r.bytes_per_distinct_expert + one.kv_read_bytes + one.kv_write_bytes;
+    out.push_back(std::move(r));
+  }
+  out.front().bytes += plan.buffer(BufferRole::input).bytes();
+  out.back().bytes += plan.buffer(BufferRole::output).bytes();
+  return out;
+}
 
 void measure_cell(RunContext& run, const Cell& cell, PartRecord& record) { CellMeasurement(run, cell, record).run(); }
 

@@ -8,9 +8,12 @@
 #include "harness/measure/cell.h"
 #include "harness/measure/depths.h"
 #include "harness/plan/counts.h"
+#include "harness/plan/digest.h"
+#include "harness/result/complete.h"
 #include "harness/result/sample_labels.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
+#include "kernels/core/sha256.h"
 
 namespace layercost {
 namespace {
@@ -29,10 +32,7 @@ WorkFacts expected_facts(const ModelSpec& m, const Scenario& s, const StepShape&
   return f;
 }
 
-LayerPlan plan_of(const ModelSpec& m, const Part& part, const Scenario& s) {
-  const StepShape shape = step_shape(s, m.experts.has_value());
-  return part.kind ? plan_layer(m, *part.kind, shape) : plan_head(m, s.batch, shape);
-}
+LayerPlan plan_of(const ModelSpec& m, const Part& part, const Scenario& s) { return plan_part(m, part.index, s); }
 
 class Measurement {
  public:
@@ -70,6 +70,8 @@ class Measurement {
         measure_part(parts[(i + static_cast<std::size_t>(round)) % parts.size()], round);
     }
     for (std::size_t p = 0; p < plan_.points.size() && !plan_.depths.empty(); ++p) {
+      const auto measured = [&](const DepthRecord& d) { return same_scenario(d, result_.points[p]); };
+      if (std::any_of(result_.depths.begin(), result_.depths.end(), measured)) continue;  // resumed
       RunContext context = this->context();
       result_.depths.push_back(measure_depths(context, plan_.points[p], result_.points[p]));
       changed();
@@ -203,9 +205,30 @@ class Measurement {
   std::int64_t total_cells_ = 0, cells_done_ = 0;
 };
 
+// In the order of their decisions; those of an earlier result are too many to list.
+std::vector<std::string> pin_words(const std::vector<VariantPin>& pins) {
+  std::vector<std::string> words;
+  std::string earlier;
+  for (const VariantPin& pin : pins) {
+    const std::string word = pin.op + "=" + pin.variant;
+    if (pin.at) earlier += fmt::format("{}, {}: {}\n", to_text(*pin.at), pin.kind, word);
+    else words.push_back(word);
+  }
+  if (!earlier.empty()) words.push_back("from " + short_digest(earlier));
+  return words;
+}
+
 }  // namespace
 
+LayerPlan plan_part(const ModelSpec& m, std::size_t index, const Scenario& s) {
+  const StepShape shape = step_shape(s, m.experts.has_value());
+  return index < m.kinds.size() ? plan_layer(m, m.kinds[index], shape) : plan_head(m, s.batch, shape);
+}
+
 void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& result) {
+  const Policy& p = plan.policy;
+  result.policy = PolicyRecord{p.rounds, p.cell_s,       p.min_samples, p.max_samples,       p.section_min_s,
+                               p.seed,   plan.with_head, plan.depths,   pin_words(plan.pins)};
   for (const ModelSpec& m : plan.models) {
     ModelRecord r;
     r.name = m.name;
@@ -221,11 +244,12 @@ void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& resu
       r.experts = m.experts->experts;
       r.top_k = m.experts->top_k;
     }
+    r.digest = model_digest(m);
     result.models.push_back(std::move(r));
   }
-  for (const RunPoint& p : plan.points) {
-    const ModelSpec& m = plan.models[p.model];
-    const Scenario& s = p.scenario;
+  for (const RunPoint& point : plan.points) {
+    const ModelSpec& m = plan.models[point.model];
+    const Scenario& s = point.scenario;
     PointRecord r;
     r.model = m.name;
     r.phase = to_string(s.phase);
@@ -267,6 +291,7 @@ void measure_all(const RunPlan& plan, Runtime& runtime, ResultFile& result, cons
       for (PartRecord& part : point.parts)
         if (part.outcome == Outcome::skipped) part.why = "not reached: the device was lost";
   }
+  result.complete = is_complete(result);
 }
 
 }  // namespace layercost

@@ -69,9 +69,12 @@ struct RunEvents {
   std::function<void()> changed;
 };
 
+// The plan of part number `index` of every point of the model: its kinds in their order, then the head.
+LayerPlan plan_part(const ModelSpec&, std::size_t index, const Scenario&);
 // Points and parts of the result in the order of the plan, all `skipped`; memory filled in.
 void plan_result(const RunPlan&, const DeviceInfo&, ResultFile&);
-// Measures everything that is not yet measured in `result` (made by plan_result, or read from a file to resume).
+// Measures everything that is not yet measured in `result` (made by plan_result, or by resume() from a file), and says
+// whether it is complete then.
 // Throws Interrupted; everything else ends up in the result.
 void measure_all(const RunPlan&, Runtime&, ResultFile&, const RunEvents&);
 
