@@ -127,11 +127,6 @@ int run(const Options& o) {
   if (!o.depths.empty()) plan.depths = parse_list("--depth", o.depths, 4096);
 
   for (const std::string& text : o.pins) plan.pins.push_back(parse_pin(text, plan));
-  if (!o.pin_from.empty()) {
-    const std::vector<VariantPin> pins = pins_of(read_result(o.pin_from));
-    plan.pins.insert(plan.pins.end(), pins.begin(), pins.end());
-  }
-
   Runtime runtime(find_device(o.device, o.threads));
   ResultFile result;
   result.program_version = LAYERCOST_VERSION;
@@ -148,6 +143,7 @@ int run(const Options& o) {
   if (!o.price.empty()) result.price = price_record(find_price(o.price, configs));
   for (const ModelSpec& m : plan.models)
     for (const std::string& note : m.notes) result.warnings.push_back({"model_note", m.name + ": " + note});
+  if (!o.pin_from.empty()) take_pins(plan, runtime.device(), read_result(o.pin_from), o.pin_from, result);
   plan_result(plan, runtime.device(), result);
   if (earlier) result = resume(plan, runtime.device(), result, std::move(*earlier), o.resume);
 

@@ -8,6 +8,7 @@
 
 #include "harness/measure/environment.h"
 #include "harness/measure/layer_check.h"
+#include "harness/measure/op_records.h"
 #include "harness/measure/routing_feed.h"
 #include "harness/measure/verify.h"
 #include "harness/result/stats.h"
@@ -138,10 +139,8 @@ class CellMeasurement {
       if (feed_) s.distinct_experts = feed_->distinct();
       if (!run_.runtime.on_host()) {
         s.host_section_s = timed.host_s;
-        gap_ |= timed.host_s > 1.05 * timed.device_s + 20e-6;  // 20 us: letting the queue go, and hearing of its end
       }
       samples_.samples.push_back(s);
-      short_section_ |= s.section_s < policy().section_min_s;
       // A pass that alone outlasts the cell's time several times over: one sample a round must do.
       if (s.section_s > 4 * policy().cell_s) break;
     }
@@ -177,31 +176,10 @@ class CellMeasurement {
   void record() {
     if (feed_) r_.routing = feed_->record(r_.routing);
     if (cell_.size.layers != r_.stack->layers) samples_.layers = cell_.size.layers;  // resumed with other memory
-    label();
     r_.verdict = verdict_;
     r_.rounds.push_back(std::move(samples_));
     r_.outcome = Outcome::measured;
     r_.why.clear();
-  }
-
-  void label() {
-    const auto label = [&](Label l, bool on) {
-      if (on && std::find(r_.labels.begin(), r_.labels.end(), l) == r_.labels.end()) r_.labels.push_back(l);
-    };
-    label(Label::cache_partial, !cell_.size.cold);
-    label(Label::overhead_bound, short_section_);
-    label(Label::shared, samples_.neighbour_cpus.value_or(0) > 0.1);
-    label(Label::queue_gap, gap_);
-    if (const auto& c = samples_.conditions) {
-      const auto seen = [&](std::string_view reason) {
-        return std::find(c->clock_reasons.begin(), c->clock_reasons.end(), reason) != c->clock_reasons.end();
-      };
-      label(Label::shared, c->other_processes.value_or(0) > 0);
-      label(Label::power_capped, c->power_held_back ? *c->power_held_back > 0.01 : seen("power cap"));
-      label(Label::thermal, c->thermal_held_back.value_or(0) > 0 || seen("thermal slowdown") ||
-                                seen("hardware thermal slowdown") || seen("hardware slowdown") || seen("power brake"));
-    }
-    label(Label::best_load_case, feed_ && cell_.scenario.routing.kind == RoutingSpec::Kind::balanced);
   }
 
   bool wrong(std::string why) {
@@ -224,28 +202,9 @@ class CellMeasurement {
   std::vector<std::vector<TriedVariant>> tried_;
   std::size_t passes_ = 1;
   Round samples_;
-  bool short_section_ = false, gap_ = false;
 };
 
 }  // namespace
-
-std::vector<OpRecord> op_records(const LayerPlan& plan) {
-  std::vector<OpRecord> out;
-  for (const PlannedOp& p : plan.ops) {
-    const OpDef& op = find_op(p.op_case.op());
-    OpRecord r;
-    r.component = p.component;
-    r.case_text = p.op_case.text();
-    const Work one = op.work(p.op_case, {1.0}), two = op.work(p.op_case, {2.0});
-    r.flops = one.flops;
-    r.bytes_per_distinct_expert = two.weight_bytes - one.weight_bytes;  // 0 for ops without experts
-    r.bytes = one.weight_bytes - r.bytes_per_distinct_expert + one.kv_read_bytes + one.kv_write_bytes;
-    out.push_back(std::move(r));
-  }
-  out.front().bytes += plan.buffer(BufferRole::input).bytes();
-  out.back().bytes += plan.buffer(BufferRole::output).bytes();
-  return out;
-}
 
 void measure_cell(RunContext& run, const Cell& cell, PartRecord& record) { CellMeasurement(run, cell, record).run(); }
 

@@ -43,10 +43,6 @@ struct Cell {
 
 void measure_cell(RunContext&, const Cell&, PartRecord&);
 
-// The work of each op; what depends on the distinct experts is split off. The first and the last op carry the layer's
-// own input and output, which must cross memory; everything between may stay in cache.
-std::vector<OpRecord> op_records(const LayerPlan&);
-
 // Verifies a layer that has just run on `rows` of its rows, plus what covering its experts takes.
 void check_sampled(Layer&, std::int64_t rows, std::uint64_t seed, Verdict&);
 

@@ -5,8 +5,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
-#include "harness/measure/cell.h"
+#include "harness/measure/choose.h"
+#include "harness/measure/op_records.h"
 #include "harness/result/identity.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
@@ -173,6 +175,40 @@ class Resumption {
 };
 
 }  // namespace
+
+void take_pins(RunPlan& plan, const DeviceInfo& device, const ResultFile& earlier, const std::string& file,
+               ResultFile& result) {
+  const std::optional<Difference> build = build_difference(earlier, result);
+  for (std::size_t m = 0; m < earlier.models.size(); ++m) {
+    ModelRecord was = earlier.models[m];
+    if (build) was.digest.clear();  // another build may write the same plan in other words
+    for (const ModelSpec& model : plan.models) {
+      if (model.name != was.name) continue;
+      if (const auto d = model_difference(was, model_record(model)))
+        throw BadInput(file, fmt::format("models[{}].{}", m, d->member),
+                       fmt::format("was '{}', is '{}' now; pins are for the same model", printable(d->first, 300),
+                                   printable(d->second, 300)));
+    }
+  }
+  std::set<ScenarioRecord> wanted;
+  for (const RunPoint& point : plan.points)
+    wanted.insert(scenario_record(plan.models[point.model], point.scenario, device));
+  std::size_t taken = 0;
+  for (VariantPin& pin : pins_of(earlier)) {
+    if (!wanted.contains(*pin.at)) continue;
+    plan.pins.push_back(std::move(pin));
+    ++taken;
+  }
+  if (taken == 0)
+    throw BadInput(file, "points",
+                   fmt::format("none was measured at a point of this run, such as {}",
+                               printable(wanted.empty() ? "" : to_text(*wanted.begin()), 300)));
+  for (const auto& d : {build, machine_difference(earlier.environment, result.environment)})
+    if (d)
+      result.warnings.push_back(
+          {"pins_from_elsewhere",
+           fmt::format("{} was '{}' where the pins were chosen, is '{}' here", d->member, d->first, d->second)});
+}
 
 ResultFile resume(const RunPlan& plan, const DeviceInfo& device, const ResultFile& planned, ResultFile old,
                   const std::string& file) {

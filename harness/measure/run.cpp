@@ -225,43 +225,51 @@ LayerPlan plan_part(const ModelSpec& m, std::size_t index, const Scenario& s) {
   return index < m.kinds.size() ? plan_layer(m, m.kinds[index], shape) : plan_head(m, s.batch, shape);
 }
 
+ModelRecord model_record(const ModelSpec& m) {
+  ModelRecord r;
+  r.name = m.name;
+  r.id = m.id;
+  r.model_type = m.model_type;
+  const ParameterCount n = count_parameters(m);
+  r.parameters_total = n.total;
+  r.parameters_active = n.active;
+  r.layers = m.layers;
+  r.hidden = m.hidden;
+  r.vocab = m.vocab;
+  if (m.experts) {
+    r.experts = m.experts->experts;
+    r.top_k = m.experts->top_k;
+  }
+  r.digest = model_digest(m);
+  return r;
+}
+
+ScenarioRecord scenario_record(const ModelSpec& m, const Scenario& s, const DeviceInfo& device) {
+  ScenarioRecord r;
+  r.model = m.name;
+  r.phase = to_string(s.phase);
+  r.batch = s.batch;
+  r.context = s.context;
+  r.new_tokens = step_shape(s, false).q_len;
+  r.weight_type = s.weights.matrices->name;
+  r.activation_type = to_string(s.activation_type);
+  r.kv_type = to_string(s.kv_type);
+  r.device = device.id;
+  r.routing = m.experts ? s.routing.name() : std::string();
+  return r;
+}
+
 void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& result) {
   const Policy& p = plan.policy;
   result.policy = PolicyRecord{p.rounds, p.cell_s,       p.min_samples, p.max_samples,       p.section_min_s,
                                p.seed,   plan.with_head, plan.depths,   pin_words(plan.pins)};
-  for (const ModelSpec& m : plan.models) {
-    ModelRecord r;
-    r.name = m.name;
-    r.id = m.id;
-    r.model_type = m.model_type;
-    const ParameterCount n = count_parameters(m);
-    r.parameters_total = n.total;
-    r.parameters_active = n.active;
-    r.layers = m.layers;
-    r.hidden = m.hidden;
-    r.vocab = m.vocab;
-    if (m.experts) {
-      r.experts = m.experts->experts;
-      r.top_k = m.experts->top_k;
-    }
-    r.digest = model_digest(m);
-    result.models.push_back(std::move(r));
-  }
+  for (const ModelSpec& m : plan.models) result.models.push_back(model_record(m));
   for (const RunPoint& point : plan.points) {
     const ModelSpec& m = plan.models[point.model];
     const Scenario& s = point.scenario;
     PointRecord r;
-    r.model = m.name;
-    r.phase = to_string(s.phase);
-    r.batch = s.batch;
-    r.context = s.context;
+    static_cast<ScenarioRecord&>(r) = scenario_record(m, s, device);
     r.tokens = step_shape(s, false).tokens();
-    r.new_tokens = step_shape(s, false).q_len;
-    r.weight_type = s.weights.matrices->name;
-    r.activation_type = to_string(s.activation_type);
-    r.kv_type = to_string(s.kv_type);
-    r.device = device.id;
-    r.routing = m.experts ? s.routing.name() : std::string();
     const MemoryNeed need = memory_need(m, s, static_cast<double>(device.memory_bytes));
     r.memory = {need.weight_bytes, need.kv_bytes, need.activation_bytes, static_cast<double>(device.memory_bytes),
                 need.largest_batch};

@@ -31,6 +31,7 @@
 #include "harness/measure/choose.h"
 #include "harness/plan/model.h"
 #include "harness/result/record.h"
+#include "harness/result/sample_labels.h"
 #include "kernels/runtime/runtime.h"
 
 namespace layercost {
@@ -40,7 +41,7 @@ struct Policy {
   double cell_s = 0.6;  // time for the samples of one part of one point in one round
   std::int64_t min_samples = 3;
   std::int64_t max_samples = 30;
-  double section_min_s = 500e-6;  // T4
+  double section_min_s = kSectionMin_s;
   double memory_fraction = 0.85;  // of what is available, for stacks
   std::uint64_t seed = 20250919;
   std::int64_t gpu_probe_side = 8192;  // of the compute roof's product on a GPU
@@ -71,6 +72,8 @@ struct RunEvents {
 
 // The plan of part number `index` of every point of the model: its kinds in their order, then the head.
 LayerPlan plan_part(const ModelSpec&, std::size_t index, const Scenario&);
+ModelRecord model_record(const ModelSpec&);
+ScenarioRecord scenario_record(const ModelSpec&, const Scenario&, const DeviceInfo&);
 // Points and parts of the result in the order of the plan, all `skipped`; memory filled in.
 void plan_result(const RunPlan&, const DeviceInfo&, ResultFile&);
 // Measures everything that is not yet measured in `result` (made by plan_result, or by resume() from a file), and says

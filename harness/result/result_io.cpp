@@ -12,13 +12,14 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <stdexcept>
-#include <tuple>
 #include <vector>
 
 #include "harness/result/atomic_file.h"
+#include "harness/result/complete.h"
 #include "harness/result/labels.h"
+#include "harness/result/rules.h"
+#include "harness/result/sample_labels.h"
 #include "harness/spec/json_reader.h"
 #include "kernels/core/error.h"
 
@@ -600,125 +601,7 @@ class Reader {
   std::vector<std::string> known_;
 };
 
-// ---- What record.h rules out and types cannot
-
-struct Problem {
-  std::string place, message;
-};
-
-// A file holds each once.
-using PeerKey = std::tuple<ScenarioRecord, std::string, std::string, std::string>;
-PeerKey key_of(const PeerRecord& p) { return {p, p.kind, p.implementation, p.version}; }
-
-std::optional<Problem> problem_of(const PartRecord& part, const std::string& place) {
-  const bool has_samples =
-      std::any_of(part.rounds.begin(), part.rounds.end(), [](const Round& round) { return !round.samples.empty(); });
-  if (part.outcome == Outcome::measured) {
-    if (!part.verdict || !part.verdict->ok)
-      return Problem{place, "measured, but without a passed check: no time without a verdict"};
-    if (!has_samples) return Problem{place, "measured, but without samples"};
-  }
-  if (part.outcome == Outcome::wrong && has_samples)
-    return Problem{place, "wrong, but with samples: no time is kept for a wrong output"};
-  if (part.verdict && part.verdict->ok) {
-    const Verdict& verdict = *part.verdict;
-    if (!std::isfinite(verdict.rel_l2) || !std::isfinite(verdict.worst_row) || !std::isfinite(verdict.gain)) {
-      return Problem{place + ".verdict", "passed, but with figures missing"};
-    }
-  }
-  std::set<std::int64_t> indices;
-  for (const Round& round : part.rounds) {
-    if (!indices.insert(round.index).second)
-      return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
-  }
-  for (const OpRecord& op : part.ops) {
-    if (op.chosen_by && *op.chosen_by != "order" && *op.chosen_by != "measured" && *op.chosen_by != "pinned")
-      return Problem{place + ".ops", fmt::format("chosen_by: expected order, measured or pinned, got \"{}\"",
-                                                 printable(*op.chosen_by))};
-  }
-  if (part.stack && part.stack->huge_page_fraction.value_or(0) > 1)
-    return Problem{place + ".stack.huge_page_fraction", "more than 1"};
-  if (part.routing && static_cast<std::int64_t>(part.routing->histogram.size()) != part.routing->experts) {
-    return Problem{place + ".routing.histogram",
-                   fmt::format("has {} entries for {} experts", part.routing->histogram.size(), part.routing->experts)};
-  }
-  return std::nullopt;
-}
-
-std::optional<Problem> problem_of(const PeerRecord& peer, const ResultFile& file, const std::string& place) {
-  const auto text = [](const std::string& word) { return printable(word); };
-  if (peer.implementation.empty() || peer.implementation == "layercost") {
-    return Problem{place + ".implementation",
-                   fmt::format("expected the name of another program, got \"{}\"", text(peer.implementation))};
-  }
-  std::vector<const PointRecord*> points;
-  for (const PointRecord& point : file.points)
-    if (matches(peer, point)) points.push_back(&point);
-  const std::string scenario = printable(to_text(peer), 300);
-  if (points.empty()) return Problem{place, "there is no point " + scenario};
-  if (points.size() > 1) {
-    return Problem{place, fmt::format("there are {} points {}, and nothing tells which one was measured beside it",
-                                      points.size(), scenario)};
-  }
-  const std::vector<PartRecord>& parts = points[0]->parts;
-  if (peer.kind == "head" ||
-      std::none_of(parts.begin(), parts.end(), [&](const PartRecord& part) { return part.kind == peer.kind; })) {
-    return Problem{place + ".kind", fmt::format("'{}' is no kind of layer of the point {}", text(peer.kind), scenario)};
-  }
-  std::set<std::int64_t> indices;
-  for (const PeerRound& round : peer.rounds) {
-    if (!indices.insert(round.index).second)
-      return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
-    if (round.samples_s.empty()) return Problem{place + ".rounds", fmt::format("round {} has no samples", round.index)};
-  }
-  if (peer.rounds.empty() && peer.note.empty()) return Problem{place + ".note", "no samples, and no reason why"};
-  return std::nullopt;
-}
-
-std::optional<Problem> problem_of(const ResultFile& file) {
-  std::set<std::string> models;
-  std::set<ScenarioRecord> points;
-  for (std::size_t i = 0; i < file.models.size(); ++i) {
-    if (!models.insert(file.models[i].name).second) return Problem{fmt::format("models[{}].name", i), "appears twice"};
-  }
-  for (std::size_t i = 0; i < file.pairs.size(); ++i) {
-    for (const std::string* name : {&file.pairs[i].dense, &file.pairs[i].moe}) {
-      if (!models.contains(*name))
-        return Problem{fmt::format("pairs[{}]", i), fmt::format("'{}' is not in models", printable(*name))};
-    }
-  }
-  for (std::size_t i = 0; i < file.points.size(); ++i) {
-    const PointRecord& point = file.points[i];
-    const std::string place = fmt::format("points[{}]", i);
-    if (point.phase != "decode" && point.phase != "prefill") {
-      return Problem{place + ".phase",
-                     fmt::format("expected \"decode\" or \"prefill\", got \"{}\"", printable(point.phase))};
-    }
-    if (!models.contains(point.model))
-      return Problem{place + ".model", fmt::format("'{}' is not in models", printable(point.model))};
-    if (!points.insert(point).second) return Problem{place, "the same point appears twice"};
-    std::set<std::string> kinds;
-    for (std::size_t p = 0; p < point.parts.size(); ++p) {
-      const std::string part_place = fmt::format("{}.parts[{}]", place, p);
-      if (!kinds.insert(point.parts[p].kind).second)
-        return Problem{part_place + ".kind", "the same kind appears twice"};
-      if (auto problem = problem_of(point.parts[p], part_place)) return problem;
-    }
-  }
-  for (std::size_t i = 0; i < file.depths.size(); ++i) {
-    if (file.depths[i].depths.size() != file.depths[i].time_s.size()) {
-      return Problem{fmt::format("depths[{}]", i),
-                     fmt::format("{} depths and {} times", file.depths[i].depths.size(), file.depths[i].time_s.size())};
-    }
-  }
-  std::set<PeerKey> peers;
-  for (std::size_t i = 0; i < file.peers.size(); ++i) {
-    const std::string place = fmt::format("peers[{}]", i);
-    if (auto problem = problem_of(file.peers[i], file, place)) return problem;
-    if (!peers.insert(key_of(file.peers[i])).second) return Problem{place, "the same peer appears twice"};
-  }
-  return std::nullopt;
-}
+// ---- Versions, and what files leave out
 
 using Version = std::array<int, 3>;
 std::optional<Version> parse_version(std::string_view text) {
@@ -734,7 +617,7 @@ std::optional<Version> parse_version(std::string_view text) {
   return numbers;
 }
 
-void refuse_foreign_version(const JsonNode& node) {
+Version refuse_foreign_version(const JsonNode& node) {
   const std::string text = node.get_string("schema_version", 40);
   const std::optional<Version> version = parse_version(text), ours = parse_version(kSchemaVersion);
   if (!version)
@@ -745,17 +628,17 @@ void refuse_foreign_version(const JsonNode& node) {
               fmt::format("the file follows schema {}, this program reads {} and older 1.x; use a matching layercost",
                           printable(text), kSchemaVersion));
   }
+  return *version;
 }
 
 // Of what belongs to a point: the members that files leave out, as the point has them that is meant. If several could
 // be meant, those in which they agree.
-void fill_implied(ScenarioRecord& s, const std::vector<PointRecord>& points) {
+void fill_implied(ScenarioRecord& s, const PointIndex& index) {
   const ScenarioRecord given = s;
-  const ScenarioRecord* first = nullptr;
-  for (const PointRecord& point : points) {
-    if (!matches(given, point)) continue;
-    if (first == nullptr) {
-      first = &point;
+  bool first = true;
+  for (const PointRecord* at : index.matching(given)) {
+    const ScenarioRecord& point = *at;
+    if (std::exchange(first, false)) {
       s = point;
       continue;
     }
@@ -771,13 +654,14 @@ void fill_implied(ScenarioRecord& s, const std::vector<PointRecord>& points) {
 }
 void fill_implied(ResultFile& file) {
   for (PointRecord& point : file.points) point.new_tokens = new_tokens_of(point);
-  for (PeerRecord& peer : file.peers) fill_implied(peer, file.points);
-  for (DepthRecord& depth : file.depths) fill_implied(depth, file.points);
+  const PointIndex index(file.points);
+  for (PeerRecord& peer : file.peers) fill_implied(peer, index);
+  for (DepthRecord& depth : file.depths) fill_implied(depth, index);
 }
 
 // The other way round: without the members that reading would fill in, so that a file says nothing twice.
 template <typename Record>
-void leave_out_implied(std::vector<Record>& records, const std::vector<PointRecord>& points, bool weight_type_is_told) {
+void leave_out_implied(std::vector<Record>& records, const PointIndex& points, bool weight_type_is_told) {
   for (Record& record : records) {
     ScenarioRecord bare = record;
     if (!weight_type_is_told) bare.weight_type.clear();
@@ -835,7 +719,7 @@ void print(std::string& out, const OrderedJson& value, std::size_t indent) {
 }  // namespace
 
 std::string result_to_text(const ResultFile& file, const nlohmann::json& summary) {
-  if (const auto problem = problem_of(file)) {
+  if (const auto problem = first_problem(file)) {
     throw std::logic_error(fmt::format("result: {}: {}; nothing was written", problem->place, problem->message));
   }
   for (const PointRecord& point : file.points)
@@ -843,8 +727,9 @@ std::string result_to_text(const ResultFile& file, const nlohmann::json& summary
       throw std::logic_error(fmt::format("result: {}: files have no such points yet; nothing was written",
                                          printable(to_text(point), 300)));
   ResultFile lean = file;
-  leave_out_implied(lean.peers, file.points, true);
-  leave_out_implied(lean.depths, file.points, false);
+  const PointIndex index(file.points);
+  leave_out_implied(lean.peers, index, true);
+  leave_out_implied(lean.depths, index, false);
   OrderedJson root = Writer::write(lean, "");
   if (!summary.is_null()) {
     refuse_not_finite(summary, "summary");
@@ -862,7 +747,7 @@ std::string result_to_text(const ResultFile& file, const nlohmann::json& summary
 
 ResultFile result_from_text(std::string file_name, std::string_view text) {
   const JsonNode root = parse_json(std::move(file_name), text, kLimits);
-  refuse_foreign_version(root);
+  const Version version = refuse_foreign_version(root);
   ResultFile file;
   Reader reader(root);
   fields(reader, file);
@@ -871,12 +756,15 @@ ResultFile result_from_text(std::string file_name, std::string_view text) {
   if (root.has("summary") && !root.at("summary").is_object()) root.fail("summary", "expected an object");
   fill_implied(file);
   if (file.price && file.price->labels.empty()) file.price->labels = labels_of_older(*file.price);
-  if (const auto problem = problem_of(file)) throw BadInput(root.file(), problem->place, problem->message);
+  if (version < Version{1, 4, 0} && !file.command.empty() && file.command.front() == "merge") name_layers(file);
+  if (const auto problem = first_problem(file)) throw BadInput(root.file(), problem->place, problem->message);
+  label_from_samples(file);
+  if (file.policy) file.complete = file.complete && is_complete(file);
   return file;
 }
 
 std::string broken_rule(const ResultFile& file) {
-  const auto problem = problem_of(file);
+  const auto problem = first_problem(file);
   return problem ? fmt::format("{}: {}", problem->place, problem->message) : "";
 }
 

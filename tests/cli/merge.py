@@ -103,7 +103,8 @@ def main():
 
         def two_machines(title, environment, words):
             write("other.json", {**b, "environment": environment})
-            program.expect(title, ["merge", "a.json", "other.json", "-o", "x.json"], 2, ["other.json", "a.json", *words])
+            program.expect(title, ["merge", "a.json", "other.json", "-o", "x.json"], 2,
+                           ["other.json", "a.json", *words])
         two_machines("two machines of one name", b["environment"], ["environment."])
         for fact in sorted(a["environment"].keys() & b["environment"].keys()):
             value = b["environment"][fact]

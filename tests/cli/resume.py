@@ -74,7 +74,8 @@ def parts(case, first):
         before, after = part_of(first, kind), part_of(resumed, kind)
         that(f"{kind}: has its own samples and one round more",
              after["rounds"][0] == before["rounds"][0] and len(after["rounds"]) == 2, after["rounds"])
-        that(f"{kind}: has its own ops", [o["case_text"] for o in after["ops"]] == [o["case_text"] for o in before["ops"]])
+        that(f"{kind}: has its own ops",
+             [op["case_text"] for op in after["ops"]] == [op["case_text"] for op in before["ops"]])
 
     def fail(r):
         part_of(r, "head").update(outcome="failed", why="broke", rounds=[], labels=[])
@@ -128,10 +129,41 @@ def models(case, first):
          resumed["policy"]["rounds"] == 1, resumed["models"])
 
 
+def pins(case, first):
+    folder, that = case.folder, case.program.that
+    words = [*WORDS, "--seconds", "0.01", "--rounds", "1", "--pin-from", "x.json", "-o", "pinned.json"]
+    other = copy.deepcopy(first)
+    variants = {"qkv": "plain_loops", "o": "plain_loops"}
+    for op in part_of(other, "moe")["ops"]:
+        op["variant"] = variants.get(op["component"], op["variant"])
+
+    def run(title, code, said, change=lambda r: None):
+        result = copy.deepcopy(other)
+        change(result)
+        write(folder / "x.json", result)
+        (folder / "pinned.json").unlink(missing_ok=True)
+        case.program.expect(f"pins: {title}", words, code, said)
+        return json.loads((folder / "pinned.json").read_text()) if code == 0 else None
+
+    pinned = run("of the same model", 0, [])
+    that("are replayed", {op["component"]: op["variant"] for op in part_of(pinned, "moe")["ops"]} ==
+         {op["component"]: op["variant"] for op in part_of(other, "moe")["ops"]})
+    that("nothing to say", not [w for w in pinned["warnings"] if w["code"].startswith("pins")], pinned["warnings"])
+    run("of another model of the same name", 2, ["x.json", "models[0].hidden", "'64'", "'512'"],
+        lambda r: r["models"][0].update(hidden=64))
+    run("of a model of the same sizes", 2, ["x.json", "models[0].digest"],
+        lambda r: r["models"][0].update(digest="0" * 16))
+    run("of no point of this run", 2, ["x.json", "points", "small decode batch 2 context 16"],
+        lambda r: r["points"][0].update(batch=4, tokens=4))
+    pinned = run("of another machine and build are told", 0, ["environment.kernel was 'Linux 1'", "commit was 'abc'"],
+                 lambda r: (r["environment"].update(kernel="Linux 1"), r.update(commit="abc"),
+                            r["models"][0].update(digest="0" * 16)))
+    that("in the file, too", len([w for w in pinned["warnings"] if w["code"] == "pins_from_elsewhere"]) == 2)
+
+
 def policies(case, first):
     that = case.program.that
-    case.refused("fewer rounds", {**first, "policy": {**first["policy"], "rounds": 5}}, ["policy.rounds", "'5'", "'2'"],
-                 lambda r: None)
+    case.refused("fewer rounds", first, ["policy.rounds", "'5'", "'2'"], lambda r: r["policy"].update(rounds=5))
     case.refused("other samples", first, ["policy.cell_s", "'0.01'", "'0.02'"], lambda r: None, ("--seconds", "0.02"))
     case.refused("without the head", first, ["policy.head"], lambda r: None, ("--no-head",))
     case.refused("other pins", first, ["policy.pins", "'linear=plain_loops'"], lambda r: None,
@@ -154,13 +186,15 @@ def main():
     with program.scratch() as folder:
         (folder / "small").mkdir()
         shutil.copy(HERE / "small_moe.json", folder / "small" / "config.json")
-        program.expect("a run", [*WORDS, "--seconds", "0.01", "--rounds", "1", "--depth", "1,2", "--price", "1/h", "-o", "first.json"], 0)
+        program.expect("a run", [*WORDS, "--seconds", "0.01", "--rounds", "1", "--depth", "1,2", "--price", "1/h",
+                                 "-o", "first.json"], 0)
         first = json.loads((folder / "first.json").read_text())
         program.that("complete", first["complete"] is True)
         case = Case(program, folder, WORDS)
         parts(case, first)
         machines(case, first)
         models(case, first)
+        pins(case, first)
         if "policy" in first:
             policies(case, first)
         else:

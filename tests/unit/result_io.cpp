@@ -33,6 +33,7 @@ ResultFile full_file() {
   file.depths = {fixture::depths(file.points[1], "moe", {1, 2, 4}, {0.03, 0.05, 0.09})};
   file.warnings = {{"huge_pages", "transparent huge pages are off"}};
   file.price->labels = {PriceLabel::example, PriceLabel::no_electricity};
+  file.complete = false;  // of six points one has its depths
   file.policy = PolicyRecord{3, 0.6, 3, 30, 5e-4, 18446744073709551615u, true, {1, 2, 4}, {"linear=plain_loops"}};
   file.models[1].digest = "2b31d9b11740911e";
   file.points[0].parts[0].rounds[1].layers = 6;
@@ -99,12 +100,13 @@ TEST(ResultIo, AHundredThousandDoublesComeBackBitForBit) {
   const auto positive = [&] {
     for (;;) {
       const double value = std::bit_cast<double>(generator() >> 1);  // any exponent, sign cleared
-      if (std::isnormal(value)) return value;
+      if (std::isnormal(value / 3)) return value;
     }
   };
   round.samples.assign(100'000 / 5, {});
   for (Sample& sample : round.samples) {
-    sample = {positive(), positive(), 1, {positive(), positive()}, {}, positive()};
+    const double section_s = positive();  // three layers
+    sample = {section_s / 3, section_s, 1, {positive(), positive()}, {positive(), positive()}, {}, positive()};
   }
   file.price->usd_per_hour = 0.1 + 0.2;
   const ResultFile back = result_from_text("r.json", text_of(file));
@@ -113,7 +115,7 @@ TEST(ResultIo, AHundredThousandDoublesComeBackBitForBit) {
   ASSERT_EQ(read.samples.size(), round.samples.size());
   for (std::size_t i = 0; i < read.samples.size(); ++i) {
     const Sample &a = round.samples[i], &b = read.samples[i];
-    ASSERT_TRUE(a.time_s == b.time_s && a.section_s == b.section_s && a.distinct_experts == b.distinct_experts &&
+    ASSERT_TRUE(a.time_s == b.time_s && a.section_s == b.section_s && a.host_section_s == b.host_section_s &&
                 a.roofs_before.read_bytes_per_s == b.roofs_before.read_bytes_per_s &&
                 a.roofs_before.flops_per_s == b.roofs_before.flops_per_s)
         << i;
@@ -193,11 +195,22 @@ TEST(ResultIo, RefusesWhatTheRulesForbid) {
       {"\"decode\" or \"prefill\"", [](ResultFile& f) { f.points[0].phase = "train"; }},
       {"3 entries for 4 experts", [](ResultFile& f) { f.points[1].parts[0].routing->histogram.pop_back(); }},
       {"1 depths and 0 times", [](ResultFile& f) { f.depths = {fixture::depths(f.points[1], "moe", {1}, {})}; }},
-      {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = 0; }},
-      {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = -1; }},
+      {"samples[0].time_s: 0 s over 2 passes of 3 layers are not the section of 0.3825 s",
+       [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = 0; }},
+      {"samples[0].time_s", [](ResultFile& f) { f.points[0].parts[0].rounds[0].samples[0].time_s = -1; }},
+      {"out of range", [](ResultFile& f) { f.points[0].parts[0].rounds[0].neighbour_cpus = -1; }},
       {"out of range", [](ResultFile& f) { f.price->usd_per_hour = 0; }},
-      {"outside 1..", [](ResultFile& f) { f.points[0].batch = 0; }},
-      {"outside 0..", [](ResultFile& f) { f.models[0].parameters_active = (std::int64_t{1} << 53) + 1; }},
+      {"points[0].tokens: 1, but batch 0", [](ResultFile& f) { f.points[0].batch = 0; }},
+      {"outside 1..", [](ResultFile& f) { f.points[0].memory.largest_batch = 0; }},
+      {"outside 0..", [](ResultFile& f) { f.models[0].parameters_total = (std::int64_t{1} << 53) + 1; }},
+      {"points[1].parts[0].rounds[1].samples[0].time_s",
+       [](ResultFile& f) { f.points[1].parts[0].rounds[1].layers = 4; }},
+      {"too many layers",
+       [](ResultFile& f) {
+         f.points[0].parts[0].count = INT64_MAX;
+         f.points[0].parts.push_back(f.points[0].parts[0]);
+         f.points[0].parts[2].kind = "another";
+       }},
       {"beyond 2^53", [](ResultFile& f) { f.points[0].parts[0].need_bytes = UINT64_MAX; }},
   };
   for (const auto& [part, spoil] : cases) {
@@ -565,6 +578,48 @@ TEST(ResultIo, ReadsAnOlderMinorVersion) {
     EXPECT_EQ(result_from_text("r.json", older).schema_version, version);
     EXPECT_TRUE(result_from_text("r.json", older).peers.empty());
   }
+}
+
+// Merged before rounds said their layers: 6 in the second round, by its sections; the part shows the lower stack.
+TEST(ResultIo, AnOlderMergedFilesRoundsFindTheirLayers) {
+  ResultFile file = fixture::result_file();
+  file.schema_version = "1.3.0";
+  for (Sample& sample : file.points[0].parts[0].rounds[1].samples) sample.section_s *= 2;
+  file.points[0].parts[0].rounds[1].layers = 6;
+  Json json = Json::parse(text_of(file));
+  json["points"][0]["parts"][0]["rounds"][1].erase("layers");
+  EXPECT_NE(message_of([&] { result_from_text("r.json", json.dump()); }).find("rounds[1].samples[0].time_s"),
+            std::string::npos);
+  json["command"] = {"merge", "a.json", "b.json"};
+  EXPECT_EQ(result_from_text("r.json", json.dump()).points[0].parts[0].rounds[1].layers, 6);
+  json["points"][0]["parts"][0]["rounds"][1]["samples"][0]["section_s"] = 1.0;  // no whole number of layers
+  EXPECT_NE(message_of([&] { result_from_text("r.json", json.dump()); }).find("samples[0].time_s"), std::string::npos);
+  json["schema_version"] = "1.4.0";
+  EXPECT_NE(message_of([&] { result_from_text("r.json", json.dump()); }).find("samples[0].time_s"), std::string::npos);
+}
+
+TEST(ResultIo, CompleteIsWorkedOutAgain) {
+  ResultFile file = fixture::result_file();
+  file.policy = PolicyRecord{3, 0.6, 3, 30, 5e-4, 1};
+  const auto complete = [&] { return result_from_text("r.json", text_of(file)).complete; };
+  EXPECT_TRUE(complete());
+  file.policy->rounds = 4;
+  EXPECT_FALSE(complete());
+  file.policy->rounds = 3;
+  PartRecord& head = file.points[0].parts[1];
+  head = PartRecord{};
+  head.kind = "head";
+  head.count = 1;
+  head.why = "not asked for";
+  EXPECT_FALSE(complete());
+  file.policy->head = false;
+  EXPECT_TRUE(complete());
+  head.outcome = Outcome::failed;
+  EXPECT_FALSE(complete());
+  head.outcome = Outcome::out_of_memory;
+  EXPECT_TRUE(complete());
+  file.complete = false;  // by hand, for whatever reason
+  EXPECT_FALSE(complete());
 }
 
 TEST(ResultIo, AnOlderFilesPriceHasTheLabelsThatItsFieldsSay) {

@@ -180,6 +180,7 @@ TEST_P(Scenarios, ComeBackFromAFile) {
   }
   both.depths = {fixture::depths(changed, "moe", {1, 2}, {1, 2})};
   both.points[1].new_tokens = both.depths[0].new_tokens = new_tokens_of(changed);
+  both.points[1].tokens = both.points[1].batch * both.points[1].new_tokens;
   const ResultFile back = result_from_text("r.json", result_to_text(both, nullptr));
   EXPECT_TRUE(same_scenario(back.points[0], both.points[0]));
   EXPECT_TRUE(same_scenario(back.points[1], both.points[1]));

@@ -1,0 +1,16 @@
+// What:    the work of a planned layer as a result file keeps it, before anything has run.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "harness/plan/layer_plan.h"
+#include "harness/result/record.h"
+
+namespace layercost {
+
+// FLOPs and compulsory bytes of each op; what depends on the distinct experts is split off. The first and the last op
+// carry the layer's own input and output, which must cross memory; everything between may stay in cache.
+std::vector<OpRecord> op_records(const LayerPlan&);
+
+}  // namespace layercost

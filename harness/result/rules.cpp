@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/result/rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "kernels/core/error.h"
+
+namespace layercost {
+namespace {
+
+// A file holds each once.
+using PeerKey = std::tuple<ScenarioRecord, std::string, std::string, std::string>;
+PeerKey key_of(const PeerRecord& p) { return {p, p.kind, p.implementation, p.version}; }
+
+// time x passes x layers and section are the same but for rounding.
+constexpr double kRounding = 1e-9;
+
+std::optional<Problem> problem_of(const Verdict& verdict, const std::string& place) {
+  if (!verdict.ok) return std::nullopt;
+  const std::tuple<const char*, double, double> figures[] = {{"rel_l2", verdict.rel_l2, verdict.rel_l2_limit},
+                                                             {"worst_row", verdict.worst_row, verdict.worst_row_limit},
+                                                             {"gain", verdict.gain, verdict.gain_limit}};
+  for (const auto& [name, value, limit] : figures)
+    if (!std::isfinite(value)) return Problem{place, "passed, but with figures missing"};
+  for (const auto& [name, value, limit] : figures)
+    if (!(std::abs(value) <= limit))
+      return Problem{fmt::format("{}.{}", place, name),
+                     fmt::format("{} is over the limit {}, and yet it is said to have passed", value, limit)};
+  if (verdict.rows_checked < 1 || verdict.rows_checked > verdict.rows)
+    return Problem{place + ".rows_checked",
+                   fmt::format("passed, but on {} of {} rows", verdict.rows_checked, verdict.rows)};
+  if (verdict.checks < 1) return Problem{place + ".checks", "passed, but in no check"};
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const Sample& sample, std::int64_t layers, const ModelRecord& model,
+                                  const std::string& place) {
+  const double section_s = sample.time_s * static_cast<double>(sample.passes) * static_cast<double>(layers);
+  if (!(std::abs(section_s - sample.section_s) <= kRounding * sample.section_s))
+    return Problem{place + ".time_s", fmt::format("{} s over {} passes of {} layers are not the section of {} s",
+                                                  sample.time_s, sample.passes, layers, sample.section_s)};
+  if (!sample.distinct_experts) return std::nullopt;
+  const double distinct = *sample.distinct_experts;
+  if (!model.experts || !(static_cast<double>(*model.top_k) <= distinct &&
+                          distinct <= static_cast<double>(*model.experts) * (1 + kRounding)))
+    return Problem{place + ".distinct_experts",
+                   model.experts ? fmt::format("expected {}..{} of the model {}, got {}", *model.top_k, *model.experts,
+                                               printable(model.name), distinct)
+                                 : fmt::format("the model {} has no experts", printable(model.name))};
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const RoutingRecord& routing, const ModelRecord& model, const std::string& place) {
+  if (static_cast<std::int64_t>(routing.histogram.size()) != routing.experts)
+    return Problem{place + ".histogram",
+                   fmt::format("has {} entries for {} experts", routing.histogram.size(), routing.experts)};
+  if (routing.experts != model.experts || routing.top_k != model.top_k)
+    return Problem{place, fmt::format("{} of {} experts, but the model {} has {} of {}", routing.top_k, routing.experts,
+                                      printable(model.name), model.top_k.value_or(0), model.experts.value_or(0))};
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const PartRecord& part, const ModelRecord& model, const std::string& place) {
+  const bool has_samples =
+      std::any_of(part.rounds.begin(), part.rounds.end(), [](const Round& round) { return !round.samples.empty(); });
+  if (part.outcome == Outcome::measured) {
+    if (!part.verdict || !part.verdict->ok)
+      return Problem{place, "measured, but without a passed check: no time without a verdict"};
+    if (!has_samples) return Problem{place, "measured, but without samples"};
+  }
+  if (part.outcome == Outcome::wrong && has_samples)
+    return Problem{place, "wrong, but with samples: no time is kept for a wrong output"};
+  if (part.verdict)
+    if (auto problem = problem_of(*part.verdict, place + ".verdict")) return problem;
+  std::set<std::int64_t> indices;
+  for (const Round& round : part.rounds) {
+    if (!indices.insert(round.index).second)
+      return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
+    if (round.samples.empty()) continue;
+    if (!part.stack && !round.layers) return Problem{place, "has samples, but no stack that they were taken of"};
+    const std::int64_t layers = round.layers ? *round.layers : part.stack->layers;
+    for (std::size_t s = 0; s < round.samples.size(); ++s)
+      if (auto problem = problem_of(round.samples[s], layers, model, ""))
+        return Problem{
+            fmt::format("{}.rounds[{}].samples[{}]{}", place, &round - part.rounds.data(), s, problem->place),
+            problem->message};
+  }
+  for (const OpRecord& op : part.ops) {
+    if (op.chosen_by && *op.chosen_by != "order" && *op.chosen_by != "measured" && *op.chosen_by != "pinned")
+      return Problem{place + ".ops", fmt::format("chosen_by: expected order, measured or pinned, got \"{}\"",
+                                                 printable(*op.chosen_by))};
+  }
+  if (part.stack && part.stack->huge_page_fraction.value_or(0) > 1)
+    return Problem{place + ".stack.huge_page_fraction", "more than 1"};
+  if (part.routing) return problem_of(*part.routing, model, place + ".routing");
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const PeerRecord& peer, const PointIndex& index, const std::string& place) {
+  const auto text = [](const std::string& word) { return printable(word); };
+  if (peer.implementation.empty() || peer.implementation == "layercost") {
+    return Problem{place + ".implementation",
+                   fmt::format("expected the name of another program, got \"{}\"", text(peer.implementation))};
+  }
+  const std::vector<const PointRecord*> points = index.matching(peer);
+  const std::string scenario = printable(to_text(peer), 300);
+  if (points.empty()) return Problem{place, "there is no point " + scenario};
+  if (points.size() > 1) {
+    return Problem{place, fmt::format("there are {} points {}, and nothing tells which one was measured beside it",
+                                      points.size(), scenario)};
+  }
+  const std::vector<PartRecord>& parts = points[0]->parts;
+  if (peer.kind == "head" ||
+      std::none_of(parts.begin(), parts.end(), [&](const PartRecord& part) { return part.kind == peer.kind; })) {
+    return Problem{place + ".kind", fmt::format("'{}' is no kind of layer of the point {}", text(peer.kind), scenario)};
+  }
+  std::set<std::int64_t> indices;
+  for (const PeerRound& round : peer.rounds) {
+    if (!indices.insert(round.index).second)
+      return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
+    if (round.samples_s.empty()) return Problem{place + ".rounds", fmt::format("round {} has no samples", round.index)};
+  }
+  if (peer.rounds.empty() && peer.note.empty()) return Problem{place + ".note", "no samples, and no reason why"};
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const ModelRecord& model, const std::string& place) {
+  if (model.parameters_active > model.parameters_total)
+    return Problem{place + ".parameters_active",
+                   fmt::format("{} of {} in total", model.parameters_active, model.parameters_total)};
+  if (model.experts.has_value() != model.top_k.has_value()) return Problem{place, "experts and top_k go together"};
+  if (model.experts && *model.top_k > *model.experts)
+    return Problem{place + ".top_k", fmt::format("{} of {} experts", *model.top_k, *model.experts)};
+  return std::nullopt;
+}
+
+// Of a point's parts: what only holds of all of them.
+std::optional<Problem> problem_of(const PointRecord& point, const ModelRecord& model, const std::string& place) {
+  std::int64_t tokens = 0;
+  const std::int64_t each = point.new_tokens != 0 ? point.new_tokens : new_tokens_of(point);
+  if (__builtin_mul_overflow(point.batch, each, &tokens) || tokens != point.tokens)
+    return Problem{place + ".tokens",
+                   fmt::format("{}, but batch {} x {} new tokens of each sequence", point.tokens, point.batch, each)};
+  std::int64_t layers = 0, heads = 0;
+  for (const PartRecord& part : point.parts) {
+    if (part.kind == "head") heads += part.count;
+    else if (__builtin_add_overflow(layers, part.count, &layers)) return Problem{place + ".parts", "too many layers"};
+  }
+  if (heads != 1) return Problem{place + ".parts", fmt::format("expected one head, got {}", heads)};
+  if (layers != model.layers)
+    return Problem{place + ".parts", fmt::format("their counts add up to {} layers, the model {} has {}", layers,
+                                                 printable(model.name), model.layers)};
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const ResultFile& file) {
+  std::map<std::string, const ModelRecord*> models;
+  std::set<ScenarioRecord> points;
+  for (std::size_t i = 0; i < file.models.size(); ++i) {
+    if (!models.emplace(file.models[i].name, &file.models[i]).second)
+      return Problem{fmt::format("models[{}].name", i), "appears twice"};
+    if (auto problem = problem_of(file.models[i], fmt::format("models[{}]", i))) return problem;
+  }
+  for (std::size_t i = 0; i < file.pairs.size(); ++i) {
+    for (const std::string* name : {&file.pairs[i].dense, &file.pairs[i].moe}) {
+      if (!models.contains(*name))
+        return Problem{fmt::format("pairs[{}]", i), fmt::format("'{}' is not in models", printable(*name))};
+    }
+    const PairRecord& pair = file.pairs[i];
+    if (models[pair.dense]->experts || !models[pair.moe]->experts)
+      return Problem{fmt::format("pairs[{}]", i),
+                     fmt::format("expected a dense model without experts and a mixture of them, got '{}' and '{}'",
+                                 printable(pair.dense), printable(pair.moe))};
+  }
+  for (std::size_t i = 0; i < file.points.size(); ++i) {
+    const PointRecord& point = file.points[i];
+    const std::string place = fmt::format("points[{}]", i);
+    if (point.phase != "decode" && point.phase != "prefill") {
+      return Problem{place + ".phase",
+                     fmt::format("expected \"decode\" or \"prefill\", got \"{}\"", printable(point.phase))};
+    }
+    const auto model = models.find(point.model);
+    if (model == models.end())
+      return Problem{place + ".model", fmt::format("'{}' is not in models", printable(point.model))};
+    if (!points.insert(point).second) return Problem{place, "the same point appears twice"};
+    std::set<std::string> kinds;
+    for (std::size_t p = 0; p < point.parts.size(); ++p) {
+      const std::string part_place = fmt::format("{}.parts[{}]", place, p);
+      if (!kinds.insert(point.parts[p].kind).second)
+        return Problem{part_place + ".kind", "the same kind appears twice"};
+      if (auto problem = problem_of(point.parts[p], *model->second, part_place)) return problem;
+    }
+    if (auto problem = problem_of(point, *model->second, place)) return problem;
+  }
+  for (std::size_t i = 0; i < file.depths.size(); ++i) {
+    if (file.depths[i].depths.size() != file.depths[i].time_s.size()) {
+      return Problem{fmt::format("depths[{}]", i),
+                     fmt::format("{} depths and {} times", file.depths[i].depths.size(), file.depths[i].time_s.size())};
+    }
+  }
+  const PointIndex index(file.points);
+  std::set<PeerKey> peers;
+  for (std::size_t i = 0; i < file.peers.size(); ++i) {
+    const std::string place = fmt::format("peers[{}]", i);
+    if (auto problem = problem_of(file.peers[i], index, place)) return problem;
+    if (!peers.insert(key_of(file.peers[i])).second) return Problem{place, "the same peer appears twice"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Problem> first_problem(const ResultFile& file) { return problem_of(file); }
+
+void name_layers(ResultFile& file) {
+  for (PointRecord& point : file.points)
+    for (PartRecord& part : point.parts)
+      for (Round& round : part.rounds) {
+        if (!part.stack || round.layers || round.samples.empty()) continue;
+        const Sample& s = round.samples.front();
+        const double layers = std::round(s.section_s / static_cast<double>(s.passes) / s.time_s);
+        if (layers > static_cast<double>(part.stack->layers) && layers <= 512)
+          round.layers = static_cast<std::int64_t>(layers);
+      }
+}
+
+PointIndex::PointIndex(const std::vector<PointRecord>& points) {
+  for (const PointRecord& point : points) {
+    by_step_[{point.model, point.phase, point.batch, point.context}].push_back(&point);
+    all_.push_back(&point);
+  }
+}
+
+std::vector<const PointRecord*> PointIndex::matching(const ScenarioRecord& partial) const {
+  const bool whole_step = !partial.model.empty() && !partial.phase.empty() && partial.batch != 0;
+  const auto at = by_step_.find({partial.model, partial.phase, partial.batch, partial.context});
+  static const std::vector<const PointRecord*> kNone;
+  std::vector<const PointRecord*> found;
+  for (const PointRecord* point : !whole_step ? all_ : at == by_step_.end() ? kNone : at->second)
+    if (matches(partial, *point)) found.push_back(point);
+  return found;
+}
+
+}  // namespace layercost

@@ -1,0 +1,50 @@
+// What:    what record.h rules out and types cannot: a file that breaks one of these rules is neither read nor written.
+// Rules:   no time without a passed check, none of a wrong output; each point, part, round and peer once; what is named
+//          is there. And what is stored twice agrees:
+//            tokens             batch x new tokens of each sequence
+//            layers of a model  the sum of the counts of a point's kinds, beside one head
+//            time of a sample   section / (passes x layers of the stack)
+//            a passed check     its figures are within their limits, on at least one row
+//            parameters         active <= total; top_k <= experts; a part's routing has those of its model
+//            distinct experts   of a layer pass: from top_k to experts
+//            a pair             a model without experts and one with
+// Older:   files before 1.4 do not say a round's own layers; where several were merged, name_layers() finds them from
+// its
+//          samples.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "harness/result/record.h"
+
+namespace layercost {
+
+struct Problem {
+  std::string place, message;
+};
+
+std::optional<Problem> first_problem(const ResultFile&);
+
+// Sets Round::layers where the samples say another whole number than the part's stack.
+void name_layers(ResultFile&);
+
+// Finds points by what every record of a scenario says, without a walk over all of them. Valid as long as the points
+// stay where they are.
+class PointIndex {
+ public:
+  explicit PointIndex(const std::vector<PointRecord>&);
+  // Those that the record's scenario matches, in the order of the file.
+  std::vector<const PointRecord*> matching(const ScenarioRecord& partial) const;
+
+ private:
+  using Key = std::tuple<std::string, std::string, std::int64_t, std::int64_t>;  // model, phase, batch, context
+  std::map<Key, std::vector<const PointRecord*>> by_step_;
+  std::vector<const PointRecord*> all_;
+};
+
+}  // namespace layercost

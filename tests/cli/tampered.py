@@ -1,0 +1,102 @@
+# What:   a result file says most things twice, and what does not agree is refused: verdicts and their limits, counts and
+#         the model, times and their sections, tokens, experts and pairs. Labels are worked out from the samples again, so
+#         that taking them away changes nothing.
+# Usage:  tampered.py PROGRAM ROOT
+# SPDX-License-Identifier: Apache-2.0
+import copy
+import json
+import sys
+
+from program import Program
+
+RESULT = "results/2026-11-23_xeon-amx-2-threads_quick.json"
+
+
+def part_of(result, kind):
+    return next(part for point in result["points"] for part in point["parts"] if part["kind"] == kind)
+
+
+def verdict(**change):
+    return lambda r: part_of(r, "dense")["verdict"].update(change)
+
+
+def sample(kind="moe", **factors):
+    def change(r):
+        one = part_of(r, kind)["rounds"][0]["samples"][0]
+        for key, factor in factors.items():
+            one[key] = one[key] * factor if key in one else factor
+    return change
+
+
+def model(name, **change):
+    return lambda r: next(m for m in r["models"] if m["name"] == name).update(change)
+
+
+def pair(dense, moe):
+    return lambda r: r.update(pairs=[{"dense": one[dense], "moe": one[moe]} for one in r["pairs"]])
+
+
+def head_away(r):
+    r["points"][0]["parts"] = [part for part in r["points"][0]["parts"] if part["kind"] != "head"]
+
+
+# title, change, words that the message has to hold
+CASES = [
+    ("an error of 5 that passed", verdict(rel_l2=5), ["verdict.rel_l2", "5 is over the limit"]),
+    ("a row over its limit", verdict(worst_row=1), ["verdict.worst_row"]),
+    ("a factor over its limit", verdict(gain=-1), ["verdict.gain"]),
+    ("a check of no row", verdict(rows_checked=0), ["rows_checked", "0 of"]),
+    ("a check of more rows than there are", verdict(rows=0), ["rows_checked"]),
+    ("passed in no check", verdict(checks=0), ["verdict.checks"]),
+    ("36 layers counted as 1", lambda r: part_of(r, "dense").update(count=1), ["points[0].parts", "1 layers", "36"]),
+    ("two heads", lambda r: part_of(r, "head").update(count=2), ["points[0].parts", "one head, got 2"]),
+    ("the head taken away", head_away, ["points[0].parts", "one head, got 0"]),
+    ("another batch", lambda r: r["points"][0].update(batch=4), ["points[0].tokens", "batch 4 x 1"]),
+    ("other tokens", lambda r: r["points"][0].update(tokens=7), ["points[0].tokens", "7"]),
+    ("a batch beyond 2^63", lambda r: next(p for p in r["points"] if p["phase"] == "prefill").update(
+        batch=2**53, context=2**53), ["tokens"]),
+    ("half the time", sample(time_s=0.5), ["samples[0].time_s", "section"]),
+    ("half the section", sample(section_s=0.5), ["samples[0].time_s"]),
+    ("twice the passes", sample(passes=2), ["samples[0].time_s", "passes"]),
+    ("another stack", lambda r: part_of(r, "moe")["stack"].update(layers=1000), ["samples[0].time_s", "1000 layers"]),
+    ("no stack", lambda r: part_of(r, "moe").pop("stack"), ["no stack"]),
+    ("more experts than there are", sample(distinct_experts=1000), ["distinct_experts"]),
+    ("fewer experts than one token takes", sample(distinct_experts=1e-3), ["distinct_experts"]),
+    ("experts of a dense layer", sample("dense", distinct_experts=2.0), ["distinct_experts", "no experts"]),
+    ("more active than there are", model("qwen3-30b-a3b", parameters_active=10**12), ["parameters_active"]),
+    ("99 of 1 experts", model("qwen3-30b-a3b", experts=1, top_k=99), ["top_k", "99 of 1"]),
+    ("experts without top_k", lambda r: next(m for m in r["models"] if "experts" in m).pop("top_k"), ["top_k"]),
+    ("other experts than its model's", lambda r: part_of(r, "moe")["routing"].update(top_k=3), ["routing", "3 of"]),
+    ("a pair the wrong way round", pair("moe", "dense"), ["pairs[0]"]),
+    ("a pair of one model", pair("dense", "dense"), ["pairs[0]"]),
+]
+
+
+def main():
+    program = Program(sys.argv)
+    result = json.loads((program.root / RESULT).read_text())
+    with program.scratch() as folder:
+        def write(content):
+            (folder / "x.json").write_text(json.dumps(content))
+
+        write(result)
+        reports = {name: program.expect(f"as it is: {name}", ["report", "x.json", "--format", name], 0).stdout
+                   for name in ("table", "markdown", "csv")}
+        for title, change, words in CASES:
+            other = copy.deepcopy(result)
+            change(other)
+            write(other)
+            program.expect(title, ["report", "x.json"], 2, ["x.json", *words])
+
+        other = copy.deepcopy(result)
+        for point in other["points"]:
+            for part in point["parts"]:
+                part["labels"] = []
+        write(other)
+        for name, before in reports.items():
+            after = program.expect(f"without labels: {name}", ["report", "x.json", "--format", name], 0).stdout
+            program.that(f"without labels: the same {name}", after == before)
+    return program.finish()
+
+
+sys.exit(main())
