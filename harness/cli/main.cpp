@@ -8,6 +8,7 @@
 
 #include "harness/cli/commands.h"
 #include "harness/measure/layer.h"
+#include "harness/result/privacy.h"
 #include "kernels/runtime/runtime.h"
 
 namespace layercost {
@@ -109,12 +110,7 @@ int main(int argc, char** argv) {
   add_ops(app, action);
   add_doctor(app, action);
   // For result files: names of files without their folders.
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    command_words().push_back(word.find('/') == std::string::npos || word.starts_with("-")
-                                  ? word
-                                  : std::filesystem::path(word).filename().string());
-  }
+  for (int i = 1; i < argc; ++i) command_words().push_back(word_without_folders(argv[i]));
   try {
     app.parse(argc, argv);
     return action();

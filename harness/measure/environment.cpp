@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "harness/measure/gpu_monitor.h"
+#include "harness/result/privacy.h"
 #include "kernels/libraries/cublaslt.h"
 #include "kernels/libraries/onednn.h"
 
@@ -87,6 +88,7 @@ EnvironmentRecord describe_environment(const DeviceInfo& d) {
     e.gpu->cuda_runtime = d.cuda.runtime;
     e.gpu->uuid = d.cuda.uuid;
     e.gpu->pci = d.cuda.pci;
+    hash_identifiers(*e.gpu);
     e.gpu->host_cpu = describe_cpu().name;
     e.gpu->compute_capability = fmt::format("{}.{}", d.cuda.major, d.cuda.minor);
     e.gpu->multiprocessors = d.cuda.multiprocessors;

@@ -13,6 +13,7 @@
 
 #include "harness/result/identity.h"
 #include "harness/result/labels.h"
+#include "harness/result/privacy.h"
 #include "harness/result/result_io.h"
 #include "harness/result/sample_labels.h"
 #include "kernels/core/error.h"
@@ -192,6 +193,8 @@ class Merger {
     for (const auto& [earlier, name] : machines_)
       same({named.name, name, ""}, machine_difference(earlier, file.environment));
     machines_.emplace_back(file.environment, named.name);
+    shown_ = without_folders(named.name);
+    if (const int n = ++names_[shown_]; n > 1) shown_ += fmt::format(" ({})", n);
     result_.started_at = std::min(result_.started_at, file.started_at);
     result_.finished_at = std::max(result_.finished_at, file.finished_at);
     result_.complete &= file.complete;
@@ -270,8 +273,8 @@ class Merger {
     const ScenarioRecord key = point;
     for (const PartRecord& part : point.parts) {
       for (std::size_t o = 0; o < part.ops.size(); ++o)
-        choices_[{key, part.kind, o}][choice_of(part.ops[o])].insert(named.name);
-      outcomes_[{key, part.kind}][part.outcome].insert(named.name);
+        choices_[{key, part.kind, o}][choice_of(part.ops[o])].insert(shown_);
+      outcomes_[{key, part.kind}][part.outcome].insert(shown_);
     }
     const auto old = std::find_if(result_.points.begin(), result_.points.end(),
                                   [&](const PointRecord& p) { return same_scenario(p, key); });
@@ -386,6 +389,8 @@ class Merger {
   const std::vector<NamedResult>& files_;
   ResultFile result_;
   std::vector<std::pair<EnvironmentRecord, std::string>> machines_;  // of the files so far, with their names
+  std::string shown_;                                                // the present file, as the result may name it
+  std::map<std::string, int> names_;
   std::string price_from_;
   std::map<std::string, std::string> first_with_;  // text of a model, point or peer -> the first file that has it
   std::map<ScenarioRecord, std::int64_t> rounds_before_;  // by point: rounds of the files so far that hold it

@@ -213,7 +213,7 @@ struct PriceRecord {                        // as read; money is computed by cos
 struct GpuRecord {
   std::string driver;                     // version; "" unknown
   std::string cuda_driver, cuda_runtime;  // CUDA versions that the driver supports and the program was built with
-  std::string uuid, pci;
+  std::string uuid, pci;                  // hashed (privacy.h)
   std::string host_cpu;
   std::string compute_capability;  // "9.0"
   std::int64_t multiprocessors = 0;

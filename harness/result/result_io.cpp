@@ -18,6 +18,7 @@
 #include "harness/result/atomic_file.h"
 #include "harness/result/complete.h"
 #include "harness/result/labels.h"
+#include "harness/result/privacy.h"
 #include "harness/result/rules.h"
 #include "harness/result/sample_labels.h"
 #include "harness/spec/json_reader.h"
@@ -759,6 +760,7 @@ ResultFile result_from_text(std::string file_name, std::string_view text) {
   if (version < Version{1, 4, 0} && !file.command.empty() && file.command.front() == "merge") name_layers(file);
   if (const auto problem = first_problem(file)) throw BadInput(root.file(), problem->place, problem->message);
   label_from_samples(file);
+  if (file.environment.gpu) hash_identifiers(*file.environment.gpu);  // raw before 1.4
   if (file.policy) file.complete = file.complete && is_complete(file);
   return file;
 }

@@ -66,6 +66,14 @@ def main():
                                stdout=["THE SAME LAYERS IN OTHER PROGRAMS", "2.00×", "IN EACH PROGRAM"]).stdout
         that("at most 100 columns", max(map(len, table.splitlines())) <= 100)
 
+        for title, out in (("-o", ["-o", folder / "p.json"]), ("-oFILE", [f"-o{folder}/p.json"]),
+                           ("--output=FILE", [f"--output={folder}/p.json"])):
+            program.expect(f"paths: {title}", ["merge", folder / "a.json", folder / "b.json", *out], 0)
+            text = (folder / "p.json").read_text()
+            that(f"paths: {title} leaves none", str(folder) not in text and str(folder.parent) not in text,
+                 json.loads(text)["command"])
+            (folder / "p.json").unlink()
+
         before = (folder / "ab.json").read_bytes()
         program.expect("an output that exists is replaced", ["merge", "a.json", "-o", "ab.json"], 0)
         that("by the new one", (folder / "ab.json").read_bytes() != before)

@@ -1,6 +1,6 @@
-# What:   a result file says most things twice, and what does not agree is refused: verdicts and their limits, counts and
-#         the model, times and their sections, tokens, experts and pairs. Labels are worked out from the samples again, so
-#         that taking them away changes nothing.
+# What:   a result file says most things twice, and what does not agree is refused: verdicts and their limits, counts
+#         and the model, times and their sections, tokens, experts and pairs. Labels are worked out from the samples
+#         again, so that taking them away changes nothing.
 # Usage:  tampered.py PROGRAM ROOT
 # SPDX-License-Identifier: Apache-2.0
 import copy
