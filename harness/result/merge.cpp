@@ -15,6 +15,7 @@
 #include "harness/result/labels.h"
 #include "harness/result/privacy.h"
 #include "harness/result/result_io.h"
+#include "harness/result/rules.h"
 #include "harness/result/sample_labels.h"
 #include "kernels/core/error.h"
 
@@ -214,11 +215,10 @@ class Merger {
     for (const PeerRecord& peer : file.peers)
       for (const PeerRound& round : peer.rounds) indices.insert(round.index);
     const auto place_of = [&](std::int64_t index) { return std::distance(indices.begin(), indices.find(index)); };
+    const std::set<ScenarioRecord> here(file.points.begin(), file.points.end());
     for (std::size_t i = 0; i < file.peers.size(); ++i) {
       PeerRecord peer = file.peers[i];
-      const auto point = std::find_if(file.points.begin(), file.points.end(),
-                                      [&](const PointRecord& p) { return same_scenario(peer, p); });
-      const std::int64_t before = point == file.points.end() ? 0 : rounds_before_[*point];
+      const std::int64_t before = here.contains(peer) ? rounds_before_[peer] : 0;
       for (PeerRound& round : peer.rounds) round.index = before + place_of(round.index);
       add_peer(named, i, std::move(peer));
     }
@@ -276,13 +276,13 @@ class Merger {
         choices_[{key, part.kind, o}][choice_of(part.ops[o])].insert(shown_);
       outcomes_[{key, part.kind}][part.outcome].insert(shown_);
     }
-    const auto old = std::find_if(result_.points.begin(), result_.points.end(),
-                                  [&](const PointRecord& p) { return same_scenario(p, key); });
-    if (old == result_.points.end()) {
+    const auto [at, is_new] = points_.try_emplace(key, result_.points.size());
+    if (is_new) {
       result_.points.push_back(std::move(point));
       first_with_[to_text(key)] = named.name;
       return;
     }
+    PointRecord* const old = &result_.points[at->second];
     const Place place{named.name, first_with_[to_text(key)], fmt::format("points[{}]", i)};
     same(place.inside("memory.weight_bytes"), old->memory.weight_bytes, point.memory.weight_bytes);
     same(place.inside("memory.kv_bytes"), old->memory.kv_bytes, point.memory.kv_bytes);
@@ -330,17 +330,15 @@ class Merger {
   }
 
   void add_peer(const NamedResult& named, std::size_t i, PeerRecord peer) {
-    const auto old = std::find_if(result_.peers.begin(), result_.peers.end(), [&](const PeerRecord& p) {
-      return same_scenario(p, peer) && p.kind == peer.kind && p.implementation == peer.implementation &&
-             p.version == peer.version;
-    });
+    const auto [at, is_new] = peers_.try_emplace(key_of(peer), result_.peers.size());
     const std::string key =
         fmt::format("peer of {} {} {}: {}", peer.implementation, peer.version, peer.kind, to_text(peer));
-    if (old == result_.peers.end()) {
+    if (is_new) {
       result_.peers.push_back(std::move(peer));
       first_with_[key] = named.name;
       return;
     }
+    PeerRecord* const old = &result_.peers[at->second];
     const Place place{named.name, first_with_[key], fmt::format("peers[{}]", i)};
     same(place.inside("threads"), old->threads, peer.threads);
     append(old->rounds, peer.rounds, place);
@@ -393,6 +391,8 @@ class Merger {
   std::map<std::string, int> names_;
   std::string price_from_;
   std::map<std::string, std::string> first_with_;  // text of a model, point or peer -> the first file that has it
+  std::map<ScenarioRecord, std::size_t> points_;   // places in result_.points
+  std::map<PeerKey, std::size_t> peers_;           // and in result_.peers
   std::map<ScenarioRecord, std::int64_t> rounds_before_;  // by point: rounds of the files so far that hold it
   std::map<std::tuple<ScenarioRecord, std::string, std::size_t>, std::map<std::string, std::set<std::string>>> choices_;
   std::map<std::pair<ScenarioRecord, std::string>, std::map<Outcome, std::set<std::string>>> outcomes_;

@@ -14,7 +14,7 @@
 
 namespace layercost {
 
-std::string without_folders(std::string_view path);  // "/home/x/a.json" -> "a.json"
+std::string without_folders(std::string_view path);  // "/srv/x/a.json" -> "a.json"
 std::string word_without_folders(std::string_view word);
 
 // What is hashed already stays.

@@ -11,10 +11,11 @@
 //          by name, because its unknown fields would be. A meaning never changes under a name.
 // Units:   in the names; SI.
 // Errors:  BadInput for reading: over 64 MiB, not JSON, unknown or missing or repeated keys, wrong types, numbers out
-//          of range, control characters, texts over 4096 characters, and what record.h rules out: a time without a
-//          passed check, a point that appears twice, a model that is not listed, a peer of no point. The same rules
-//          hold when writing, where a breach is a std::logic_error that names the place: nothing is written that cannot
-//          be read.
+//          of range, control characters, texts over 4096 characters, and what rules.h rules out. The same rules hold
+//          when writing, where a breach is a std::logic_error that names the place: nothing is written that cannot be
+//          read.
+// Trust:   what follows from the rest is not believed: labels are worked out from the samples again (sample_labels.h),
+//          and a file that says its policy is complete only if it is (complete.h).
 // Source:  results/schema/layercost-result-1.schema.json says the same in JSON Schema (draft 2020-12).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -12,10 +12,6 @@
 namespace layercost {
 namespace {
 
-// A file holds each once.
-using PeerKey = std::tuple<ScenarioRecord, std::string, std::string, std::string>;
-PeerKey key_of(const PeerRecord& p) { return {p, p.kind, p.implementation, p.version}; }
-
 // time x passes x layers and section are the same but for rounding.
 constexpr double kRounding = 1e-9;
 

@@ -30,6 +30,10 @@ struct Problem {
 
 std::optional<Problem> first_problem(const ResultFile&);
 
+// A file holds each peer once.
+using PeerKey = std::tuple<ScenarioRecord, std::string, std::string, std::string>;
+inline PeerKey key_of(const PeerRecord& p) { return {p, p.kind, p.implementation, p.version}; }
+
 // Sets Round::layers where the samples say another whole number than the part's stack.
 void name_layers(ResultFile&);
 

@@ -190,7 +190,8 @@ def main():
                                  "-o", "first.json"], 0)
         first = json.loads((folder / "first.json").read_text())
         program.that("complete", first["complete"] is True)
-        program.that("a price is no path", first["command"][-4:] == ["--price", "1/h", "-o", "first.json"], first["command"])
+        program.that("a price is no path", first["command"][-4:] == ["--price", "1/h", "-o", "first.json"],
+                     first["command"])
         case = Case(program, folder, WORDS)
         parts(case, first)
         machines(case, first)

@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cmath>
+#include <ctime>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +19,7 @@
 #include <string>
 
 #include "harness/cost/summary.h"
+#include "harness/result/merge.h"
 #include "kernels/core/error.h"
 #include "tests/unit/result_fixture.h"
 
@@ -433,6 +435,38 @@ TEST(ResultIo, ASampleIsALine) {
   EXPECT_NE(text.find("\n        {\"time_s\":0.0625,\"section_s\":0.375,\"passes\":2,"), std::string::npos);
   EXPECT_EQ(text.find("\n\n"), std::string::npos);
   EXPECT_TRUE(text.ends_with("}\n"));
+}
+
+// CPU time, which other programs on the machine hardly change. Four times the points and peers take 16 times as long
+// where each is looked for among all, and four times where it is found by its key.
+TEST(ResultIo, ReadingAndMergingGrowWithTheFile) {
+  const auto cpu_s = [](std::int64_t points) {
+    ResultFile file = fixture::peers_file();
+    const PointRecord point = file.points[0];
+    const PeerRecord peer = file.peers[0];
+    file.points.clear();
+    file.peers.clear();
+    for (std::int64_t i = 0; i < points; ++i) {
+      file.points.push_back(point);
+      file.peers.push_back(peer);
+      file.points.back().context = file.peers.back().context = i;
+      for (PartRecord& part : file.points.back().parts) {
+        part.outcome = Outcome::skipped;
+        part.why = "not reached";
+        part.rounds.clear();
+        part.ops.clear();
+      }
+    }
+    const std::string text = text_of(file);
+    const std::clock_t begin = std::clock();
+    const ResultFile read = result_from_text("r.json", text);
+    EXPECT_EQ(read.peers.back().device, "cpu");
+    EXPECT_EQ(merge_results({{"r.json", read}}).points.size(), file.points.size());
+    return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  };
+  cpu_s(1000);
+  const double small = cpu_s(2000), large = cpu_s(8000);
+  EXPECT_LT(large, 8 * small) << small << " s and " << large << " s";
 }
 
 // ---- The schema

@@ -16,14 +16,14 @@ namespace {
 TEST(Privacy, WordsOfTheCommandLineLoseTheirFolders) {
   const std::pair<const char*, const char*> cases[] = {
       {"run", "run"},
-      {"/home/x/a.json", "a.json"},
+      {"/srv/x/a.json", "a.json"},
       {"../secret/a.json", "a.json"},
-      {"/home/x/models/", "models"},
-      {"--output=/home/x/a.json", "--output=a.json"},
+      {"/srv/x/models/", "models"},
+      {"--output=/srv/x/a.json", "--output=a.json"},
       {"--output=a.json", "--output=a.json"},
       {"--no-head", "--no-head"},
-      {"-m=/home/x/config.json", "-m=config.json"},
-      {"-o/home/x.json", "-ox.json"},
+      {"-m=/srv/x/config.json", "-m=config.json"},
+      {"-o/srv/x.json", "-ox.json"},
       {"-ox/y/z.json", "-oz.json"},
       {"-b1,8", "-b1,8"},
       {"-c", "-c"},
@@ -36,11 +36,11 @@ TEST(Privacy, WordsOfTheCommandLineLoseTheirFolders) {
       {"1e-3/h", "1e-3/h"},
       {"2.50/hour", "2.50/hour"},
       {"2.50/day", "day"},
-      {"/home/5/h", "h"},
-      {"--price=/home/x/price.json", "--price=price.json"},
+      {"/srv/5/h", "h"},
+      {"--price=/srv/x/price.json", "--price=price.json"},
       {"Qwen/Qwen3-4B", "Qwen3-4B"},
       {"linear=onednn_packed", "linear=onednn_packed"},
-      {"x=/home/y/z", "z"},
+      {"x=/srv/y/z", "z"},
   };
   for (const auto& [word, expected] : cases) EXPECT_EQ(word_without_folders(word), expected) << word;
 }
@@ -82,7 +82,7 @@ TEST(Privacy, MergedFilesNameFilesAndNotFolders) {
         for (Round& round : part.rounds)
           for (Sample& sample : round.samples) sample.time_s *= factor, sample.section_s *= factor;
   c.points[1].parts[0].ops[1].variant = "plain_loops";
-  const ResultFile file = merge_results({{"/home/x/1/r.json", a}, {"/home/x/2/r.json", b}, {"/home/x/c.json", c}});
+  const ResultFile file = merge_results({{"/srv/x/1/r.json", a}, {"/srv/x/2/r.json", b}, {"/srv/x/c.json", c}});
   ASSERT_EQ(file.warnings.size(), 1u);
   EXPECT_TRUE(file.warnings[0].text.ends_with("onednn_best in r.json, r.json (2); plain_loops in c.json"))
       << file.warnings[0].text;
