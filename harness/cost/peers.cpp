@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "harness/cost/composition.h"
 #include "harness/cost/roofline.h"
@@ -84,14 +85,17 @@ std::string remark_of(const PeerRecord& peer, const ResultFile& file) {
 std::vector<LayersRow> layers_beside_peers(const ResultFile& file) {
   std::vector<LayersRow> rows;
   const std::vector<Implementation> implementations = peer_implementations(file);
+  std::map<ScenarioRecord, std::vector<const PeerRecord*>> by_scenario;
+  for (const PeerRecord& peer : file.peers) by_scenario[peer].push_back(&peer);
   for (const PointRecord& point : file.points) {
+    const auto peers = by_scenario.find(point);
+    if (peers == by_scenario.end()) continue;
     for (const PartRecord& part : point.parts) {
       LayersRow row;
       for (const Implementation& implementation : implementations) {
-        for (const PeerRecord& peer : file.peers) {
-          if (peer.kind == part.kind && same_scenario(peer, point) &&
-              implementation_of(peer, file) == implementation.name)
-            row.peers.push_back(time_of(peer, part, file));
+        for (const PeerRecord* peer : peers->second) {
+          if (peer->kind == part.kind && implementation_of(*peer, file) == implementation.name)
+            row.peers.push_back(time_of(*peer, part, file));
         }
       }
       if (row.peers.empty()) continue;

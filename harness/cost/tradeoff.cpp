@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <stdexcept>
+#include <tuple>
 
 #include "harness/cost/composition.h"
 #include "harness/cost/peers.h"
@@ -175,8 +177,19 @@ void add_layers(TradeoffRow& row, const PointRecord& dense, const PointRecord& m
   }
 }
 
-bool same_group(const TradeoffRow& a, const TradeoffRow& b) {
-  return a.dense == b.dense && a.moe == b.moe && same_except(a, b, {Member::batch});
+// What both sides of a pair have in common (same_task): the model and its routing apart.
+ScenarioRecord task_of(ScenarioRecord scenario) {
+  scenario.model.clear();
+  scenario.routing.clear();
+  return scenario;
+}
+
+// Rows that differ in their batch alone.
+using Group = std::tuple<std::string, std::string, ScenarioRecord>;
+Group group_of(const TradeoffRow& row) {
+  Group group{row.dense, row.moe, row};
+  std::get<ScenarioRecord>(group).batch = 0;
+  return group;
 }
 
 }  // namespace
@@ -200,10 +213,14 @@ std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
   for (const PairRecord& pair : file.pairs) {
     const ModelRecord* d = find_model(file, pair.dense);
     const ModelRecord* m = find_model(file, pair.moe);
+    std::map<ScenarioRecord, std::vector<const PointRecord*>> by_task;
+    for (const PointRecord& dense : file.points)
+      if (dense.model == pair.dense) by_task[task_of(dense)].push_back(&dense);
     for (const PointRecord& moe : file.points) {
-      if (moe.model != pair.moe) continue;
-      for (const PointRecord& dense : file.points) {
-        if (dense.model != pair.dense || !same_task(dense, moe)) continue;
+      const auto partners = by_task.find(task_of(moe));
+      if (moe.model != pair.moe || partners == by_task.end()) continue;
+      for (const PointRecord* partner : partners->second) {
+        const PointRecord& dense = *partner;
         TradeoffRow row{moe, pair.dense, pair.moe, {}, {}, {}, {}, {}};
         if (d && m && d->parameters_active > 0 && m->parameters_active > 0) {
           row.promised = static_cast<double>(d->parameters_active) / static_cast<double>(m->parameters_active);
@@ -237,20 +254,19 @@ std::vector<TradeoffRow> of_layers_alone(const std::vector<TradeoffRow>& rows) {
 
 std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows) {
   std::vector<Crossover> result;
-  std::vector<bool> done(rows.size(), false);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (done[i]) continue;
-    std::vector<const TradeoffRow*> group;
-    for (std::size_t j = i; j < rows.size(); ++j) {
-      if (!same_group(rows[i], rows[j])) continue;
-      done[j] = true;
-      if (rows[j].paid) group.push_back(&rows[j]);
-    }
+  std::map<Group, std::size_t> places;
+  std::vector<std::pair<const TradeoffRow*, std::vector<const TradeoffRow*>>> groups;  // the first row, those with paid
+  for (const TradeoffRow& row : rows) {
+    const auto [at, is_new] = places.try_emplace(group_of(row), groups.size());
+    if (is_new) groups.push_back({&row, {}});
+    if (row.paid) groups[at->second].second.push_back(&row);
+  }
+  for (auto& [row, group] : groups) {
     std::sort(group.begin(), group.end(),
               [](const TradeoffRow* a, const TradeoffRow* b) { return a->batch < b->batch; });
     if (group.size() < 2 || group.front()->batch == group.back()->batch) continue;
-    Crossover crossover{rows[i], rows[i].dense,        rows[i].moe,        CrossoverKind::not_reached,
-                        {},      group.front()->batch, group.back()->batch};
+    Crossover crossover{*row, row->dense,           row->moe,           CrossoverKind::not_reached,
+                        {},   group.front()->batch, group.back()->batch};
     for (std::size_t k = 0; k < group.size(); ++k) {
       if (group[k]->paid->ratio > 1) continue;
       if (k == 0) {

@@ -27,11 +27,14 @@ class Digest : public testing::Test {
     return model_digest(read_model(folder / name));
   }
   fs::path folder;
-  const Json config = Json::parse(R"({"model_type": "qwen3_moe", "hidden_size": 512, "num_hidden_layers": 3,
-      "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64, "intermediate_size": 1024,
-      "vocab_size": 32768, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 256,
-      "norm_topk_prob": true, "decoder_sparse_step": 1, "mlp_only_layers": [], "hidden_act": "silu", "rms_norm_eps": 1e-06,
-      "rope_theta": 10000.0, "max_position_embeddings": 4096, "tie_word_embeddings": false})");
+  const Json config = Json::parse(R"({"model_type": "qwen3_moe", "hidden_size": 512,
+      "num_hidden_layers": 3, "num_attention_heads": 4,
+      "num_key_value_heads": 2, "head_dim": 64, "intermediate_size": 1024,
+      "vocab_size": 32768, "num_experts": 4, "num_experts_per_tok": 2,
+      "moe_intermediate_size": 256, "norm_topk_prob": true,
+      "decoder_sparse_step": 1, "mlp_only_layers": [], "hidden_act": "silu",
+      "rms_norm_eps": 1e-06, "rope_theta": 10000.0,
+      "max_position_embeddings": 4096, "tie_word_embeddings": false})");
 };
 
 TEST_F(Digest, IsTheSameForTheSameModel) {

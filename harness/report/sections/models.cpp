@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "harness/report/sections/sections.h"
 #include "harness/report/text.h"
@@ -121,7 +122,8 @@ std::vector<ColumnOf<Subject>> columns(bool whole, const Look& look) {
   return all;
 }
 
-std::vector<Note> notes(const ModelRow& row, const Summary& summary) {
+// on_rows: the labels that stand on single rows, which only a walk over all rows tells.
+std::vector<Note> notes(const ModelRow& row, const std::set<Label>& on_rows) {
   const bool alarming = row.outcome == Outcome::wrong || row.outcome == Outcome::failed;
   std::vector<Note> result;
   if (!row.why.empty()) result.push_back({plain(row.why), alarming});
@@ -137,7 +139,7 @@ std::vector<Note> notes(const ModelRow& row, const Summary& summary) {
   }
   std::vector<Label> own;
   for (const Label label : row.labels)
-    if (use_of(label, summary).on_rows) own.push_back(label);
+    if (on_rows.contains(label)) own.push_back(label);
   const bool impossible = std::find(own.begin(), own.end(), Label::impossible) != own.end();
   if (!own.empty()) result.push_back({shown(TableCell{own}, Form::text), alarming || impossible});
   return result;
@@ -205,6 +207,9 @@ Row row_of(const Subject& subject, std::vector<TableCell> identity, Place place)
 Section models_section(const ResultFile& file, const Summary& summary) {
   Section section;
   std::vector<const ModelRow*> first;  // of each block
+  std::set<Label> on_rows;
+  for (const LabelText& label : label_texts())
+    if (use_of(label.label, summary).on_rows) on_rows.insert(label.label);
   for (std::size_t point = 0; point < summary.models.size(); ++point) {
     const ModelRow& row = summary.models[point];
     std::size_t b = 0;
@@ -218,7 +223,7 @@ Section models_section(const ResultFile& file, const Summary& summary) {
     auto group = std::find_if(groups.begin(), groups.end(),
                               [&](const Group& g) { return g.title == title && g.facts == facts; });
     if (group == groups.end()) group = groups.insert(groups.end(), {title, facts});
-    Entry entry{{{}, {}}, notes(row, summary)};
+    Entry entry{{{}, {}}, notes(row, on_rows)};
     for (std::size_t p = 0; p < row.parts.size(); ++p)
       entry.panels[0].push_back(
           row_of({row, &row.parts[p], p == 0}, identity_cells(file, row, row.parts[p].kind), {point, p, 0}));
