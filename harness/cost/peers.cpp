@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "harness/cost/composition.h"
 #include "harness/cost/roofline.h"
@@ -28,9 +29,24 @@ std::vector<Round> rounds_of(const PeerRecord& peer) {
   return rounds;
 }
 
-PeerTime time_of(const PeerRecord& peer, const PartRecord& ours, const ResultFile& file) {
+// Names of the file's implementations, found with one walk over its peers.
+class Names {
+ public:
+  explicit Names(const ResultFile& file) {
+    for (const PeerRecord& peer : file.peers) versions_[peer.implementation].insert(peer.version);
+  }
+  std::string of(const PeerRecord& peer) const {
+    return versions_.at(peer.implementation).size() > 1 ? peer.implementation + " " + peer.version
+                                                        : peer.implementation;
+  }
+
+ private:
+  std::map<std::string, std::set<std::string>> versions_;
+};
+
+PeerTime time_of(const PeerRecord& peer, const PartRecord& ours, const std::string& name, const ResultFile& file) {
   PeerTime result;
-  result.implementation = implementation_of(peer, file);
+  result.implementation = name;
   result.remark = remark_of(peer, file);
   const std::vector<Round> rounds = rounds_of(peer);
   const auto times = summarise_times(rounds);
@@ -62,8 +78,9 @@ std::string implementation_of(const PeerRecord& peer, const ResultFile& file) {
 
 std::vector<Implementation> peer_implementations(const ResultFile& file) {
   std::vector<Implementation> result;
+  const Names names(file);
   for (const PeerRecord& peer : file.peers) {
-    const std::string name = implementation_of(peer, file);
+    const std::string name = names.of(peer);
     auto at = std::find_if(result.begin(), result.end(), [&](const Implementation& i) { return i.name == name; });
     if (at == result.end()) at = result.insert(result.end(), {name, peer.version, {}});
     if (!peer.detail.empty() && std::find(at->details.begin(), at->details.end(), peer.detail) == at->details.end())
@@ -85,6 +102,7 @@ std::string remark_of(const PeerRecord& peer, const ResultFile& file) {
 std::vector<LayersRow> layers_beside_peers(const ResultFile& file) {
   std::vector<LayersRow> rows;
   const std::vector<Implementation> implementations = peer_implementations(file);
+  const Names names(file);
   std::map<ScenarioRecord, std::vector<const PeerRecord*>> by_scenario;
   for (const PeerRecord& peer : file.peers) by_scenario[peer].push_back(&peer);
   for (const PointRecord& point : file.points) {
@@ -94,8 +112,8 @@ std::vector<LayersRow> layers_beside_peers(const ResultFile& file) {
       LayersRow row;
       for (const Implementation& implementation : implementations) {
         for (const PeerRecord* peer : peers->second) {
-          if (peer->kind == part.kind && implementation_of(*peer, file) == implementation.name)
-            row.peers.push_back(time_of(*peer, part, file));
+          if (peer->kind == part.kind && names.of(*peer) == implementation.name)
+            row.peers.push_back(time_of(*peer, part, implementation.name, file));
         }
       }
       if (row.peers.empty()) continue;

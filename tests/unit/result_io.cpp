@@ -439,7 +439,7 @@ TEST(ResultIo, ASampleIsALine) {
 
 // CPU time, which other programs on the machine hardly change. Four times the points and peers take 16 times as long
 // where each is looked for among all, and four times where it is found by its key.
-TEST(ResultIo, ReadingAndMergingGrowWithTheFile) {
+TEST(ResultIo, ReadingMergingAndSummingUpGrowWithTheFile) {
   const auto cpu_s = [](std::int64_t points) {
     ResultFile file = fixture::peers_file();
     const PointRecord point = file.points[0];
@@ -462,6 +462,7 @@ TEST(ResultIo, ReadingAndMergingGrowWithTheFile) {
     const ResultFile read = result_from_text("r.json", text);
     EXPECT_EQ(read.peers.back().device, "cpu");
     EXPECT_EQ(merge_results({{"r.json", read}}).points.size(), file.points.size());
+    EXPECT_EQ(summarise(read).layers.size(), file.peers.size());
     return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   };
   cpu_s(1000);
