@@ -49,7 +49,8 @@ result["points"] = [p for p in result["points"] if (p["model"], p["phase"], str(
                     (model, phase, batch, context)]
 part = result["points"][0]["parts"][0]
 part["rounds"] = [dict(part["rounds"][turn], index=0)]
-result["points"][0]["parts"] = [part]
+result["points"][0]["parts"] = [part, {"kind": "head", "count": 1, "outcome": "skipped", "why": "not asked for",
+                                       "ops": [], "rounds": [], "labels": []}]
 result["models"], result["pairs"] = [m for m in result["models"] if m["name"] == model], []
 json.dump(result, open(value("-o"), "w"))
 '''

@@ -44,7 +44,8 @@ def look_at(program, folder, result):
     that("schema version", re.fullmatch(r"1\.\d+\.\d+", result["schema_version"]), result["schema_version"])
     models = [point["model"] for point in result["points"]]
     that("every planned point is there once", models == ["small", "giant"], models)
-    that("command keeps no folders", not any("/" in word for word in result["command"]), result["command"])
+    that("command keeps no folders, and the price", [word for word in result["command"] if "/" in word] == ["1/h"],
+         result["command"])
     for point, part in parts_of(result):
         name = f"{point['model']} {part['kind']}"
         if point["model"] == "giant" and part["kind"] == "dense":
