@@ -11,14 +11,14 @@ namespace layercost {
 namespace {
 
 struct Options {
-  std::string model, io, dtype = "f32", device, op;
+  std::string model, architecture, io, dtype = "f32", device, op;
   std::vector<std::string> weights;
   std::int64_t layer = 0;
   int threads = 0;
 };
 
 int check_model(const Options& o) {
-  const ModelSpec model = find_model(o.model, configs_dir());
+  const ModelSpec model = find_model(o.model, configs_dir(), o.architecture);
   Runtime runtime(find_device(o.device, o.threads));
   const std::vector<std::filesystem::path> files(o.weights.begin(), o.weights.end());
   CheckpointReader reader = files.size() == 1 ? CheckpointReader(files.front()) : CheckpointReader(files);
@@ -88,6 +88,7 @@ void add_check(CLI::App& app, Action& action) {
       app.add_subcommand("check", "does a layer compute what the real model computes? does every variant of an op?");
   auto o = std::make_shared<Options>();
   c->add_option("-m,--model", o->model, "model name, or path to a config.json or its folder");
+ c->add_option("--architecture", o->architecture, "a class of the model's family instead of what its config says");
   c->add_option("--weights", o->weights, "safetensors file(s), an index file, or a folder");
   c->add_option("--layer", o->layer, "number of the layer, from 0");
   c->add_option("--io", o->io, "safetensors file with 'input' and 'output', f32 [batch, seq, hidden]");

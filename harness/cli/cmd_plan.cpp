@@ -2,14 +2,82 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <cmath>
+#include <nlohmann/json.hpp>
+
 #include "harness/cli/commands.h"
 #include "harness/cli/points.h"
+#include "harness/cli/projection.h"
 #include "harness/plan/counts.h"
 #include "kernels/contract/registry.h"
 #include "kernels/runtime/runtime.h"
 
 namespace layercost {
 namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+struct Options {
+  PointOptions points;
+  std::string on;
+  std::int64_t devices = 1;
+  bool json = false;
+};
+
+struct OpWork {
+  const PlannedOp* op = nullptr;
+  Work work;                             // at the expected number of distinct experts
+  double bytes_per_distinct_expert = 0;  // a part of work.weight_bytes, that many times
+  double cache_bytes() const { return work.kv_read_bytes + work.kv_write_bytes; }
+};
+
+struct KindWork {
+  LayerPlan plan;
+  std::vector<OpWork> ops;
+};
+
+// One point, with everything that table and JSON show.
+struct PlannedPoint {
+  const ModelSpec& model;
+  const Scenario& scenario;
+  StepShape shape;
+  WorkFacts facts = {};
+  std::vector<KindWork> kinds = {};  // the head last
+  double device_bytes = 0;           // of this machine
+  MemoryNeed need = {};
+  std::optional<Projection> projection = {};
+  double flops = 0, bytes = 0;  // of the whole model; bytes: weights and cache
+};
+
+PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::optional<HardwareSpec>& on,
+                        std::int64_t devices) {
+  PlannedPoint p{.model = m, .scenario = s, .shape = step_shape(s, m.experts.has_value())};
+  if (m.experts)
+    p.facts.distinct_experts =
+        expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, p.shape.tokens());
+  const auto add = [&](LayerPlan plan) {
+    KindWork& kind = p.kinds.emplace_back(KindWork{std::move(plan), {}});
+    for (const PlannedOp& op : kind.plan.ops) {
+      const OpDef& def = find_op(op.op_case.op());
+      OpWork& w = kind.ops.emplace_back();
+      w.op = &op;
+      w.work = def.work(op.op_case, p.facts);
+      w.bytes_per_distinct_expert =
+          def.work(op.op_case, {2.0}).weight_bytes - def.work(op.op_case, {1.0}).weight_bytes;
+      p.flops += static_cast<double>(kind.plan.count) * w.work.flops;
+      p.bytes += static_cast<double>(kind.plan.count) * (w.work.weight_bytes + w.cache_bytes());
+    }
+  };
+  p.kinds.reserve(m.kinds.size() + 1);
+  for (const LayerKind& kind : m.kinds) add(plan_layer(m, kind, p.shape));
+  add(plan_head(m, s.batch, p.shape));
+  p.device_bytes = static_cast<double>(describe_cpu().memory_bytes);
+  p.need = memory_need(m, s, p.device_bytes);
+  if (on) p.projection = project(m, s, *on, devices);
+  return p;
+}
+
+// ---- For people
 
 std::string si(double v, const char* unit) {
   const char* prefix[] = {"", "k", "M", "G", "T", "P", "E"};
@@ -20,76 +88,197 @@ std::string si(double v, const char* unit) {
   }
   return fmt::format("{:.3g} {}{}", v, prefix[i], unit);
 }
+// Parameters, as model cards say them.
+std::string count(std::int64_t n) {
+  const auto v = static_cast<double>(n);
+  return n >= 1'000'000'000 ? fmt::format("{:.2f} B", v / 1e9) : si(v, "");
+}
 
-void print_plan(const ModelSpec& m, const Scenario& s) {
-  const StepShape shape = step_shape(s, m.experts.has_value());
+void print_memory(const MemoryNeed& need, double device_bytes, const std::string& device) {
+  const double total = need.weight_bytes + need.kv_bytes + need.activation_bytes;
+  fmt::print("memory: {} weights + {} KV cache + {} activations = {}\n", si(need.weight_bytes, "B"),
+             si(need.kv_bytes, "B"), si(need.activation_bytes, "B"), si(total, "B"));
+  if (need.kv_held_bytes > need.kv_bytes)
+    fmt::print("        ({} KV cache in an engine that keeps what the windows have left behind)\n",
+               si(need.kv_held_bytes, "B"));
+  if (total <= device_bytes)
+    fmt::print("fits {} ({}); largest batch that would: {}\n", device, si(device_bytes, "B"),
+               need.largest_batch.value_or(0));
+  else if (need.largest_batch)
+    fmt::print("does not fit {} ({}); largest batch that would: {}\n", device, si(device_bytes, "B"),
+               *need.largest_batch);
+  else fmt::print("does not fit {} ({}), at no batch\n", device, si(device_bytes, "B"));
+}
+
+void print_projection(const PlannedPoint& point) {
+  const Projection& p = *point.projection;
+  fmt::print("\nPROJECTION, nothing of it was measured: {}{}, from the vendor's figures\n",
+             p.devices > 1 ? fmt::format("{} x ", p.devices) : "", p.hardware);
+  if (p.devices > 1) fmt::print("weights and cache split evenly, communication left out\n");
+  print_memory(p.need, p.memory_bytes, p.devices > 1 ? "them" : "it");
+  fmt::print("largest context at batch {}: {}\n", point.scenario.batch,
+             p.largest_context ? std::to_string(*p.largest_context) : "none fits");
+  const bool fits = p.need.weight_bytes + p.need.kv_bytes + p.need.activation_bytes <= p.memory_bytes;
+  if (p.possible_s) {
+    const bool decode = point.scenario.phase == Phase::decode;
+    const auto tokens = static_cast<double>(decode ? point.scenario.batch : point.shape.tokens());
+    fmt::print("possible: {:.4g} ms a step, {:.4g} tokens/s, at {}/s and {}/s in {}{}\n",
+               1e3 * *p.possible_s, tokens / *p.possible_s, si(p.read_bytes_per_s, "B"), si(*p.flops_per_s, "FLOP"),
+               p.arithmetic, fits ? "" : "; hypothetical: does not fit");
+  } else {
+    fmt::print("possible: unknown, the vendor gives no rate for {}\n", p.arithmetic);
+  }
+  for (const std::string& source : p.sources) fmt::print("  {}\n", source);
+}
+
+void print_point(const PlannedPoint& p) {
+  const ModelSpec& m = p.model;
+  const Scenario& s = p.scenario;
   const ParameterCount n = count_parameters(m);
-  fmt::print("{}: {} layers, {} parameters, {} active per token\n", m.name, m.layers,
-             si(static_cast<double>(n.total), ""), si(static_cast<double>(n.active), ""));
+  fmt::print("{}: {} layers, {} parameters, {} active per token", m.name, m.layers, count(n.total),
+             count(n.active));
+  if (n.active_with_embedding != n.active) fmt::print(" ({} with the embedding)", count(n.active_with_embedding));
+  fmt::print("\n");
   for (const std::string& note : m.notes) fmt::print("  note: {}\n", note);
   if (s.phase == Phase::decode)
     fmt::print("decode, batch {}, {} tokens already cached; {}\n", s.batch, s.context, s.weights.matrices->name);
   else fmt::print("prefill, batch {}, {} tokens each; {}\n", s.batch, s.context, s.weights.matrices->name);
-  WorkFacts facts;
-  if (m.experts) {
-    facts.distinct_experts = expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, shape.tokens());
+  if (m.experts)
     fmt::print("routing {}: {:.1f} of {} experts expected to be touched per layer\n", s.routing.name(),
-               *facts.distinct_experts, m.experts->experts);
-  }
-  double model_flops = 0, model_bytes = 0;
-  const auto show = [&](const LayerPlan& plan) {
-    fmt::print("\n{} x {}\n  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", plan.count, plan.kind, "component", "op",
-               "FLOPs", "weights", "cache", "case");
+               *p.facts.distinct_experts, m.experts->experts);
+  for (const KindWork& kind : p.kinds) {
+    fmt::print("\n{} x {}\n  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", kind.plan.count, kind.plan.kind, "component",
+               "op", "FLOPs", "weights", "cache", "case");
     Work sum;
-    for (const PlannedOp& p : plan.ops) {
-      const Work w = find_op(p.op_case.op()).work(p.op_case, facts);
-      const double cache = w.kv_read_bytes + w.kv_write_bytes;
-      const std::string text = p.op_case.text();
-      fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", p.component, p.op_case.op(), si(w.flops, "FLOP"),
-                 si(w.weight_bytes, "B"), cache > 0 ? si(cache, "B") : "", text.substr(text.find(' ') + 1));
-      sum.flops += w.flops;
-      sum.weight_bytes += w.weight_bytes;
-      sum.kv_read_bytes += cache;
+    for (const OpWork& w : kind.ops) {
+      const std::string text = w.op->op_case.text();
+      fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", w.op->component, w.op->op_case.op(),
+                 si(w.work.flops, "FLOP"), si(w.work.weight_bytes, "B"),
+                 w.cache_bytes() > 0 ? si(w.cache_bytes(), "B") : "", text.substr(text.find(' ') + 1));
+      sum.flops += w.work.flops;
+      sum.weight_bytes += w.work.weight_bytes;
+      sum.kv_read_bytes += w.cache_bytes();
     }
     fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}\n", "sum", "", si(sum.flops, "FLOP"), si(sum.weight_bytes, "B"),
                si(sum.kv_read_bytes, "B"));
-    model_flops += static_cast<double>(plan.count) * sum.flops;
-    model_bytes += static_cast<double>(plan.count) * (sum.weight_bytes + sum.kv_read_bytes);
-  };
-  for (const LayerKind& kind : m.kinds) show(plan_layer(m, kind, shape));
-  show(plan_head(m, s.batch, shape));
-  const DeviceInfo d = describe_cpu();
-  const MemoryNeed need = memory_need(m, s, static_cast<double>(d.memory_bytes));
-  const double total = need.weight_bytes + need.kv_bytes + need.activation_bytes;
-  fmt::print("\nwhole model, one step: {}, {} of weights and cache to be read\n", si(model_flops, "FLOP"),
-             si(model_bytes, "B"));
-  fmt::print("memory: {} weights + {} KV cache + {} activations = {}\n", si(need.weight_bytes, "B"),
-             si(need.kv_bytes, "B"), si(need.activation_bytes, "B"), si(total, "B"));
-  if (total <= static_cast<double>(d.memory_bytes))
-    fmt::print("fits this machine ({}); largest batch that would: {}\n", si(static_cast<double>(d.memory_bytes), "B"),
-               need.largest_batch.value_or(0));
-  else if (need.largest_batch)
-    fmt::print("does not fit this machine ({}); largest batch that would: {}\n",
-               si(static_cast<double>(d.memory_bytes), "B"), *need.largest_batch);
-  else fmt::print("does not fit this machine ({}), at no batch\n", si(static_cast<double>(d.memory_bytes), "B"));
+  }
+  fmt::print("\nwhole model, one step: {}, {} of weights and cache to be read\n", si(p.flops, "FLOP"),
+             si(p.bytes, "B"));
+  print_memory(p.need, p.device_bytes, "this machine");
+  if (p.projection) print_projection(p);
+}
+
+// ---- For programs
+
+// Whole numbers as such; doubles hold them exactly up to 2^53. What is expected of chance stays a fraction.
+OrderedJson number(double v) {
+  constexpr double kExact = 9007199254740992.0;
+  if (v == std::floor(v) && v <= kExact) return static_cast<std::int64_t>(v);
+  return v;
+}
+
+OrderedJson to_json(const MemoryNeed& need, double device_bytes) {
+  OrderedJson out = {{"weight_bytes", number(need.weight_bytes)},
+                     {"kv_bytes", number(need.kv_bytes)},
+                     {"kv_held_bytes", number(need.kv_held_bytes)},
+                     {"activation_bytes", number(need.activation_bytes)},
+                     {"device_bytes", number(device_bytes)}};
+  if (need.largest_batch) out["largest_batch"] = *need.largest_batch;
+  return out;
+}
+
+OrderedJson to_json(const Projection& p) {
+  OrderedJson out = {{"projection", true},
+                     {"hardware", p.hardware},
+                     {"devices", p.devices},
+                     {"arithmetic", p.arithmetic},
+                     {"read_bytes_per_s", number(p.read_bytes_per_s)}};
+  if (p.flops_per_s) out["flops_per_s"] = number(*p.flops_per_s);
+  out["memory"] = to_json(p.need, p.memory_bytes);
+  if (p.largest_context) out["largest_context"] = *p.largest_context;
+  if (p.possible_s) out["possible_s"] = *p.possible_s;
+  out["sources"] = p.sources;
+  return out;
+}
+
+OrderedJson to_json(const KindWork& kind) {
+  OrderedJson ops = OrderedJson::array();
+  for (const OpWork& w : kind.ops) {
+    OrderedJson op = {{"component", w.op->component},
+                      {"case", w.op->op_case.text()},
+                      {"flops", number(w.work.flops)},
+                      {"weight_bytes", number(w.work.weight_bytes)},
+                      {"kv_read_bytes", number(w.work.kv_read_bytes)},
+                      {"kv_write_bytes", number(w.work.kv_write_bytes)}};
+    if (w.bytes_per_distinct_expert > 0) op["bytes_per_distinct_expert"] = number(w.bytes_per_distinct_expert);
+    ops.push_back(std::move(op));
+  }
+  return {{"kind", kind.plan.kind}, {"count", kind.plan.count}, {"ops", std::move(ops)}};
+}
+
+OrderedJson to_json(const PlannedPoint& p) {
+  const ModelSpec& m = p.model;
+  const Scenario& s = p.scenario;
+  const ParameterCount n = count_parameters(m);
+  OrderedJson model = {{"name", m.name},
+                       {"model_type", m.model_type},
+                       {"layers", m.layers},
+                       {"hidden", m.hidden},
+                       {"vocab", m.vocab},
+                       {"parameters_total", n.total},
+                       {"parameters_active", n.active},
+                       {"parameters_active_with_embedding", n.active_with_embedding}};
+  if (m.experts) model.update({{"experts", m.experts->experts}, {"top_k", m.experts->top_k}});
+  model["notes"] = m.notes;
+  OrderedJson kinds = OrderedJson::array();
+  for (const KindWork& kind : p.kinds) kinds.push_back(to_json(kind));
+  OrderedJson out = {{"model", std::move(model)},
+                     {"phase", to_string(s.phase)},
+                     {"batch", s.batch},
+                     {"context", s.context},
+                     {"weights_format", s.weights.matrices->name},
+                     {"activation_type", to_string(s.activation_type)},
+                     {"kv_type", to_string(s.kv_type)}};
+  if (m.experts)
+    out.update({{"routing", s.routing.name()}, {"distinct_experts_expected", number(*p.facts.distinct_experts)}});
+  out["kv_bytes_per_token"] = kv_elements_per_token(m) * static_cast<std::int64_t>(size_of(s.kv_type));
+  out["flops"] = number(p.flops);
+  out["bytes"] = number(p.bytes);
+  out["memory"] = to_json(p.need, p.device_bytes);
+  out["kinds"] = std::move(kinds);
+  if (p.projection) out["on"] = to_json(*p.projection);
+  return out;
+}
+
+int plan(const Options& o) {
+  const Points points = make_points(o.points, configs_dir());
+  std::optional<HardwareSpec> on;
+  if (!o.on.empty()) on = find_hardware(o.on, configs_dir());
+  else if (o.devices != 1) throw BadInput("--devices: says how many of what --on names; name it, e.g. --on rtx-4090");
+  OrderedJson list = OrderedJson::array();
+  for (const RunPoint& point : points.points) {
+    const PlannedPoint planned = plan_point(points.models[point.model], point.scenario, on, o.devices);
+    if (o.json) {
+      list.push_back(to_json(planned));
+      continue;
+    }
+    if (&point != &points.points.front()) fmt::print("\n----\n\n");
+    print_point(planned);
+  }
+  if (o.json) fmt::print("{}\n", OrderedJson{{"points", std::move(list)}}.dump(1));
+  return 0;
 }
 
 }  // namespace
 
 void add_plan(CLI::App& app, Action& action) {
   auto* c = app.add_subcommand("plan", "ops, shapes, FLOPs, bytes and memory of a model at a point; needs no device");
-  auto o = std::make_shared<PointOptions>();
-  add_point_options(*c, *o);
-  c->callback([o, &action] {
-    action = [o] {
-      const auto [models, points, pairs, suite] = make_points(*o, configs_dir());
-      for (std::size_t i = 0; i < points.size(); ++i) {
-        if (i > 0) fmt::print("\n----\n\n");
-        print_plan(models[points[i].model], points[i].scenario);
-      }
-      return 0;
-    };
-  });
+  auto o = std::make_shared<Options>();
+  add_point_options(*c, o->points);
+  c->add_option("--on", o->on, "also what is possible on this hardware (layercost list hardware): a projection");
+  c->add_option("--devices", o->devices, "how many of them (default 1)")->check(CLI::Range(1, 1024));
+  c->add_flag("--json", o->json, "for programs: exact numbers, one JSON object");
+  c->callback([o, &action] { action = [o] { return plan(*o); }; });
 }
 
 }  // namespace layercost

@@ -11,6 +11,8 @@ namespace layercost {
 void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_option("-m,--model", o.models,
                "model name (layercost list models), or path to a config.json; may be given several times");
+  c.add_option("--architecture", o.architecture,
+               "a class of the model's family instead of what its config says, e.g. Qwen3Model (without an LM head)");
   c.add_option("--suite", o.suite,
                "a suite (layercost list suites) or a file; other options below override its values");
   c.add_option("--phase", o.phase, "prefill or decode (default: decode at every batch, prefill at batch 1)");
@@ -42,7 +44,7 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   }
   if (names.empty()) throw BadInput("nothing to do: name a model (-m qwen3-4b) or a suite (--suite quick)");
   for (const std::string& name : names) {
-    ModelSpec model = find_model(name, configs);
+    ModelSpec model = find_model(name, configs, o.architecture);
     for (const ModelSpec& other : out.models)
       if (other.name == model.name && other.path != model.path)
         throw BadInput(fmt::format("-m: {} and {} are both called '{}'", other.path, model.path, model.name));
@@ -89,9 +91,13 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
 
   for (std::size_t m = 0; m < out.models.size(); ++m)
     for (const Step& step : steps) {
-      const std::int64_t most = out.models[m].max_position;
-      if (most > 0 && step.context > most)
-        throw BadInput(fmt::format("-c {}: {} has max_position_embeddings {}", step.context, out.models[m].name, most));
+      // A decode step's own token takes the position after the cached ones.
+      const std::int64_t most = out.models[m].max_position, positions = step.context + (step.phase == Phase::decode);
+      if (most > 0 && positions > most)
+        throw BadInput(fmt::format("-c {}: {} has max_position_embeddings {}{}", step.context, out.models[m].name, most,
+                                   step.phase == Phase::decode
+                                       ? fmt::format("; decode takes {} of them, one for the new token", positions)
+                                       : ""));
       RunPoint p;
       p.model = m;
       p.scenario.phase = step.phase;

@@ -12,7 +12,7 @@ namespace layercost {
 
 struct PointOptions {
   std::vector<std::string> models;
-  std::string suite, phase, batches, contexts, dtype, weights_format, routing;
+  std::string suite, phase, batches, contexts, dtype, weights_format, routing, architecture;
 };
 
 struct Points {

@@ -80,9 +80,11 @@ class CellMeasurement {
     draw(1);
     for (std::size_t l = 0; l < stack_->size(); ++l) {
       interrupt_check();
+      const bool checked = l == 0 || cell_.check_all_layers;
+      if (checked && l > 0) shrink_input(stack_->layer(l), run_.runtime);
       stack_->layer(l).run();
       if (feed_) feed_->count(stack_->layer(l));
-      if (l == 0 || cell_.check_all_layers)
+      if (checked)
         check_sampled(stack_->layer(l), policy().rows_checked, cell_.seed, verdict_);
       if (!verdict_.ok) return wrong(fmt::format("layer {} of the stack: {}", l, verdict_.why));
     }

@@ -8,7 +8,9 @@
 //          expert may have a reference logit above a chosen one by more than the margin. Forced ids are not judged.
 // Tolerance: f32 1e-5, worst row 5e-5; bf16 2e-2, worst row 5e-2 (transformers itself in bf16 against f32: 0.75e-2 to
 //          1.3e-2, worst token 3.2e-2). Gain: 1e-5, 2e-3; with experts half of the limit of L2 / sqrt(routing
-//          weights in the sampled rows), if that is more, up to 4e-3.
+//          weights in the sampled rows), if that is more, up to 4e-3. On top of each, in squares, what storing the
+//          stream between layers costs: its rounding, computed from the values themselves, relative to what the layer
+//          adds. Near zero where the two are of one size; sqrt(height) times more in a tall stack.
 // Does not prove: rows that were not sampled; the ops' conformance tests cover sizes, these cover the wiring.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -30,6 +32,10 @@ LayerTolerance layer_tolerance(DType activation, const WeightTypes&);
 // Rows to check: at most `wanted` plus what covering the experts takes. ids may be null.
 std::vector<std::int64_t> sample_rows(const StepShape&, const std::int32_t* ids, std::int64_t top_k,
                                       std::int64_t experts, std::int64_t wanted, std::uint64_t seed);
+
+// Before layer.run(): where its input is larger than 2 (root mean square), divides it by a power of two. That is exact,
+// and drops out in the layer's first norm: what the layer adds stays, and the rounding of the stream no longer hides it.
+void shrink_input(const Layer& layer, Runtime&);
 
 // Right after layer.run(): its buffers still hold input, output, ids and caches. `input` and `output` are the buffer
 // names bound in this layer. Merges into `verdict`: the largest errors, ok = false with a reason at the first miss.

@@ -233,6 +233,7 @@ ModelRecord model_record(const ModelSpec& m) {
   const ParameterCount n = count_parameters(m);
   r.parameters_total = n.total;
   r.parameters_active = n.active;
+  r.parameters_active_with_embedding = n.active_with_embedding;
   r.layers = m.layers;
   r.hidden = m.hidden;
   r.vocab = m.vocab;
@@ -271,8 +272,12 @@ void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& resu
     static_cast<ScenarioRecord&>(r) = scenario_record(m, s, device);
     r.tokens = step_shape(s, false).tokens();
     const MemoryNeed need = memory_need(m, s, static_cast<double>(device.memory_bytes));
-    r.memory = {need.weight_bytes, need.kv_bytes, need.activation_bytes, static_cast<double>(device.memory_bytes),
-                need.largest_batch};
+    r.memory = {.weight_bytes = need.weight_bytes,
+                .kv_bytes = need.kv_bytes,
+                .activation_bytes = need.activation_bytes,
+                .device_bytes = static_cast<double>(device.memory_bytes),
+                .largest_batch = need.largest_batch};
+    if (need.kv_held_bytes > need.kv_bytes) r.memory.kv_held_bytes = need.kv_held_bytes;
     for (const LayerKind& kind : m.kinds) {
       PartRecord part;
       part.kind = kind.name;

@@ -52,8 +52,11 @@ ParameterCount count_parameters(const ModelSpec& m) {
   }
   const Clamped head = count_weights(plan_head(m, 1, {})).all;
   total = total + head;
-  if (!m.tied_embeddings) total = total + Clamped(m.hidden) * m.vocab;
-  return {.total = total.value(), .active = (active_layers + head).value(), .active_layers = active_layers.value()};
+  const Clamped active = active_layers + head, untied = m.tied_embeddings ? 0 : Clamped(m.hidden) * m.vocab;
+  return {.total = (total + untied).value(),
+          .active = active.value(),
+          .active_with_embedding = (active + untied).value(),
+          .active_layers = active_layers.value()};
 }
 
 std::int64_t kv_elements_per_token(const ModelSpec& m) {
@@ -76,7 +79,8 @@ MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_byte
       const LayerPlan plan = plan_layer(m, kind, shape);
       const auto count = static_cast<double>(plan.count);
       need.weight_bytes += count * plan.weight_bytes();
-      need.kv_bytes += count * plan.cache_bytes();
+      need.kv_bytes += count * plan.needed_cache_bytes();
+      need.kv_held_bytes += count * plan.cache_bytes();
       need.activation_bytes = std::max(need.activation_bytes, plan.activation_bytes());
     }
     const LayerPlan head = plan_head(m, batch, shape);

@@ -12,9 +12,10 @@
 namespace layercost {
 
 struct ParameterCount {
-  std::int64_t total = 0;   // embedding, layers, final norm, LM head (once if tied)
-  std::int64_t active = 0;  // layers with top_k experts, final norm and LM head; no embedding: the *promised* count
-  std::int64_t active_layers = 0;  // layers only
+  std::int64_t total = 0;   // embedding, layers, final norm, head (once if tied)
+  std::int64_t active = 0;  // layers with top_k experts, final norm and head; no embedding: the *promised* count
+  std::int64_t active_with_embedding = 0;  // as model cards count
+  std::int64_t active_layers = 0;          // layers only
 };
 // Sums that do not fit are the largest number instead.
 ParameterCount count_parameters(const ModelSpec&);
@@ -24,7 +25,9 @@ std::int64_t kv_elements_per_token(const ModelSpec&);
 
 // What the whole model needs on one device at this point: bytes, and the largest batch that fits (absent: none).
 struct MemoryNeed {
-  double weight_bytes = 0, kv_bytes = 0, activation_bytes = 0;
+  double weight_bytes = 0, activation_bytes = 0;
+  double kv_bytes = 0;       // that later steps can still ask for: of a sliding layer its window
+  double kv_held_bytes = 0;  // of an engine that keeps what windows have left behind
   std::optional<std::int64_t> largest_batch;
 };
 MemoryNeed memory_need(const ModelSpec&, const Scenario&, double device_bytes);

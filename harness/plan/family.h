@@ -18,8 +18,11 @@ namespace layercost {
 
 struct Family {
   std::string_view model_type;
+  std::string_view class_prefix;  // of its classes' names: "Qwen3Moe" of Qwen3MoeForCausalLM
   double default_rms_norm_eps;
   void (*read)(const JsonNode& config, ModelSpec&);
+  // model_types of models of text and pictures whose language part is this family's.
+  std::span<const std::string_view> multimodal = {};
 };
 std::span<const Family* const> all_families();
 

@@ -33,6 +33,10 @@ StepShape step_shape(const Scenario& s, bool has_experts) {
 double BufferSpec::bytes() const {
   return static_cast<double>(elements_of(shape)) * static_cast<double>(size_of(dtype));
 }
+double BufferSpec::needed_bytes() const {
+  if (!window || shape[2] <= *window) return bytes();
+  return bytes() / static_cast<double>(shape[2]) * static_cast<double>(*window);
+}
 double WeightSpec::bytes() const { return format->bytes(shape); }
 
 const BufferSpec* LayerPlan::find_buffer(BufferRole role) const {
@@ -71,6 +75,12 @@ double LayerPlan::cache_bytes() const {
   for (const BufferSpec& b : buffers)
     if (b.role == BufferRole::cache) n += b.bytes();
   return n;
+}
+double LayerPlan::needed_cache_bytes() const {
+  double sum = 0;
+  for (const BufferSpec& b : buffers)
+    if (b.role == BufferRole::cache) sum += b.needed_bytes();
+  return sum;
 }
 
 double LayerPlan::activation_bytes() const {

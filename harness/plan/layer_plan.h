@@ -34,7 +34,9 @@ struct BufferSpec {
   DType dtype = DType::f32;
   Shape shape;
   BufferRole role = BufferRole::activation;
+  std::optional<std::int64_t> window = {};  // of a cache: no later step asks for more of its positions (third axis)
   double bytes() const;
+  double needed_bytes() const;  // without what the window leaves behind
 };
 
 struct WeightSpec {
@@ -83,7 +85,8 @@ struct LayerPlan {
   std::optional<ExpertChoice> experts() const;
 
   double weight_bytes() const;  // all of it, every expert
-  double cache_bytes() const;
+  double cache_bytes() const;         // of all positions
+  double needed_cache_bytes() const;  // of those within the windows
   double activation_bytes() const;
   // Weights and cache that one pass touches, given the distinct experts: what has to come from memory.
   double touched_bytes(const WorkFacts&) const;

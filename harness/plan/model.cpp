@@ -10,6 +10,7 @@
 
 #include "harness/plan/counts.h"
 #include "harness/plan/family.h"
+#include "harness/plan/head.h"
 #include "harness/plan/layer_builder.h"
 #include "harness/spec/json_reader.h"
 #include "kernels/core/error.h"
@@ -21,22 +22,35 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMaxParameters = 1'000'000'000'000'000;  // 1e15: a thousand times the largest of 2026
 
-const Family& family_of(const JsonNode& config) {
-  const auto refuse_nested = [&] {
-    if (config.find("text_config")) {
-      config.fail("text_config", "models with a nested text_config are not supported yet");
-    }
-  };
-  if (!config.has("model_type")) refuse_nested();
-  const std::string type = config.get_string("model_type", 64);
+constexpr JsonLimits kConfigLimits{std::uint64_t{8} << 20};  // the largest published one known has 3.1 MB
+
+// The part of a config.json that describes layers of text, and whose they are.
+struct LanguagePart {
+  JsonNode config;
+  const Family& family;
+  bool of_multimodal = false;
+};
+
+LanguagePart language_part(const JsonNode& config) {
+  const std::optional<JsonNode> inner = config.find("text_config");
+  const JsonNode& text = inner ? *inner : config;
+  const std::string type = text.get_string("model_type", 64);
   for (const Family* family : all_families()) {
-    if (family->model_type != type) continue;
-    refuse_nested();
-    return *family;
+    const auto& multimodal = family->multimodal;
+    const bool pictures = std::find(multimodal.begin(), multimodal.end(), type) != multimodal.end();
+    if (family->model_type == type || pictures) return {text, *family, inner.has_value() || pictures};
   }
-  const std::vector<std::string> known = known_model_types();
-  config.fail("model_type", fmt::format("unknown model_type \"{}\"{}; known are: {}", type, did_you_mean(type, known),
-                                        fmt::join(known, ", ")));
+  std::vector<std::string> known = known_model_types();
+  for (const Family* family : all_families())
+    known.insert(known.end(), family->multimodal.begin(), family->multimodal.end());
+  text.fail("model_type", fmt::format("unknown model_type \"{}\"{}; known are: {}", type, did_you_mean(type, known),
+                                      fmt::join(known, ", ")));
+}
+
+// transformers' rule since 5; before, files of models with pictures said it in either place.
+bool tied(const JsonNode& config, const JsonNode& text) {
+  return config.find_bool("tie_word_embeddings").value_or(false) ||
+         text.find_bool("tie_word_embeddings").value_or(false);
 }
 
 // Where a quantised checkpoint says so: transformers, older compressed-tensors, MLX. null is no quantisation.
@@ -57,9 +71,13 @@ void refuse_quantised(const JsonNode& config, const fs::path& file) {
   }
   // NVIDIA's ModelOpt leaves config.json as it was and writes a file beside it. A null quant_algo: only the KV cache.
   std::error_code ignored;
-  const fs::path beside = file.parent_path() / "hf_quant_config.json";
+  fs::path beside = file.parent_path() / "hf_quant_config.json";
+  if (file.filename() != "config.json")  // of several models in one folder
+    if (const fs::path own = file.parent_path() / (file.stem().string() + ".hf_quant_config.json");
+        fs::exists(own, ignored))
+      beside = own;
   if (!fs::exists(beside, ignored)) return;
-  const JsonNode quantization = read_json(beside).at("quantization");
+  const JsonNode quantization = read_json(beside, kConfigLimits).at("quantization");
   if (quantization.has("quant_algo") && !quantization.find("quant_algo")) return;
   refuse(quantization, "quant_algo", quantization.find_string("quant_algo", 64).value_or("no quant_algo"));
 }
@@ -165,38 +183,48 @@ LayerPlan plan_head(const ModelSpec& m, std::int64_t sequences, const StepShape&
   b.plan().count = 1;
   b.plan().adds_to_input = false;
   const std::string input = b.activation("input", m.hidden, BufferRole::input);
-  const std::string normed = b.activation("normed", m.hidden);
-  const std::string logits = b.buffer("output", BufferRole::output, DType::f32, {sequences, m.vocab});
-  b.rms_norm("final norm", input, b.norm_weight("final_norm", m.hidden, "model.norm.weight"), normed, m.hidden);
-  b.linear("lm head", normed,
-           b.matrix("lm_head", {m.vocab, m.hidden}, {{"lm_head.weight", {m.vocab, m.hidden}}}, shape.weights.head),
-           logits, m.vocab, m.hidden, {.y_type = DType::f32, .w_type = shape.weights.head});
+  const std::string norm = b.norm_weight("final_norm", m.hidden, "model.norm.weight");
+  if (m.head.kind == HeadSpec::Kind::none) {
+    b.rms_norm("final norm", input, norm, b.activation("output", m.hidden, BufferRole::output), m.hidden);
+    return std::move(b.plan());
+  }
+  const bool language = m.head.kind == HeadSpec::Kind::language;
+  const std::int64_t rows = m.head.rows;
+  const std::string tensor = language ? "lm_head" : "score", normed = b.activation("normed", m.hidden);
+  const std::string logits = b.buffer("output", BufferRole::output, DType::f32, {sequences, rows});
+  b.rms_norm("final norm", input, norm, normed, m.hidden);
+  b.linear(language ? "lm head" : "score", normed,
+           b.matrix(tensor, {rows, m.hidden}, {{tensor + ".weight", {rows, m.hidden}}}, shape.weights.head), logits,
+           rows, m.hidden, {.y_type = DType::f32, .w_type = shape.weights.head});
   return std::move(b.plan());
 }
 
-ModelSpec read_model(const fs::path& path) {
+ModelSpec read_model(const fs::path& path, const std::string& architecture) {
   std::error_code ignored;
   const fs::path file = fs::is_directory(path, ignored) ? path / "config.json" : path;
-  const JsonNode config = read_json(file);
-  const Family& family = family_of(config);
+  const JsonNode config = read_json(file, kConfigLimits);
+  const auto [text, family, of_multimodal] = language_part(config);
   refuse_quantised(config, file);
+  if (text.place() != config.place()) refuse_quantised(text, file);
 
   ModelSpec m;
   m.path = file.string();
   set_name(file, m);
   m.model_type = family.model_type;
-  m.hidden = config.get_int("hidden_size", 1, kMaxHidden);
-  m.layers = config.get_int("num_hidden_layers", 1, kMaxLayers);
-  m.vocab = config.get_int("vocab_size", 1, kMaxVocab);
-  m.max_position = config.find_int("max_position_embeddings", 1, kMaxPositions).value_or(0);
-  m.rms_norm_eps = config.find_number("rms_norm_eps", 1e-30, 1.0).value_or(family.default_rms_norm_eps);
-  m.tied_embeddings = config.find_bool("tie_word_embeddings").value_or(false);
+  m.hidden = text.get_int("hidden_size", 1, kMaxHidden);
+  m.layers = text.get_int("num_hidden_layers", 1, kMaxLayers);
+  m.vocab = text.get_int("vocab_size", 1, kMaxVocab);
+  m.max_position = text.find_int("max_position_embeddings", 1, kMaxPositions).value_or(0);
+  m.rms_norm_eps = text.find_number("rms_norm_eps", 1e-30, 1.0).value_or(family.default_rms_norm_eps);
   // "swish" is another name of the same function.
-  const std::string activation = config.find_string("hidden_act", 64).value_or("silu");
+  const std::string activation = text.find_string("hidden_act", 64).value_or("silu");
   if (activation != "silu" && activation != "swish") {
-    config.fail("hidden_act", fmt::format("expected \"silu\", got \"{}\"", activation));
+    text.fail("hidden_act", fmt::format("expected \"silu\", got \"{}\"", activation));
   }
-  family.read(config, m);
+  if (of_multimodal) m.notes.push_back("the language part alone; what reads pictures or sound is left out");
+  m.head = read_head(config, family, architecture, of_multimodal, m);
+  m.tied_embeddings = m.head.kind == HeadSpec::Kind::language && tied(config, text);
+  family.read(text, m);
   for (const LayerKind& kind : m.kinds)
     if (!m.experts) m.experts = plan_layer(m, kind, {}).experts();
   if (config.has("auto_map")) m.notes.push_back("auto_map names code; it is never followed");
@@ -213,14 +241,14 @@ std::vector<std::string> list_models(const fs::path& configs_dir) {
   return names;
 }
 
-ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_dir) {
+ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_dir, const std::string& architecture) {
   const std::vector<ShippedModel> models = shipped_models(configs_dir);
   const std::string wanted = lower(name_or_path);
   for (const ShippedModel& model : models) {
-    if (wanted == model.name || wanted == lower(model.id)) return read_model(model.file);
+    if (wanted == model.name || wanted == lower(model.id)) return read_model(model.file, architecture);
   }
   std::error_code ignored;
-  if (fs::exists(name_or_path, ignored)) return read_model(name_or_path);
+  if (fs::exists(name_or_path, ignored)) return read_model(name_or_path, architecture);
   std::vector<std::string> known, spellings;
   for (const ShippedModel& model : models) known.push_back(model.name);
   spellings = known;

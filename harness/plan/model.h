@@ -24,6 +24,17 @@ struct LayerKind {
   std::function<void(LayerBuilder&)> lower = {};  // writes its plan
 };
 
+// What follows the last layer: the final norm, and a product with a matrix of `rows` x hidden, if there is one.
+struct HeadSpec {
+  enum class Kind {
+    language,  // LM head: a logit per word
+    score,     // of a reward or classification model: a logit per label
+    none,      // of an embedding model
+  };
+  Kind kind = Kind::language;
+  std::int64_t rows = 0;
+};
+
 struct ModelSpec {
   std::string name;  // "qwen3-30b-a3b"; of a foreign config.json, its folder's name
   std::string id;    // "Qwen/Qwen3-30B-A3B"; "" for a foreign config.json
@@ -32,7 +43,8 @@ struct ModelSpec {
   std::int64_t hidden = 0, layers = 0;
   std::int64_t vocab = 0, max_position = 0;  // max_position 0: not given
   double rms_norm_eps = 1e-6;
-  bool tied_embeddings = false;
+  HeadSpec head;
+  bool tied_embeddings = false;  // the LM head's matrix is the embedding's
   std::vector<LayerKind> kinds;            // in order of first appearance
   std::vector<std::size_t> kind_of_layer;  // one per layer
   std::optional<ExpertChoice> experts;     // of the layers that have any
@@ -45,16 +57,18 @@ struct ModelSpec {
 };
 
 LayerPlan plan_layer(const ModelSpec&, const LayerKind&, const StepShape&);
-// Final norm and LM head; `sequences` rows go through it.
+// Final norm and what the head multiplies with; `sequences` rows go through it.
 LayerPlan plan_head(const ModelSpec&, std::int64_t sequences, const StepShape&);
 
-// Reads a config.json (at most 1 MB, depth 64). `path` is the file or a folder that holds one. One of quantised weights
-// is refused, by a key of its own or by a hf_quant_config.json beside it.
-ModelSpec read_model(const std::filesystem::path& path);
+// Reads a config.json (at most 8 MB, depth 64). `path` is the file or a folder that holds one. One of quantised weights
+// is refused, by a key of its own or by a hf_quant_config.json beside it. Of a model of text and pictures the language
+// part is read. `architecture` ("Qwen3Model") is taken instead of what the config says under `architectures`.
+ModelSpec read_model(const std::filesystem::path& path, const std::string& architecture = {});
 
 // A name from configs/models ("qwen3-4b", "Qwen/Qwen3-4B"; case does not matter), or a path to a config.json or folder.
 // An unknown name is a BadInput with the nearest known one.
-ModelSpec find_model(const std::string& name_or_path, const std::filesystem::path& configs_dir);
+ModelSpec find_model(const std::string& name_or_path, const std::filesystem::path& configs_dir,
+                     const std::string& architecture = {});
 
 // Names of all shipped models, sorted.
 std::vector<std::string> list_models(const std::filesystem::path& configs_dir);

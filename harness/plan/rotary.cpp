@@ -144,6 +144,8 @@ RotarySpec read_rotary(const JsonNode& config, std::int64_t dims, double default
   }
   const std::string type = rope_type ? *rope_type : old_type.value_or("default");
   if (type == "default") return rope;
+  // Sections of the pairs turn by time, height and width, which of text are one number.
+  if (type == "mrope") return rope;
   if (type == "linear") {
     rope.kind = RotarySpec::Kind::linear;
     rope.factor = given->get_number("factor", 1.0, kMaxFactor);
@@ -160,7 +162,7 @@ RotarySpec read_rotary(const JsonNode& config, std::int64_t dims, double default
       notes.push_back("dynamic rope is plain up to max_position_embeddings, and nothing is measured beyond");
     }
   } else {
-    const std::vector<std::string> known{"default", "dynamic", "linear", "llama3", "yarn"};
+    const std::vector<std::string> known{"default", "dynamic", "linear", "llama3", "mrope", "yarn"};
     given->fail(rope_type ? "rope_type" : "type", fmt::format("rope type \"{}\" is not supported yet{}; known are: {}",
                                                               type, did_you_mean(type, known), fmt::join(known, ", ")));
   }

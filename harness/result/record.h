@@ -147,9 +147,12 @@ struct PartRecord {
 };
 
 struct MemoryRecord {  // of the whole model at this point, not of the stack
-  double weight_bytes = 0, kv_bytes = 0, activation_bytes = 0;
-  double device_bytes = 0;                    // what this device offers
-  std::optional<std::int64_t> largest_batch;  // absent: not even one sequence fits
+  double weight_bytes = 0;
+  double kv_bytes = 0;  // that later steps can ask for: of a sliding layer its window
+  double activation_bytes = 0;
+  double device_bytes = 0;                     // what this device offers
+  std::optional<std::int64_t> largest_batch;   // absent: not even one sequence fits
+  std::optional<double> kv_held_bytes = {};    // of an engine that keeps what windows have left, where that is more
   double required_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
   bool fits() const { return required_bytes() <= device_bytes; }
 };
@@ -173,6 +176,7 @@ struct ModelRecord {
   std::int64_t parameters_total = 0, parameters_active = 0;
   std::int64_t layers = 0, hidden = 0, vocab = 0;
   std::optional<std::int64_t> experts, top_k;
+  std::optional<std::int64_t> parameters_active_with_embedding = {};  // as model cards count
   std::string digest = {};  // of all that its numbers follow from (plan/digest.h); "" in files before 1.4
 };
 

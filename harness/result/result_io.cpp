@@ -166,6 +166,7 @@ template <typename V>
 void fields(V& v, MemoryRecord& m) {
   v("weight_bytes", m.weight_bytes, kZeroUp);
   v("kv_bytes", m.kv_bytes, kZeroUp);
+  v("kv_held_bytes", m.kv_held_bytes, kZeroUp);
   v("activation_bytes", m.activation_bytes, kZeroUp);
   v("device_bytes", m.device_bytes, kZeroUp);
   v("largest_batch", m.largest_batch, kOneUp);
@@ -215,6 +216,7 @@ void fields(V& v, ModelRecord& m) {
   v("model_type", m.model_type);
   v("parameters_total", m.parameters_total, kCount);
   v("parameters_active", m.parameters_active, kCount);
+  v("parameters_active_with_embedding", m.parameters_active_with_embedding, kCount);
   v("layers", m.layers, kCount);
   v("hidden", m.hidden, kCount);
   v("vocab", m.vocab, kCount);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -33,6 +34,35 @@ class FileDescriptor {
  private:
   int fd_;
 };
+
+// What people hand over instead of JSON, by its first bytes; "" if it is none of these.
+std::string_view foreign_format(std::string_view bytes) {
+  struct Row {
+    std::string_view magic, what;
+  };
+  static constexpr Row kRows[] = {
+      {"GGUF", "is a GGUF file (weights of llama.cpp)"},
+      {"version https://git-lfs", "is a git-lfs pointer: the file itself was not downloaded (git lfs pull)"},
+      {"PK\x03\x04", "is a zip archive (a PyTorch checkpoint?)"},
+      {"\x1f\x8b", "is compressed by gzip"},
+      {"<!DOCTYPE", "is a web page, such as an error or log-in page that was saved"},
+      {"<html", "is a web page, such as an error or log-in page that was saved"},
+      {"\x89HDF", "is an HDF5 file"},
+  };
+  for (const Row& row : kRows)
+    if (bytes.starts_with(row.magic)) return row.what;
+  // safetensors: the header's length in 8 bytes, then the header.
+  if (bytes.size() > 9 && bytes[7] == 0 && bytes[8] == '{') return "is a safetensors file (weights)";
+  return "";
+}
+
+// Python's json writes these, and no other reader takes them.
+std::string_view python_literal(std::string_view text, std::size_t at) {
+  for (const std::string_view word : {"Infinity", "NaN"})
+    for (std::size_t begin = at < 2 ? 0 : at - 2; begin <= at && begin < text.size(); ++begin)
+      if (text.substr(begin).starts_with(word)) return word;
+  return "";
+}
 
 std::string line_and_column(std::string_view text, std::size_t offset) {
   const std::string_view before = text.substr(0, std::min(offset, text.size()));
@@ -90,6 +120,9 @@ class Builder final : public nlohmann::json_sax<Json> {
         reason.starts_with("parse error") && colon != std::string_view::npos) {
       reason.remove_prefix(colon + 2);
     }
+    if (const std::string_view word = python_literal(text_, position == 0 ? 0 : position - 1); !word.empty())
+      reason = word == "NaN" ? "NaN is no JSON (Python's json module writes it); expected a number or null"
+                             : "Infinity is no JSON (Python's json module writes it); expected a number or null";
     // A number beyond the largest double is reported without a place of its own.
     throw BadInput(file_, line_and_column(text_, position == 0 ? 0 : position - 1),
                    fmt::format("not valid JSON: {}", reason));
@@ -203,6 +236,8 @@ JsonNode parse_json(std::string file, std::string_view text, const JsonLimits& l
   if (text.size() > limits.max_bytes)
     throw BadInput(file, "", fmt::format("is larger than {} bytes", limits.max_bytes));
   refuse_foreign_encodings(file, text);
+  if (const std::string_view what = foreign_format(text); !what.empty())
+    throw BadInput(file, "", fmt::format("{}; expected JSON", what));
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     throw BadInput(file, "", "is empty; expected a JSON object");
   }
@@ -218,6 +253,14 @@ JsonNode parse_json(std::string file, std::string_view text, const JsonLimits& l
 }
 
 JsonNode read_json(const std::filesystem::path& path, const JsonLimits& limits) {
+  // Weights are larger than any JSON: what they are says more than that they are large.
+  if (std::error_code error; std::filesystem::is_regular_file(path, error)) {
+    char head[64];
+    std::ifstream in(path, std::ios::binary);
+    in.read(head, sizeof head);
+    if (const auto what = foreign_format({head, static_cast<std::size_t>(in.gcount())}); !what.empty())
+      throw BadInput(path.string(), "", fmt::format("{}; expected JSON", what));
+  }
   return parse_json(path.string(), read_file_bytes(path, limits.max_bytes), limits);
 }
 

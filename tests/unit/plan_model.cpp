@@ -430,6 +430,127 @@ TEST(Notes, SayWhatWasIgnored) {
   EXPECT_TRUE(contains(spec.notes[0], "auto_map"));
 }
 
+// ---- tests/unit/field: keys and values of published files that went wrong once. Every number was worked out by hand.
+
+const std::filesystem::path kField = std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests/unit/field";
+
+TEST(Heads, FollowTheClassThatTheConfigNames) {
+  // Llama 3.1 8B has 8,030,261,248; its LM head of 128256 x 4096 gives way to one row.
+  const ModelSpec reward = read_model(kField / "reward-llama-3.1-8b-seqcls.json");
+  EXPECT_EQ(count_parameters(reward).total, 7504928768);
+  EXPECT_EQ(count_parameters(reward).active, 7504928768 - 128256 * 4096);
+  const LayerPlan score = plan_head(reward, 3, {});
+  EXPECT_EQ(score.ops.back().component, "score");
+  EXPECT_EQ(score.buffer(BufferRole::output).shape, (Shape{3, 1}));
+  EXPECT_EQ(score.weights.back().sources.front().tensor, "score.weight");
+
+  // Published under the causal class, without its LM head: 151665 x 4096 less than with it.
+  const auto embedding = kField / "embedding-qwen3-8b-no-lm-head.json";
+  const std::string said = bad_input([&] { read_model(embedding); });
+  for (const char* part : {": architectures: ", "--architecture Qwen3Model", "Qwen3ForCausalLM (with an LM head)"})
+    EXPECT_TRUE(contains(said, part)) << said;
+  const ModelSpec bare = read_model(embedding, "Qwen3Model");
+  EXPECT_EQ(count_parameters(bare).total, 7567295488);
+  EXPECT_EQ(count_parameters(bare).active, 7567295488 - 151665 * 4096);
+  EXPECT_EQ(plan_head(bare, 2, {}).ops.size(), 1u) << "the final norm alone";
+  EXPECT_EQ(count_parameters(read_model(embedding, "Qwen3ForCausalLM")).total, 7567295488 + 151665 * 4096);
+  EXPECT_TRUE(contains(bad_input([&] { read_model(embedding, "Qwen3Modell"); }), "did you mean 'Qwen3Model'?"));
+  EXPECT_TRUE(contains(bad_input([&] { read_model(embedding, "LlamaModel"); }), "no class of model_type qwen3"));
+
+  for (const char* file : {"draft-eagle3-llama3-8b.json", "draft-dflash-qwen3-4b.json"}) {
+    const std::string refusal = bad_input([&] { read_model(kField / file); });
+    EXPECT_TRUE(contains(refusal, "is a draft head")) << refusal;
+  }
+}
+
+TEST(Heads, OfTiedModelsAndOthers) {
+  const auto count = [](const Json& change) { return count_parameters(read(with(tiny("qwen3"), change))); };
+  const ParameterCount language = count({{"architectures", {"Qwen3ForCausalLM"}}});
+  EXPECT_EQ(language.total, count(Json::object()).total) << "without architectures it is the causal class";
+  EXPECT_EQ(language.active, language.active_with_embedding) << "tied: the embedding is the head's matrix";
+  // A head of scores is no embedding, whatever tie_word_embeddings says: 2 labels x 64 more in all.
+  const ParameterCount score = count({{"architectures", {"Qwen3ForSequenceClassification"}}});
+  EXPECT_EQ(score.total, language.total + 2 * 64);
+  EXPECT_EQ(score.active, language.active - 100 * 64 + 2 * 64);
+  EXPECT_EQ(count({{"architectures", {"Qwen3ForSequenceClassification"}}, {"num_labels", 5}}).active,
+            score.active + 3 * 64);
+  EXPECT_EQ(count({{"architectures", {"Qwen3Model"}}}).active, language.active - 100 * 64);
+
+  TempDir dir;
+  const auto file = dir.write("m/config.json", with(tiny("qwen3"), {{"architectures", {"Qwen3ForCausalLM"}}}).dump());
+  EXPECT_EQ(read_model(file).head.kind, HeadSpec::Kind::language);
+  dir.write("m/modules.json", "[]");
+  EXPECT_EQ(read_model(file).head.kind, HeadSpec::Kind::none);
+  EXPECT_TRUE(contains(read_model(file).notes.at(0), "modules.json"));
+}
+
+// Qwen3-VL-4B's language part is Qwen3-4B with another theta.
+TEST(Multimodal, TheLanguagePartIsMeasuredAndSaidSo) {
+  const ModelSpec m = read_model(kField / "vl-qwen3-vl-4b-dense.json");
+  EXPECT_EQ(count_parameters(m).total, 4022468096);
+  EXPECT_TRUE(m.tied_embeddings);
+  EXPECT_EQ(m.max_position, 262144);
+  EXPECT_EQ(rotary(m).theta, 5e6);
+  EXPECT_TRUE(qk_norm(m));
+  ASSERT_EQ(m.notes.size(), 1u);
+  EXPECT_TRUE(contains(m.notes[0], "language part alone"));
+
+  // Either place says that the matrices are one.
+  Json inner = tiny("qwen3");
+  inner["tie_word_embeddings"] = false;
+  const auto nested = [&](bool outside) {
+    return read(Json{{"model_type", "qwen3_vl"}, {"text_config", inner}, {"tie_word_embeddings", outside}});
+  };
+  EXPECT_FALSE(nested(false).tied_embeddings);
+  EXPECT_TRUE(nested(true).tied_embeddings);
+  inner["quantization_config"] = {{"quant_method", "awq"}};
+  EXPECT_TRUE(contains(bad_input([&] { nested(false); }), "text_config.quantization_config: quantised"));
+  // Qwen2-VL's first files have one level, and three sections of rotated pairs, which for text are one.
+  const ModelSpec flat = read(with(tiny("qwen2"), {{"model_type", "qwen2_vl"},
+                                                   {"architectures", {"Qwen2VLForConditionalGeneration"}},
+                                                   {"rope_scaling", {{"type", "mrope"}, {"mrope_section", {2, 3, 3}}}},
+                                                   {"vision_config", {{"depth", 32}}}}));
+  EXPECT_EQ(flat.model_type, "qwen2");
+  EXPECT_EQ(rotary(flat).kind, RotarySpec::Kind::plain);
+}
+
+TEST(Windows, BoundTheCacheThatIsNeeded) {
+  const ModelSpec m = read_model(kField / "sliding-window-4096-mixtral-rev0.json");
+  Scenario s;
+  s.context = 32767;
+  const MemoryNeed need = memory_need(m, s, 1e12);
+  EXPECT_EQ(need.kv_held_bytes, 32.0 * 2 * 8 * 128 * 2 * 32768);  // layers, K and V, heads, dims, bytes, positions
+  EXPECT_EQ(need.kv_bytes, 32.0 * 2 * 8 * 128 * 2 * 4096);
+  s.context = 4000;
+  EXPECT_EQ(memory_need(m, s, 1e12).kv_bytes, memory_need(m, s, 1e12).kv_held_bytes);
+  // Half of the layers slide.
+  const ModelSpec half = read(with(tiny("qwen2"), {{"use_sliding_window", true},
+                                                   {"sliding_window", 100},
+                                                   {"max_window_layers", 2}}));
+  s.context = 399;
+  EXPECT_EQ(memory_need(half, s, 1e12).kv_bytes, 2.0 * 2 * 2 * 16 * 2 * (400 + 100));
+}
+
+TEST(Field, YarnOfAnOrdinaryModelChangesNoSize) {
+  const ModelSpec m = read_model(kField / "yarn-deepseek-r1-0528-qwen3-8b.json");
+  EXPECT_EQ(count_parameters(m).total, 8190735360);  // Qwen3-8B's
+  EXPECT_EQ(rotary(m).kind, RotarySpec::Kind::yarn);
+}
+
+TEST(Field, PythonsInfinityIsNamed) {
+  const std::string said = bad_input([&] { read_model(kField / "python-infinity-literal.json"); });
+  EXPECT_TRUE(contains(said, "line 1, column 765")) << said;
+  EXPECT_TRUE(contains(said, "Infinity is no JSON (Python's json module writes it)")) << said;
+}
+
+// A published one has 3.09 MB.
+TEST(Field, LongConfigsAreRead) {
+  Json config = tiny("llama");
+  for (int i = 0; i < 60000; ++i) config["id2label"][std::to_string(i)] = "a label of fifty characters, some of them filler....";
+  ASSERT_GT(config.dump().size(), std::size_t{3'090'000});
+  EXPECT_EQ(read(config).hidden, 64);
+}
+
 // The files beside this test have the keys and values of published ones.
 TEST(Quantised, IsRefusedWithFileKeyMethodAndWhatToDo) {
   const std::filesystem::path folder = std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests/unit/quantised";
@@ -491,8 +612,29 @@ std::vector<BadConfig> bad_configs() {
       {"nested text_config",
        "llama",
        {{"text_config", {{"hidden_size", 4}}}},
-       {": text_config: ", "not supported yet"}},
-      {"only text_config", "llama", {{"model_type", null}, {"text_config", {{"hidden_size", 4}}}}, {": text_config: "}},
+       {": text_config.model_type: ", "missing"}},
+      {"text_config of an unknown type",
+       "llama",
+       {{"text_config", {{"model_type", "qwen3_vl_txt"}}}},
+       {": text_config.model_type: ", "did you mean 'qwen3_vl_text'?"}},
+      {"text_config without sizes",
+       "llama",
+       {{"text_config", {{"model_type", "llama"}}}},
+       {": text_config.hidden_size: ", "missing"}},
+      {"text_config no object", "llama", {{"text_config", 7}}, {": text_config: ", "expected an object, got 7"}},
+      {"architectures no list", "llama", {{"architectures", "LlamaModel"}}, {": architectures: ", "expected a list"}},
+      {"architectures of another family",
+       "llama",
+       {{"architectures", {"Qwen3ForCausalLM"}}},
+       {": architectures: ", "\"Qwen3ForCausalLM\" is no class of model_type llama", "LlamaForCausalLM"}},
+      {"architectures of remote code",
+       "qwen2",
+       {{"architectures", {"Qwen2ForProcessRewardModel"}}},
+       {": architectures: ", "Qwen2ForProcessRewardModel", "--architecture Qwen2ForCausalLM"}},
+      {"no labels",
+       "qwen3",
+       {{"architectures", {"Qwen3ForSequenceClassification"}}, {"id2label", Json::object()}},
+       {": id2label: ", "at least one label"}},
       {"hidden missing", "llama", {{"hidden_size", null}}, {": hidden_size: ", "missing"}},
       {"hidden misspelt", "llama", {{"hidden_size", null}, {"hiden_size", 64}}, {": hidden_size: ", "'hiden_size'"}},
       {"hidden zero", "llama", {{"hidden_size", 0}}, {": hidden_size: ", "1..1048576", "got 0"}},
@@ -558,7 +700,7 @@ std::vector<BadConfig> bad_configs() {
       {"rope longrope",
        "qwen3",
        {{"rope_scaling", {{"rope_type", "longrope"}}}, {"head_dim", 16}},
-       {": rope_scaling.rope_type: ", "longrope", "default, dynamic, linear, llama3, yarn"}},
+       {": rope_scaling.rope_type: ", "longrope", "default, dynamic, linear, llama3, mrope, yarn"}},
       {"rope dynamic with a negative alpha",
        "llama",
        {{"rope_parameters", {{"rope_type", "dynamic"}, {"alpha", -2}}}},
@@ -709,15 +851,21 @@ TEST(BadConfigs, ThatAreNoJsonAreRefused) {
       {good + good, "not valid JSON"},
       {testing::replaced(good, "\"hidden_size\":64", "\"hidden_size\":64,\"hidden_size\":64"),
        "hidden_size: the key \"hidden_size\" appears twice"},
-      {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":NaN"), "not valid JSON"},
-      {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":Infinity"), "not valid JSON"},
+      {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":NaN"), "NaN is no JSON"},
+      {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":-Infinity"), "Infinity is no JSON"},
+      {"GGUF" + std::string("\3\0\0\0\1", 5), "is a GGUF file"},
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a git-lfs pointer"},
+      {std::string("\x10\0\0\0\0\0\0\0{\"a\":1}", 15), "is a safetensors file"},
+      {"<!DOCTYPE html><html></html>", "is a web page"},
+      {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":Infinity"), "Infinity is no JSON"},
       {testing::replaced(good, "\"rms_norm_eps\":1e-05", "\"rms_norm_eps\":1e999"), "1e999"},
       {testing::replaced(good, "\"silu\"", "\"si\xff\""), "UTF-8"},
       {testing::replaced(good, "\"silu\"", "\"si\\ud800\""), "not valid JSON"},
       {"\xEF\xBB\xBF" + good, "BOM"},
       {std::string("\xFF\xFE{\0}\0", 6), "UTF-16"},
       {deep, "nested deeper than 64"},
-      {good + std::string(1 << 20, ' '), "larger than 1048576 bytes"},
+      {good + std::string(8 << 20, ' '), "larger than 8388608 bytes"},
+      {"GGUF" + std::string(8 << 20, '\0'), "is a GGUF file"},
       {std::string(1, '\0') + good, "not valid JSON"},
   };
   for (const auto& [text, said] : table) {

@@ -122,7 +122,7 @@ inline PointRecord point(std::string model, std::string phase, std::int64_t batc
   record.device = "cpu";
   record.routing = model == "tiny-moe" ? "uniform" : "";
   record.memory = MemoryRecord{4e9, 1e9, 0.5e9, 16e9, 12};
-  if (model == "tiny-moe") record.memory = MemoryRecord{20e9, 1e9, 0.5e9, 16e9, {}};
+  if (model == "tiny-moe") record.memory = MemoryRecord{20e9, 1e9, 0.5e9, 16e9, {}, 2e9};
   record.parts = std::move(parts);
   return record;
 }
@@ -165,7 +165,8 @@ inline ResultFile result_file() {
                            "owned",
                            false};
   file.models = {{"tiny-dense", "Example/Tiny-Dense", "llama", 4'000'000'000, 4'000'000'000, 4, 1024, 32000, {}, {}},
-                 {"tiny-moe", "Example/Tiny-MoE", "mixtral", 10'000'000'000, 1'000'000'000, 4, 1024, 32000, 4, 2}};
+                 {"tiny-moe", "Example/Tiny-MoE", "mixtral", 10'000'000'000, 1'000'000'000, 4, 1024, 32000, 4, 2,
+                  1'032'768'000}};
   file.pairs = {{"tiny-dense", "tiny-moe"}};
   const auto dense = [](double time_s, double scale) {
     return part("dense", 4, time_s, {op("attention", 0.2e9 * scale, 0.1e9), op("mlp", 1.8e9 * scale, 0.9e9)});

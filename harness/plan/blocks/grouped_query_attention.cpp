@@ -29,6 +29,9 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   const Shape cache = {s.batch, a.kv_heads, s.capacity, d}, table = {s.capacity, a.rotary.dims / 2};
   const std::string k_cache = b.buffer("k_cache", BufferRole::cache, s.kv_type, cache);
   const std::string v_cache = b.buffer("v_cache", BufferRole::cache, s.kv_type, cache);
+  if (a.window > 0)
+    for (BufferSpec& buffer : b.plan().buffers)
+      if (buffer.role == BufferRole::cache) buffer.window = a.window;
   OpCase rope("rope");
   rope.set("batch", s.batch).set("q_len", s.q_len).set("kv_len", s.kv_len).set("capacity", s.capacity);
   rope.set("heads", a.heads).set("kv_heads", a.kv_heads).set("head_dim", d);

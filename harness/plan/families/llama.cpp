@@ -19,6 +19,6 @@ void read(const JsonNode& config, ModelSpec& m) {
 }  // namespace
 
 extern const Family llama_family;
-const Family llama_family{"llama", 1e-6, read};
+const Family llama_family{"llama", "Llama", 1e-6, read};
 
 }  // namespace layercost

@@ -21,6 +21,6 @@ void read(const JsonNode& config, ModelSpec& m) {
 }  // namespace
 
 extern const Family mixtral_family;
-const Family mixtral_family{"mixtral", 1e-5, read};
+const Family mixtral_family{"mixtral", "Mixtral", 1e-5, read};
 
 }  // namespace layercost

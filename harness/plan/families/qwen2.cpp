@@ -17,6 +17,7 @@ void read(const JsonNode& config, ModelSpec& m) {
 }  // namespace
 
 extern const Family qwen2_family;
-const Family qwen2_family{"qwen2", 1e-6, read};
+constexpr std::string_view kMultimodal[] = {"qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"};
+const Family qwen2_family{"qwen2", "Qwen2", 1e-6, read, kMultimodal};
 
 }  // namespace layercost

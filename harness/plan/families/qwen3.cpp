@@ -19,6 +19,7 @@ void read(const JsonNode& config, ModelSpec& m) {
 }  // namespace
 
 extern const Family qwen3_family;
-const Family qwen3_family{"qwen3", 1e-6, read};
+constexpr std::string_view kMultimodal[] = {"qwen3_vl_text"};
+const Family qwen3_family{"qwen3", "Qwen3", 1e-6, read, kMultimodal};
 
 }  // namespace layercost

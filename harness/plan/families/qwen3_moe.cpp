@@ -60,6 +60,6 @@ void read(const JsonNode& config, ModelSpec& m) {
 }  // namespace
 
 extern const Family qwen3_moe_family;
-const Family qwen3_moe_family{"qwen3_moe", 1e-6, read};
+const Family qwen3_moe_family{"qwen3_moe", "Qwen3Moe", 1e-6, read};
 
 }  // namespace layercost

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/plan/head.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "kernels/core/error.h"
+
+namespace layercost {
+namespace {
+
+// transformers: num_labels, else the length of id2label, else 2.
+std::int64_t labels_of(const JsonNode& config) {
+  constexpr std::int64_t kMaxLabels = 1 << 20;
+  if (const auto given = config.find_int("num_labels", 1, kMaxLabels)) return *given;
+  const auto names = config.find("id2label");
+  if (!names) return 2;
+  const auto count = static_cast<std::int64_t>(names->keys().size());
+  if (count < 1 || count > kMaxLabels) names->fail("expected at least one label");
+  return count;
+}
+
+bool is_draft(const std::string& name) {
+  constexpr std::string_view kWords[] = {"Eagle", "Draft", "Medusa", "NextN", "MTP", "Speculator"};
+  return std::any_of(std::begin(kWords), std::end(kWords),
+                     [&](std::string_view word) { return name.find(word) != std::string::npos; });
+}
+
+bool says_embedding(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name.find("embed") != std::string::npos;
+}
+
+}  // namespace
+
+HeadSpec read_head(const JsonNode& config, const Family& family, const std::string& architecture, bool of_multimodal,
+                   ModelSpec& m) {
+  const std::string prefix(family.class_prefix), causal = prefix + "ForCausalLM", bare = prefix + "Model",
+                                                 score = prefix + "ForSequenceClassification";
+  const std::vector<std::string> known = {causal, score, bare};
+  std::string name = causal;
+  bool said = false;
+  if (const auto list = config.find("architectures"); list && !list->as_list().empty()) {
+    const std::vector<std::string> names = list->as_string_list(128);
+    name = names.front();
+    said = true;
+    if (names.size() > 1) m.notes.push_back(fmt::format("architectures names {}; {} is taken", names.size(), name));
+  }
+  if (!architecture.empty()) {
+    if (std::find(known.begin(), known.end(), architecture) == known.end())
+      throw BadInput(fmt::format("--architecture: \"{}\" is no class of model_type {} that is known{}; known are: {}",
+                                 printable(architecture, 128), family.model_type, did_you_mean(architecture, known),
+                                 fmt::join(known, ", ")));
+    if (said && architecture != name) m.notes.push_back(fmt::format("taken as {}, not as {}", architecture, name));
+    name = architecture;
+  } else if (name == causal) {
+    std::error_code ignored;
+    const std::filesystem::path file = m.path;
+    if (file.filename() == "config.json" && std::filesystem::exists(file.parent_path() / "modules.json", ignored)) {
+      m.notes.push_back("an embedding model (modules.json lies beside its config): no LM head");
+      name = bare;
+    } else if (said && (says_embedding(m.name) || says_embedding(m.id))) {
+      config.fail("architectures",
+                  fmt::format("says {}, but embedding models are published without an LM head, and the name says "
+                              "that this is one; choose with --architecture {} (none) or {} (with an LM head)",
+                              name, bare, causal));
+    }
+  }
+  const bool pictures = of_multimodal && name.ends_with("ForConditionalGeneration");
+  if (name == causal || pictures) return {HeadSpec::Kind::language, m.vocab};
+  if (name == bare) return {HeadSpec::Kind::none, 0};
+  if (name == score) return {HeadSpec::Kind::score, labels_of(config)};
+  if (is_draft(name))
+    config.fail("architectures",
+                fmt::format("\"{}\" is a draft head: it reads hidden states of the model that it drafts for, and its "
+                            "layers are others than model_type {}'s; not supported yet",
+                            name, family.model_type));
+  config.fail("architectures",
+              fmt::format("\"{}\" is no class of model_type {} that is known{}: its layers or its head may be others; "
+                          "known are: {}; --architecture {} measures it as that",
+                          name, family.model_type, did_you_mean(name, known), fmt::join(known, ", "), causal));
+}
+
+}  // namespace layercost
