@@ -13,6 +13,7 @@ namespace {
 struct Options {
   std::string model, architecture, io, dtype = "f32", device, op;
   std::vector<std::string> weights;
+  std::optional<std::string> prefix;
   std::int64_t layer = 0;
   int threads = 0;
 };
@@ -27,7 +28,7 @@ int check_model(const Options& o) {
                      : o.dtype == "bf16"
                          ? DType::bf16
                          : throw BadInput("--dtype: expected f32 or bf16, got '" + printable(o.dtype) + "'");
-  const auto rows = check_against_io(model, o.layer, reader, io, type, runtime);
+  const auto rows = check_against_io(model, o.layer, reader, io, type, runtime, o.prefix);
   fmt::print("{} ({}), layer {} ({}), {} on {}; {} sequences of {} tokens\n", model.name, model.model_type, o.layer,
              model.layer(o.layer).name, o.dtype, runtime.device().id, io.batch,
              io.seq);
@@ -90,6 +91,7 @@ void add_check(CLI::App& app, Action& action) {
   c->add_option("-m,--model", o->model, "model name, or path to a config.json or its folder");
  c->add_option("--architecture", o->architecture, "a class of the model's family instead of what its config says");
   c->add_option("--weights", o->weights, "safetensors file(s), an index file, or a folder");
+  c->add_option("--prefix", o->prefix, "what stands before 'layers.N.' in its tensors' names (default: found there)");
   c->add_option("--layer", o->layer, "number of the layer, from 0");
   c->add_option("--io", o->io, "safetensors file with 'input' and 'output', f32 [batch, seq, hidden]");
   c->add_option("--dtype", o->dtype, "f32 or bf16");

@@ -15,7 +15,8 @@ namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string out, format, price;
+  std::string out, format;
+  PriceOptions price;
 };
 
 std::vector<ResultFile> read_all(const Options& o) {
@@ -51,12 +52,11 @@ void add_cost(CLI::App& app, Action& action) {
   auto* c = app.add_subcommand("cost", "show result files at another price, without measuring again");
   auto o = std::make_shared<Options>();
   add_options(*c, *o);
-  c->add_option("--price", o->price, "USD per hour of the measured device (2.50/h), a price id, or a file")->required();
+  add_price_options(*c, o->price, true);
   c->callback([o, &action] {
     action = [o] {
-      const PriceRecord price = price_record(find_price(o->price, configs_dir()));
       std::vector<ResultFile> files = read_all(*o);
-      for (ResultFile& f : files) f.price = price;
+      for (ResultFile& f : files) f.price = price_record(o->price, f.environment.device_name, configs_dir());
       return show(*o, files);
     };
   });

@@ -24,7 +24,8 @@ namespace {
 
 struct Options {
   PointOptions points;
-  std::string device, price, depths, out, resume, pin_from;
+  PriceOptions price;
+  std::string device, depths, out, resume, pin_from;
   std::vector<std::string> pins;
   std::optional<std::int64_t> rounds;
   std::optional<double> cell_s;
@@ -140,7 +141,7 @@ int run(const Options& o) {
   result.pairs = points.pairs;
   if (!plan.points.empty())
     result.nominal = nominal_record(result.environment.device_name, plan.points.front().scenario.activation_type);
-  if (!o.price.empty()) result.price = price_record(find_price(o.price, configs));
+  result.price = price_record(o.price, result.environment.device_name, configs);
   for (const ModelSpec& m : plan.models)
     for (const std::string& note : m.notes) result.warnings.push_back({"model_note", m.name + ": " + note});
   if (!o.pin_from.empty()) take_pins(plan, runtime.device(), read_result(o.pin_from), o.pin_from, result);
@@ -200,8 +201,7 @@ void add_run(CLI::App& app, Action& action) {
   auto o = std::make_shared<Options>();
   add_point_options(*c, o->points);
   c->add_option("--device", o->device, "cpu or cuda:N (default: cuda:0 where it can be used, else cpu)");
-  c->add_option("--price", o->price,
-                "USD per hour of this machine (2.50/h), a price id (layercost list prices), or a file");
+  add_price_options(*c, o->price, false);
   c->add_option("--rounds", o->rounds, "interleaved rounds (default 3; 10 for a headline)")->check(CLI::Range(1, 1000));
   c->add_option("--seconds", o->cell_s, "time for the samples of one layer at one point in one round (default 0.6)")
       ->check(CLI::Range(0.01, 3600.0));

@@ -1,10 +1,29 @@
-// What:    a price as result files hold it.
+// What:    a price as result files hold it, and the options that say how it is used.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
 #include "harness/result/record.h"
-#include "harness/spec/price_spec.h"
 
 namespace layercost {
-PriceRecord price_record(const Price&);
-}
+
+struct PriceOptions {
+  std::string price;  // "" none
+  std::string mix;
+  double utilisation = 1;
+  bool other_device = false;
+};
+// `required`: a price has to be given.
+void add_price_options(CLI::App&, PriceOptions&, bool required);
+
+// For what was measured on `device_name`. BadInput for the price of another device, unless it was asked for: then it
+// carries a label. Nothing without a price.
+std::optional<PriceRecord> price_record(const PriceOptions&, const std::string& device_name,
+                                        const std::filesystem::path& configs_dir);
+
+// "3:1" (input to output), "1:19:1" (input, input from a cache, output), or the name of a known mix.
+MixRecord parse_mix(const std::string& text);
+
+}  // namespace layercost

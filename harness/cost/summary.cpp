@@ -318,6 +318,22 @@ Json layers_json(const LayersRow& row) {
   return object;
 }
 
+Json blend_json(const BlendRow& row) {
+  Json object;
+  object["model"] = row.model;
+  object["batch"] = row.batch;
+  object["context"] = row.context;
+  object["weight_type"] = row.weight_type;
+  object["routing"] = row.routing;
+  object["prompt_batch"] = row.prompt_batch;
+  object["prompt_tokens"] = row.prompt_tokens;
+  put(object, "input_usd_per_mtok", row.input_usd_per_mtok);
+  put(object, "output_usd_per_mtok", row.output_usd_per_mtok);
+  put(object, "blended_usd_per_mtok", row.blended_usd_per_mtok);
+  put(object, "on_output_usd_per_mtok", row.on_output_usd_per_mtok);
+  return object;
+}
+
 Json depth_json(const DepthRow& row) {
   Json object;
   object["model"] = row.model;
@@ -354,12 +370,32 @@ Json list_of(const std::vector<Row>& rows, Json (*to_object)(const Row&)) {
 
 }  // namespace
 
+// Every decode point with every prefill point of the same model and types.
+std::vector<BlendRow> blends_of(const Summary& summary, const MixRecord& mix) {
+  std::vector<BlendRow> rows;
+  for (const ModelRow& out : summary.models)
+    for (const ModelRow& in : summary.models) {
+      if (out.phase != "decode" || in.phase != "prefill" ||
+          !same_except(out, in, {Member::phase, Member::batch, Member::context, Member::new_tokens}))
+        continue;
+      BlendRow row{out, in.batch, in.context, in.usd_per_mtok, out.usd_per_mtok, {}, {}, out.note.empty() ? in.note : out.note};
+      if (in.usd_per_mtok && out.usd_per_mtok) {
+        const Blend b = blend(*in.usd_per_mtok, *out.usd_per_mtok, mix);
+        row.blended_usd_per_mtok = b.usd_per_mtok;
+        row.on_output_usd_per_mtok = b.on_output_usd_per_mtok;
+      }
+      rows.push_back(std::move(row));
+    }
+  return rows;
+}
+
 Summary summarise(const ResultFile& file) {
   Summary summary;
   for (const DepthRecord& record : file.depths) {
     summary.depths.push_back({record, record.kind, fit_depth(record)});
   }
   for (const PointRecord& point : file.points) summary.models.push_back(summarise_point(point, file));
+  if (file.price && file.price->mix) summary.blends = blends_of(summary, *file.price->mix);
   summary.tradeoffs = tradeoffs(file);
   summary.crossovers = crossovers(summary.tradeoffs);
   summary.peers = peer_implementations(file);
@@ -383,6 +419,7 @@ nlohmann::json to_json(const Summary& summary) {
     object["layers_crossovers"] = list_of(summary.layers_crossovers, crossover_json);
   }
   object["depths"] = list_of(summary.depths, depth_json);
+  if (!summary.blends.empty()) object["blends"] = list_of(summary.blends, blend_json);
   object["roofs"] = list_of(summary.roofs, roof_json);
   object["common_labels"] = labels_json(summary.common_labels);
   object["outcomes"] = Json::object();

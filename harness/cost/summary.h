@@ -61,6 +61,14 @@ struct DepthRow : ScenarioRecord {
   std::optional<DepthFit> fit;
 };
 
+// One model's decode point with one of its prefill points, for the price's mix.
+struct BlendRow : ScenarioRecord {  // of the decode point
+  std::int64_t prompt_batch = 0, prompt_tokens = 0;
+  std::optional<double> input_usd_per_mtok, output_usd_per_mtok;
+  std::optional<double> blended_usd_per_mtok, on_output_usd_per_mtok;
+  std::string note;  // kDoesNotFit or ""
+};
+
 struct RoofRow {  // over the samples of all points that compute in this type
   std::string arithmetic;
   double read_bytes_per_s = 0, read_low_bytes_per_s = 0, read_high_bytes_per_s = 0;
@@ -75,6 +83,7 @@ struct Summary {
   std::vector<LayersRow> layers;
   std::vector<Crossover> layers_crossovers;  // ours, of the layers alone
   std::vector<DepthRow> depths;
+  std::vector<BlendRow> blends;              // empty without a mix
   std::vector<RoofRow> roofs;                // by weight type
   std::vector<Label> common_labels;          // that every measured part carries
   std::map<Outcome, std::int64_t> outcomes;  // parts by outcome

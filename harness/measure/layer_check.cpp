@@ -2,6 +2,7 @@
 #include "harness/measure/layer_check.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -426,10 +427,51 @@ LayerIo read_layer_io(const std::filesystem::path& path, std::int64_t hidden) {
   return io;
 }
 
+std::string find_prefix(const CheckpointReader& reader, const std::string& checkpoint, const LayerPlan& plan,
+                        std::int64_t layer) {
+  const std::string tail = fmt::format("layers.{}.{}", layer, plan.weights.front().sources.front().tensor);
+  std::vector<std::string> found;
+  const std::vector<std::string> names = reader.names();
+  for (const std::string& name : names) {
+    if (!name.ends_with(tail)) continue;
+    const std::string before = name.substr(0, name.size() - tail.size());
+    if (before.empty() || before.ends_with('.')) found.push_back(before);
+  }
+  for (const char* usual : {"model.", "", "model.language_model."})
+    if (std::find(found.begin(), found.end(), usual) != found.end()) return usual;
+  if (found.size() == 1) return found.front();
+  if (found.empty()) {
+    const std::string near = nearest_spelling("model." + tail, names);
+    throw BadInput(checkpoint, "",
+                   fmt::format("has no tensor '{}', with or without something before it{}", tail,
+                               near.empty() ? "" : fmt::format("; the nearest name is '{}'", printable(near))));
+  }
+  std::vector<std::string> shown;
+  for (const std::string& prefix : found) shown.push_back("'" + printable(prefix) + "'");
+  throw BadInput(checkpoint, "",
+                 fmt::format("has several tensors '...{}', behind {}; say which with --prefix", tail,
+                             fmt::join(shown, ", ")));
+}
+
+namespace {
+
+// A file of zeros would agree with every layer that is given zeros.
+void expect_something_added(const LayerIo& io) {
+  for (const auto& [name, values] : {std::pair("input", &io.input), std::pair("output", &io.output)})
+    if (!std::all_of(values->begin(), values->end(), [](float v) { return std::isfinite(v); }))
+      throw BadInput(fmt::format("--io: {} holds NaN or infinity", name));
+  if (io.input == io.output)
+    throw BadInput("--io: input and output are the same, so the layer that made them added nothing: nothing can be compared");
+}
+
+}  // namespace
+
 std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t index, CheckpointReader& reader,
-                                            const LayerIo& io, DType type, Runtime& runtime) {
+                                            const LayerIo& io, DType type, Runtime& runtime,
+                                            const std::optional<std::string>& prefix) {
   if (index < 0 || index >= model.layers)
     throw BadInput(fmt::format("--layer: expected 0..{}, got {}", model.layers - 1, index));
+  expect_something_added(io);
   const LayerKind& kind = model.layer(index);
   const std::int64_t h = io.hidden, rows = io.batch * io.seq;
   StepShape shape;
@@ -441,7 +483,9 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
   // Caches are shared by all steps of one mode and emptied between modes; NaN in a slot that is read too early shows.
   shape.q_len = shape.kv_len = 1;
   const LayerPlan any = plan_layer(model, kind, shape);
-  const WeightSet weights = checkpoint_weights(any, reader, fmt::format("model.layers.{}.", index));
+  const WeightSet weights = checkpoint_weights(
+      any, reader,
+      fmt::format("{}layers.{}.", prefix ? *prefix : find_prefix(reader, reader.source(), any, index), index));
   const BufferSet caches = own_buffers(any, 1, 0, runtime);
 
   std::vector<float> result(io.output.size());

@@ -129,8 +129,10 @@ std::vector<DataRow> rows_of(const std::vector<Section>& sections, std::vector<D
 
 std::string csv_text(std::string_view text) {
   std::string out = plain(text, 5000);
+  // Spreadsheets skip blanks before they look for a formula.
   constexpr std::string_view kFormula = "=+-@";
-  if (!out.empty() && kFormula.find(out[0]) != std::string_view::npos) out.insert(out.begin(), '\'');
+  const std::size_t first = out.find_first_not_of(' ');
+  if (first != std::string::npos && kFormula.find(out[first]) != std::string_view::npos) out.insert(out.begin(), '\'');
   // Line breaks became '?' in plain(); leading and trailing spaces survive only in quotes.
   if (out.find_first_of(",\"\n\r") == std::string::npos && !out.starts_with(' ') && !out.ends_with(' ')) return out;
   std::string quoted = "\"";

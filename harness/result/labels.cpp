@@ -60,6 +60,7 @@ constexpr std::array kPriceLabels = {
     PriceLabelText{PriceLabel::example, "example", "EXAMPLE", "nobody's real machine"},
     PriceLabelText{PriceLabel::no_electricity, "no_electricity", "NO_ELECTRICITY", "what it draws is not in it"},
     PriceLabelText{PriceLabel::command_line, "command_line", "COMMAND_LINE", "nothing else is known of it"},
+    PriceLabelText{PriceLabel::other_device, "other_device", "OTHER_DEVICE", "of a device that was not measured"},
 };
 
 template <typename Table, typename Value>

@@ -203,7 +203,13 @@ struct PeerRecord : ScenarioRecord {
 };
 
 // Closed list of what makes a price doubtful on the day it was read; texts are in result/labels.h.
-enum class PriceLabel { stale, expired, promotional, estimate, example, no_electricity, command_line };
+enum class PriceLabel { stale, expired, promotional, estimate, example, no_electricity, command_line, other_device };
+
+// Shares of all tokens, for one price of all of them; they add up to 1.
+struct MixRecord {
+  std::string name;  // as asked for: "3:1", "agentic"
+  double input = 0, cached_input = 0, output = 0;
+};
 
 struct PriceRecord {                        // as read; money is computed by cost/
   std::string id, label;                    // label says whose assumption it is
@@ -211,6 +217,9 @@ struct PriceRecord {                        // as read; money is computed by cos
   std::string source, retrieved_at, model;  // model: "rented", "owned", "command line"
   bool stale = false;                       // as among the labels: what files before 1.3 have of them
   std::vector<PriceLabel> labels = {};
+  std::string device = {};                   // what the price is of; "" whatever was measured
+  std::optional<double> utilisation = {};    // share of paid hours that do this work; absent: 1, the floor
+  std::optional<MixRecord> mix = {};
 };
 
 // A GPU's standing facts; absent is what the driver does not tell.

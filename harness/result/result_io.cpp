@@ -37,7 +37,7 @@ constexpr std::int64_t kMaxInt = std::int64_t{1} << 53;  // what every JSON read
 struct Numbers {
   double low, high;
 };
-constexpr Numbers kAny{-DBL_MAX, DBL_MAX}, kZeroUp{0, DBL_MAX}, kPositive{DBL_MIN, DBL_MAX};
+constexpr Numbers kAny{-DBL_MAX, DBL_MAX}, kZeroUp{0, DBL_MAX}, kPositive{DBL_MIN, DBL_MAX}, kShare{0, 1};
 struct Integers {
   std::int64_t low, high;
 };
@@ -251,6 +251,13 @@ void fields(V& v, PeerRecord& p) {
   v("rounds", p.rounds);
 }
 template <typename V>
+void fields(V& v, MixRecord& m) {
+  v("name", m.name);
+  v("input", m.input, kShare);
+  v("cached_input", m.cached_input, kShare);
+  v("output", m.output, kShare);
+}
+template <typename V>
 void fields(V& v, PriceRecord& p) {
   v("id", p.id);
   v("label", p.label);
@@ -260,6 +267,9 @@ void fields(V& v, PriceRecord& p) {
   v("model", p.model);
   v("stale", p.stale);
   v.unless_empty("labels", p.labels);
+  v.unless_empty("device", p.device);
+  v("utilisation", p.utilisation, Numbers{1e-6, 1});
+  v("mix", p.mix);
 }
 template <typename V>
 void fields(V& v, GpuRecord& g) {

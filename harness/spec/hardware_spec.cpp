@@ -104,6 +104,15 @@ std::vector<HardwareSpec> list_hardware(const fs::path& configs_dir) {
   return specs;
 }
 
+bool same_device(const std::string& named, const std::string& device_name, const std::vector<HardwareSpec>& known) {
+  if (same_word(named, device_name)) return true;
+  const std::optional<HardwareSpec> spec = match_hardware(device_name, known);
+  if (!spec) return false;
+  const auto is = [&](const std::string& name) { return same_word(named, name); };
+  return is(spec->id) || is(spec->name) || is(spec->vendor + " " + spec->name) ||
+         std::any_of(spec->device_names.begin(), spec->device_names.end(), is);
+}
+
 std::optional<HardwareSpec> match_hardware(const std::string& device_name, const std::vector<HardwareSpec>& known) {
   for (const HardwareSpec& spec : known) {
     for (const std::string& name : spec.device_names) {

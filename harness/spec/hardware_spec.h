@@ -46,6 +46,10 @@ struct HardwareSpec {
 HardwareSpec read_hardware(const std::filesystem::path& file);
 std::vector<HardwareSpec> list_hardware(const std::filesystem::path& configs_dir);
 
+// Whether what a price record names ("NVIDIA H100 SXM 80 GB") is the device that a driver reports ("NVIDIA H100 80GB
+// HBM3"): the same words, or both of one known hardware. Case does not matter.
+bool same_device(const std::string& named, const std::string& device_name, const std::vector<HardwareSpec>& known);
+
 // The one whose device_names holds the name the driver reports (case does not matter), or nothing: an unknown device
 // has no nominal figures. A near name is not a match: an H100 PCIe is no H100 SXM.
 std::optional<HardwareSpec> match_hardware(const std::string& device_name, const std::vector<HardwareSpec>& known);

@@ -256,6 +256,12 @@ std::string price_summary(const Price& price) {
                     price);
 }
 
+std::string price_device(const Price& price) {
+  if (const auto* rented = std::get_if<RentalPrice>(&price)) return rented->device;
+  const auto* owned = std::get_if<OwnedPrice>(&price);
+  return owned != nullptr && !owned->example ? owned->device : "";
+}
+
 std::vector<std::string> price_labels(const Price& price, Date on) {
   std::vector<std::string> labels;
   const auto dated = [&](Date retrieved_at) {

@@ -86,6 +86,8 @@ double capital_recovery_factor(double rate, double years);
 double usd_per_device_hour(const Price&);
 std::string price_id(const Price&);
 std::string price_summary(const Price&);
+// What it is the price of; "" if it is of whatever was measured: a stated one, or an example.
+std::string price_device(const Price&);
 std::vector<std::string> price_labels(const Price&, Date on = today());
 
 // "2.50" -> 2.5. Digits with at most one point; no sign, exponent, or separators; above zero.

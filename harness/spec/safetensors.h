@@ -78,6 +78,7 @@ class CheckpointReader {
   explicit CheckpointReader(const std::filesystem::path& path);
   explicit CheckpointReader(const std::vector<std::filesystem::path>& files);
 
+  const std::string& source() const { return source_; }  // what the user named, for messages
   bool has(const std::string& name) const { return where_.contains(name); }
   std::vector<std::string> names() const;  // sorted
   const TensorInfo& info(const std::string& name);

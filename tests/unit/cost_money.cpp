@@ -22,6 +22,14 @@ TEST(TokenCost, TwoDollarsAnHourAtAThousandTokensASecond) {
 // TC-01: DeepSeek's published day: 73.7k tokens in or 14.8k out a second and node, 16 USD per node and hour.
 TEST(TokenCost, DeepSeekGoldenRates) {
   EXPECT_NEAR(usd_per_mtok(16, 73.7e3), 0.06030, 0.000005);
+  // 608 billion tokens in, 168 out: one price for all of them, and all of the bill on the output.
+  const MixRecord mix{"day", 608.0 / 776, 0, 168.0 / 776};
+  const Blend day = blend(usd_per_mtok(16, 73.7e3), usd_per_mtok(16, 14.8e3), mix);
+  EXPECT_NEAR(day.usd_per_mtok, 0.11226, 0.000005);
+  EXPECT_NEAR(day.on_output_usd_per_mtok.value(), 0.51855, 0.000005);
+  // The sum identity: input and output by themselves amount to the same.
+  EXPECT_NEAR(day.usd_per_mtok * 776e3, usd_per_mtok(16, 73.7e3) * 608e3 + usd_per_mtok(16, 14.8e3) * 168e3, 1e-6);
+  EXPECT_FALSE(blend(1, 2, {"in", 1, 0, 0}).on_output_usd_per_mtok);
   EXPECT_NEAR(usd_per_mtok(16, 14.8e3), 0.30030, 0.000005);
 }
 

@@ -557,6 +557,16 @@ std::vector<Json> example_files() {
   gpu.environment.gpu = GpuRecord{};  // a driver that tells nothing
   gpu.points[0].parts[0].rounds[0].conditions = ConditionsRecord{};
   add(gpu);
+  ResultFile mixed = fixture::result_file();
+  mixed.price->device = "NVIDIA H100 SXM 80 GB";
+  mixed.price->utilisation = 0.6;
+  mixed.price->mix = MixRecord{"3:1", 0.75, 0, 0.25};
+  add(mixed);
+  mixed.price->mix = MixRecord{"1:0", 1, 0, 0};  // without output, of points without a time
+  for (PointRecord& point : mixed.points)
+    for (PartRecord& part : point.parts)
+      if (part.kind == "dense") part.outcome = Outcome::skipped, part.rounds.clear(), part.why = "not reached";
+  add(mixed);
   add(fixture::peers_file());
   ResultFile two = fixture::peers_file();  // peers and depths of points that differ in their routing alone
   two.points.push_back(two.points[1]);

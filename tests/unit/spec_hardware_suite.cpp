@@ -158,5 +158,16 @@ TEST(Suites, BadOnesAreRefusedAtTheirPlace) {
   EXPECT_EQ(find_suite(dir.write("mine.json", good.dump()).string(), kConfigs).name, "mine");
 }
 
+TEST(SameDevice, IsNamedByTheDriverOrByTheVendor) {
+  const std::vector<HardwareSpec> known = list_hardware(kConfigs);
+  const char* h100 = "NVIDIA H100 80GB HBM3";
+  for (const char* name : {"NVIDIA H100 SXM 80 GB", "H100 SXM 80 GB", "h100-sxm", "nvidia h100 80gb hbm3"})
+    EXPECT_TRUE(same_device(name, h100, known)) << name;
+  for (const char* name : {"NVIDIA H200 SXM 141 GB", "H100", "NVIDIA H100 PCIe", "", "AMD EPYC"})
+    EXPECT_FALSE(same_device(name, h100, known)) << name;
+  EXPECT_TRUE(same_device("AMD EPYC", "AMD EPYC", known));
+  EXPECT_FALSE(same_device("NVIDIA H100 SXM 80 GB", "AMD EPYC", known));
+}
+
 }  // namespace
 }  // namespace layercost

@@ -71,6 +71,7 @@ NamedText price_line(const std::optional<PriceRecord>& price) {
   if (!price) return {"price", "none, so there is no money below; give one with --price 2.50/h or --price ID"};
   std::vector<std::string> parts = {fmt::format("{:.4g} USD per hour", price->usd_per_hour), plain(price->id, 60),
                                     plain(price->label, 200)};
+  if (price->utilisation) parts.push_back(fmt::format("utilisation {:.4g}", *price->utilisation));
   for (const PriceLabel label : price->labels)
     parts.push_back(fmt::format("{}: {}", text_of(label).shown, text_of(label).meaning));
   return {"price", joined(parts, " · ")};

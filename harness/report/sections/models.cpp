@@ -157,7 +157,11 @@ std::string facts_of(const ResultFile& file, const ModelRow& row) {
     const auto total = static_cast<double>(model->parameters_total),
                active = static_cast<double>(model->parameters_active);
     if (model->experts) {
-      parts.push_back(fmt::format("{} parameters, {} active", count_text(total), count_text(active)));
+      const std::int64_t cards = model->parameters_active_with_embedding.value_or(model->parameters_active);
+      parts.push_back(fmt::format("{} parameters, {} active{}", count_text(total), count_text(active),
+                                  cards == model->parameters_active
+                                      ? ""
+                                      : fmt::format(" ({} with embedding)", count_text(static_cast<double>(cards)))));
       if (model->top_k) parts.push_back(fmt::format("{} of {} experts", *model->top_k, *model->experts));
     } else {
       parts.push_back(fmt::format("{} parameters", count_text(total)));

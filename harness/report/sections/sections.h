@@ -15,6 +15,7 @@ namespace layercost {
 // THE list of builders; kSections says their order.
 Section head_section(const ResultFile&, const Summary&);       // machine, price, limits, state
 Section models_section(const ResultFile&, const Summary&);     // one layer | whole model
+Section blends_section(const ResultFile&, const Summary&);     // one price for a mix of tokens
 Section peers_section(const ResultFile&, const Summary&);      // the same layers in other programs
 Section tradeoffs_section(const ResultFile&, const Summary&);  // promised, possible, paid
 Section programs_section(const ResultFile&, const Summary&);   // the same of the layers, in each program
