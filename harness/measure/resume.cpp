@@ -82,6 +82,7 @@ class Resumption {
     if (old_.price) {
       same("price.id", old_.price->id, planned_.price->id);
       same("price.usd_per_h", old_.price->usd_per_hour, planned_.price->usd_per_hour);
+      same("price.utilisation", old_.price->utilisation.value_or(1), planned_.price->utilisation.value_or(1));
     }
     old_.price = planned_.price;
   }

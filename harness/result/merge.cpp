@@ -53,20 +53,20 @@ void same(const Place& place, const std::optional<Difference>& d) {
   if (d) same(place.inside(d->member), d->first, d->second);
 }
 
-void keep_larger(double& value, double other) {
-  if (std::isnan(other) || other > value) value = other;  // a NaN that is there stays
+// The limits differ from check to check: the pair that came nearest, or has no number.
+void keep_nearest(double& value, double& limit, double other, double other_limit) {
+  if (std::isnan(other) || (!std::isnan(value) && other * limit > value * other_limit)) {
+    value = other;
+    limit = other_limit;
+  }
 }
 
 void join(Verdict& into, const Verdict& from, const Place& place) {
   if (into.ok && !from.ok) into.why = from.why;
   into.ok = into.ok && from.ok;
-  keep_larger(into.rel_l2, from.rel_l2);
-  keep_larger(into.worst_row, from.worst_row);
-  // Its limit differs from check to check: the pair that came nearest, or has no number.
-  if (std::isnan(from.gain) || (!std::isnan(into.gain) && from.gain * into.gain_limit > into.gain * from.gain_limit)) {
-    into.gain = from.gain;
-    into.gain_limit = from.gain_limit;
-  }
+  keep_nearest(into.rel_l2, into.rel_l2_limit, from.rel_l2, from.rel_l2_limit);
+  keep_nearest(into.worst_row, into.worst_row_limit, from.worst_row, from.worst_row_limit);
+  keep_nearest(into.gain, into.gain_limit, from.gain, from.gain_limit);
   into.rows_checked = std::min(into.rows_checked, from.rows_checked);
   if (into.experts_checked && from.experts_checked)
     into.experts_checked = std::min(*into.experts_checked, *from.experts_checked);
@@ -242,6 +242,10 @@ class Merger {
     const Place place{named.name, price_from_, "price"};
     same(place.inside("id"), result_.price->id, named.file.price->id);
     same(place.inside("usd_per_h"), result_.price->usd_per_hour, named.file.price->usd_per_hour);
+    same(place.inside("utilisation"), result_.price->utilisation.value_or(1),
+         named.file.price->utilisation.value_or(1));
+    const auto mix = [](const PriceRecord& p) { return p.mix ? p.mix->name : "none"; };
+    same(place.inside("mix"), mix(*result_.price), mix(*named.file.price));
   }
 
   void add_model(const NamedResult& named, std::size_t i) {

@@ -154,6 +154,11 @@ std::optional<Problem> problem_of(const PointRecord& point, const ModelRecord& m
 }
 
 std::optional<Problem> problem_of(const ResultFile& file) {
+  if (file.price && file.price->mix) {
+    const MixRecord& mix = *file.price->mix;
+    if (const double sum = mix.input + mix.cached_input + mix.output; !(std::abs(sum - 1) <= kRounding))
+      return Problem{"price.mix", fmt::format("its shares add up to {}, not to 1", sum)};
+  }
   std::map<std::string, const ModelRecord*> models;
   std::set<ScenarioRecord> points;
   for (std::size_t i = 0; i < file.models.size(); ++i) {
