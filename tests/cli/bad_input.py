@@ -31,7 +31,7 @@ BAD_CONFIGS = [
     ("trailing text", changed() + "x", []),
     ("deeply nested", '{"a":' * 3000 + "1" + "}" * 3000, []),
     ("deeply nested and open", "[" * 500_000, []),
-    ("huge", '{"x":"' + "y" * 3_000_000 + '"}', ["1048576"]),
+    ("huge", '{"x":"' + "y" * 9_000_000 + '"}', ["8388608"]),
     ("duplicate key", changed()[:-1] + ', "hidden_size": 512}', ["hidden_size"]),
     ("binary", "\x00\x01\x02\x80", []),
     ("no such number", changed().replace('"hidden_size": 512', '"hidden_size": NaN'), []),
