@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/streams.h"
 #include "harness/cost/summary.h"
 #include "harness/result/merge.h"
 #include "harness/result/result_io.h"
@@ -40,8 +41,8 @@ int merge(const Options& o) {
   result.command = command_words();
   write_result(o.out, result, to_json(summarise(result)));
   for (const Warning& w : result.warnings)
-    if (w.code.starts_with("merged_")) fmt::print(stderr, "{}: {}\n", w.code, printable(w.text, 1000));
-  fmt::print(stderr, "result: {}\n", o.out);
+    if (w.code.starts_with("merged_")) tell("{}: {}\n", w.code, printable(w.text, 1000));
+  tell("result: {}\n", o.out);
   return 0;
 }
 

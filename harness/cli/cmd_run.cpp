@@ -10,6 +10,7 @@
 #include "harness/cli/commands.h"
 #include "harness/cli/points.h"
 #include "harness/cli/price_record.h"
+#include "harness/cli/streams.h"
 #include "harness/cost/summary.h"
 #include "harness/measure/environment.h"
 #include "harness/measure/resume.h"
@@ -59,15 +60,14 @@ class ProgressLine {
     if (done > 0.02) left = fmt::format(", {} left", duration(elapsed / done * (1 - done)));
     const std::string line = fmt::format("[{:3.0f} %{}] {}", 100 * done, left, what);
     if (stderr_is_terminal()) {
-      fmt::print(stderr, "\r\x1b[K{}", line.substr(0, 110));
+      tell("\r\x1b[K{}", line.substr(0, 110));
     } else if (now_s() - last_ > 10) {
-      fmt::print(stderr, "{}\n", line);
+      tell("{}\n", line);
       last_ = now_s();
     }
-    std::fflush(stderr);
   }
   void end() const {
-    if (stderr_is_terminal()) fmt::print(stderr, "\r\x1b[K");
+    if (stderr_is_terminal()) tell("\r\x1b[K");
   }
   static std::string duration(double s) {
     return s < 90 ? fmt::format("{:.0f} s", s)
@@ -177,12 +177,11 @@ int run(const Options& o) {
   save();
 
   const std::vector<ResultFile> files = {result};
-  fmt::print("{}", find_report_format("table").render(files, {stdout_is_terminal()}));
-  std::fflush(stdout);
-  for (const Warning& w : result.warnings) fmt::print(stderr, "{}: {}\n", w.code, w.text);
-  fmt::print(stderr, "{} {}\n", stopped ? "stopped; what was measured is in" : "result:", out.string());
+  show(find_report_format("table").render(files, {stdout_is_terminal()}));
+  for (const Warning& w : result.warnings) tell("{}: {}\n", w.code, w.text);
+  tell("{} {}\n", stopped ? "stopped; what was measured is in" : "result:", out.string());
   if (stopped) {
-    fmt::print(stderr, "to go on: layercost run ... --resume {}\n", out.string());
+    tell("to go on: layercost run ... --resume {}\n", out.string());
     return 1;
   }
   for (const PointRecord& p : result.points)

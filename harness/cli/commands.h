@@ -36,7 +36,7 @@ std::filesystem::path configs_dir();
 // The words of the command line, for result files: file names without their folders.
 std::vector<std::string>& command_words();
 
-// Throws Interrupted once Ctrl-C or SIGTERM came.
+// Throws Interrupted once Ctrl-C, SIGTERM or SIGHUP came.
 void install_signal_handlers();
 
 bool stdout_is_terminal();

@@ -4,9 +4,11 @@
 
 #include <charconv>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/streams.h"
 #include "harness/measure/layer.h"
 #include "harness/result/privacy.h"
 #include "kernels/runtime/runtime.h"
@@ -40,6 +42,8 @@ std::vector<std::string>& command_words() {
 void install_signal_handlers() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  // The terminal went away: what was measured is kept. Under nohup it stays ignored.
+  if (std::signal(SIGHUP, on_signal) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
   set_interrupt_check([] {
     if (interrupted != 0) throw Interrupted("stopped");
   });
@@ -92,10 +96,9 @@ int welcome() {
   return 0;
 }
 
-}  // namespace layercost
+namespace {
 
-int main(int argc, char** argv) {
-  using namespace layercost;
+int run_command(int argc, char** argv) {
   CLI::App app("Runs real transformer layers on this machine and tells what a token costs here.", "layercost");
   app.set_version_flag("--version", LAYERCOST_VERSION);
   app.require_subcommand(0, 1);
@@ -126,25 +129,33 @@ int main(int argc, char** argv) {
       const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
       if (std::find(known.begin(), known.end(), word) == known.end()) hint = did_you_mean(word, known);
     }
-    fmt::print(stderr, "layercost: {}{}\n", printable(e.what(), 300), hint);
+    tell("layercost: {}{}\n", printable(e.what(), 300), hint);
     return 2;
   } catch (const BadInput& e) {
-    fmt::print(stderr, "layercost: {}\n", e.what());
+    tell("layercost: {}\n", e.what());
     return 2;
   } catch (const BadCase& e) {
-    fmt::print(stderr, "layercost: {}\n", e.what());
+    tell("layercost: {}\n", e.what());
     return 2;
   } catch (const Interrupted&) {
-    fmt::print(stderr, "layercost: stopped\n");
+    tell("layercost: stopped\n");
     return 1;
   } catch (const OutOfMemory& e) {
-    fmt::print(stderr, "layercost: {}\n", e.what());
+    tell("layercost: {}\n", e.what());
     return 1;
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "layercost: out of memory\n");
+    tell("layercost: out of memory\n");
     return 1;
   } catch (const std::exception& e) {
-    fmt::print(stderr, "layercost: {}\n", e.what());
+    if (std::ferror(stdout) == 0) tell("layercost: {}\n", e.what());  // else it is standard output: close_output tells
     return 1;
   }
+}
+
+}  // namespace
+}  // namespace layercost
+
+int main(int argc, char** argv) {
+  layercost::prepare_streams();
+  return layercost::close_output(layercost::run_command(argc, argv));
 }
