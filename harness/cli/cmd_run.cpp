@@ -5,13 +5,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 
 #include "harness/cli/commands.h"
 #include "harness/cli/points.h"
 #include "harness/cli/price_record.h"
+#include "harness/cli/result_saver.h"
 #include "harness/cli/streams.h"
-#include "harness/cost/summary.h"
 #include "harness/measure/environment.h"
 #include "harness/measure/resume.h"
 #include "harness/report/report.h"
@@ -31,7 +30,7 @@ struct Options {
   std::optional<std::int64_t> rounds;
   std::optional<double> cell_s;
   int threads = 0;
-  bool no_head = false;
+  bool no_head = false, force = false;
 };
 
 std::string utc_now(const char* format = "{:%Y-%m-%dT%H:%M:%SZ}") {
@@ -107,6 +106,17 @@ VariantPin parse_pin(const std::string& text, const RunPlan& plan) {
   return pin;
 }
 
+// Whether everything that was asked for was measured, or is knowingly unsupported.
+bool is_whole(const ResultFile& result, bool with_head) {
+  for (const PointRecord& p : result.points)
+    for (const PartRecord& part : p.parts) {
+      if (part.kind == "head" && !with_head) continue;
+      if (part.outcome == Outcome::wrong || part.outcome == Outcome::failed || part.outcome == Outcome::skipped)
+        return false;
+    }
+  return result.complete;
+}
+
 int run(const Options& o) {
   const auto configs = configs_dir();
   RunPlan plan;
@@ -114,6 +124,8 @@ int run(const Options& o) {
   plan.models = points.models;
   plan.points = points.points;
   plan.with_head = !o.no_head;
+  // Before an earlier result is read: from here on no other run adds to it.
+  ResultSaver saver(o.out, o.resume, o.force, utc_now("layercost-{:%Y%m%dT%H%M%SZ}"));
   // What is not said anew is as it was.
   std::optional<ResultFile> earlier;
   if (!o.resume.empty()) earlier = read_result(o.resume);
@@ -148,14 +160,8 @@ int run(const Options& o) {
   plan_result(plan, runtime.device(), result);
   if (earlier) result = resume(plan, runtime.device(), result, std::move(*earlier), o.resume);
 
-  const std::filesystem::path out = !o.out.empty()      ? o.out
-                                    : !o.resume.empty() ? o.resume
-                                                        : utc_now("layercost-{:%Y%m%dT%H%M%SZ}.json");
-  const auto save = [&] {
-    result.finished_at = utc_now();
-    write_result(out, result, to_json(summarise(result)));
-  };
-  save();  // a path that cannot be written is an error now, not after an hour
+  result.finished_at = utc_now();
+  saver.begin(result);  // a path that cannot be written is an error now, not after an hour
 
   install_signal_handlers();
   ProgressLine progress;
@@ -164,7 +170,8 @@ int run(const Options& o) {
   events.progress = [&](const std::string& what, double done) { progress.show(what, done); };
   events.changed = [&] {
     if (now_s() - last_save < 2) return;  // the file is rewritten whole: not after every millisecond cell
-    save();
+    result.finished_at = utc_now();
+    saver.save(result);
     last_save = now_s();
   };
   bool stopped = false;
@@ -174,23 +181,17 @@ int run(const Options& o) {
     stopped = true;
   }
   progress.end();
-  save();
+  result.finished_at = utc_now();
+  const bool whole = is_whole(result, plan.with_head);
+  const bool saved = saver.finish(result, whole);
 
   const std::vector<ResultFile> files = {result};
   show(find_report_format("table").render(files, {stdout_is_terminal()}));
   for (const Warning& w : result.warnings) tell("{}: {}\n", w.code, w.text);
-  tell("{} {}\n", stopped ? "stopped; what was measured is in" : "result:", out.string());
-  if (stopped) {
-    tell("to go on: layercost run ... --resume {}\n", out.string());
-    return 1;
-  }
-  for (const PointRecord& p : result.points)
-    for (const PartRecord& part : p.parts) {
-      if (part.kind == "head" && !plan.with_head) continue;
-      if (part.outcome == Outcome::wrong || part.outcome == Outcome::failed || part.outcome == Outcome::skipped)
-        return 1;
-    }
-  return 0;
+  if (!saved) return 1;
+  tell("{} {}\n", stopped ? "stopped; what was measured is in" : "result:", saver.path());
+  if (stopped) tell("to go on: layercost run ... {}\n", saver.resume_words());
+  return whole ? 0 : 1;
 }
 
 }  // namespace
@@ -212,7 +213,8 @@ void add_run(CLI::App& app, Action& action) {
       ->take_all();
   c->add_option("--pin-from", o->pin_from, "the variants that an earlier result chose");
   c->add_option("-o,--output", o->out, "result file (default: layercost-<time>.json here)");
-  c->add_option("--resume", o->resume, "go on with a run that was stopped");
+  c->add_flag("--force", o->force, "replace the file that -o names, once the new result is complete");
+  c->add_option("--resume", o->resume, "go on with a run that was stopped, and measure again what failed");
   c->callback([o, &action] { action = [o] { return run(*o); }; });
 }
 

@@ -75,7 +75,9 @@ def main():
             (folder / "p.json").unlink()
 
         before = (folder / "ab.json").read_bytes()
-        program.expect("an output that exists is replaced", ["merge", "a.json", "-o", "ab.json"], 0)
+        program.expect("an output that exists", ["merge", "a.json", "-o", "ab.json"], 2, ["ab.json", "--force"])
+        that("stays", (folder / "ab.json").read_bytes() == before)
+        program.expect("with --force it is replaced", ["merge", "a.json", "-o", "ab.json", "--force"], 0)
         that("by the new one", (folder / "ab.json").read_bytes() != before)
         program.expect("into an input", ["merge", "a.json", "b.json", "-o", "b.json"], 2, ["-o", "b.json"])
         that("which stays", json.loads((folder / "b.json").read_text()) == second)

@@ -48,13 +48,13 @@ class AtomicFile : public ::testing::Test {
 
 // Which call fails, how. One fault at a time; calls beyond it go through.
 struct Fault {
-  enum Call { open, write, fsync, close, rename, none } call = none;
+  enum Call { open, write, fsync, close, rename, link, none } call = none;
   int nth = 0;    // counted from 0 over all calls of that kind
   int error = 0;  // errno; 0: die there
   bool die = false;
 };
 Fault fault;
-int counts[6];
+int counts[7];
 std::size_t write_at_most = SIZE_MAX;
 int interrupted_writes = 0;
 
@@ -91,6 +91,7 @@ const FileCalls kFaulty = {
     },
     [](const char* from, const char* to) { return hit(Fault::rename) ? -1 : ::rename(from, to); },
     ::unlink,
+    [](const char* from, const char* to) { return hit(Fault::link) ? -1 : ::link(from, to); },
 };
 
 void set_fault(Fault f) {
@@ -238,6 +239,125 @@ TEST_F(AtomicFile, ProbeTouchesNothing) {
   refuse_unwritable(target_);
   refuse_unwritable(folder_ / "new.json");
   EXPECT_EQ(content(), kOld);
+  EXPECT_EQ(files(), 1u);
+}
+
+// A process of the same number, killed earlier, left some behind; this process's counter may stand anywhere.
+TEST_F(AtomicFile, LeftTemporariesDoNotBlock) {
+  const int left = 300;
+  for (int i = 0; i < left; ++i)
+    std::ofstream(folder_ / (".result.json." + std::to_string(::getpid()) + "." + std::to_string(i) + ".tmp")) << "x";
+  write_file_atomically(target_, new_);
+  EXPECT_EQ(content(), new_);
+  EXPECT_EQ(files(), 1u + left);
+}
+
+mode_t mode_of(const fs::path& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 ? info.st_mode & mode_t{07777} : 0;
+}
+
+TEST_F(AtomicFile, PermissionsAreKept) {
+  for (const mode_t mode : {0600u, 0640u, 0666u}) {
+    ASSERT_EQ(::chmod(target_.c_str(), mode), 0);
+    write_file_atomically(target_, new_);
+    EXPECT_EQ(mode_of(target_), mode);
+    OwnedFile::existing(target_).write("x");
+    EXPECT_EQ(mode_of(target_), mode);
+    OwnedFile like = OwnedFile::fresh(folder_ / "b.json", target_);
+    like.write("x");
+    EXPECT_EQ(mode_of(like.path()), mode);
+    fs::remove(like.path());
+  }
+  const mode_t before = ::umask(027);
+  OwnedFile::fresh(folder_ / "new.json").write("x");
+  ::umask(before);
+  EXPECT_EQ(mode_of(folder_ / "new.json"), 0640u);
+}
+
+TEST_F(AtomicFile, ANewNameIsTakenOnce) {
+  EXPECT_THROW(OwnedFile::fresh(target_), NameTaken);
+  OwnedFile a = OwnedFile::fresh(folder_ / "a.json"), b = OwnedFile::fresh(folder_ / "a.json");
+  a.write("a");
+  EXPECT_THROW(b.write("b"), NameTaken);
+  EXPECT_EQ(files(), 2u);
+  a.write("again");
+  fs::remove(a.path());
+  a.write("once more");  // somebody removed it: it is made anew
+  EXPECT_TRUE(fs::exists(a.path()));
+  EXPECT_EQ(content(), kOld);
+}
+
+// Some file systems have no links.
+TEST_F(AtomicFile, ANewNameIsTakenOnceWithoutLinks) {
+  for (const int error : {EPERM, EOPNOTSUPP}) {
+    set_fault({Fault::link, 0, error, false});
+    const fs::path name = folder_ / (std::to_string(error) + ".json");
+    OwnedFile a = OwnedFile::fresh(name, {}, kFaulty);
+    a.write("a");
+    EXPECT_EQ(counts[Fault::link], 1);
+    EXPECT_EQ(fs::file_size(name), 1u);
+    set_fault({Fault::link, 0, error, false});
+    EXPECT_THROW(OwnedFile::fresh(name, {}, kFaulty), NameTaken);
+  }
+  EXPECT_EQ(files(), 3u);
+}
+
+// Another process is asked, because a lock is of an open file: whether it finds the name free.
+bool free_for_others(const fs::path& path) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    try {
+      OwnedFile::existing(path);
+      ::_exit(0);
+    } catch (const BadInput& error) {
+      ::_exit(std::strstr(error.what(), "another run") != nullptr ? 1 : 2);
+    }
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_LT(WEXITSTATUS(status), 2);
+  return WEXITSTATUS(status) == 0;
+}
+
+TEST_F(AtomicFile, OneProcessAtATimeWritesAName) {
+  EXPECT_TRUE(free_for_others(target_));
+  {
+    OwnedFile own = OwnedFile::existing(target_);
+    EXPECT_FALSE(free_for_others(target_));
+    for (int i = 0; i < 3; ++i) {
+      own.write(new_);  // a new file each time
+      EXPECT_FALSE(free_for_others(target_)) << i;
+    }
+    OwnedFile side = OwnedFile::fresh(folder_ / "side.json");
+    side.write("side");
+    EXPECT_FALSE(free_for_others(side.path()));
+    side.rename_to(target_);
+    EXPECT_EQ(content(), "side");
+    EXPECT_FALSE(free_for_others(target_));
+  }
+  EXPECT_TRUE(free_for_others(target_));
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(AtomicFile, AnotherFileOfTheNameIsLeftAlone) {
+  OwnedFile own = OwnedFile::existing(target_);
+  own.write("mine");
+  fs::rename(target_, folder_ / "moved.json");
+  std::ofstream(target_) << "somebody's";
+  EXPECT_THROW(own.write("mine again"), NameTaken);
+  EXPECT_EQ(content(), "somebody's");
+  EXPECT_EQ(files(), 2u);
+}
+
+TEST_F(AtomicFile, AFailedWriteOfAnOwnedFileCanBeTriedAgain) {
+  set_fault({Fault::write, 0, ENOSPC, false});
+  OwnedFile own = OwnedFile::existing(target_, kFaulty);
+  EXPECT_THROW(own.write(new_), std::runtime_error);
+  EXPECT_EQ(content(), kOld);
+  EXPECT_FALSE(free_for_others(target_));
+  own.write(new_);
+  EXPECT_EQ(content(), new_);
   EXPECT_EQ(files(), 1u);
 }
 
