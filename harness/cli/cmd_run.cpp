@@ -17,6 +17,7 @@
 #include "harness/result/result_io.h"
 #include "harness/spec/hardware_spec.h"
 #include "kernels/contract/registry.h"
+#include "kernels/runtime/topology.h"
 #include "layercost_commit.h"
 
 namespace layercost {
@@ -106,6 +107,19 @@ VariantPin parse_pin(const std::string& text, const RunPlan& plan) {
   return pin;
 }
 
+void pin(ResultFile& result) {
+  EnvironmentRecord& e = result.environment;
+  const Pinning pinning = pin_threads(e.threads);
+  e.threads_pinned = pinning.pinned;
+  if (!e.topology) return;
+  e.topology->thread_cpus.assign(pinning.cpus.begin(), pinning.cpus.end());
+  if (const std::int64_t nodes = e.topology->numa_nodes.value_or(1); nodes > 1)
+    result.warnings.push_back(
+        {"numa", fmt::format("this machine has {} NUMA nodes: threads fill one after the other, and weights lie where "
+                             "they were first written; they were not spread by node",
+                             nodes)});
+}
+
 // Whether everything that was asked for was measured, or is knowingly unsupported.
 bool is_whole(const ResultFile& result, bool with_head) {
   for (const PointRecord& p : result.points)
@@ -149,7 +163,7 @@ int run(const Options& o) {
   result.started_at = utc_now();
   result.suite = points.suite;
   result.environment = describe_environment(runtime.device());
-  if (runtime.on_host()) result.environment.threads_pinned = pin_threads(runtime.device());
+  if (runtime.on_host()) pin(result);
   result.pairs = points.pairs;
   if (!plan.points.empty())
     result.nominal = nominal_record(result.environment.device_name, plan.points.front().scenario.activation_type);

@@ -13,6 +13,7 @@
 #include "harness/result/privacy.h"
 #include "kernels/libraries/cublaslt.h"
 #include "kernels/libraries/onednn.h"
+#include "kernels/runtime/topology.h"
 
 namespace layercost {
 namespace {
@@ -38,6 +39,19 @@ double all_cpu_s() {
   if (!(in >> cpu >> user >> nice >> system >> idle >> iowait >> irq >> softirq)) return -1;
   in >> steal;
   return (user + nice + system + irq + softirq + steal) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+TopologyRecord topology_record() {
+  const CpuTopology t = read_topology(allowed_cpus());
+  TopologyRecord r;
+  r.cpus = static_cast<std::int64_t>(t.cpus.size());
+  r.sockets = t.sockets;
+  r.numa_nodes = t.numa_nodes;
+  if (t.cores_known) {
+    r.cores = static_cast<std::int64_t>(t.cores.size());
+    for (const CoreKind& k : t.kinds) r.kinds.push_back({k.cores, k.cpus, k.capacity, k.max_hz});
+  }
+  return r;
 }
 
 }  // namespace
@@ -79,6 +93,7 @@ EnvironmentRecord describe_environment(const DeviceInfo& d) {
   e.huge_pages = bracketed(first_line("/sys/kernel/mm/transparent_hugepage/enabled"));
   if (const std::string g = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"); !g.empty())
     e.governor = g;
+  e.topology = topology_record();
   double load = 0;
   if (std::istringstream(first_line("/proc/loadavg")) >> load) e.load_average = load;
   if (const std::string v = onednn_version(); !v.empty()) e.libraries["oneDNN"] = v;

@@ -234,6 +234,19 @@ struct GpuRecord {
   std::optional<double> power_limit_w, sm_clock_limit_hz;
 };
 
+// The CPUs that this process may use; absent is what the system does not tell.
+struct CoreKindRecord {
+  std::int64_t cores = 0, cpus = 0;
+  std::optional<std::int64_t> capacity;  // of its fastest core: the fastest of the machine have 1024
+  std::optional<double> max_hz;
+};
+struct TopologyRecord {
+  std::int64_t cpus = 0;
+  std::optional<std::int64_t> sockets, numa_nodes, cores;
+  std::vector<CoreKindRecord> kinds;           // of cores, fastest first
+  std::vector<std::int64_t> thread_cpus = {};  // the CPU of thread 0, 1, ...; empty if we did not pin them
+};
+
 struct EnvironmentRecord {
   std::string device_id, device_name, target;
   int threads = 0;
@@ -244,6 +257,7 @@ struct EnvironmentRecord {
   std::string huge_pages;  // /sys/kernel/mm/transparent_hugepage/enabled, the chosen word
   std::optional<std::string> governor;
   std::optional<bool> threads_pinned = {};       // each to a CPU of its own
+  std::optional<TopologyRecord> topology = {};   // of files before 1.4 absent
   std::optional<double> load_average;            // one minute, at the start
   std::map<std::string, std::string> libraries;  // "oneDNN" -> "2.6.3"
   std::optional<GpuRecord> gpu;                  // of a GPU

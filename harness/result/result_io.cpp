@@ -288,6 +288,22 @@ void fields(V& v, GpuRecord& g) {
   v("sm_clock_limit_hz", g.sm_clock_limit_hz, kZeroUp);
 }
 template <typename V>
+void fields(V& v, CoreKindRecord& k) {
+  v("cores", k.cores, kOneUp);
+  v("cpus", k.cpus, kOneUp);
+  v("capacity", k.capacity, kOneUp);
+  v("max_hz", k.max_hz, kPositive);
+}
+template <typename V>
+void fields(V& v, TopologyRecord& t) {
+  v("cpus", t.cpus, kOneUp);
+  v("sockets", t.sockets, kOneUp);
+  v("numa_nodes", t.numa_nodes, kOneUp);
+  v("cores", t.cores, kOneUp);
+  v("kinds", t.kinds);
+  v("thread_cpus", t.thread_cpus, kCount);
+}
+template <typename V>
 void fields(V& v, EnvironmentRecord& e) {
   v("device_id", e.device_id);
   v("device_name", e.device_name);
@@ -305,6 +321,7 @@ void fields(V& v, EnvironmentRecord& e) {
   v("huge_pages", e.huge_pages);
   v("governor", e.governor);
   v("threads_pinned", e.threads_pinned);
+  v("topology", e.topology);
   v("load_average", e.load_average, kZeroUp);
   v("libraries", e.libraries);
   v("gpu", e.gpu);

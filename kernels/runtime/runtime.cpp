@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <omp.h>
-#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -20,6 +19,7 @@
 #include <sstream>
 
 #include "kernels/core/error.h"
+#include "kernels/runtime/topology.h"
 
 namespace layercost {
 namespace {
@@ -29,28 +29,6 @@ std::optional<std::uint64_t> to_number(const std::string& s) {
   const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), v);
   if (error != std::errc() || end == s.data()) return std::nullopt;
   return v;
-}
-
-// This process's own cgroup and every one above it may set a limit; version 2 has one tree, version 1 one per
-// controller.
-std::vector<std::string> cgroup_folders(const std::string& v1_controller) {
-  std::vector<std::string> out;
-  std::ifstream in("/proc/self/cgroup");
-  for (std::string line; std::getline(in, line);) {
-    const auto a = line.find(':'), b = line.find(':', a + 1);
-    if (b == std::string::npos) continue;
-    const std::string controllers = line.substr(a + 1, b - a - 1);
-    std::string root;
-    if (controllers.empty()) root = "/sys/fs/cgroup";
-    else if (("," + controllers + ",").find("," + v1_controller + ",") != std::string::npos)
-      root = "/sys/fs/cgroup/" + v1_controller;
-    else continue;
-    for (std::filesystem::path p = line.substr(b + 1);; p = p.parent_path()) {
-      out.push_back(root + (p == "/" ? std::string() : p.string()));
-      if (p == "/" || p.empty()) break;
-    }
-  }
-  return out;
 }
 
 std::uint64_t meminfo_bytes(const std::string& key) {
@@ -81,34 +59,7 @@ void read_memory(DeviceInfo& d) {
   }
 }
 
-// The CPUs that this process was given, before pin_threads narrowed any thread's.
-const std::vector<int>& allowed_cpus() {
-  static const std::vector<int> cpus = [] {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    std::vector<int> list;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-      for (int i = 0; i < CPU_SETSIZE; ++i)
-        if (CPU_ISSET(i, &set)) list.push_back(i);
-    if (list.empty()) list.push_back(0);
-    return list;
-  }();
-  return cpus;
-}
-
-int allowed_threads() {
-  int n = static_cast<int>(allowed_cpus().size());
-  for (const std::string& folder : cgroup_folders("cpu")) {
-    double quota = 0, period = 0;
-    std::istringstream v2(first_line(folder + "/cpu.max"));
-    if (!(v2 >> quota >> period)) {  // "max 100000" fails here, as it should
-      std::istringstream q(first_line(folder + "/cpu.cfs_quota_us")), p(first_line(folder + "/cpu.cfs_period_us"));
-      if (!(q >> quota) || !(p >> period)) continue;
-    }
-    if (quota > 0 && period > 0) n = std::min(n, std::max(1, static_cast<int>(std::floor(quota / period))));
-  }
-  return std::max(1, n);
-}
+int allowed_threads() { return threads_within_quota(static_cast<int>(allowed_cpus().size())); }
 
 void read_cache(DeviceInfo& d) {
   int best_level = 0;
@@ -208,21 +159,6 @@ DeviceInfo find_device(const std::string& id, int threads) {
     known += (known.empty() ? "" : ", ") + l.info.id;
   }
   throw BadInput("--device: there is no '" + printable(id) + "' here; known: cpu, " + known);
-}
-
-bool pin_threads(const DeviceInfo& device) {
-  if (omp_get_proc_bind() != omp_proc_bind_false) return true;
-  const std::vector<int>& cpus = allowed_cpus();
-  if (device.target != Target::cpu || device.threads > static_cast<int>(cpus.size())) return false;
-  bool all = true;
-#pragma omp parallel num_threads(device.threads) reduction(&& : all)
-  {
-    cpu_set_t own;
-    CPU_ZERO(&own);
-    CPU_SET(cpus[static_cast<std::size_t>(omp_get_thread_num())], &own);
-    all = sched_setaffinity(0, sizeof own, &own) == 0;
-  }
-  return all;
 }
 
 Runtime::Runtime(DeviceInfo device) : device_(std::move(device)) {

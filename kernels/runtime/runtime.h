@@ -98,10 +98,6 @@ class Runtime {
   Buffer eviction_;
 };
 
-// Gives each OpenMP thread a CPU of its own among those of this process, unless the user has bound them (OMP_PROC_BIND)
-// or there are more threads than CPUs. Whether they are bound now.
-bool pin_threads(const DeviceInfo&);
-
 // The first line of a small file, such as those of /proc and /sys; "" if it cannot be read.
 std::string first_line(const std::string& path);
 

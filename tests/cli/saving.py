@@ -1,5 +1,6 @@
 # What:   the file of a run: what is there already is never lost, one run at a time writes a name, and a disk that is full
-#         or a folder that goes away in the middle costs neither the measurement nor the table.
+#         or a folder that goes away in the middle costs neither the measurement nor the table. Runs side by side have
+#         CPUs of their own.
 # Usage:  saving.py PROGRAM ROOT
 # Rules:  `held` runs are stopped (SIGSTOP) as soon as their file is there, so that they are looked at in the middle.
 # SPDX-License-Identifier: Apache-2.0
@@ -33,8 +34,9 @@ class Saving(Program):
         """A run in the middle: its file is there and holds less than everything."""
         process = subprocess.Popen([self.path, *RUN, *words], cwd=self.folder, stdin=subprocess.DEVNULL, text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 200
-        while time.monotonic() < deadline and process.poll() is None and not (self.folder / file).exists():
+        deadline, place = time.monotonic() + 200, (self.folder / file).parent
+        while time.monotonic() < deadline and process.poll() is None and (  # not in the middle of a save
+                not (self.folder / file).exists() or list(place.glob(".*.tmp"))):
             time.sleep(0.01)
         process.send_signal(signal.SIGSTOP)
         try:
@@ -121,6 +123,30 @@ def default_names(program):
         (program.folder / name).unlink()
 
 
+def other_cpus(program):
+    """Two runs of one thread each, the first one in the middle: they do not sit on one CPU."""
+    that, words = program.that, ["--rounds", "1", "--no-head", "--threads", "1"]
+
+    def environment(name):
+        return json.loads((program.folder / name).read_text())["environment"]
+
+    with program.held([*words, "-o", "first.json"], "first.json"):
+        program.expect("a second run beside it", [*RUN, *words, "-o", "second.json"], 0)
+    first, second = environment("first.json"), environment("second.json")
+    for name, e in (("first", first), ("second", second)):
+        topology = e["topology"]
+        cpus = len(os.sched_getaffinity(0))
+        that(f"{name}: the topology is there", topology["cpus"] == cpus and topology.get("cores", 1) <= cpus and
+             sum(kind["cpus"] for kind in topology["kinds"]) in (0, cpus), topology)
+        that(f"{name}: one CPU of ours", len(topology["thread_cpus"]) == 1 and e["threads_pinned"] and
+             set(topology["thread_cpus"]) <= os.sched_getaffinity(0), topology)
+    if len(os.sched_getaffinity(0)) > 1:
+        that("each has a CPU of its own", first["topology"]["thread_cpus"] != second["topology"]["thread_cpus"],
+             (first["topology"], second["topology"]))
+    for name in ("first.json", "second.json"):
+        (program.folder / name).unlink()
+
+
 def trouble(program):
     that, folder = program.that, program.folder
 
@@ -171,6 +197,7 @@ def main():
         existing(program)
         one_at_a_time(program)
         default_names(program)
+        other_cpus(program)
         trouble(program)
         left = sorted(path.name for path in folder.rglob("*"))
         program.that("nothing else is left behind", left == [

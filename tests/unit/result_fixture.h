@@ -155,6 +155,7 @@ inline ResultFile result_file() {
   file.environment.huge_pages = "madvise";
   file.environment.governor = "performance";
   file.environment.threads_pinned = true;
+  file.environment.topology = TopologyRecord{6, 1, 1, 4, {{2, 4, 1024, 5.2e9}, {2, 2, 600, std::nullopt}}, {0, 2}};
   file.environment.load_average = 0.25;
   file.environment.libraries = {{"oneDNN", "2.6.3"}};
   file.price = PriceRecord{"example-owned-workstation",

@@ -523,12 +523,16 @@ std::vector<Json> example_files() {
   add(full_file());
   add(fixture::result_file());                                    // a crossover between two batches
   files.push_back(Json::parse(text_of(fixture::result_file())));  // no summary
+  ResultFile silent = fixture::result_file();                     // a system that tells little of its CPUs
+  silent.environment.topology = TopologyRecord{2, {}, {}, {}, {{1, 2, {}, {}}}, {}};
+  add(silent);
   ResultFile unequal = full_file();  // no crossover, withheld sum, no interval, no experts, no price
   unequal.depths[0].time_s = {1, 2, 6};
   unequal.depths.push_back(fixture::depths(unequal.points[3], "moe", {1}, {1}));
   unequal.price.reset();
   unequal.environment.governor.reset();
   unequal.environment.threads_pinned.reset();
+  unequal.environment.topology.reset();
   PartRecord& older = unequal.points[1].parts[0];  // what schema 1.2.0 brought
   older.stack->huge_page_fraction.reset();
   older.rounds[0].neighbour_cpus.reset();
