@@ -328,7 +328,8 @@ def usage(program, folder):
     for words, said in [(["--peers", "vllm"], "'vllm' is none of pytorch,"),
                         (["--points", "decode:8"], "decode:8:1024"),
                         (["--peers", "llama.cpp", "--device", "cuda:0"], "CPU only"),
-                        (["-o", __file__], "check_race.py exists already"), (["--models", "gpt-9"], "no 'gpt-9'"), (["--program", "none"], "there is no none")]:
+                        (["-o", __file__], "check_race.py exists already"), (["--models", "gpt-9"], "no 'gpt-9'"),
+                        (["--program", "none"], "there is no none")]:
         done = scene.run(*words)
         program.that(f"bad usage: {words}", done.returncode == 2 and said in done.stderr, done.stderr[-500:])
 

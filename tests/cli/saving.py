@@ -1,6 +1,6 @@
-# What:   the file of a run: what is there already is never lost, one run at a time writes a name, and a disk that is full
-#         or a folder that goes away in the middle costs neither the measurement nor the table. Runs side by side have
-#         CPUs of their own.
+# What:   the file of a run: what is there already is never lost, one run at a time writes a name, and a disk that is
+#         full or a folder that goes away in the middle costs neither the measurement nor the table. Runs side by side
+#         have CPUs of their own.
 # Usage:  saving.py PROGRAM ROOT
 # Rules:  `held` runs are stopped (SIGSTOP) as soon as their file is there, so that they are looked at in the middle.
 # SPDX-License-Identifier: Apache-2.0
@@ -65,8 +65,8 @@ def existing(program):
         program.expect("--force twice at once", [*RUN, "-o", "old.json", "--force"], 2, ["another run"])
         code, _, said = program.go_on(process)
     that("--force: exit code 0", code == 0, said)
-    that("--force: replaced by the complete one", program.complete("old.json") and program.names("old*") == ["old.json"],
-         program.names("old*"))
+    that("--force: replaced by the complete one",
+         program.complete("old.json") and program.names("old*") == ["old.json"], program.names("old*"))
     that("0600 stays 0600", stat.S_IMODE(file.stat().st_mode) == 0o600, oct(file.stat().st_mode))
 
     file.write_text(OLD)
@@ -158,7 +158,7 @@ def trouble(program):
         code, out, said = program.go_on(process)
     that("a full disk: exit code 1", code == 1, (code, said))
     that("a full disk: the table is there", "small" in out and "PRELIMINARY" in out, out)
-    that("a full disk: said", said.count("saving is tried again") <= 1 and "could not be saved: full.json" in said, said)
+    that("a full disk: said", said.count("tried again") <= 1 and "could not be saved: full.json" in said, said)
     that("a full disk: what was saved stays", not program.complete("full.json") and program.names(".full*") == [],
          program.names(".full*"))
 
@@ -186,7 +186,7 @@ def trouble(program):
     that("a folder that comes back: told once", (warning + said).count("tried again") == 1, warning + said)
     result = json.loads((folder / "here/r.json").read_text())
     rounds = [len(part["rounds"]) for point in result["points"] for part in point["parts"]]
-    that("a folder that comes back: everything is saved", max(rounds) >= 1 and "what was measured is in" in said, rounds)
+    that("a folder that comes back: it is saved", max(rounds) >= 1 and "what was measured is in" in said, rounds)
 
 
 def main():
