@@ -59,7 +59,6 @@ class Measurement {
       for (const LayerKind& kind : plan_.models[m].kinds) parts.push_back({m, &kind, index++});
       parts.push_back({m, nullptr, index});
     }
-    retry_failed();
     total_cells_ = 0;
     for (std::int64_t round = 0; round < plan_.policy.rounds; ++round)
       for (const Part& part : parts)
@@ -89,17 +88,6 @@ class Measurement {
             gpu_.get(), memory_,  draws_,  [this](const std::string& what) { tell(what, done()); }};
   }
   PartRecord& record(const Part& part, std::size_t point) { return result_.points[point].parts[part.index]; }
-
-  // What failed in the run that is resumed lacks the rounds that it was not measured in, as if they were not reached.
-  void retry_failed() {
-    for (PointRecord& point : result_.points)
-      for (PartRecord& part : point.parts) {
-        if (part.outcome != Outcome::failed) continue;
-        if (!part.verdict || !part.verdict->ok) part.rounds.clear();  // no time without a verdict
-        part.outcome = part.rounds.empty() ? Outcome::skipped : Outcome::measured;
-        part.why = part.rounds.empty() ? "not reached" : "";
-      }
-  }
 
   bool wanted(const Part& part, std::size_t point, std::int64_t round) {
     if (plan_.points[point].model != part.model || (!part.kind && !plan_.with_head)) return false;
