@@ -15,6 +15,7 @@ constexpr std::array kMayDiffer = {
     FreeFact{"environment.available_bytes", "what other programs leave free changes every second"},
     FreeFact{"environment.load_average", "the same; every round carries what its neighbours took"},
     FreeFact{"environment.last_level_cache_source", "how the size was found; the size itself is compared"},
+    FreeFact{"environment.topology.thread_cpus", "a run takes the CPUs on which no other one sits"},
 };
 
 // Facts of two records, side by side; keeps the first that differs.
@@ -54,6 +55,23 @@ std::string listed(const std::map<std::string, std::string>& words) {
   return fmt::format("{}", fmt::join(pairs, ", "));
 }
 
+std::string kinds_of(const TopologyRecord& t) {
+  std::vector<std::string> kinds;
+  for (const CoreKindRecord& k : t.kinds)
+    kinds.push_back(fmt::format("{} cores with {} CPUs{}{}", k.cores, k.cpus,
+                                k.capacity ? fmt::format(" of capacity {}", *k.capacity) : "",
+                                k.max_hz ? fmt::format(" at {} Hz", *k.max_hz) : ""));
+  return fmt::format("{}", fmt::join(kinds, ", "));
+}
+
+void compare(Sides& sides, const TopologyRecord& a, const TopologyRecord& b) {
+  sides.number("topology.cpus", a.cpus, b.cpus);
+  sides.known("topology.sockets", a.sockets, b.sockets);
+  sides.known("topology.numa_nodes", a.numa_nodes, b.numa_nodes);
+  sides.known("topology.cores", a.cores, b.cores);
+  sides.always("topology.kinds", kinds_of(a), kinds_of(b));
+}
+
 void compare(Sides& sides, const GpuRecord& a, const GpuRecord& b) {
   sides.text("gpu.uuid", a.uuid, b.uuid);
   sides.text("gpu.pci", a.pci, b.pci);
@@ -91,6 +109,7 @@ std::optional<Difference> machine_difference(const EnvironmentRecord& a, const E
   sides.text("huge_pages", a.huge_pages, b.huge_pages);
   sides.known("governor", a.governor, b.governor);
   sides.known("threads_pinned", a.threads_pinned, b.threads_pinned);
+  if (a.topology && b.topology) compare(sides, *a.topology, *b.topology);
   sides.always("libraries", listed(a.libraries), listed(b.libraries));
   if (a.gpu && b.gpu) compare(sides, *a.gpu, *b.gpu);
   return sides.found();

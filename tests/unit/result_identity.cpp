@@ -25,6 +25,8 @@ EnvironmentRecord environment_of(const Json& json) { return result_from_text("r.
 Json changed(const Json& value) {
   if (value.is_boolean()) return !value.get<bool>();
   if (value.is_number()) return value.get<double>() == 2 ? Json(1) : Json(2);
+  if (value.is_array() && value[0].is_number()) return Json::array({value[0].get<int>() + 1});
+  if (value.is_array() && value[0].is_object()) return Json::array({value[0]});  // fewer
   if (value.is_array()) return Json::array({"other"});
   if (value.is_object()) return Json::object({{"other", "1"}});
   return "other";
@@ -52,18 +54,19 @@ TEST(Identity, EveryFactOfAMachineIsComparedOrListedWithItsReason) {
     }
   };
   for (const auto& [key, value] : file["environment"].items()) {
-    if (key == "gpu") continue;
+    if (key == "gpu" || key == "topology") continue;
     Json other = file;
     other["environment"][key] = changed(value);
     look("environment." + key, other);
   }
-  for (const auto& [key, value] : file["environment"]["gpu"].items()) {
-    Json other = file;
-    other["environment"]["gpu"][key] = changed(value);
-    look("environment.gpu." + key, other);
-  }
+  for (const std::string part : {"gpu", "topology"})
+    for (const auto& [key, value] : file["environment"][part].items()) {
+      Json other = file;
+      other["environment"][part][key] = changed(value);
+      look("environment." + part + "." + key, other);
+    }
   EXPECT_EQ(free, static_cast<int>(may_differ().size()));
-  EXPECT_EQ(compared, 15 + 13);  // of record.h, counted by hand: CPU and GPU
+  EXPECT_EQ(compared, 15 + 13 + 5);  // of record.h, counted by hand: CPU, GPU, topology
 }
 
 TEST(Identity, WhatIsNotSaidIsNotCompared) {

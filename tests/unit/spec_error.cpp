@@ -38,6 +38,10 @@ TEST(Printable, KeepsTextAndReplacesWhatMovesTheCursor) {
   EXPECT_EQ(printable("a\xe2\x80\xae" "b"), "a?b");                   // right-to-left override
   EXPECT_EQ(printable("a\xe2\x80\xa8" "b"), "a?b");                   // line separator
   EXPECT_EQ(printable("\xef\xbb\xbf" "b"), "?b");                     // byte order mark, invisible
+  EXPECT_EQ(printable("a\xe2\x80\x8b" "b"), "a?b");                   // no width
+  EXPECT_EQ(printable("a\xe2\x81\xa0" "b"), "a?b");                   // word joiner
+  EXPECT_EQ(printable("a\xd8\x9c" "b"), "a?b");                       // Arabic letter mark
+  EXPECT_EQ(printable("a\xf3\xa0\x81\x81" "b"), "a?b");               // a tag character
 }
 
 TEST(Printable, ReplacesIllFormedUtf8ByteByByte) {
