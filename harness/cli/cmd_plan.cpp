@@ -62,8 +62,7 @@ PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::option
       OpWork& w = kind.ops.emplace_back();
       w.op = &op;
       w.work = def.work(op.op_case, p.facts);
-      w.bytes_per_distinct_expert =
-          def.work(op.op_case, {2.0}).weight_bytes - def.work(op.op_case, {1.0}).weight_bytes;
+      w.bytes_per_distinct_expert = def.work(op.op_case, {2.0}).weight_bytes - def.work(op.op_case, {1.0}).weight_bytes;
       p.flops += static_cast<double>(kind.plan.count) * w.work.flops;
       p.bytes += static_cast<double>(kind.plan.count) * (w.work.weight_bytes + w.cache_bytes());
     }
@@ -122,9 +121,9 @@ void print_projection(const PlannedPoint& point) {
   if (p.possible_s) {
     const bool decode = point.scenario.phase == Phase::decode;
     const auto tokens = static_cast<double>(decode ? point.scenario.batch : point.shape.tokens());
-    fmt::print("possible: {:.4g} ms a step, {:.4g} tokens/s, at {}/s and {}/s in {}{}\n",
-               1e3 * *p.possible_s, tokens / *p.possible_s, si(p.read_bytes_per_s, "B"), si(*p.flops_per_s, "FLOP"),
-               p.arithmetic, fits ? "" : "; hypothetical: does not fit");
+    fmt::print("possible: {:.4g} ms a step, {:.4g} tokens/s, at {}/s and {}/s in {}{}\n", 1e3 * *p.possible_s,
+               tokens / *p.possible_s, si(p.read_bytes_per_s, "B"), si(*p.flops_per_s, "FLOP"), p.arithmetic,
+               fits ? "" : "; hypothetical: does not fit");
   } else {
     fmt::print("possible: unknown, the vendor gives no rate for {}\n", p.arithmetic);
   }
@@ -135,8 +134,7 @@ void print_point(const PlannedPoint& p) {
   const ModelSpec& m = p.model;
   const Scenario& s = p.scenario;
   const ParameterCount n = count_parameters(m);
-  fmt::print("{}: {} layers, {} parameters, {} active per token", m.name, m.layers, count(n.total),
-             count(n.active));
+  fmt::print("{}: {} layers, {} parameters, {} active per token", m.name, m.layers, count(n.total), count(n.active));
   if (n.active_with_embedding != n.active) fmt::print(" ({} with the embedding)", count(n.active_with_embedding));
   fmt::print("\n");
   for (const std::string& note : m.notes) fmt::print("  note: {}\n", note);

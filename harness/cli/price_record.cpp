@@ -56,9 +56,10 @@ MixRecord parse_mix(const std::string& text) {
   const auto refuse = [&] {
     std::vector<std::string> names;
     for (const NamedMix& mix : kMixes) names.emplace_back(mix.name);
-    throw BadInput(fmt::format("--mix: expected INPUT:OUTPUT such as 3:1, INPUT:CACHED:OUTPUT such as 1:19:1, agentic "
-                               "or chat, got '{}'{}",
-                               printable(text), did_you_mean(text, names)));
+    throw BadInput(
+        fmt::format("--mix: expected INPUT:OUTPUT such as 3:1, INPUT:CACHED:OUTPUT such as 1:19:1, agentic "
+                    "or chat, got '{}'{}",
+                    printable(text), did_you_mean(text, names)));
   };
   std::string parts = text;
   for (const NamedMix& mix : kMixes)
@@ -90,9 +91,10 @@ std::optional<PriceRecord> price_record(const PriceOptions& o, const std::string
   PriceRecord r = as_read(find_price(o.price, configs_dir));
   if (!r.device.empty() && !same_device(r.device, device_name, list_hardware(configs_dir))) {
     if (!o.other_device)
-      throw BadInput(fmt::format("--price: {} is the price of '{}', but what was measured is '{}'; "
-                                 "--price-of-other-device uses it all the same, and says so beside the money",
-                                 printable(r.id), printable(r.device), printable(device_name)));
+      throw BadInput(
+          fmt::format("--price: {} is the price of '{}', but what was measured is '{}'; "
+                      "--price-of-other-device uses it all the same, and says so beside the money",
+                      printable(r.id), printable(r.device), printable(device_name)));
     r.labels.push_back(PriceLabel::other_device);
   }
   if (o.utilisation != 1) r.utilisation = o.utilisation;

@@ -56,9 +56,8 @@ Projection project(const ModelSpec& m, const Scenario& s, const HardwareSpec& ha
   source("arithmetic", peak->source, peak->date, peak->verified);
   p.flops_per_s = n * peak->flops_per_s;
   const StepShape shape = step_shape(s, m.experts.has_value());
-  const double distinct = m.experts ? expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k,
-                                                                shape.tokens())
-                                    : 0;
+  const double distinct =
+      m.experts ? expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, shape.tokens()) : 0;
   const Roofs roofs{p.read_bytes_per_s, *p.flops_per_s};
   double time_s = possible_s(op_records(plan_head(m, s.batch, shape)), roofs, 0);
   for (const LayerKind& kind : m.kinds) {

@@ -18,8 +18,8 @@ struct Projection {
   std::string hardware, arithmetic;
   std::int64_t devices = 1;
   double memory_bytes = 0, read_bytes_per_s = 0;
-  std::optional<double> flops_per_s;  // absent: the vendor gives no rate for this arithmetic
-  MemoryNeed need;                    // largest_batch at this context
+  std::optional<double> flops_per_s;            // absent: the vendor gives no rate for this arithmetic
+  MemoryNeed need;                              // largest_batch at this context
   std::optional<std::int64_t> largest_context;  // at this batch; absent: not even one token fits
   std::optional<double> possible_s;             // of one step of the whole model
   std::vector<std::string> sources;             // of the figures used; one each

@@ -378,7 +378,8 @@ std::vector<BlendRow> blends_of(const Summary& summary, const MixRecord& mix) {
       if (out.phase != "decode" || in.phase != "prefill" ||
           !same_except(out, in, {Member::phase, Member::batch, Member::context, Member::new_tokens}))
         continue;
-      BlendRow row{out, in.batch, in.context, in.usd_per_mtok, out.usd_per_mtok, {}, {}, out.note.empty() ? in.note : out.note};
+      BlendRow row{
+          out, in.batch, in.context, in.usd_per_mtok, out.usd_per_mtok, {}, {}, out.note.empty() ? in.note : out.note};
       if (in.usd_per_mtok && out.usd_per_mtok) {
         const Blend b = blend(*in.usd_per_mtok, *out.usd_per_mtok, mix);
         row.blended_usd_per_mtok = b.usd_per_mtok;

@@ -8,7 +8,8 @@
 //          interval of a cost = interval of the time, times the price. A price is a scenario and has no interval.
 // Units:   USD; tokens are rows processed, padding is none.
 // Outside: network, storage, staff, software, idle hours. U = 1 is a floor: every hour paid for does this work at this
-//          rate; less is a price's own `utilisation`. How an hour's price comes about (rented, owned) is spec/price_spec.h's.
+//          rate; less is a price's own `utilisation`. How an hour's price comes about (rented, owned) is
+//          spec/price_spec.h's.
 // Errors:  no price or no rate: std::nullopt. BadInput for a price, rate or share that is not positive or not finite.
 // Source:  TRUST 7.2. Golden rates: deepseek-ai/open-infra-index, day 6.
 // SPDX-License-Identifier: Apache-2.0

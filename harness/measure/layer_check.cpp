@@ -234,8 +234,8 @@ void refuse(Verdict& v, std::string why) {
   if (v.why.empty()) v.why = std::move(why);
 }
 
-// What storing y's values once in `type` costs, root mean square, as a fraction of what the layer adds (a): rounding errs
-// by a twelfth of a step squared. Of all rows together, and of the worst one.
+// What storing y's values once in `type` costs, root mean square, as a fraction of what the layer adds (a): rounding
+// errs by a twelfth of a step squared. Of all rows together, and of the worst one.
 struct StoringError {
   double all = 0, worst_row = 0;
 };
@@ -448,9 +448,9 @@ std::string find_prefix(const CheckpointReader& reader, const std::string& check
   }
   std::vector<std::string> shown;
   for (const std::string& prefix : found) shown.push_back("'" + printable(prefix) + "'");
-  throw BadInput(checkpoint, "",
-                 fmt::format("has several tensors '...{}', behind {}; say which with --prefix", tail,
-                             fmt::join(shown, ", ")));
+  throw BadInput(
+      checkpoint, "",
+      fmt::format("has several tensors '...{}', behind {}; say which with --prefix", tail, fmt::join(shown, ", ")));
 }
 
 namespace {
@@ -461,7 +461,8 @@ void expect_something_added(const LayerIo& io) {
     if (!std::all_of(values->begin(), values->end(), [](float v) { return std::isfinite(v); }))
       throw BadInput(fmt::format("--io: {} holds NaN or infinity", name));
   if (io.input == io.output)
-    throw BadInput("--io: input and output are the same, so the layer that made them added nothing: nothing can be compared");
+    throw BadInput(
+        "--io: input and output are the same, so the layer that made them added nothing: nothing can be compared");
 }
 
 }  // namespace

@@ -34,7 +34,8 @@ std::vector<std::int64_t> sample_rows(const StepShape&, const std::int32_t* ids,
                                       std::int64_t experts, std::int64_t wanted, std::uint64_t seed);
 
 // Before layer.run(): where its input is larger than 2 (root mean square), divides it by a power of two. That is exact,
-// and drops out in the layer's first norm: what the layer adds stays, and the rounding of the stream no longer hides it.
+// and drops out in the layer's first norm: what the layer adds stays, and the rounding of the stream no longer hides
+// it.
 void shrink_input(const Layer& layer, Runtime&);
 
 // Right after layer.run(): its buffers still hold input, output, ids and caches. `input` and `output` are the buffer
@@ -53,12 +54,13 @@ struct LayerCheckRow {
   std::string mode;  // "prefill", "decode", "prefill 7 + decode 6"
   Verdict verdict;
 };
-// What stands before "layers.N." in a checkpoint's names: "model." of most, "" of bare models, "model.language_model." of
-// models that read pictures too. Found by the layer's first tensor; where several fit, those three in this order.
+// What stands before "layers.N." in a checkpoint's names: "model." of most, "" of bare models, "model.language_model."
+// of models that read pictures too. Found by the layer's first tensor; where several fit, those three in this order.
 // BadInput if none does, or another choice would have to be made.
 std::string find_prefix(const CheckpointReader&, const std::string& checkpoint, const LayerPlan&, std::int64_t layer);
 
-// `prefix`: as above; nothing: find it. Prefill in one call; decode token by token from an empty cache; prefill of the first half followed by decode.
+// `prefix`: as above; nothing: find it. Prefill in one call; decode token by token from an empty cache; prefill of the
+// first half followed by decode.
 std::vector<LayerCheckRow> check_against_io(const ModelSpec&, std::int64_t layer, CheckpointReader&, const LayerIo&,
                                             DType, Runtime&, const std::optional<std::string>& prefix = {});
 

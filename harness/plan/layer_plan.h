@@ -84,7 +84,7 @@ struct LayerPlan {
   const PlannedOp* router() const;
   std::optional<ExpertChoice> experts() const;
 
-  double weight_bytes() const;  // all of it, every expert
+  double weight_bytes() const;        // all of it, every expert
   double cache_bytes() const;         // of all positions
   double needed_cache_bytes() const;  // of those within the windows
   double activation_bytes() const;

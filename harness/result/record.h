@@ -150,9 +150,9 @@ struct MemoryRecord {  // of the whole model at this point, not of the stack
   double weight_bytes = 0;
   double kv_bytes = 0;  // that later steps can ask for: of a sliding layer its window
   double activation_bytes = 0;
-  double device_bytes = 0;                     // what this device offers
-  std::optional<std::int64_t> largest_batch;   // absent: not even one sequence fits
-  std::optional<double> kv_held_bytes = {};    // of an engine that keeps what windows have left, where that is more
+  double device_bytes = 0;                    // what this device offers
+  std::optional<std::int64_t> largest_batch;  // absent: not even one sequence fits
+  std::optional<double> kv_held_bytes = {};   // of an engine that keeps what windows have left, where that is more
   double required_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
   bool fits() const { return required_bytes() <= device_bytes; }
 };
@@ -217,8 +217,8 @@ struct PriceRecord {                        // as read; money is computed by cos
   std::string source, retrieved_at, model;  // model: "rented", "owned", "command line"
   bool stale = false;                       // as among the labels: what files before 1.3 have of them
   std::vector<PriceLabel> labels = {};
-  std::string device = {};                   // what the price is of; "" whatever was measured
-  std::optional<double> utilisation = {};    // share of paid hours that do this work; absent: 1, the floor
+  std::string device = {};                 // what the price is of; "" whatever was measured
+  std::optional<double> utilisation = {};  // share of paid hours that do this work; absent: 1, the floor
   std::optional<MixRecord> mix = {};
 };
 

@@ -1,5 +1,5 @@
-# What:   what people bring and ask: configs of other kinds, plans for programs and for hardware that is not here, prices
-#         of other devices, mixes of tokens, checkpoints under other names. Every number was worked out by hand.
+# What:   what people bring and ask: configs of other kinds, plans for programs and for hardware that is not here,
+#         prices of other devices, mixes of tokens, checkpoints under other names. Numbers were worked out by hand.
 # Usage:  field.py PROGRAM ROOT
 # SPDX-License-Identifier: Apache-2.0
 import csv
@@ -16,7 +16,8 @@ H100 = "results/2026-11-28_h100-80gb-hbm3_quick-gpu.json"
 
 
 def plans(program):
-    done = program.expect("plan --json", ["plan", "-m", "qwen3-30b-a3b", "--phase", "decode", "-c", "1023", "--json"], 0)
+    decode = ["--phase", "decode", "-c", "1023"]
+    done = program.expect("plan --json", ["plan", "-m", "qwen3-30b-a3b", *decode, "--json"], 0)
     (point,) = json.loads(done.stdout)["points"]
     model = point["model"]
     program.that("exact parameters", model["parameters_total"] == 30532122624, model)
@@ -83,14 +84,15 @@ def money(program):
     program.that("in every row", rows and all(
         set(row["price_labels"].split()) >= {"expired", "promotional", "estimate", "other_device"} for row in rows),
         rows[:1])
-    program.expect("run refuses before it measures", ["run", "-m", "qwen3-0.6b", "--price", "h100-sxm-runpod", "--device",
-                                                      "cpu"], 2, ["--price-of-other-device"])
-    program.expect("the device's own price needs nothing", ["cost", program.root / H100, "--price", "h100-sxm-runpod"], 0)
+    h100 = ["--price", "h100-sxm-runpod"]
+    program.expect("run refuses before it measures", ["run", "-m", "qwen3-0.6b", "--device", "cpu", *h100], 2,
+                   ["--price-of-other-device"])
+    program.expect("the device's own price needs nothing", ["cost", program.root / H100, *h100], 0)
     program.expect("nor does the example", ["cost", program.root / XEON, "--price", "example-owned-workstation"], 0)
 
     def usd(*more):
-        text = program.expect(f"price {more}", ["cost", program.root / XEON, "--price", "1/h", "--format", "csv", *more],
-                              0).stdout
+        words = ["cost", program.root / XEON, "--price", "1/h", "--format", "csv", *more]
+        text = program.expect(f"price {more}", words, 0).stdout
         row = next(r for r in csv.DictReader(io.StringIO(text))
                    if (r["model"], r["phase"], r["batch"], r["layer_kind"]) == ("qwen3-4b", "decode", "8", "model"))
         return float(row["usd_per_mtok"])
@@ -98,7 +100,7 @@ def money(program):
     program.that("half of the hours is twice the price", abs(usd("--utilisation", "0.5") / usd() - 2) < 1e-9)
     table = program.expect("a mix", ["cost", program.root / XEON, "--price", "1/h", "--mix", "3:1"], 0,
                            stdout=["75 % input, 0 % cached input, 25 % output"]).stdout
-    row = next(line.split() for line in table.splitlines() if "qwen3-4b " in line and " x 256" in line and " 8 " in line)
+    row = next(line.split() for line in table.splitlines() if all(w in line for w in ("qwen3-4b ", " x 256", " 8 ")))
     given, new, each, on_output = map(float, row[-4:])
     program.that("the shares of the two prices", abs(each / (0.75 * given + 0.25 * new) - 1) < 0.01, row)
     program.that("all of it on the output", abs(on_output / (each / 0.25) - 1) < 0.01, row)
@@ -126,7 +128,8 @@ def checkpoints(program, folder):
 
     def with_prefix(prefix):
         tensors.write_bytes(good)
-        renamed(tensors, lambda h: {k if k == "__metadata__" else prefix + k.removeprefix("model."): v for k, v in h.items()})
+        renamed(tensors, lambda h: {k if k == "__metadata__" else prefix + k.removeprefix("model."): v
+                                    for k, v in h.items()})
 
     for prefix in ("", "model.language_model.", "language_model.model.", "transformer."):
         with_prefix(prefix)

@@ -524,9 +524,8 @@ TEST(Windows, BoundTheCacheThatIsNeeded) {
   s.context = 4000;
   EXPECT_EQ(memory_need(m, s, 1e12).kv_bytes, memory_need(m, s, 1e12).kv_held_bytes);
   // Half of the layers slide.
-  const ModelSpec half = read(with(tiny("qwen2"), {{"use_sliding_window", true},
-                                                   {"sliding_window", 100},
-                                                   {"max_window_layers", 2}}));
+  const ModelSpec half =
+      read(with(tiny("qwen2"), {{"use_sliding_window", true}, {"sliding_window", 100}, {"max_window_layers", 2}}));
   s.context = 399;
   EXPECT_EQ(memory_need(half, s, 1e12).kv_bytes, 2.0 * 2 * 2 * 16 * 2 * (400 + 100));
 }
@@ -546,7 +545,8 @@ TEST(Field, PythonsInfinityIsNamed) {
 // A published one has 3.09 MB.
 TEST(Field, LongConfigsAreRead) {
   Json config = tiny("llama");
-  for (int i = 0; i < 60000; ++i) config["id2label"][std::to_string(i)] = "a label of fifty characters, some of them filler....";
+  for (int i = 0; i < 60000; ++i)
+    config["id2label"][std::to_string(i)] = "a label of fifty characters, some of them filler....";
   ASSERT_GT(config.dump().size(), std::size_t{3'090'000});
   EXPECT_EQ(read(config).hidden, 64);
 }

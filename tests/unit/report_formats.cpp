@@ -627,7 +627,7 @@ TEST(Hostile, CellsCannotBecomeFormulasMarkupOrEscapes) {
   EXPECT_EQ(csv_text("-1"), "'-1");
   EXPECT_EQ(csv_text("@x"), "'@x");
   EXPECT_EQ(csv_text("\x1b[0m=1"), "'=1");  // hidden behind an escape sequence
-  EXPECT_EQ(csv_text(" =1+1"), "' =1+1");  // spreadsheets skip blanks
+  EXPECT_EQ(csv_text(" =1+1"), "' =1+1");   // spreadsheets skip blanks
   EXPECT_EQ(csv_text("a,b"), "\"a,b\"");
   EXPECT_EQ(csv_text("a\"b"), "\"a\"\"b\"");
   EXPECT_EQ(csv_text("a\nb"), "a?b");

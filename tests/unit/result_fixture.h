@@ -165,9 +165,9 @@ inline ResultFile result_file() {
                            "2026-01-01",
                            "owned",
                            false};
-  file.models = {{"tiny-dense", "Example/Tiny-Dense", "llama", 4'000'000'000, 4'000'000'000, 4, 1024, 32000, {}, {}},
-                 {"tiny-moe", "Example/Tiny-MoE", "mixtral", 10'000'000'000, 1'000'000'000, 4, 1024, 32000, 4, 2,
-                  1'032'768'000}};
+  file.models = {
+      {"tiny-dense", "Example/Tiny-Dense", "llama", 4'000'000'000, 4'000'000'000, 4, 1024, 32000, {}, {}},
+      {"tiny-moe", "Example/Tiny-MoE", "mixtral", 10'000'000'000, 1'000'000'000, 4, 1024, 32000, 4, 2, 1'032'768'000}};
   file.pairs = {{"tiny-dense", "tiny-moe"}};
   const auto dense = [](double time_s, double scale) {
     return part("dense", 4, time_s, {op("attention", 0.2e9 * scale, 0.1e9), op("mlp", 1.8e9 * scale, 0.9e9)});

@@ -36,8 +36,8 @@ Section blends_section(const ResultFile& file, const Summary& summary) {
   const MixRecord& mix = *file.price->mix;
   Table table;
   table.title = "One price for all tokens";
-  table.about = fmt::format("$ per Mtok · mix {}: {:.4g} % input, {:.4g} % cached input, {:.4g} % output", plain(mix.name, 40),
-                            100 * mix.input, 100 * mix.cached_input, 100 * mix.output);
+  table.about = fmt::format("$ per Mtok · mix {}: {:.4g} % input, {:.4g} % cached input, {:.4g} % output",
+                            plain(mix.name, 40), 100 * mix.input, 100 * mix.cached_input, 100 * mix.output);
   table.panels.push_back({.columns = columns_of(columns()), .tail = 0});
   Group group;
   for (const BlendRow& row : summary.blends) {

@@ -50,16 +50,18 @@ Section words_section(const ResultFile& file, const Summary& summary) {
     lines.push_back({"±", "95 % interval from the rounds, each with new stacks and weights. Money has the same."});
   }
   if (timed && file.price) {
-    lines.push_back({"$ per Mtok",
-                     fmt::format("US dollars for a million tokens, if {} paid for is spent on this. In: prompt tokens "
-                                 "(prefill). Out: new tokens (decode).",
-                                 file.price->utilisation ? fmt::format("{:.4g} % of the time", 100 * *file.price->utilisation)
-                                                         : "every hour")});
+    lines.push_back(
+        {"$ per Mtok",
+         fmt::format("US dollars for a million tokens, if {} paid for is spent on this. In: prompt tokens "
+                     "(prefill). Out: new tokens (decode).",
+                     file.price->utilisation ? fmt::format("{:.4g} % of the time", 100 * *file.price->utilisation)
+                                             : "every hour")});
   }
   if (!summary.blends.empty())
-    lines.push_back({"blended", "a million tokens of the mix, cached input counted with them; on output: the same money "
-                                "on the new tokens alone. Cached input takes no time of its own here; what prompt "
-                                "tokens pay to attend to it was not measured."});
+    lines.push_back({"blended",
+                     "a million tokens of the mix, cached input counted with them; on output: the same money "
+                     "on the new tokens alone. Cached input takes no time of its own here; what prompt "
+                     "tokens pay to attend to it was not measured."});
   if (std::any_of(summary.models.begin(), summary.models.end(),
                   [](const ModelRow& row) { return !row.note.empty(); })) {
     lines.push_back(
