@@ -372,21 +372,34 @@ Json list_of(const std::vector<Row>& rows, Json (*to_object)(const Row&)) {
 
 // Every decode point with every prefill point of the same model and types.
 std::vector<BlendRow> blends_of(const Summary& summary, const MixRecord& mix) {
+  const auto shared = [](ScenarioRecord row) {
+    row.phase.clear();
+    row.batch = row.context = row.new_tokens = 0;
+    return row;
+  };
+  std::map<ScenarioRecord, std::vector<const ModelRow*>> prompts;
+  for (const ModelRow& in : summary.models)
+    if (in.phase == "prefill") prompts[shared(in)].push_back(&in);
   std::vector<BlendRow> rows;
-  for (const ModelRow& out : summary.models)
-    for (const ModelRow& in : summary.models) {
-      if (out.phase != "decode" || in.phase != "prefill" ||
-          !same_except(out, in, {Member::phase, Member::batch, Member::context, Member::new_tokens}))
-        continue;
-      BlendRow row{
-          out, in.batch, in.context, in.usd_per_mtok, out.usd_per_mtok, {}, {}, out.note.empty() ? in.note : out.note};
-      if (in.usd_per_mtok && out.usd_per_mtok) {
-        const Blend b = blend(*in.usd_per_mtok, *out.usd_per_mtok, mix);
+  for (const ModelRow& out : summary.models) {
+    if (out.phase != "decode") continue;
+    for (const ModelRow* in : prompts[shared(out)]) {
+      BlendRow row{out,
+                   in->batch,
+                   in->context,
+                   in->usd_per_mtok,
+                   out.usd_per_mtok,
+                   {},
+                   {},
+                   out.note.empty() ? in->note : out.note};
+      if (in->usd_per_mtok && out.usd_per_mtok) {
+        const Blend b = blend(*in->usd_per_mtok, *out.usd_per_mtok, mix);
         row.blended_usd_per_mtok = b.usd_per_mtok;
         row.on_output_usd_per_mtok = b.on_output_usd_per_mtok;
       }
       rows.push_back(std::move(row));
     }
+  }
   return rows;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "harness/report/sections/sections.h"
@@ -171,16 +172,16 @@ std::string facts_of(const ResultFile& file, const ModelRow& row) {
   return joined(parts, " · ");
 }
 
-bool same_block(const ModelRow& a, const ModelRow& b) {
-  return same_except(a, b, {Member::model, Member::batch, Member::routing});
+// What the rows of one block share.
+ScenarioRecord block_of(ScenarioRecord row) {
+  row.model.clear();
+  row.routing.clear();
+  row.batch = 0;
+  return row;
 }
 
-Table start_block(const ModelRow& row, const ResultFile& file, const Summary& summary) {
-  Look look;
+Table start_block(const ModelRow& row, Look look) {
   look.decode = row.phase == "decode";
-  look.money = file.price.has_value();
-  look.nominal = std::any_of(summary.models.begin(), summary.models.end(),
-                             [](const ModelRow& m) { return m.nominal_fraction.has_value(); });
   Table table;
   table.title = look.decode ? "Decode" : "Prefill";
   table.about =
@@ -210,19 +211,19 @@ Row row_of(const Subject& subject, std::vector<TableCell> identity, Place place)
 
 Section models_section(const ResultFile& file, const Summary& summary) {
   Section section;
-  std::vector<const ModelRow*> first;  // of each block
+  Look look;
+  look.money = file.price.has_value();
+  look.nominal = std::any_of(summary.models.begin(), summary.models.end(),
+                             [](const ModelRow& m) { return m.nominal_fraction.has_value(); });
+  std::map<ScenarioRecord, std::size_t> blocks;
   std::set<Label> on_rows;
   for (const LabelText& label : label_texts())
     if (use_of(label.label, summary).on_rows) on_rows.insert(label.label);
   for (std::size_t point = 0; point < summary.models.size(); ++point) {
     const ModelRow& row = summary.models[point];
-    std::size_t b = 0;
-    while (b < first.size() && !same_block(*first[b], row)) ++b;
-    if (b == first.size()) {
-      section.tables.push_back(start_block(row, file, summary));
-      first.push_back(&row);
-    }
-    std::vector<Group>& groups = section.tables[b].groups;
+    const auto [block, fresh] = blocks.try_emplace(block_of(row), section.tables.size());
+    if (fresh) section.tables.push_back(start_block(row, look));
+    std::vector<Group>& groups = section.tables[block->second].groups;
     const std::string title = plain(row.model, 80), facts = facts_of(file, row);
     auto group = std::find_if(groups.begin(), groups.end(),
                               [&](const Group& g) { return g.title == title && g.facts == facts; });
@@ -235,7 +236,7 @@ Section models_section(const ResultFile& file, const Summary& summary) {
         row_of({row, nullptr, true}, identity_cells(file, row, "model"), {point, kWholeModel, 0}));
     group->entries.push_back(std::move(entry));
   }
-  if (section.tables.empty()) section.tables.push_back(start_block({}, file, summary));  // the data have their head
+  if (section.tables.empty()) section.tables.push_back(start_block({}, look));  // the data have their head
   return section;
 }
 
