@@ -160,7 +160,7 @@ void print_point(const PlannedPoint& p) {
     fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}\n", "sum", "", si(sum.flops, "FLOP"), si(sum.weight_bytes, "B"),
                si(sum.kv_read_bytes, "B"));
   }
-  fmt::print("\nwhole model, one step: {}, {} of weights and cache to be read\n", si(p.flops, "FLOP"),
+  fmt::print("\nwhole model, one step: {}, {} of weights and cache to be read and written\n", si(p.flops, "FLOP"),
              si(p.bytes, "B"));
   print_memory(p.need, p.device_bytes, "this machine");
   if (p.projection) print_projection(p);

@@ -381,17 +381,20 @@ std::vector<BlendRow> blends_of(const Summary& summary, const MixRecord& mix) {
   for (const ModelRow& in : summary.models)
     if (in.phase == "prefill") prompts[shared(in)].push_back(&in);
   std::vector<BlendRow> rows;
-  for (const ModelRow& out : summary.models) {
+  for (std::size_t point = 0; point < summary.models.size(); ++point) {
+    const ModelRow& out = summary.models[point];
     if (out.phase != "decode") continue;
     for (const ModelRow* in : prompts[shared(out)]) {
-      BlendRow row{out,
-                   in->batch,
-                   in->context,
-                   in->usd_per_mtok,
-                   out.usd_per_mtok,
-                   {},
-                   {},
-                   out.note.empty() ? in->note : out.note};
+      BlendRow row;
+      static_cast<ScenarioRecord&>(row) = out;
+      row.point = point;
+      row.prompt_batch = in->batch;
+      row.prompt_tokens = in->context;
+      row.input_usd_per_mtok = in->usd_per_mtok;
+      row.output_usd_per_mtok = out.usd_per_mtok;
+      row.note = !out.note.empty() ? out.note : in->note;
+      if (!in->usd_per_mtok || !out.usd_per_mtok)
+        row.note = fmt::format("no price of {}: its model has no time", in->usd_per_mtok ? "output" : "input");
       if (in->usd_per_mtok && out.usd_per_mtok) {
         const Blend b = blend(*in->usd_per_mtok, *out.usd_per_mtok, mix);
         row.blended_usd_per_mtok = b.usd_per_mtok;

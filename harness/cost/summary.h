@@ -63,6 +63,7 @@ struct DepthRow : ScenarioRecord {
 
 // One model's decode point with one of its prefill points, for the price's mix.
 struct BlendRow : ScenarioRecord {  // of the decode point
+  std::size_t point = 0;            // the decode point among the file's
   std::int64_t prompt_batch = 0, prompt_tokens = 0;
   std::optional<double> input_usd_per_mtok, output_usd_per_mtok;
   std::optional<double> blended_usd_per_mtok, on_output_usd_per_mtok;

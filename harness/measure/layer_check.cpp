@@ -268,9 +268,11 @@ StoringError storing_error(const Tensor& y, const Tensor& added, DType type) {
 // because a few values do not average out.
 LayerTolerance with_rounding(LayerTolerance limit, const StoringError& once, int roundings, std::int64_t elements) {
   const double factor = 1.5 * std::sqrt(static_cast<double>(roundings));
-  // 5 deviations of the mean, as for the layer's own error (gain_limit).
-  const double of_gain = 5 * once.all * std::sqrt(static_cast<double>(roundings) / static_cast<double>(elements));
-  limit.gain = std::hypot(gain_limit({limit.rel_l2, limit.worst_row, limit.gain}, elements), of_gain);
+  // 6 deviations of the mean: of four hundred right layers of 32 and 64 columns one came to 4.6 of them (92 % of what
+  // gain_limit allows), and 2 % planted in 64 columns lie above 8.
+  const double own = 6 * limit.rel_l2 / std::sqrt(static_cast<double>(elements));
+  const double of_gain = 6 * once.all * std::sqrt(static_cast<double>(roundings) / static_cast<double>(elements));
+  limit.gain = std::hypot(std::max(limit.gain, own), of_gain);
   limit.rel_l2 = std::hypot(limit.rel_l2, factor * once.all);
   limit.worst_row = std::hypot(limit.worst_row, factor * once.worst_row);
   return limit;

@@ -13,14 +13,18 @@
 namespace layercost {
 namespace {
 
-// transformers: num_labels, else the length of id2label, else 2.
+// num_labels, or the length of id2label; 2 where neither is there, as transformers takes it.
 std::int64_t labels_of(const JsonNode& config) {
   constexpr std::int64_t kMaxLabels = 1 << 20;
-  if (const auto given = config.find_int("num_labels", 1, kMaxLabels)) return *given;
+  const auto given = config.find_int("num_labels", 1, kMaxLabels);
   const auto names = config.find("id2label");
-  if (!names) return 2;
+  if (!names) return given.value_or(2);
   const auto count = static_cast<std::int64_t>(names->keys().size());
   if (count < 1 || count > kMaxLabels) names->fail("expected at least one label");
+  if (given && *given != count)
+    config.fail(
+        "num_labels",
+        fmt::format("is {}, but id2label has {} labels; transformers 4 takes the one, 5 the other", *given, count));
   return count;
 }
 
@@ -42,6 +46,7 @@ HeadSpec read_head(const JsonNode& config, const Family& family, const std::stri
   const std::string prefix(family.class_prefix), causal = prefix + "ForCausalLM", bare = prefix + "Model",
                                                  score = prefix + "ForSequenceClassification";
   const std::vector<std::string> known = {causal, score, bare};
+  const auto pictures = [&](const std::string& n) { return of_multimodal && n.ends_with("ForConditionalGeneration"); };
   std::string name = causal;
   bool said = false;
   if (const auto list = config.find("architectures"); list && !list->as_list().empty()) {
@@ -57,11 +62,12 @@ HeadSpec read_head(const JsonNode& config, const Family& family, const std::stri
                                  fmt::join(known, ", ")));
     if (said && architecture != name) m.notes.push_back(fmt::format("taken as {}, not as {}", architecture, name));
     name = architecture;
-  } else if (name == causal) {
+  } else if (name == causal || pictures(name)) {
     std::error_code ignored;
     const std::filesystem::path file = m.path;
-    if (file.filename() == "config.json" && std::filesystem::exists(file.parent_path() / "modules.json", ignored)) {
-      m.notes.push_back("an embedding model (modules.json lies beside its config): no LM head");
+    const auto beside = [&](const char* other) { return std::filesystem::exists(file.parent_path() / other, ignored); };
+    if (file.filename() == "config.json" && (beside("modules.json") || beside("config_sentence_transformers.json"))) {
+      m.notes.push_back("an embedding model (sentence-transformers' files lie beside its config): no LM head");
       name = bare;
     } else if (said && (says_embedding(m.name) || says_embedding(m.id))) {
       config.fail("architectures",
@@ -70,8 +76,7 @@ HeadSpec read_head(const JsonNode& config, const Family& family, const std::stri
                               name, bare, causal));
     }
   }
-  const bool pictures = of_multimodal && name.ends_with("ForConditionalGeneration");
-  if (name == causal || pictures) return {HeadSpec::Kind::language, m.vocab};
+  if (name == causal || pictures(name)) return {HeadSpec::Kind::language, m.vocab};
   if (name == bare) return {HeadSpec::Kind::none, 0};
   if (name == score) return {HeadSpec::Kind::score, labels_of(config)};
   if (is_draft(name))

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 #include <system_error>
 
@@ -47,6 +48,17 @@ LanguagePart language_part(const JsonNode& config) {
                                       fmt::join(known, ", ")));
 }
 
+// Embedding models made of causal ones say so here; the layers of every family look back only.
+void refuse_bidirectional(const JsonNode& text) {
+  const auto refuse = [&](const char* key) {
+    text.fail(key,
+              "its attention looks at later tokens too, which is not supported yet; as a causal model it would get "
+              "the price of another one");
+  };
+  if (!text.find_bool("is_causal").value_or(true)) refuse("is_causal");
+  if (text.find_bool("use_bidirectional_attention").value_or(false)) refuse("use_bidirectional_attention");
+}
+
 // transformers' rule since 5; before, files of models with pictures said it in either place.
 bool tied(const JsonNode& config, const JsonNode& text) {
   return config.find_bool("tie_word_embeddings").value_or(false) ||
@@ -62,15 +74,28 @@ void refuse_quantised(const JsonNode& config, const fs::path& file) {
                                "its quantisation to measure its shapes in bf16",
                                method));
   };
-  for (const char* key : {"quantization_config", "compression_config", "quantization"}) {
+  for (const char* key : {"quant_algo", "quant_method", "quantize"})  // of tools that write them flat
+    if (const auto method = config.find(key); method && method->is_string()) refuse(config, key, method->as_string(64));
+  for (const char* key : {"torch_dtype", "dtype"})
+    if (const auto type = config.find(key); type && type->is_string())
+      for (const char* small : {"float8", "int8", "uint8", "int4", "uint4", "float4"})
+        if (type->as_string(64).find(small) != std::string::npos) refuse(config, key, type->as_string(64));
+  for (const char* key : {"quantization_config", "compression_config", "quantization", "quant_config"}) {
     const auto node = config.find(key);
     if (!node) continue;
-    const auto method = node->find_string("quant_method", 64);
+    auto method = node->find_string("quant_method", 64);
+    if (!method) method = node->find_string("quant_algo", 64);
     const auto bits = node->find_int("bits", 1, 64);
     refuse(config, key, method ? *method : bits ? fmt::format("{} bits", *bits) : "no quant_method");
   }
   // NVIDIA's ModelOpt leaves config.json as it was and writes a file beside it. A null quant_algo: only the KV cache.
   std::error_code ignored;
+  if (file.filename() == "config.json")  // GPTQ and AWQ, before transformers knew them
+    for (const char* name : {"quantize_config.json", "quant_config.json", "quantization_config.json"})
+      if (const fs::path older = file.parent_path() / name; fs::exists(older, ignored)) {
+        const JsonNode node = read_json(older, kConfigLimits);
+        refuse(node, "", fmt::format("{} bits", node.find("bits") ? node.find("bits")->described() : "unknown"));
+      }
   fs::path beside = file.parent_path() / "hf_quant_config.json";
   if (file.filename() != "config.json")  // of several models in one folder
     if (const fs::path own = file.parent_path() / (file.stem().string() + ".hf_quant_config.json");
@@ -82,19 +107,27 @@ void refuse_quantised(const JsonNode& config, const fs::path& file) {
   refuse(quantization, "quant_algo", quantization.find_string("quant_algo", 64).value_or("no quant_algo"));
 }
 
+std::string lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+bool says_quantised(const std::string& name) {
+  const std::string low = lower(name);
+  for (const char* word :
+       {"nvfp4", "mxfp4", "awq", "gptq", "fp8", "fp4", "int4", "int8", "4bit", "8bit", "w4a16", "w8a8"})
+    if (low.find(word) != std::string::npos) return true;
+  return false;
+}
+
 // "Qwen--Qwen3-4B" of a shipped file and "models--Qwen--Qwen3-4B" of a download cache are Org and Name; "" if neither.
 std::pair<std::string, std::string> split_org_name(std::string text) {
   if (text.starts_with("models--")) text.erase(0, 8);
   const std::size_t cut = text.find("--");
   if (cut == std::string::npos || cut == 0 || cut + 2 == text.size()) return {};
   return {text.substr(0, cut), text.substr(cut + 2)};
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 void set_name(const fs::path& file, ModelSpec& spec) {
@@ -115,7 +148,11 @@ void set_name(const fs::path& file, ModelSpec& spec) {
       return;
     }
   }
-  spec.name = printable(folder.filename().string());
+  // A file right in somebody's home would carry that person's name into results.
+  const char* home = std::getenv("HOME");
+  std::error_code ignored;
+  const bool at_home = home != nullptr && fs::equivalent(folder, home, ignored);
+  spec.name = at_home ? "model" : printable(folder.filename().string());
 }
 
 struct ShippedModel {
@@ -206,6 +243,7 @@ ModelSpec read_model(const fs::path& path, const std::string& architecture) {
   const auto [text, family, of_multimodal] = language_part(config);
   refuse_quantised(config, file);
   if (text.place() != config.place()) refuse_quantised(text, file);
+  refuse_bidirectional(text);
 
   ModelSpec m;
   m.path = file.string();
@@ -221,6 +259,8 @@ ModelSpec read_model(const fs::path& path, const std::string& architecture) {
   if (activation != "silu" && activation != "swish") {
     text.fail("hidden_act", fmt::format("expected \"silu\", got \"{}\"", activation));
   }
+  if (says_quantised(m.name))
+    m.notes.push_back("the name is one of a quantised model, but nothing here says how: measured as what --dtype says");
   if (of_multimodal) m.notes.push_back("the language part alone; what reads pictures or sound is left out");
   m.head = read_head(config, family, architecture, of_multimodal, m);
   m.tied_embeddings = m.head.kind == HeadSpec::Kind::language && tied(config, text);

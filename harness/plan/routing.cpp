@@ -88,6 +88,7 @@ double expected_distinct_experts(const RoutingSpec& spec, std::int64_t experts, 
                                  std::int64_t tokens) {
   const double e = static_cast<double>(experts), k = static_cast<double>(top_k), t = static_cast<double>(tokens);
   if (spec.kind == RoutingSpec::Kind::balanced) return std::min(e, t * k);
+  if (tokens <= 1) return t * k;  // exactly
   if (spec.kind != RoutingSpec::Kind::zipf || top_k == experts) return e * (1 - std::pow(1 - k / e, t));
   // sum_e (1 - exp(-w_e tau)) = k, by bisection; then E[distinct] = sum_e 1 - (1 - pi_e)^T.
   std::vector<double> w;

@@ -702,12 +702,18 @@ void leave_out_implied(std::vector<Record>& records, const PointIndex& points, b
   }
 }
 
-// Files before 1.3 have no labels of a price, but say what gives two of them.
-std::vector<PriceLabel> labels_of_older(const PriceRecord& price) {
-  std::vector<PriceLabel> labels;
-  if (price.stale) labels.push_back(PriceLabel::stale);
-  if (price.model == "command line") labels.push_back(PriceLabel::command_line);
-  return labels;
+// A price's labels as far as the file itself tells them, whatever it lists: files before 1.3 list none.
+void add_labels_that_follow(PriceRecord& price, const ResultFile& file) {
+  const auto add = [&](PriceLabel label, bool on) {
+    if (on && std::find(price.labels.begin(), price.labels.end(), label) == price.labels.end())
+      price.labels.push_back(label);
+  };
+  add(PriceLabel::stale, price.stale);
+  add(PriceLabel::command_line, price.model == "command line");
+  // A device goes by two names only where the vendor's figures are known.
+  add(PriceLabel::other_device,
+      !price.device.empty() && price.device != file.environment.device_name && !file.nominal.has_value());
+  std::sort(price.labels.begin(), price.labels.end());
 }
 
 // nlohmann/json writes NaN as null without a word.
@@ -785,7 +791,7 @@ ResultFile result_from_text(std::string file_name, std::string_view text) {
   reader.refuse_other_keys();
   if (root.has("summary") && !root.at("summary").is_object()) root.fail("summary", "expected an object");
   fill_implied(file);
-  if (file.price && file.price->labels.empty()) file.price->labels = labels_of_older(*file.price);
+  if (file.price) add_labels_that_follow(*file.price, file);
   if (version < Version{1, 4, 0} && !file.command.empty() && file.command.front() == "merge") name_layers(file);
   if (const auto problem = first_problem(file)) throw BadInput(root.file(), problem->place, problem->message);
   label_from_samples(file);

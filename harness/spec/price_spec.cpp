@@ -272,6 +272,11 @@ std::vector<std::string> price_labels(const Price& price, Date on) {
                           if (p.valid_to && sys_days(on) > sys_days(*p.valid_to)) labels.emplace_back("EXPIRED");
                           if (p.promotional) labels.emplace_back("PROMOTIONAL");
                           if (p.kind == "estimate") labels.emplace_back("ESTIMATE");
+                          const auto electric = [](const std::string& what) {
+                            return what.find("electricity") != std::string::npos;
+                          };
+                          if (std::none_of(p.included.begin(), p.included.end(), electric))
+                            labels.emplace_back("NO_ELECTRICITY");
                         },
                         [&](const OwnedPrice& p) {
                           dated(p.retrieved_at);

@@ -99,13 +99,20 @@ def money(program):
 
     program.that("half of the hours is twice the price", abs(usd("--utilisation", "0.5") / usd() - 2) < 1e-9)
     table = program.expect("a mix", ["cost", program.root / XEON, "--price", "1/h", "--mix", "3:1"], 0,
-                           stdout=["75 % input, 0 % cached input, 25 % output"]).stdout
+                           stdout=["3:1: 75 % input, 0 % cached, 25 % output"]).stdout
     row = next(line.split() for line in table.splitlines() if all(w in line for w in ("qwen3-4b ", " x 256", " 8 ")))
     given, new, each, on_output = map(float, row[-4:])
     program.that("the shares of the two prices", abs(each / (0.75 * given + 0.25 * new) - 1) < 0.01, row)
     program.that("all of it on the output", abs(on_output / (each / 0.25) - 1) < 0.01, row)
     program.expect("agentic", ["cost", program.root / XEON, "--price", "1/h", "--mix", "agentic", "--format", "md"], 0,
-                   stdout=["4.762 % input, 90.48 % cached input, 4.762 % output"])
+                   stdout=["agentic: 4.76 % input, 90.5 % cached, 4.76 % output"])
+    text = program.expect("a mix as data", ["cost", program.root / XEON, "--price", "1/h", "--mix", "3:1", "--utilisation",
+                                            "0.5", "--format", "csv"], 0).stdout
+    rows = [r for r in csv.DictReader(io.StringIO(text)) if r["layer_kind"] == "blend"]
+    program.that("a row for each decode point", len(rows) == 6, rows)
+    program.that("with the shares of both", rows and all(
+        abs(float(r["blended_usd_per_mtok"]) / (0.75 * float(r["input_usd_per_mtok"]) + 0.25 * float(
+            r["output_usd_per_mtok"])) - 1) < 1e-12 and r["utilisation"] == "0.5" for r in rows), rows)
     for mix in ("3", "3:1:1:1", "a:b", "0:0", "-1:2", "3:", "agentik", "1e400:1", "nan:1"):
         program.expect(f"mix {mix}", ["cost", program.root / XEON, "--price", "1/h", "--mix", mix], 2, ["--mix"])
     program.expect("mix without a price", ["run", "-m", "qwen3-0.6b", "--mix", "3:1"], 2, ["--price"])

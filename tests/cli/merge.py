@@ -123,7 +123,8 @@ def main():
             mixed = {**a["environment"], fact: value}
             if fact in ("available_bytes", "load_average"):
                 write("other.json", {**b, "environment": mixed})
-                program.expect(f"another {fact} is load", ["merge", "a.json", "other.json", "-o", "ab.json"], 0)
+                program.expect(f"another {fact} is load", ["merge", "a.json", "other.json", "-o", "ab.json", "--force"],
+                               0)
             else:
                 shown = str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
                 two_machines(f"another {fact}", mixed, [f"environment.{fact}", shown])

@@ -481,7 +481,14 @@ TEST(Heads, OfTiedModelsAndOthers) {
   EXPECT_EQ(read_model(file).head.kind, HeadSpec::Kind::language);
   dir.write("m/modules.json", "[]");
   EXPECT_EQ(read_model(file).head.kind, HeadSpec::Kind::none);
-  EXPECT_TRUE(contains(read_model(file).notes.at(0), "modules.json"));
+  EXPECT_TRUE(contains(read_model(file).notes.at(0), "sentence-transformers"));
+  dir.write("vl/config.json", Json{{"model_type", "qwen3_vl"},
+                                   {"architectures", {"Qwen3VLForConditionalGeneration"}},
+                                   {"text_config", tiny("qwen3")}}
+                                  .dump());
+  EXPECT_EQ(read_model(dir.path() / "vl").head.kind, HeadSpec::Kind::language);
+  dir.write("vl/config_sentence_transformers.json", "{}");
+  EXPECT_EQ(read_model(dir.path() / "vl").head.kind, HeadSpec::Kind::none);
 }
 
 // Qwen3-VL-4B's language part is Qwen3-4B with another theta.
@@ -572,6 +579,16 @@ TEST(Quantised, IsRefusedWithFileKeyMethodAndWhatToDo) {
   }
 }
 
+TEST(Quantised, OlderToolsWriteAFileBesideAndNamesSaySo) {
+  TempDir dir;
+  dir.write("old/config.json", tiny("llama").dump());
+  dir.write("old/quantize_config.json", R"({"bits": 4, "group_size": 128})");
+  EXPECT_TRUE(
+      contains(bad_input([&] { read_model(dir.path() / "old"); }), "quantize_config.json: quantised weights (4"));
+  dir.write("Tiny-AWQ/config.json", tiny("llama").dump());
+  EXPECT_TRUE(contains(read_model(dir.path() / "Tiny-AWQ").notes.at(0), "the name is one of a quantised model"));
+}
+
 TEST(Quantised, OnlyTheCacheIsNoReason) {
   TempDir dir;
   const auto config = dir.write("m/config.json", tiny("llama").dump());
@@ -631,6 +648,24 @@ std::vector<BadConfig> bad_configs() {
        "qwen2",
        {{"architectures", {"Qwen2ForProcessRewardModel"}}},
        {": architectures: ", "Qwen2ForProcessRewardModel", "--architecture Qwen2ForCausalLM"}},
+      {"two counts of labels",
+       "qwen3",
+       {{"architectures", {"Qwen3ForSequenceClassification"}}, {"num_labels", 5}, {"id2label", {{"0", "a"}}}},
+       {": num_labels: ", "is 5, but id2label has 1"}},
+      {"attention that looks both ways", "qwen2", {{"is_causal", false}}, {": is_causal: ", "later tokens"}},
+      {"the same by another key",
+       "llama",
+       {{"use_bidirectional_attention", true}},
+       {": use_bidirectional_attention: ", "later tokens"}},
+      {"quantised, said flat", "llama", {{"quant_algo", "FP8"}}, {": quant_algo: ", "quantised weights (FP8)"}},
+      {"quantised, said by the type",
+       "llama",
+       {{"torch_dtype", "float8_e4m3fn"}},
+       {": torch_dtype: ", "quantised weights (float8_e4m3fn)"}},
+      {"quantised by ModelOpt's key",
+       "llama",
+       {{"quantization_config", {{"quant_algo", "NVFP4"}}}},
+       {": quantization_config: ", "(NVFP4)"}},
       {"no labels",
        "qwen3",
        {{"architectures", {"Qwen3ForSequenceClassification"}}, {"id2label", Json::object()}},

@@ -679,7 +679,14 @@ TEST(ResultIo, AnOlderFilesPriceHasTheLabelsThatItsFieldsSay) {
   EXPECT_EQ(result_from_text("r.json", text_of(file)).price->labels,
             (std::vector<PriceLabel>{PriceLabel::stale, PriceLabel::command_line}));
   file.price->labels = {PriceLabel::expired};
-  EXPECT_EQ(result_from_text("r.json", text_of(file)).price->labels, std::vector<PriceLabel>{PriceLabel::expired});
+  EXPECT_EQ(result_from_text("r.json", text_of(file)).price->labels,
+            (std::vector<PriceLabel>{PriceLabel::stale, PriceLabel::expired, PriceLabel::command_line}))
+      << "what is listed stays, what follows is added";
+  // Another device than the measured one, unless the vendor's figures say that it has two names.
+  file.price->device = "NVIDIA H100 SXM 80 GB";
+  EXPECT_EQ(result_from_text("r.json", text_of(file)).price->labels.back(), PriceLabel::other_device);
+  file.price->device = file.environment.device_name;
+  EXPECT_EQ(result_from_text("r.json", text_of(file)).price->labels.back(), PriceLabel::command_line);
   const std::string text = text_of(file);
   const std::size_t at = text.find("\"expired\"");
   ASSERT_NE(at, std::string::npos);

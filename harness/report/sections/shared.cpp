@@ -25,7 +25,7 @@ Column named(std::string key, std::string meaning) {
 const std::vector<ColumnOf<Identity>>& identity() {
   static const std::vector<ColumnOf<Identity>> all = {
       {named("model", "name of the model"), [](const Identity& i) { return text_cell(i.scenario.model); }},
-      {named("layer_kind", "kind of layer, head, model for the composition, or pair"),
+      {named("layer_kind", "kind of layer, head, model for the composition, pair, or blend of input and output"),
        [](const Identity& i) { return text_cell(i.kind); }},
       {named("phase", "prefill or decode"), [](const Identity& i) { return text_cell(i.scenario.phase); }},
       {named("batch", "sequences"), [](const Identity& i) { return TableCell{i.scenario.batch}; }},
@@ -50,6 +50,10 @@ const std::vector<ColumnOf<Identity>>& identity() {
        [](const Identity& i) { return text_cell(i.scenario.shard); }},
       {{.key = "price_labels", .meaning = "separated by spaces; see result/labels.h", .if_any = true},
        [](const Identity& i) { return i.file.price ? TableCell{i.file.price->labels} : TableCell{}; }},
+      {{.key = "utilisation",
+        .meaning = "share of the paid hours that do this work; no column where all of them do",
+        .if_any = true},
+       [](const Identity& i) { return number_cell(i.file.price ? i.file.price->utilisation : std::nullopt); }},
       {named("device_name", "the machine"),
        [](const Identity& i) { return text_cell(i.file.environment.device_name); }},
       {named("measured_at", "start of the run, UTC"), [](const Identity& i) { return text_cell(i.file.started_at); }},
