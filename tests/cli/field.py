@@ -106,8 +106,8 @@ def money(program):
     program.that("all of it on the output", abs(on_output / (each / 0.25) - 1) < 0.01, row)
     program.expect("agentic", ["cost", program.root / XEON, "--price", "1/h", "--mix", "agentic", "--format", "md"], 0,
                    stdout=["agentic: 4.76 % input, 90.5 % cached, 4.76 % output"])
-    text = program.expect("a mix as data", ["cost", program.root / XEON, "--price", "1/h", "--mix", "3:1", "--utilisation",
-                                            "0.5", "--format", "csv"], 0).stdout
+    words = ["cost", program.root / XEON, "--price", "1/h", "--mix", "3:1", "--utilisation", "0.5", "--format", "csv"]
+    text = program.expect("a mix as data", words, 0).stdout
     rows = [r for r in csv.DictReader(io.StringIO(text)) if r["layer_kind"] == "blend"]
     program.that("a row for each decode point", len(rows) == 6, rows)
     program.that("with the shares of both", rows and all(

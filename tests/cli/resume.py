@@ -173,6 +173,17 @@ def policies(case, first):
     that("the price stays", resumed.get("price") == first["price"], resumed.get("price"))
     resumed = case.accepted("a price where there was none", first, lambda r: r.pop("price"), ("--price", "3/h"))
     that("is taken", resumed["price"]["usd_per_h"] == "3")
+    mixed = {"name": "3:1", "input": 0.75, "cached_input": 0, "output": 0.25}
+
+    def with_mix(result):
+        result["price"].update(utilisation=0.5, mix=mixed)
+
+    resumed = case.accepted("a price without its mix", first, with_mix, ("--price", "1/h"))
+    that("the mix stays", resumed["price"].get("mix") == mixed and resumed["price"].get("utilisation") == 0.5,
+         resumed["price"])
+    case.refused("another mix", first, ["price.mix", "'3:1'", "'1:1'"], with_mix, ("--price", "1/h", "--mix", "1:1"))
+    case.refused("another utilisation", first, ["price.utilisation"], with_mix,
+                 ("--price", "1/h", "--utilisation", "0.6"))
     that("the depths are there once", len(resumed["depths"]) == 1 and resumed["depths"][0]["depths"] == [1, 2],
          resumed["depths"])
     resumed = case.accepted("the depths that are missing", first, lambda r: r.update(depths=[]), ())

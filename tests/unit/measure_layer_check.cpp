@@ -56,7 +56,8 @@ TEST(LayerGain, IsHeldAgainstTheNumberOfRoutingWeights) {
     EXPECT_GT(wrong.gain, wrong.gain_limit) << "the limit that was applied stands beside it";
   }
   // One row of 1024: 6 x 0.02 / sqrt(1024), more than the 0.01 / sqrt(8) of eight weights; one weight would be 0.01, of
-  // which 4e-3 stay. The rounding of a stream that is as large as what is added: some 6 x 4e-3 x sqrt(2) / 32, in squares.
+  // which 4e-3 stay. The rounding of a stream that is as large as what is added: some 6 x 4e-3 x sqrt(2) / 32, in
+  // squares.
   EXPECT_NEAR(verdict_of(8, 1.0).gain_limit, 3.75e-3, 2e-4);
   EXPECT_NEAR(verdict_of(1, 1.0).gain_limit, 4e-3, 1e-4);
 }
