@@ -16,6 +16,6 @@ void read(const JsonNode& config, ModelSpec& m) {
 }  // namespace
 
 extern const Family recipe_family_family;
-const Family recipe_family_family{"recipe_family", 1e-6, read};
+const Family recipe_family_family{"recipe_family", "Llama", 1e-6, read};
 
 }  // namespace layercost
