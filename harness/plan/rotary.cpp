@@ -16,12 +16,29 @@ namespace {
 constexpr double kMaxTheta = 1e15, kMaxFactor = 1e6;
 constexpr std::int64_t kMaxPositions = std::int64_t{1} << 40;
 
-void refuse_partial(const JsonNode& node) {
-  const auto partial = node.find_number("partial_rotary_factor", 0.0, 1.0);
-  if (partial && *partial != 1.0) {
-    node.fail("partial_rotary_factor",
-              fmt::format("this model_type rotates whole heads; expected 1, got {:g}", *partial));
+std::optional<double> find_part(const JsonNode& node, const RotaryDefaults& defaults) {
+  const auto part = node.find_number("partial_rotary_factor", 0.0, 1.0);
+  if (part && *part != 1.0 && !defaults.part) {
+    node.fail("partial_rotary_factor", fmt::format("this model_type rotates whole heads; expected 1, got {:g}", *part));
   }
+  return part;
+}
+
+// How many elements of a head are rotated: cut off, not rounded, as in transformers. An odd number is refused, for
+// which frequencies are those of a fraction of a pair there.
+std::int64_t read_dims(const JsonNode& config, const std::optional<JsonNode>& given, std::int64_t head_dim,
+                       const RotaryDefaults& defaults, std::vector<std::string>& notes) {
+  const auto outside = find_part(config, defaults), inside = given ? find_part(*given, defaults) : std::nullopt;
+  const double part = inside ? *inside : outside ? *outside : defaults.part.value_or(1.0);
+  const auto dims = static_cast<std::int64_t>(static_cast<double>(head_dim) * part);
+  if (dims < 2 || dims % 2 != 0) {
+    (inside ? *given : config)
+        .fail("partial_rotary_factor",
+              fmt::format("{:g} of head_dim {} is {}; expected an even number of at least 2", part, head_dim, dims));
+  }
+  if (!inside && !outside && part != 1.0)
+    notes.push_back(fmt::format("partial_rotary_factor is absent: {:g} as transformers takes it", part));
+  return dims;
 }
 
 // A value beside rope_scaling comes first in transformers; without any it is max_position_embeddings.
@@ -110,14 +127,12 @@ double frequency(const RotarySpec& rope, std::int64_t pair) {
 
 }  // namespace
 
-// Where several are there, transformers 5 takes rope_scaling before rope_parameters, and a rope_theta inside before the
-// one outside.
-RotarySpec read_rotary(const JsonNode& config, std::int64_t dims, double default_theta, std::int64_t max_position,
-                       std::vector<std::string>& notes) {
+// Where several are there, transformers 5 takes rope_scaling before rope_parameters, and a rope_theta or
+// partial_rotary_factor inside before the one outside.
+RotarySpec read_rotary(const JsonNode& config, std::int64_t head_dim, const RotaryDefaults& defaults,
+                       std::int64_t max_position, std::vector<std::string>& notes) {
   RotarySpec rope;
-  rope.dims = dims;
-  rope.theta = config.find_number("rope_theta", 1.0, kMaxTheta).value_or(default_theta);
-  refuse_partial(config);
+  rope.theta = config.find_number("rope_theta", 1.0, kMaxTheta).value_or(defaults.theta);
 
   // An empty object counts as absent, as it does there.
   std::optional<JsonNode> given = config.find("rope_scaling");
@@ -129,12 +144,12 @@ RotarySpec read_rotary(const JsonNode& config, std::int64_t dims, double default
       given = parameters;
     }
   }
+  rope.dims = read_dims(config, given, head_dim, defaults, notes);
   if (!given) return rope;
 
   for (const char* nested : {"full_attention", "sliding_attention"}) {
     if (given->has(nested)) given->fail(nested, "rope per kind of layer is not supported yet");
   }
-  refuse_partial(*given);
   if (const auto theta = given->find_number("rope_theta", 1.0, kMaxTheta)) rope.theta = *theta;
 
   const auto rope_type = given->find_string("rope_type", 32);
@@ -156,8 +171,8 @@ RotarySpec read_rotary(const JsonNode& config, std::int64_t dims, double default
   } else if (type == "dynamic") {
     if (const auto alpha = given->find_number("alpha", 1e-6, 1e9)) {
       // Hunyuan: another base, whatever the length.
-      const auto d = static_cast<double>(dims);
-      if (dims > 2) rope.theta *= std::pow(*alpha, d / (d - 2));
+      const auto d = static_cast<double>(head_dim);
+      if (head_dim > 2) rope.theta *= std::pow(*alpha, d / (d - 2));
     } else {
       notes.push_back("dynamic rope is plain up to max_position_embeddings, and nothing is measured beyond");
     }

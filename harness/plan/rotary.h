@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ namespace layercost {
 struct RotarySpec {
   enum class Kind { plain, linear, llama3, yarn };
   Kind kind = Kind::plain;
-  std::int64_t dims = 0;  // of a head that are rotated; even
+  std::int64_t dims = 0;     // of a head that are rotated, the first ones; even
+  bool interleaved = false;  // pairs are neighbours (2i, 2i + 1); else the halves (i, i + dims / 2)
   double theta = 10000.0;
   double factor = 1.0;                     // linear, llama3, yarn
   double low_freq_factor = 1.0;            // llama3
@@ -32,9 +34,17 @@ struct RotarySpec {
   double table_scale = 1.0;                // yarn: cos and sin are multiplied by it
 };
 
-// From `rope_theta` and `rope_scaling` (transformers 4) or `rope_parameters` (5). dims: of the heads. What is ignored
-// on purpose is added to `notes`.
-RotarySpec read_rotary(const JsonNode& config, std::int64_t dims, double default_theta, std::int64_t max_position,
+// What a family says that the config need not.
+struct RotaryDefaults {
+  double theta = 10000.0;
+  // What an absent partial_rotary_factor means, in a family that may rotate a part of each head; null: whole heads, and
+  // a config that says otherwise is refused.
+  std::optional<double> part = {};
+};
+
+// From `rope_theta`, `partial_rotary_factor` and `rope_scaling` (transformers 4) or `rope_parameters` (5). What is
+// ignored on purpose is added to `notes`.
+RotarySpec read_rotary(const JsonNode& config, std::int64_t head_dim, const RotaryDefaults&, std::int64_t max_position,
                        std::vector<std::string>& notes);
 
 // cos and sin [positions, dims / 2] as the public implementation computes them: frequencies and angles in f32.

@@ -10,9 +10,17 @@
 namespace layercost {
 
 RopeAxes rope_axes(const OpCase& c) {
-  RopeAxes a{c.axis("batch"),    c.axis("q_len"),   c.axis("kv_len"),
-             c.axis("capacity"), c.axis("heads"),   c.axis("kv_heads"),
-             c.axis("head_dim"), c.flag("qk_norm"), 0.0};
+  RopeAxes a{.batch = c.axis("batch"),
+             .q_len = c.axis("q_len"),
+             .kv_len = c.axis("kv_len"),
+             .capacity = c.axis("capacity"),
+             .heads = c.axis("heads"),
+             .kv_heads = c.axis("kv_heads"),
+             .head_dim = c.axis("head_dim"),
+             .rotary_dims = c.integer("rotary_dims", c.axis("head_dim")),
+             .interleaved = c.flag("interleaved"),
+             .qk_norm = c.flag("qk_norm"),
+             .eps = 0.0};
   if (a.qk_norm) a.eps = c.real("eps");
   const auto expect = [&](bool ok, const char* what) {
     if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
@@ -20,6 +28,7 @@ RopeAxes rope_axes(const OpCase& c) {
   expect(a.q_len <= a.kv_len && a.kv_len <= a.capacity, "q_len <= kv_len <= capacity");
   expect(a.heads % a.kv_heads == 0, "kv_heads to divide heads");
   expect(a.head_dim % 2 == 0, "an even head_dim");
+  expect(a.rotary_dims % 2 == 0 && a.rotary_dims <= a.head_dim, "an even rotary_dims of at most head_dim");
   return a;
 }
 
@@ -33,6 +42,8 @@ constexpr KnownKey keys[] = {
     axis_key("heads"),
     axis_key("kv_heads"),
     axis_key("head_dim"),
+    integer_key("rotary_dims", 2).optional(),  // head_dim
+    flag_key("interleaved"),
     flag_key("qk_norm"),
     real_key("eps", 0).only_beside("qk_norm"),
     type_key("x_type", kFloatTypes),
@@ -54,7 +65,7 @@ void fill_table(const Tensor& t, double (*f)(double)) {
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const RopeAxes a = rope_axes(c);
   const DType kv = c.type("kv_type"), w = c.type("w_type");
-  const Shape table = {a.capacity, a.head_dim / 2}, cache = {a.batch, a.kv_heads, a.capacity, a.head_dim};
+  const Shape table = {a.capacity, a.rotary_dims / 2}, cache = {a.batch, a.kv_heads, a.capacity, a.head_dim};
   std::vector<TensorSpec> out = {
       {"qkv", Role::input, c.type("x_type"), {a.tokens(), (a.heads + 2 * a.kv_heads) * a.head_dim}},
       {"cos", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::cos); }},
@@ -73,14 +84,15 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
 Work work(const OpCase& c, const WorkFacts&) {
   const RopeAxes a = rope_axes(c);
   const auto bytes = [&](const char* type) { return static_cast<double>(size_of(c.type(type))); };
-  const auto d = static_cast<double>(a.head_dim), tokens = static_cast<double>(a.tokens());
+  const auto d = static_cast<double>(a.head_dim), r = static_cast<double>(a.rotary_dims);
+  const auto tokens = static_cast<double>(a.tokens());
   const double q = tokens * static_cast<double>(a.heads) * d, k = tokens * static_cast<double>(a.kv_heads) * d;
   Work w;
-  w.flops = (q + k) * (a.qk_norm ? 7 : 3);
+  w.flops = tokens * static_cast<double>(a.heads + a.kv_heads) * (3 * r + (a.qk_norm ? 4 * d : 0));
   w.weight_bytes = a.qk_norm ? 2 * d * bytes("w_type") : 0;
   w.kv_write_bytes = 2 * k * bytes("kv_type");
   w.activation_bytes = (q + 2 * k) * bytes("x_type") + q * bytes("y_type") +
-                       static_cast<double>(a.q_len) * d * static_cast<double>(sizeof(float));  // cos and sin
+                       static_cast<double>(a.q_len) * r * static_cast<double>(sizeof(float));  // cos and sin
   return w;
 }
 
@@ -90,7 +102,7 @@ Tolerance tolerance(const OpCase& c, const std::string& output) {
 
 void reference(const OpCase& c, const OpTensors& t) {
   const RopeAxes a = rope_axes(c);
-  const std::int64_t d = a.head_dim, half = d / 2, row = (a.heads + 2 * a.kv_heads) * d;
+  const std::int64_t d = a.head_dim, half = a.rotary_dims / 2, row = (a.heads + 2 * a.kv_heads) * d;
   const Tensor &qkv = t.tensor("qkv"), &cos = t.tensor("cos"), &sin = t.tensor("sin");
   const Tensor &q = t.tensor("q"), &k_cache = t.tensor("k_cache"), &v_cache = t.tensor("v_cache");
   const OwnedTensor q_norm = a.qk_norm ? t.weight("q_norm")->whole() : OwnedTensor();
@@ -109,9 +121,11 @@ void reference(const OpCase& c, const OpTensors& t) {
         x[i] = x[i] / std::sqrt(squares / static_cast<double>(d) + a.eps) * norm.view().load(i);
     for (std::int64_t i = 0; i < half; ++i) {
       const double co = cos.load(position * half + i), si = sin.load(position * half + i);
-      out.store(at + i, x[i] * co - x[i + half] * si);
-      out.store(at + i + half, x[i + half] * co + x[i] * si);
+      const std::int64_t one = a.interleaved ? 2 * i : i, other = a.interleaved ? 2 * i + 1 : i + half;
+      out.store(at + one, x[one] * co - x[other] * si);
+      out.store(at + other, x[other] * co + x[one] * si);
     }
+    for (std::int64_t i = a.rotary_dims; i < d; ++i) out.store(at + i, x[i]);
   };
 
   for (std::int64_t token = 0; token < a.tokens(); ++token) {
@@ -151,6 +165,32 @@ std::vector<OpCase> test_cases() {
            "y_type=f32 kv_type=f32 w_type=bf16",
            "rope batch=3 q_len=1 kv_len=4 capacity=5 heads=2 kv_heads=2 head_dim=16 qk_norm=1 eps=0.01 x_type=f32 "
            "y_type=bf16 kv_type=f32 w_type=f32",
+           // Part of a head, as in GLM-4.5 and MiniMax-M2 (64 of 128), and parts in which vectors do not come out even.
+           "rope batch=2 q_len=1 kv_len=9 capacity=10 heads=6 kv_heads=2 head_dim=128 rotary_dims=64 qk_norm=1 "
+           "eps=1e-05 x_type=bf16 y_type=bf16 kv_type=bf16 w_type=bf16",
+           "rope batch=1 q_len=5 kv_len=7 capacity=8 heads=3 kv_heads=1 head_dim=64 rotary_dims=24 x_type=f32 "
+           "y_type=f32 kv_type=f32 w_type=f32",
+           "rope batch=2 q_len=3 kv_len=5 capacity=5 heads=2 kv_heads=2 head_dim=90 rotary_dims=46 qk_norm=1 eps=0.001 "
+           "x_type=f32 y_type=bf16 kv_type=f32 w_type=f32",
+           "rope batch=1 q_len=2 kv_len=4 capacity=6 heads=4 kv_heads=1 head_dim=256 rotary_dims=64 x_type=f32 "
+           "y_type=f32 kv_type=bf16 w_type=f32",
+           // Neighbours, as in DeepSeek and Ernie.
+           "rope batch=2 q_len=2 kv_len=6 capacity=7 heads=4 kv_heads=2 head_dim=64 interleaved=1 x_type=bf16 "
+           "y_type=bf16 kv_type=bf16 w_type=bf16",
+           "rope batch=1 q_len=3 kv_len=3 capacity=4 heads=3 kv_heads=3 head_dim=128 interleaved=1 qk_norm=1 eps=0.001 "
+           "x_type=f32 y_type=f32 kv_type=bf16 w_type=f32",
+           "rope batch=2 q_len=1 kv_len=5 capacity=5 heads=2 kv_heads=1 head_dim=90 interleaved=1 qk_norm=1 eps=1e-05 "
+           "x_type=bf16 y_type=f32 kv_type=bf16 w_type=bf16",
+           // Both.
+           "rope batch=3 q_len=1 kv_len=8 capacity=9 heads=8 kv_heads=2 head_dim=128 rotary_dims=64 interleaved=1 "
+           "qk_norm=1 eps=1e-05 x_type=bf16 y_type=bf16 kv_type=bf16 w_type=bf16",
+           "rope batch=1 q_len=4 kv_len=9 capacity=9 heads=2 kv_heads=1 head_dim=64 rotary_dims=24 interleaved=1 "
+           "x_type=f32 y_type=f32 kv_type=f32 w_type=f32",
+           "rope batch=2 q_len=2 kv_len=3 capacity=4 heads=3 kv_heads=1 head_dim=192 rotary_dims=64 interleaved=1 "
+           "qk_norm=1 eps=0.001 x_type=f32 y_type=f32 kv_type=f32 w_type=bf16",
+           // The whole head, said in words.
+           "rope batch=1 q_len=2 kv_len=3 capacity=3 heads=2 kv_heads=1 head_dim=32 rotary_dims=32 interleaved=0 "
+           "x_type=bf16 y_type=bf16 kv_type=bf16 w_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;
@@ -158,15 +198,10 @@ std::vector<OpCase> test_cases() {
 
 }  // namespace
 
-const OpDef rope_op{"rope",
-                    "rotary embedding of q and k, optional q/k norm, append to the KV cache",
-                    keys,
-                    tensors,
-                    work,
-                    tolerance,
-                    reference,
-                    test_cases,
-                    rope_variants,
-                    first_shared_column};
+const OpDef rope_op{"rope",        "rotary embedding of q and k, optional q/k norm, append to the KV cache",
+                    keys,          tensors,
+                    work,          tolerance,
+                    reference,     test_cases,
+                    rope_variants, first_shared_column};
 
 }  // namespace layercost

@@ -4,6 +4,8 @@
 // 8l + 7 of both halves: the partners i and i + d/2 of the rotation meet in one lane, and every access has 16 bytes.
 // Only the sum of squares needs the other lanes.
 // `any_dim`: a warp per head, one element of each half per lane and step.
+// Where not the halves of whole heads are turned (kWhole false), lanes hold other elements, and still whole pairs: see
+// place_of. These are kernels of their own, so that whole heads pay nothing for it.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/rope/rope_cuda_heads_launch.h"
 
@@ -38,7 +40,46 @@ SIMT_INLINE Head head_of(const RopeCudaHeads& p, std::uint32_t item) {
   return out;
 }
 
-// What the same N elements of the two halves are multiplied with.
+// Where a lane's elements lie in the head: N from `low` and N from `high` on, which hold the pairs i to i + N - 1.
+struct Place {
+  std::int64_t low, high;
+  bool turned;  // else none of them is rotated
+};
+// Neighbours, and what is not rotated, lie in one run: 16 elements for each lane of `vectors`, and as 16 divides
+// rotary_dims there, either all or none of a lane's elements are rotated.
+template <bool kWhole, int N>
+SIMT_INLINE Place place_of(const RopeCudaHeads& p, std::int64_t i) {
+  if (kWhole) return {i, i + p.head_dim / 2, true};
+  const bool turned = 2 * i < p.rotary_dims;
+  if (turned && !p.interleaved) return {i, i + p.rotary_dims / 2, true};
+  return {2 * i, 2 * i + N, turned};
+}
+
+// Neighbours a0 a1 .. b6 b7 become a0 a2 .. b6 and a1 a3 .. b7, and back. One pair is as it should be.
+SIMT_INLINE void part_neighbours(float (&)[1], float (&)[1]) {}
+SIMT_INLINE void part_neighbours(float (&a)[8], float (&b)[8]) {
+  float even[8], odd[8];
+#pragma unroll
+  for (int j = 0; j < 8; ++j) {
+    even[j] = j < 4 ? a[2 * j] : b[2 * j - 8];
+    odd[j] = j < 4 ? a[2 * j + 1] : b[2 * j - 7];
+  }
+#pragma unroll
+  for (int j = 0; j < 8; ++j) a[j] = even[j], b[j] = odd[j];
+}
+SIMT_INLINE void join_neighbours(float (&)[1], float (&)[1]) {}
+SIMT_INLINE void join_neighbours(float (&even)[8], float (&odd)[8]) {
+  float a[8], b[8];
+#pragma unroll
+  for (int j = 0; j < 8; ++j) {
+    a[j] = j % 2 == 0 ? even[j / 2] : odd[j / 2];
+    b[j] = j % 2 == 0 ? even[4 + j / 2] : odd[4 + j / 2];
+  }
+#pragma unroll
+  for (int j = 0; j < 8; ++j) even[j] = a[j], odd[j] = b[j];
+}
+
+// What the N elements at `low` and the N at `high` are multiplied with.
 template <int N>
 struct Turn {
   float cos[N], sin[N], low[N], high[N];  // low, high: norm weights
@@ -46,17 +87,17 @@ struct Turn {
 
 // In two parts: the weights are constant, the tables may come from an earlier kernel.
 template <int N>
-SIMT_INLINE void load_norm(const RopeCudaHeads& p, const Head& head, std::int64_t i, Turn<N>& t) {
+SIMT_INLINE void load_norm(const RopeCudaHeads& p, const Head& head, const Place& at, Turn<N>& t) {
   if (head.kind == Head::v || p.q_norm == nullptr) return;
   const void* norm = head.kind == Head::q ? p.q_norm : p.k_norm;
-  load_typed(p.w_type, norm, i, t.low);
-  load_typed(p.w_type, norm, i + p.head_dim / 2, t.high);
+  load_typed(p.w_type, norm, at.low, t.low);
+  load_typed(p.w_type, norm, at.high, t.high);
 }
 template <int N>
-SIMT_INLINE void load_table(const RopeCudaHeads& p, const Head& head, std::int64_t i, Turn<N>& t) {
-  if (head.kind == Head::v) return;
-  to_floats(load_elements<N>(p.cos + head.position * (p.head_dim / 2) + i), t.cos);
-  to_floats(load_elements<N>(p.sin + head.position * (p.head_dim / 2) + i), t.sin);
+SIMT_INLINE void load_table(const RopeCudaHeads& p, const Head& head, const Place& at, std::int64_t i, Turn<N>& t) {
+  if (head.kind == Head::v || !at.turned) return;
+  to_floats(load_elements<N>(p.cos + head.position * (p.rotary_dims / 2) + i), t.cos);
+  to_floats(load_elements<N>(p.sin + head.position * (p.rotary_dims / 2) + i), t.sin);
 }
 
 template <int N>
@@ -65,43 +106,50 @@ SIMT_INLINE void store_head(const RopeCudaHeads& p, const Head& head, std::int64
   else store_typed(p.kv_type, head.kind == Head::k ? p.k_cache : p.v_cache, head.to + i, v);
 }
 
-// a and b, elements i .. of the two halves: normalised, rotated, stored.
-template <int N>
-SIMT_INLINE void finish(const RopeCudaHeads& p, const Head& head, std::int64_t i, float scale, const Turn<N>& t,
+// a and b, the elements from `low` and from `high` on: normalised, rotated, stored.
+template <bool kWhole, int N>
+SIMT_INLINE void finish(const RopeCudaHeads& p, const Head& head, const Place& at, float scale, Turn<N>& t,
                         float (&a)[N], float (&b)[N]) {
+  const bool neighbours = !kWhole && p.interleaved && at.turned && head.kind != Head::v;
+  if (neighbours) {
+    part_neighbours(a, b);
+    part_neighbours(t.low, t.high);
+  }
   if (head.kind != Head::v) {
 #pragma unroll
     for (int j = 0; j < N; ++j) {
       const float x = p.q_norm != nullptr ? a[j] * (scale * t.low[j]) : a[j];
       const float y = p.q_norm != nullptr ? b[j] * (scale * t.high[j]) : b[j];
-      a[j] = x * t.cos[j] - y * t.sin[j];
-      b[j] = y * t.cos[j] + x * t.sin[j];
+      a[j] = at.turned ? x * t.cos[j] - y * t.sin[j] : x;
+      b[j] = at.turned ? y * t.cos[j] + x * t.sin[j] : y;
     }
   }
-  store_head(p, head, i, a);
-  store_head(p, head, i + p.head_dim / 2, b);
+  if (neighbours) join_neighbours(a, b);
+  store_head(p, head, at.low, a);
+  store_head(p, head, at.high, b);
 }
 
-template <class X>
+template <bool kWhole, class X>
 __global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
   grid_launch_dependents();
   const std::int64_t items = p.tokens * (p.heads + 2 * p.kv_heads);
   const std::uint32_t thread = blockIdx.x * kThreads + threadIdx.x, lanes = static_cast<std::uint32_t>(p.lanes);
   const std::uint32_t item = thread / lanes;
   const std::int64_t i = thread % lanes * 8;
+  const Place at = place_of<kWhole, 8>(p, i);
   const bool valid = item < items;  // the others only take part in the sums of their warp
   float a[8] = {}, b[8] = {};
   Head head = {};
   Turn<8> turn = {};
   if (valid) {
     head = head_of(p, item);
-    load_norm(p, head, i, turn);
+    load_norm(p, head, at, turn);
   }
   grid_wait();
   if (valid) {
-    const X* x = static_cast<const X*>(p.qkv) + item * p.head_dim + i;
-    const auto low = load_elements<8>(x), high = load_elements<8>(x + p.head_dim / 2);
-    load_table(p, head, i, turn);
+    const X* x = static_cast<const X*>(p.qkv) + item * p.head_dim;
+    const auto low = load_elements<8>(x + at.low), high = load_elements<8>(x + at.high);
+    load_table(p, head, at, i, turn);
     to_floats(low, a);
     to_floats(high, b);
   }
@@ -113,10 +161,10 @@ __global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
     for (int mask = p.lanes / 2; mask > 0; mask /= 2) squares += shuffle_xor(squares, mask);
     scale = reciprocal_sqrt(squares / static_cast<float>(p.head_dim) + p.eps);
   }
-  if (valid) finish(p, head, i, scale, turn, a, b);
+  if (valid) finish<kWhole>(p, head, at, scale, turn, a, b);
 }
 
-template <class X>
+template <bool kWhole, class X>
 __global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
   grid_launch_dependents();
   const std::int64_t items = p.tokens * (p.heads + 2 * p.kv_heads), half = p.head_dim / 2;
@@ -132,11 +180,12 @@ __global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
   }
   const Head head = head_of(p, item);
   for (std::int64_t i = lane(); i < half; i += 32) {
-    float a[1] = {to_float(x[i])}, b[1] = {to_float(x[i + half])};
+    const Place at = place_of<kWhole, 1>(p, i);
+    float a[1] = {to_float(x[at.low])}, b[1] = {to_float(x[at.high])};
     Turn<1> turn = {};
-    load_norm(p, head, i, turn);
-    load_table(p, head, i, turn);
-    finish(p, head, i, scale, turn, a, b);
+    load_norm(p, head, at, turn);
+    load_table(p, head, at, i, turn);
+    finish<kWhole>(p, head, at, scale, turn, a, b);
   }
 }
 
@@ -147,7 +196,9 @@ int launch_rope_cuda_heads(const RopeCudaHeads& p, Stream stream) {
   const Launch l{dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads)), dim3(kThreads), 0, stream, kOverlap};
   return with_type(p.x_type, [&](auto* x) {
     using X = std::remove_pointer_t<decltype(x)>;
-    return launch("rope_cuda_heads", l, p.lanes != 0 ? vectors<X> : any_dim<X>, p);
+    const bool whole = p.rotary_dims == p.head_dim && !p.interleaved;
+    if (p.lanes != 0) return launch("rope_cuda_heads", l, whole ? vectors<true, X> : vectors<false, X>, p);
+    return launch("rope_cuda_heads", l, whole ? any_dim<true, X> : any_dim<false, X>, p);
   });
 }
 

@@ -10,39 +10,43 @@ namespace layercost {
 namespace {
 
 template <class X, class W, class Y>
-void rotate(const X* x, const W* norm, float eps, const float* cos, const float* sin, std::int64_t d, Y* out) {
+void rotate(const RopeAxes& axes, const X* x, const W* norm, const float* cos, const float* sin, Y* out) {
+  const std::int64_t d = axes.head_dim, half = axes.rotary_dims / 2;
   float scale = 1.0f;
   if (norm != nullptr) {
     float squares = 0;
     for (std::int64_t i = 0; i < d; ++i) squares += load_f32(x + i) * load_f32(x + i);
-    scale = 1.0f / std::sqrt(squares / static_cast<float>(d) + eps);
+    scale = 1.0f / std::sqrt(squares / static_cast<float>(d) + static_cast<float>(axes.eps));
   }
-  const std::int64_t half = d / 2;
-  for (std::int64_t i = 0; i < half; ++i) {
-    float a = load_f32(x + i), b = load_f32(x + i + half);
-    if (norm != nullptr) {
-      a *= scale * load_f32(norm + i);
-      b *= scale * load_f32(norm + i + half);
-    }
-    store_f32(out + i, a * cos[i] - b * sin[i]);
-    store_f32(out + i + half, b * cos[i] + a * sin[i]);
-  }
+  const auto normed = [&](std::int64_t i) {
+    return norm != nullptr ? load_f32(x + i) * (scale * load_f32(norm + i)) : load_f32(x + i);
+  };
+  const auto turn = [&](std::int64_t one, std::int64_t other, std::int64_t i) {
+    const float a = normed(one), b = normed(other);
+    store_f32(out + one, a * cos[i] - b * sin[i]);
+    store_f32(out + other, b * cos[i] + a * sin[i]);
+  };
+  if (axes.interleaved)
+    for (std::int64_t i = 0; i < half; ++i) turn(2 * i, 2 * i + 1, i);
+  else
+    for (std::int64_t i = 0; i < half; ++i) turn(i, i + half, i);
+  for (std::int64_t i = axes.rotary_dims; i < d; ++i) store_f32(out + i, normed(i));
 }
 
 template <class X, class W, class Y, class KV>
 void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin, const W* q_norm, const W* k_norm, Y* q,
             KV* k_cache, KV* v_cache) {
   const std::int64_t d = a.head_dim, heads = a.heads + 2 * a.kv_heads;
-  const float eps = static_cast<float>(a.eps);
 #pragma omp parallel for schedule(static) if (a.tokens() > 1)
   for (std::int64_t i = 0; i < a.tokens() * heads; ++i) {
     const std::int64_t t = i / heads, h = i % heads, kv_h = (h - a.heads) % a.kv_heads;
-    const float *co = cos + a.position(t) * d / 2, *si = sin + a.position(t) * d / 2;
+    const std::int64_t first = a.position(t) * (a.rotary_dims / 2);
+    const float *co = cos + first, *si = sin + first;
     const X* x = qkv + i * d;
     if (h < a.heads) {
-      rotate(x, q_norm, eps, co, si, d, q + (t * a.heads + h) * d);
+      rotate(a, x, q_norm, co, si, q + (t * a.heads + h) * d);
     } else if (h < a.heads + a.kv_heads) {
-      rotate(x, k_norm, eps, co, si, d, k_cache + a.slot(t, kv_h));
+      rotate(a, x, k_norm, co, si, k_cache + a.slot(t, kv_h));
     } else {
       for (std::int64_t j = 0; j < d; ++j) store_f32(v_cache + a.slot(t, kv_h) + j, load_f32(x + j));
     }
@@ -75,7 +79,7 @@ const Variant rope_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "qk_norm eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 w_type=f32|bf16",
+    .knows = "rotary_dims interleaved qk_norm eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 w_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

@@ -35,6 +35,8 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   OpCase rope("rope");
   rope.set("batch", s.batch).set("q_len", s.q_len).set("kv_len", s.kv_len).set("capacity", s.capacity);
   rope.set("heads", a.heads).set("kv_heads", a.kv_heads).set("head_dim", d);
+  if (a.rotary.dims != d) rope.set("rotary_dims", a.rotary.dims);
+  if (a.rotary.interleaved) rope.set("interleaved", 1);
   if (a.qk_norm) rope.set("qk_norm", 1).set("eps", b.model().rms_norm_eps);
   b.types(rope);
   rope.set("kv_type", s.kv_type);
@@ -105,7 +107,8 @@ GroupedQueryAttention read_grouped_query_attention(const JsonNode& config, const
   if (a.head_dim % 2 != 0) {
     config.fail("head_dim", fmt::format("expected an even number (rope turns pairs), got {}", a.head_dim));
   }
-  a.rotary = read_rotary(config, a.head_dim, defaults.rope_theta, m.max_position, m.notes);
+  a.rotary = read_rotary(config, a.head_dim, {.theta = defaults.rope_theta, .part = defaults.rotary_part},
+                         m.max_position, m.notes);
   return a;
 }
 

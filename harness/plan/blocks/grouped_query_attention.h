@@ -1,9 +1,12 @@
 // What:    causal self-attention in which groups of query heads share a key and a value head (one group per head is
-//          multi-head attention), with optional biases, q/k norm per head before the rotation, and a window.
+//          multi-head attention), with optional biases, q/k norm per head before the rotation, and a window. The
+//          rotation may leave the end of each head as it is.
 // Layer:   qkv -> rope (q/k norm, cache append) -> attention -> o
 // Tensors: self_attn.{q,k,v,o}_proj.{weight,bias}, self_attn.{q,k}_norm.weight
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+
+#include <optional>
 
 #include "harness/plan/layer_builder.h"
 #include "harness/spec/json_reader.h"
@@ -26,6 +29,7 @@ struct HeadDefaults {
   std::int64_t head_dim = 0;  // 0: hidden / heads
   std::int64_t kv_heads = 0;  // 0: heads
   double rope_theta = 10000.0;
+  std::optional<double> rotary_part = {};  // RotaryDefaults::part
 };
 // Heads and rotation from num_attention_heads, num_key_value_heads, head_dim and the keys of read_rotary; the rest is
 // the family's. What transformers fills in is noted in the model.
