@@ -43,16 +43,17 @@ SIMT_INLINE Head head_of(const RopeCudaHeads& p, std::uint32_t item) {
 // Where a lane's elements lie in the head: N from `low` and N from `high` on, which hold the pairs i to i + N - 1.
 struct Place {
   std::int64_t low, high;
-  bool turned;  // else none of them is rotated
+  std::int64_t pairs;  // of the head
+  bool turned;         // else none of these elements is rotated
 };
 // Neighbours, and what is not rotated, lie in one run: 16 elements for each lane of `vectors`, and as 16 divides
 // rotary_dims there, either all or none of a lane's elements are rotated.
 template <bool kWhole, int N>
 SIMT_INLINE Place place_of(const RopeCudaHeads& p, std::int64_t i) {
-  if (kWhole) return {i, i + p.head_dim / 2, true};
-  const bool turned = 2 * i < p.rotary_dims;
-  if (turned && !p.interleaved) return {i, i + p.rotary_dims / 2, true};
-  return {2 * i, 2 * i + N, turned};
+  if (kWhole) return {i, i + p.head_dim / 2, p.head_dim / 2, true};
+  const std::int64_t pairs = p.rotary_dims / 2;
+  if (i < pairs && !p.interleaved) return {i, i + pairs, pairs, true};
+  return {2 * i, 2 * i + N, pairs, i < pairs};
 }
 
 // Neighbours a0 a1 .. b6 b7 become a0 a2 .. b6 and a1 a3 .. b7, and back. One pair is as it should be.
@@ -96,8 +97,8 @@ SIMT_INLINE void load_norm(const RopeCudaHeads& p, const Head& head, const Place
 template <int N>
 SIMT_INLINE void load_table(const RopeCudaHeads& p, const Head& head, const Place& at, std::int64_t i, Turn<N>& t) {
   if (head.kind == Head::v || !at.turned) return;
-  to_floats(load_elements<N>(p.cos + head.position * (p.rotary_dims / 2) + i), t.cos);
-  to_floats(load_elements<N>(p.sin + head.position * (p.rotary_dims / 2) + i), t.sin);
+  to_floats(load_elements<N>(p.cos + head.position * at.pairs + i), t.cos);
+  to_floats(load_elements<N>(p.sin + head.position * at.pairs + i), t.sin);
 }
 
 template <int N>

@@ -131,8 +131,8 @@ RotarySpec read_part(const Json& config, std::int64_t head_dim, double part = 1.
 }
 
 TEST(Part, InsideBeforeOutsideBeforeWhatTheFamilySays) {
-  EXPECT_EQ(read_part({}, 128).dims, 128);
-  EXPECT_EQ(read_part({}, 128, 0.5).dims, 64);
+  EXPECT_EQ(read_part(Json::object(), 128).dims, 128);
+  EXPECT_EQ(read_part(Json::object(), 128, 0.5).dims, 64);
   EXPECT_EQ(read_part({{"partial_rotary_factor", 0.25}}, 128, 0.5).dims, 32);
   EXPECT_EQ(read_part({{"partial_rotary_factor", 1}}, 128, 0.5).dims, 128);
   const Json inside = {{"partial_rotary_factor", 0.25}, {"rope_parameters", {{"partial_rotary_factor", 0.75}}}};
@@ -149,7 +149,7 @@ TEST(Part, AnOddOrEmptyOneIsRefusedWhereItStands) {
                                 "config.json: partial_rotary_factor: 0.3 of head_dim 50 is 15; expected an even"));
   EXPECT_TRUE(testing::contains(message({{"rope_parameters", {{"partial_rotary_factor", 0.1}}}}, 1),
                                 ": rope_parameters.partial_rotary_factor: 0.1 of head_dim 50 is 5;"));
-  EXPECT_TRUE(testing::contains(message({}, 0.3), ": partial_rotary_factor: 0.3 of head_dim 50 is 15;"));
+  EXPECT_TRUE(testing::contains(message(Json::object(), 0.3), ": partial_rotary_factor: 0.3 of head_dim 50 is 15;"));
   EXPECT_TRUE(testing::contains(message({{"partial_rotary_factor", 0}}, 1), "is 0;"));
   EXPECT_TRUE(testing::contains(message({{"partial_rotary_factor", 1.5}}, 1), ": partial_rotary_factor: "));
   EXPECT_TRUE(testing::contains(message({{"partial_rotary_factor", "half"}}, 1), ": partial_rotary_factor: "));
@@ -176,7 +176,7 @@ TEST(Part, Frequencies) {
 
 // What one attention block of 2 query heads and 1 of keys and values, 12 elements each, makes of two tokens at
 // positions 2 and 3, with theta 100. No family rotates a part yet, nor neighbours; the block can.
-class Heads : public ::testing::Test {
+class RotatedHeads : public ::testing::Test {
  protected:
   LayerPlan plan(const Json& change, const HeadDefaults& defaults, bool interleaved, bool qk_norm) {
     Json config = {{"num_attention_heads", 2}, {"num_key_value_heads", 1}, {"head_dim", 12}, {"rope_theta", 100.0}};
@@ -216,7 +216,7 @@ class Heads : public ::testing::Test {
         const int step = s.name == "q_norm" ? 5 : 3, first = s.name == "q_norm" ? 0 : 1;
         t.bind(s.name, s.make_weight([=](std::int64_t from, std::int64_t count, void* out) {
           for (std::int64_t i = 0; i < count; ++i)
-            static_cast<float*>(out)[i] = 0.5f + static_cast<float>((from + i) * step % 8 + first) / 8;
+            static_cast<float*>(out)[i] = 0.5f + static_cast<float>(((from + i) * step + first) % 8) / 8;
         }));
       } else {
         t.bind(s.name, made[s.name] = OwnedTensor(s.dtype, s.shape));
@@ -255,7 +255,7 @@ class Heads : public ::testing::Test {
 
 // The numbers: transformers 5.23 in float64 on tables of float32, Glm4MoeRotaryEmbedding and apply_rotary_pos_emb of
 // glm4_moe behind Glm4MoeRMSNorm's formula; a factor of 0.7 leaves int(8.4) = 8 of 12.
-TEST_F(Heads, PartWithNorms) {
+TEST_F(RotatedHeads, PartWithNorms) {
   const LayerPlan p = plan({{"partial_rotary_factor", 0.7}}, {.rotary_part = 0.5}, false, true);
   EXPECT_EQ(rope_of(p).text(),
             "rope batch=1 q_len=2 kv_len=4 capacity=5 heads=2 kv_heads=1 head_dim=12 rotary_dims=8 qk_norm=1 eps=0.001 "
@@ -272,7 +272,7 @@ TEST_F(Heads, PartWithNorms) {
 }
 
 // The same of glm4, which turns neighbours of a part.
-TEST_F(Heads, NeighboursOfAPart) {
+TEST_F(RotatedHeads, NeighboursOfAPart) {
   const LayerPlan p = plan({{"rope_parameters", {{"partial_rotary_factor", 0.7}, {"rope_theta", 100.0}}}},
                            {.rotary_part = 0.5}, true, false);
   EXPECT_EQ(rope_of(p).text(),
@@ -290,8 +290,8 @@ TEST_F(Heads, NeighboursOfAPart) {
 }
 
 // ernie4_5_moe. deepseek_v3's apply_rotary_pos_emb_interleave gives the same numbers to 1e-7, even ones first.
-TEST_F(Heads, NeighboursOfWholeHeads) {
-  const LayerPlan p = plan({}, {}, true, false);
+TEST_F(RotatedHeads, NeighboursOfWholeHeads) {
+  const LayerPlan p = plan(Json::object(), {}, true, false);
   EXPECT_EQ(rope_of(p).text(),
             "rope batch=1 q_len=2 kv_len=4 capacity=5 heads=2 kv_heads=1 head_dim=12 interleaved=1 x_type=f32 "
             "w_type=f32 y_type=f32 kv_type=f32");
@@ -306,7 +306,7 @@ TEST_F(Heads, NeighboursOfWholeHeads) {
               1.3716348,   1.1913854,  -1.7143536, 0.25475204,  -1.1192731,  1.2315677,  -0.44102359, 1.9756402}});
 }
 
-TEST_F(Heads, HalvesOfWholeHeadsAreNotSaid) {
+TEST_F(RotatedHeads, HalvesOfWholeHeadsAreNotSaid) {
   for (const Json& change : {Json::object(), Json{{"partial_rotary_factor", 1.0}}})
     EXPECT_EQ(
         rope_of(plan(change, {.rotary_part = 1.0}, false, false)).text(),
@@ -315,9 +315,9 @@ TEST_F(Heads, HalvesOfWholeHeadsAreNotSaid) {
 }
 
 // Scores are scaled by the whole head, and only cos and sin become smaller.
-TEST_F(Heads, ThePartChangesNothingElse) {
-  const LayerPlan whole = plan({}, {}, false, false);
-  const LayerPlan part = plan({}, {.rotary_part = 0.5}, false, false);
+TEST_F(RotatedHeads, ThePartChangesNothingElse) {
+  const LayerPlan whole = plan(Json::object(), {}, false, false);
+  const LayerPlan part = plan(Json::object(), {.rotary_part = 0.5}, false, false);
   EXPECT_EQ(part.buffer(BufferRole::rotary_sin).shape, (Shape{5, 3}));
   ASSERT_EQ(whole.ops.size(), part.ops.size());
   for (std::size_t i = 0; i < whole.ops.size(); ++i)
