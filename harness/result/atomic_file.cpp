@@ -176,7 +176,7 @@ OwnedFile OwnedFile::existing(const std::filesystem::path& path, const FileCalls
   const std::string name = path.string();
   for (;;) {
     const auto before = regular_file(path);
-    if (!before) fail(name, "open", ENOENT);
+    if (!before) throw BadInput(name, "", "no such file");
     int fd = calls.open(name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
     if (fd < 0) fd = calls.open(name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
     if (fd < 0) fail(name, "open", errno);

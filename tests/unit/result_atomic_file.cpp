@@ -223,6 +223,18 @@ TEST_F(AtomicFile, RefusesWhatIsNoRegularFile) {
   EXPECT_FALSE(fs::exists(folder_ / "nowhere"));
 }
 
+// A run is to go on in it: that it could not be written either is not what went wrong.
+TEST_F(AtomicFile, GoesOnInNoFileThatIsNotThere) {
+  for (const fs::path& path : {folder_ / "none.json", folder_ / "no" / "such" / "r.json"}) {
+    try {
+      OwnedFile::existing(path);
+      ADD_FAILURE() << path;
+    } catch (const BadInput& error) {
+      EXPECT_EQ(std::string(error.what()), path.string() + ": no such file");
+    }
+  }
+}
+
 TEST_F(AtomicFile, RefusesPathsThatCannotBeWritten) {
   expect_bad_input(folder_ / "no" / "such" / "r.json", "does the folder exist?");
   expect_bad_input(target_ / "r.json", "Not a directory");
