@@ -20,12 +20,14 @@
 #include <sstream>
 #include <thread>
 #include <tuple>
+#include <utility>
 
 namespace layercost {
 namespace {
 
 constexpr int kMostCpus = 65536;  // more than Linux can be built for (8192)
 constexpr std::size_t kMostBytes = 65536;
+constexpr int kPlaces = 64;  // on one CPU, for as many runs; those beyond are not told apart
 
 std::string small_file(const std::string& path) {
   std::ifstream in(path);
@@ -139,12 +141,13 @@ std::vector<int> kinds_of(const std::vector<Facts>& cpus) {
 }
 
 // The names of abstract sockets are the claims: the system gives each to one process, and takes it back at its end.
-int bind_name(int cpu) {
+int bind_name(int cpu, int place) {
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  const std::string name = fmt::format("layercost-cpu-{}", cpu);
+  std::string name = fmt::format("layercost-cpu-{}", cpu);
+  if (place > 0) name += fmt::format("-{}", place);  // without one: as runs of earlier versions claim
   std::memcpy(address.sun_path + 1, name.data(), name.size());
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0) return fd;
@@ -292,7 +295,7 @@ std::vector<int> choose_cpus(const CpuTopology& t, int threads, const std::set<i
     const CpuCore& core = t.cores[static_cast<std::size_t>(cpu.core)];
     std::vector<int> got;
     for (const int id : core.cpus)
-      if (claims.claim(id)) got.push_back(id);
+      if (claims.claim(id, 0)) got.push_back(id);
     if (got.size() == core.cpus.size()) {
       claimed.insert(got.begin(), got.end());
       own_cores.insert(cpu.core);
@@ -307,11 +310,10 @@ std::vector<int> choose_cpus(const CpuTopology& t, int threads, const std::set<i
   };
   for (const Cpu& cpu : order)
     if (own_cores.contains(cpu.core)) take(cpu);
-  for (const Cpu& cpu : order)  // a core of which another run has a part
-    if (chosen.size() < wanted && !own_cores.contains(cpu.core) && claims.claim(cpu.id)) {
-      claimed.insert(cpu.id);
-      take(cpu);
-    }
+  // Then a core of which another run has a part, then a CPU with one other run, with two, ...
+  for (int place = 0; place < kPlaces; ++place)
+    for (const Cpu& cpu : order)
+      if (chosen.size() < wanted && !taken.contains(cpu.id) && claims.claim(cpu.id, place)) take(cpu);
   for (const Cpu& cpu : order) take(cpu);
   for (const int id : claimed)
     if (!taken.contains(id)) claims.release(id);
@@ -360,17 +362,17 @@ Pinning pin_threads(int threads) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     busy = busy_cpus(before, small_file("/proc/stat"));
   }
-  static std::map<int, int> claimed;  // until the process ends
+  static std::map<std::pair<int, int>, int> claimed;  // CPU and place, until the process ends
   const auto release = [](int cpu) {
-    if (const auto it = claimed.find(cpu); it != claimed.end()) {
+    if (const auto it = claimed.find({cpu, 0}); it != claimed.end()) {
       ::close(it->second);
       claimed.erase(it);
     }
   };
-  const auto claim = [](int cpu) {
-    if (claimed.contains(cpu)) return true;
-    const int fd = bind_name(cpu);
-    if (fd >= 0) claimed.emplace(cpu, fd);
+  const auto claim = [](int cpu, int place) {
+    if (claimed.contains({cpu, place})) return true;
+    const int fd = bind_name(cpu, place);
+    if (fd >= 0) claimed.emplace(std::pair(cpu, place), fd);
     return fd >= 0;
   };
   Pinning pinning{true, choose_cpus(topology, threads, busy, {claim, release})};

@@ -6,8 +6,9 @@
 //          lies more than a tenth below that of the kind before: favoured cores of one kind differ by a few percent. A
 //          hybrid processor's efficient cores are a kind of their own where the system names them (cpu_atom).
 // Others:  where a choice is left, cores that were busy in the last tenth of a second come last, and so do those on
-//          which a thread of another run of this program sits. Runs see each other through names of abstract sockets,
-//          which vanish with the process; runs in other network namespaces (containers) only as busy cores.
+//          which a thread of another run of this program sits; where all CPUs have one, those with the fewest come
+//          first. Runs see each other through names of abstract sockets, which vanish with the process; runs in other
+//          network namespaces (containers) only as busy cores.
 // Trust:   files are read up to 64 KiB; what is not understood counts as not there. Missing is absent, never 0.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -62,11 +63,11 @@ int threads_within_quota(int cpus, const std::string& root = "");
 // The CPUs that this process was given, before pin_threads narrowed any thread's.
 const std::vector<int>& allowed_cpus();
 
-// CPUs for so many threads (at most as many as there are). `claim` takes a CPU from other runs, if it is free, and
-// `release` gives it back.
+// CPUs for so many threads (at most as many as there are). `claim` takes a place on a CPU from other runs, if it is
+// free: 0, or one of those behind it for a CPU that runs have to share. `release` gives place 0 back.
 struct Claims {
-  std::function<bool(int)> claim;
-  std::function<void(int)> release;
+  std::function<bool(int cpu, int place)> claim;
+  std::function<void(int cpu)> release;
 };
 std::vector<int> choose_cpus(const CpuTopology&, int threads, const std::set<int>& busy, const Claims&);
 

@@ -57,7 +57,7 @@ Ids first(int n) {
   return ids;
 }
 
-const Claims kAlone = {[](int) { return true; }, [](int) {}};
+const Claims kAlone = {[](int, int) { return true; }, [](int) {}};
 
 // Three cores with two CPUs each: siblings next to each other, and siblings three apart.
 TEST_F(Topology, PhysicalCoresFirst) {
@@ -162,7 +162,8 @@ TEST_F(Topology, RunsSideBySideTakeOtherCores) {
   for (int id = 0; id < 8; ++id) plant_cpu(id, std::to_string(id / 2 * 2) + "-" + std::to_string(id / 2 * 2 + 1));
   const CpuTopology t = topology(first(8));
   std::set<int> held;
-  const Claims claims = {[&](int cpu) { return held.insert(cpu).second; }, [&](int cpu) { held.erase(cpu); }};
+  const Claims claims = {[&](int cpu, int place) { return place == 0 && held.insert(cpu).second; },
+                         [&](int cpu) { held.erase(cpu); }};
   EXPECT_EQ(choose_cpus(t, 1, {}, claims), (Ids{0}));
   EXPECT_EQ(held, (std::set<int>{0}));
   EXPECT_EQ(choose_cpus(t, 2, {}, claims), (Ids{2, 4}));
@@ -172,6 +173,28 @@ TEST_F(Topology, RunsSideBySideTakeOtherCores) {
   EXPECT_EQ(held.size(), 8u);
   EXPECT_EQ(choose_cpus(t, 9, {}, claims).size(), 8u);
   EXPECT_EQ(choose_cpus(t, 2, {1, 4}, kAlone), (Ids{2, 6}));  // core 0 is busy through its second CPU
+}
+
+// More runs than CPUs: the CPU with the fewest is next, whoever ends in between.
+TEST_F(Topology, RunsThatHaveToShareSpread) {
+  for (int id = 0; id < 3; ++id) plant_cpu(id, std::to_string(id));
+  const CpuTopology t = topology(first(3));
+  std::set<std::pair<int, int>> held;
+  const Claims claims = {[&](int cpu, int place) { return held.emplace(cpu, place).second; },
+                         [&](int cpu) {
+                           held.erase({cpu, 0});
+                         }};
+  Ids one_each;
+  for (int run = 0; run < 7; ++run) one_each.push_back(choose_cpus(t, 1, {}, claims).at(0));
+  EXPECT_EQ(one_each, (Ids{0, 1, 2, 0, 1, 2, 0}));
+  held.erase({1, 0});  // two of three ended
+  held.erase({2, 1});
+  EXPECT_EQ(choose_cpus(t, 2, {}, claims), (Ids{1, 2}));
+  EXPECT_EQ(choose_cpus(t, 3, {}, claims), (Ids{1, 2, 0}));
+  EXPECT_EQ(held.size(), 10u);                                       // 4 + 3 + 3
+  EXPECT_EQ(choose_cpus(t, 1, {1}, claims), (Ids{2}));               // of those with three the one that is not busy
+  const Claims none = {[](int, int) { return false; }, [](int) {}};  // sockets are not to be had
+  EXPECT_EQ(choose_cpus(t, 2, {0}, none), (Ids{1, 2}));
 }
 
 TEST(TopologyText, BusyCpus) {
