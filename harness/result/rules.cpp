@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "kernels/core/error.h"
 
@@ -15,15 +18,33 @@ namespace {
 // time x passes x layers and section are the same but for rounding.
 constexpr double kRounding = 1e-9;
 
+// Whether the file follows schema 1.4 or a later one.
+bool since_1_4(const ResultFile& file) {
+  constexpr std::string_view kOlder[] = {"1.0.", "1.1.", "1.2.", "1.3."};
+  return std::none_of(std::begin(kOlder), std::end(kOlder),
+                      [&](std::string_view older) { return file.schema_version.starts_with(older); });
+}
+
+// Of each sequence.
+std::int64_t new_tokens(const PointRecord& point) {
+  return point.new_tokens != 0 ? point.new_tokens : new_tokens_of(point);
+}
+
 std::optional<Problem> problem_of(const Verdict& verdict, const std::string& place) {
-  if (!verdict.ok) return std::nullopt;
   const std::tuple<const char*, double, double> figures[] = {{"rel_l2", verdict.rel_l2, verdict.rel_l2_limit},
                                                              {"worst_row", verdict.worst_row, verdict.worst_row_limit},
                                                              {"gain", verdict.gain, verdict.gain_limit}};
   for (const auto& [name, value, limit] : figures)
+    if (value < 0) return Problem{fmt::format("{}.{}", place, name), fmt::format("{} is negative", value)};
+  if (!verdict.ok) return std::nullopt;
+  for (const auto& [name, value, limit] : figures)
     if (!std::isfinite(value)) return Problem{place, "passed, but with figures missing"};
   for (const auto& [name, value, limit] : figures)
-    if (!(std::abs(value) <= limit))
+    if (!(limit <= kMostLimit))
+      return Problem{fmt::format("{}.{}_limit", place, name),
+                     fmt::format("{} is over {}, and nothing is checked by it", limit, kMostLimit)};
+  for (const auto& [name, value, limit] : figures)
+    if (!(value <= limit))
       return Problem{fmt::format("{}.{}", place, name),
                      fmt::format("{} is over the limit {}, and yet it is said to have passed", value, limit)};
   if (verdict.rows_checked < 1 || verdict.rows_checked > verdict.rows)
@@ -33,34 +54,78 @@ std::optional<Problem> problem_of(const Verdict& verdict, const std::string& pla
   return std::nullopt;
 }
 
-std::optional<Problem> problem_of(const Sample& sample, std::int64_t layers, const ModelRecord& model,
-                                  const std::string& place) {
+std::optional<Problem> problem_of(const Sample& sample, std::int64_t layers, std::int64_t tokens,
+                                  const ModelRecord& model, const std::string& place) {
   const double section_s = sample.time_s * static_cast<double>(sample.passes) * static_cast<double>(layers);
   if (!(std::abs(section_s - sample.section_s) <= kRounding * sample.section_s))
     return Problem{place + ".time_s", fmt::format("{} s over {} passes of {} layers are not the section of {} s",
                                                   sample.time_s, sample.passes, layers, sample.section_s)};
   if (!sample.distinct_experts) return std::nullopt;
-  const double distinct = *sample.distinct_experts;
-  if (!model.experts || !(static_cast<double>(*model.top_k) <= distinct &&
-                          distinct <= static_cast<double>(*model.experts) * (1 + kRounding)))
-    return Problem{place + ".distinct_experts",
-                   model.experts ? fmt::format("expected {}..{} of the model {}, got {}", *model.top_k, *model.experts,
-                                               printable(model.name), distinct)
-                                 : fmt::format("the model {} has no experts", printable(model.name))};
+  if (!model.experts)
+    return Problem{place + ".distinct_experts", fmt::format("the model {} has no experts", printable(model.name))};
+  const double distinct = *sample.distinct_experts, least = static_cast<double>(*model.top_k);
+  const double most = std::min(static_cast<double>(*model.experts), static_cast<double>(tokens) * least);
+  if (!(least <= distinct && distinct <= most * (1 + kRounding)))
+    return Problem{place + ".distinct_experts", fmt::format("expected {}..{} of the {} of the model {}, got {}", least,
+                                                            most, *model.experts, printable(model.name), distinct)};
   return std::nullopt;
 }
 
-std::optional<Problem> problem_of(const RoutingRecord& routing, const ModelRecord& model, const std::string& place) {
+std::optional<Problem> problem_of(const RoutingRecord& routing, const PointRecord& point, const ModelRecord& model,
+                                  const std::string& place) {
   if (static_cast<std::int64_t>(routing.histogram.size()) != routing.experts)
     return Problem{place + ".histogram",
                    fmt::format("has {} entries for {} experts", routing.histogram.size(), routing.experts)};
   if (routing.experts != model.experts || routing.top_k != model.top_k)
     return Problem{place, fmt::format("{} of {} experts, but the model {} has {} of {}", routing.top_k, routing.experts,
                                       printable(model.name), model.top_k.value_or(0), model.experts.value_or(0))};
+  if (routing.name != point.routing)
+    return Problem{place + ".name",
+                   fmt::format("'{}', but the point's is '{}'", printable(routing.name), printable(point.routing))};
+  std::int64_t drawn = 0, counted = 0;
+  bool small = !__builtin_mul_overflow(routing.draws, point.tokens, &drawn) &&
+               !__builtin_mul_overflow(drawn, routing.top_k, &drawn);
+  for (const std::int64_t tokens : routing.histogram)
+    small = small && !__builtin_add_overflow(counted, tokens, &counted);
+  if (!small || counted != drawn)
+    return Problem{place + ".histogram", fmt::format("does not add up to {} draws x {} tokens x {} experts of each",
+                                                     routing.draws, point.tokens, routing.top_k)};
   return std::nullopt;
 }
 
-std::optional<Problem> problem_of(const PartRecord& part, const ModelRecord& model, const std::string& place) {
+// "attention batch=1 q_len=1 ...": an op and what it was given, which for a layer is what the point says.
+std::optional<std::string> wrong_case(const std::string& text, const PointRecord& point, bool is_layer) {
+  const auto is_name = [](std::string_view word) {
+    return !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
+  };
+  const std::pair<std::string_view, std::int64_t> said[] = {{"batch", point.batch},
+                                                            {"q_len", new_tokens(point)},
+                                                            {"kv_len", point.context + (point.phase == "decode")},
+                                                            {"tokens", point.tokens}};
+  std::size_t end = text.find(' ');
+  bool good = is_name(std::string_view(text).substr(0, end)) && end != std::string::npos;
+  while (good && end != std::string::npos) {
+    const std::size_t begin = end + 1;
+    end = text.find(' ', begin);
+    const std::string_view word = std::string_view(text).substr(begin, end == std::string::npos ? end : end - begin);
+    const std::size_t equals = word.find('=');
+    good = equals != std::string_view::npos && equals + 1 < word.size() && is_name(word.substr(0, equals));
+    if (!good || !is_layer) continue;
+    const std::string_view value = word.substr(equals + 1);
+    for (const auto& [key, expected] : said) {
+      std::int64_t number = 0;
+      const auto [at, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+      if (key == word.substr(0, equals) &&
+          (error != std::errc() || at != value.data() + value.size() || number != expected))
+        return fmt::format("{}, but the point's is {}", printable(std::string(word)), expected);
+    }
+  }
+  if (!good) return fmt::format("'{}' is no op case (form: op key=value key=value)", printable(text));
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const PartRecord& part, const PointRecord& point, const ModelRecord& model,
+                                  const std::string& place) {
   const bool has_samples =
       std::any_of(part.rounds.begin(), part.rounds.end(), [](const Round& round) { return !round.samples.empty(); });
   if (part.outcome == Outcome::measured) {
@@ -70,29 +135,33 @@ std::optional<Problem> problem_of(const PartRecord& part, const ModelRecord& mod
   }
   if (part.outcome == Outcome::wrong && has_samples)
     return Problem{place, "wrong, but with samples: no time is kept for a wrong output"};
+  if (part.outcome == Outcome::skipped && has_samples) return Problem{place, "skipped, but with samples"};
   if (part.verdict)
     if (auto problem = problem_of(*part.verdict, place + ".verdict")) return problem;
   std::set<std::int64_t> indices;
   for (const Round& round : part.rounds) {
     if (!indices.insert(round.index).second)
       return Problem{place + ".rounds", fmt::format("round {} appears twice", round.index)};
-    if (round.samples.empty()) continue;
+    if (round.samples.empty())
+      return Problem{fmt::format("{}.rounds[{}]", place, &round - part.rounds.data()), "has no samples"};
     if (!part.stack && !round.layers) return Problem{place, "has samples, but no stack that they were taken of"};
     const std::int64_t layers = round.layers ? *round.layers : part.stack->layers;
     for (std::size_t s = 0; s < round.samples.size(); ++s)
-      if (auto problem = problem_of(round.samples[s], layers, model, ""))
+      if (auto problem = problem_of(round.samples[s], layers, point.tokens, model, ""))
         return Problem{
             fmt::format("{}.rounds[{}].samples[{}]{}", place, &round - part.rounds.data(), s, problem->place),
             problem->message};
   }
   for (const OpRecord& op : part.ops) {
+    if (const auto wrong = wrong_case(op.case_text, point, part.kind != "head"))
+      return Problem{fmt::format("{}.ops[{}].case_text", place, &op - part.ops.data()), *wrong};
     if (op.chosen_by && *op.chosen_by != "order" && *op.chosen_by != "measured" && *op.chosen_by != "pinned")
       return Problem{place + ".ops", fmt::format("chosen_by: expected order, measured or pinned, got \"{}\"",
                                                  printable(*op.chosen_by))};
   }
   if (part.stack && part.stack->huge_page_fraction.value_or(0) > 1)
     return Problem{place + ".stack.huge_page_fraction", "more than 1"};
-  if (part.routing) return problem_of(*part.routing, model, place + ".routing");
+  if (part.routing) return problem_of(*part.routing, point, model, place + ".routing");
   return std::nullopt;
 }
 
@@ -128,6 +197,14 @@ std::optional<Problem> problem_of(const ModelRecord& model, const std::string& p
   if (model.parameters_active > model.parameters_total)
     return Problem{place + ".parameters_active",
                    fmt::format("{} of {} in total", model.parameters_active, model.parameters_total)};
+  if (const auto& active = model.parameters_active_with_embedding) {
+    if (*active < model.parameters_active || *active > model.parameters_total ||
+        (!model.experts && *active != model.parameters_total))
+      return Problem{
+          place + ".parameters_active_with_embedding",
+          fmt::format("expected {}..{}, got {}", model.experts ? model.parameters_active : model.parameters_total,
+                      model.parameters_total, *active)};
+  }
   if (model.experts.has_value() != model.top_k.has_value()) return Problem{place, "experts and top_k go together"};
   if (model.experts && *model.top_k > *model.experts)
     return Problem{place + ".top_k", fmt::format("{} of {} experts", *model.top_k, *model.experts)};
@@ -137,7 +214,7 @@ std::optional<Problem> problem_of(const ModelRecord& model, const std::string& p
 // Of a point's parts: what only holds of all of them.
 std::optional<Problem> problem_of(const PointRecord& point, const ModelRecord& model, const std::string& place) {
   std::int64_t tokens = 0;
-  const std::int64_t each = point.new_tokens != 0 ? point.new_tokens : new_tokens_of(point);
+  const std::int64_t each = new_tokens(point);
   if (__builtin_mul_overflow(point.batch, each, &tokens) || tokens != point.tokens)
     return Problem{place + ".tokens",
                    fmt::format("{}, but batch {} x {} new tokens of each sequence", point.tokens, point.batch, each)};
@@ -159,6 +236,7 @@ std::optional<Problem> problem_of(const ResultFile& file) {
     if (const double sum = mix.input + mix.cached_input + mix.output; !(std::abs(sum - 1) <= kRounding))
       return Problem{"price.mix", fmt::format("its shares add up to {}, not to 1", sum)};
   }
+  const bool one_machine = since_1_4(file);  // older files may have been merged of several
   std::map<std::string, const ModelRecord*> models;
   std::set<ScenarioRecord> points;
   for (std::size_t i = 0; i < file.models.size(); ++i) {
@@ -166,7 +244,10 @@ std::optional<Problem> problem_of(const ResultFile& file) {
       return Problem{fmt::format("models[{}].name", i), "appears twice"};
     if (auto problem = problem_of(file.models[i], fmt::format("models[{}]", i))) return problem;
   }
+  std::set<std::pair<std::string, std::string>> pairs;
   for (std::size_t i = 0; i < file.pairs.size(); ++i) {
+    if (!pairs.emplace(file.pairs[i].dense, file.pairs[i].moe).second)
+      return Problem{fmt::format("pairs[{}]", i), "the same pair appears twice"};
     for (const std::string* name : {&file.pairs[i].dense, &file.pairs[i].moe}) {
       if (!models.contains(*name))
         return Problem{fmt::format("pairs[{}]", i), fmt::format("'{}' is not in models", printable(*name))};
@@ -189,13 +270,19 @@ std::optional<Problem> problem_of(const ResultFile& file) {
       return Problem{place + ".model", fmt::format("'{}' is not in models", printable(point.model))};
     if (!points.insert(point).second) return Problem{place, "the same point appears twice"};
     std::set<std::string> kinds;
+    for (std::size_t p = 0; p < point.parts.size(); ++p)
+      if (!kinds.insert(point.parts[p].kind).second)
+        return Problem{fmt::format("{}.parts[{}].kind", place, p), "the same kind appears twice"};
+    if (auto problem = problem_of(point, *model->second, place)) return problem;
     for (std::size_t p = 0; p < point.parts.size(); ++p) {
       const std::string part_place = fmt::format("{}.parts[{}]", place, p);
-      if (!kinds.insert(point.parts[p].kind).second)
-        return Problem{part_place + ".kind", "the same kind appears twice"};
-      if (auto problem = problem_of(point.parts[p], *model->second, part_place)) return problem;
+      if (auto problem = problem_of(point.parts[p], point, *model->second, part_place)) return problem;
+      if (const auto& stack = point.parts[p].stack;
+          one_machine && stack && stack->last_level_cache_bytes != file.environment.last_level_cache_bytes)
+        return Problem{part_place + ".stack.last_level_cache_bytes",
+                       fmt::format("{}, but the environment's is {}", stack->last_level_cache_bytes,
+                                   file.environment.last_level_cache_bytes)};
     }
-    if (auto problem = problem_of(point, *model->second, place)) return problem;
   }
   for (std::size_t i = 0; i < file.depths.size(); ++i) {
     if (file.depths[i].depths.size() != file.depths[i].time_s.size()) {

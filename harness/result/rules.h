@@ -4,13 +4,16 @@
 //            tokens             batch x new tokens of each sequence
 //            layers of a model  the sum of the counts of a point's kinds, beside one head
 //            time of a sample   section / (passes x layers of the stack)
-//            a passed check     its figures are within their limits, on at least one row
-//            parameters         active <= total; top_k <= experts; a part's routing has those of its model
-//            distinct experts   of a layer pass: from top_k to experts
+//            a passed check     its figures are within their limits, these within kMostLimit, on at least one row
+//            parameters         active <= active with embedding <= total, the latter two the same without experts
+//            experts            top_k <= experts; a part's routing has those of its model and the name of its point
+//            histogram          draws x tokens x top_k
+//            distinct experts   of a layer pass: from top_k to experts, or to tokens x top_k
+//            an op's case       of a layer: its batch, q_len, kv_len and tokens are the point's
 //            a pair             a model without experts and one with
+//            last-level cache   of a stack: the environment's
 // Older:   files before 1.4 do not say a round's own layers; where several were merged, name_layers() finds them from
-// its
-//          samples.
+//          its samples. They may have been merged of several machines: the cache of a stack is not compared.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -23,6 +26,10 @@
 #include "harness/result/record.h"
 
 namespace layercost {
+
+// Of a passed check's limits. The widest that is derived for a layer of 32 columns or more lies far below; by half of
+// what a layer adds, a missing expert would pass.
+inline constexpr double kMostLimit = 0.5;
 
 struct Problem {
   std::string place, message;

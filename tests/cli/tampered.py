@@ -1,6 +1,6 @@
 # What:   a result file says most things twice, and what does not agree is refused: verdicts and their limits, counts
-#         and the model, times and their sections, tokens, experts and pairs. Labels are worked out from the samples
-#         again, so that taking them away changes nothing.
+#         and the model, times and their sections, tokens, ops, experts, routing, parameters and pairs. Labels are
+#         worked out from the samples again, so that taking them away changes nothing.
 # Usage:  tampered.py PROGRAM ROOT
 # SPDX-License-Identifier: Apache-2.0
 import copy
@@ -25,6 +25,34 @@ def sample(kind="moe", **factors):
         one = part_of(r, kind)["rounds"][0]["samples"][0]
         for key, factor in factors.items():
             one[key] = one[key] * factor if key in one else factor
+    return change
+
+
+def op(kind, name, old="", new=""):
+    """Of the first op of this name: other words in its case; with no words another case altogether."""
+    def change(r):
+        one = next(one for one in part_of(r, kind)["ops"] if one["case_text"].split()[0] == name)
+        assert old in one["case_text"]
+        one["case_text"] = one["case_text"].replace(old, new) if old else new
+    return change
+
+
+def routing(**change):
+    return lambda r: part_of(r, "moe")["routing"].update(change)
+
+
+def histogram(r):
+    part_of(r, "moe")["routing"]["histogram"][5] += 1
+
+
+def rounds_of_a_skipped_head(r):
+    part_of(r, "head").update(outcome="skipped", why="not asked for")
+
+
+def caches(schema, of_stack):
+    def change(r):
+        r["schema_version"] = schema
+        part_of(r, "moe")["stack"]["last_level_cache_bytes"] = of_stack
     return change
 
 
@@ -69,6 +97,40 @@ CASES = [
     ("other experts than its model's", lambda r: part_of(r, "moe")["routing"].update(top_k=3), ["routing", "3 of"]),
     ("a pair the wrong way round", pair("moe", "dense"), ["pairs[0]"]),
     ("a pair of one model", pair("dense", "dense"), ["pairs[0]"]),
+    ("a pair twice", lambda r: r["pairs"].append(r["pairs"][0]), ["pairs[2]", "twice"]),
+    ("another context", lambda r: next(p for p in r["points"] if p["phase"] == "decode").update(context=7),
+     ["ops", "kv_len=1025", "8"]),
+    ("a longer cache", op("moe", "attention", " kv_len=1025", " kv_len=9"), ["case_text", "kv_len=9", "1025"]),
+    ("more queries", op("moe", "attention", " q_len=1 ", " q_len=2 "), ["case_text", "q_len=2"]),
+    ("another batch of an op", op("moe", "rope", " batch=1 ", " batch=4 "), ["case_text", "batch=4"]),
+    ("other tokens of an op", op("dense", "glu", " tokens=1 ", " tokens=8 "), ["case_text", "tokens=8"]),
+    ("tokens that are no number", op("dense", "glu", " tokens=1 ", " tokens=1x "), ["case_text", "tokens=1x"]),
+    ("tokens twice", op("dense", "glu", " tokens=1 ", " tokens=1 tokens=8 "), ["case_text", "tokens=8"]),
+    ("an op that is none", op("dense", "glu", "", "foo"), ["case_text", "foo", "no op"]),
+    ("an op without words", op("dense", "glu", "", "foo bar"), ["case_text", "foo bar", "no op"]),
+    ("an op without a name", op("dense", "glu", "glu ", ""), ["case_text", "no op"]),
+    ("an op without a text", op("head", "linear", "", ""), ["case_text", "no op"]),
+    ("a value without a key", op("head", "linear", " m=", " ="), ["case_text", "no op"]),
+    ("two spaces", op("head", "linear", " m=", "  m="), ["case_text", "no op"]),
+    ("another routing than the point's", routing(name="balanced"), ["routing.name", "balanced", "uniform"]),
+    ("one more token than was drawn", histogram, ["routing.histogram", "draws"]),
+    ("more draws than were counted", routing(draws=1), ["routing.histogram", "1 draws"]),
+    ("draws beyond 2^63", routing(draws=2**53), ["routing.histogram"]),
+    ("more experts than the tokens take", sample(distinct_experts=1.01), ["distinct_experts", "8..8"]),
+    ("fewer active with the embedding than without",
+     model("qwen3-30b-a3b", parameters_active_with_embedding=3041867775), ["parameters_active_with_embedding"]),
+    ("more active with the embedding than there are",
+     model("qwen3-30b-a3b", parameters_active_with_embedding=30532122625), ["parameters_active_with_embedding"]),
+    ("a dense model that rests in part",
+     model("qwen3-32b", parameters_active_with_embedding=32762123263), ["parameters_active_with_embedding"]),
+    ("a limit that lets all pass", verdict(rel_l2_limit=0.51), ["rel_l2_limit", "0.51"]),
+    ("such a limit of the worst row", verdict(worst_row_limit=1e9), ["worst_row_limit"]),
+    ("such a limit of the gain", verdict(gain_limit=0.51), ["gain_limit"]),
+    ("less than no error", verdict(rel_l2=-1e-9), ["verdict.rel_l2", "negative"]),
+    ("a round without samples", lambda r: part_of(r, "dense")["rounds"][1].update(samples=[]),
+     ["rounds[1]", "no samples"]),
+    ("skipped, with samples", rounds_of_a_skipped_head, ["skipped", "samples"]),
+    ("a stack on another machine", caches("1.4.0", 32e6), ["stack.last_level_cache_bytes", "environment"]),
 ]
 
 
@@ -87,6 +149,11 @@ def main():
             change(other)
             write(other)
             program.expect(title, ["report", "x.json"], 2, ["x.json", *words])
+
+        other = copy.deepcopy(result)
+        caches("1.3.0", 32e6)(other)
+        write(other)
+        program.expect("merged of two machines, before 1.4", ["report", "x.json"], 0)
 
         other = copy.deepcopy(result)
         for point in other["points"]:

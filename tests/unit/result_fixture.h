@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -81,7 +82,8 @@ inline std::vector<Round> rounds(double time_s, std::optional<double> distinct =
 inline OpRecord op(std::string component, double flops, double bytes, double bytes_per_expert = 0) {
   OpRecord record;
   record.component = component;
-  record.case_text = component + ":m=1";
+  record.case_text = component + " m=1";
+  std::replace(record.case_text.begin(), record.case_text.end() - 4, ' ', '_');
   record.variant = "onednn_best";
   record.provider = "oneDNN 2.6.3";
   record.chosen_by = "measured";
@@ -110,6 +112,16 @@ inline PartRecord part(std::string kind, std::int64_t count, double time_s, std:
   return record;
 }
 
+// What its parts drew, by the routing and for the tokens that the point has now.
+inline void draw(PointRecord& point) {
+  for (PartRecord& part : point.parts) {
+    if (!part.routing) continue;
+    part.routing->name = point.routing;
+    part.routing->histogram = {15, 14, 16, 15};  // of 30 draws of one token
+    for (std::int64_t& tokens : part.routing->histogram) tokens *= point.tokens;
+  }
+}
+
 inline PointRecord point(std::string model, std::string phase, std::int64_t batch, std::vector<PartRecord> parts) {
   PointRecord record;
   record.model = model;
@@ -124,6 +136,7 @@ inline PointRecord point(std::string model, std::string phase, std::int64_t batc
   record.memory = MemoryRecord{4e9, 1e9, 0.5e9, 16e9, 12};
   if (model == "tiny-moe") record.memory = MemoryRecord{20e9, 1e9, 0.5e9, 16e9, {}, 2e9};
   record.parts = std::move(parts);
+  draw(record);
   return record;
 }
 

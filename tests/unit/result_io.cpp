@@ -298,6 +298,7 @@ TEST(ResultIo, RefusesPeersThatTheRulesForbid) {
        [](ResultFile& f) {
          f.points.push_back(f.points[1]);
          f.points.back().routing = "zipf:1";
+         fixture::draw(f.points.back());
          f.peers[1].routing.clear();
        }},
       {"'head' is no kind of layer", [](ResultFile& f) { f.peers[0].kind = "head"; }},
@@ -575,6 +576,7 @@ std::vector<Json> example_files() {
   ResultFile two = fixture::peers_file();  // peers and depths of points that differ in their routing alone
   two.points.push_back(two.points[1]);
   two.points.back().routing = "zipf:1";
+  fixture::draw(two.points.back());
   two.depths = {fixture::depths(two.points[1], "moe", {1, 2}, {1, 2})};
   add(two);
   ResultFile bare = fixture::peers_file();  // beside peers: nothing of ours, a peer without samples, no interval

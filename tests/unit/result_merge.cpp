@@ -366,7 +366,7 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
 TEST(Merge, PeersOfTwoRoutingsStayApart) {
   ResultFile b = again(2);
   for (PointRecord& p : b.points)
-    if (!p.routing.empty()) p.routing = "zipf:1";
+    if (!p.routing.empty()) p.routing = "zipf:1", fixture::draw(p);
   for (PeerRecord& p : b.peers)
     if (!p.routing.empty()) p.routing = "zipf:1";
   const ResultFile file = merged(again(1), b);

@@ -58,6 +58,7 @@ class Scenarios : public testing::TestWithParam<MemberCase> {
     GetParam().change(changed);
     if (GetParam().member != Member::phase && GetParam().member != Member::context)
       changed.tokens = changed.batch * changed.new_tokens;
+    fixture::draw(changed);
     both = one;
     both.points.push_back(changed);
   }
@@ -181,6 +182,7 @@ TEST_P(Scenarios, ComeBackFromAFile) {
   both.depths = {fixture::depths(changed, "moe", {1, 2}, {1, 2})};
   both.points[1].new_tokens = both.depths[0].new_tokens = new_tokens_of(changed);
   both.points[1].tokens = both.points[1].batch * both.points[1].new_tokens;
+  fixture::draw(both.points[1]);
   const ResultFile back = result_from_text("r.json", result_to_text(both, nullptr));
   EXPECT_TRUE(same_scenario(back.points[0], both.points[0]));
   EXPECT_TRUE(same_scenario(back.points[1], both.points[1]));
@@ -208,7 +210,7 @@ TEST(Scenario, WhatAFileLeavesOutIsThePoints) {
   EXPECT_FALSE(json["depths"][0].contains("weight_type"));
   EXPECT_EQ(result_from_text("r.json", json.dump()).depths[0].routing, "uniform");
   nlohmann::json other = json["points"][1];
-  other["routing"] = "zipf:1";
+  other["routing"] = other["parts"][0]["routing"]["name"] = "zipf:1";
   json["points"].push_back(other);
   json.erase("peers");
   const DepthRecord depth = result_from_text("r.json", json.dump()).depths[0];
