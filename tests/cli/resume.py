@@ -93,8 +93,13 @@ def machines(case, first):
              "build_type": "debug", "features": ["avx2"], "libraries": {"oneDNN": "9.9"}, "device_name": "Other",
              "threads_pinned": not first["environment"].get("threads_pinned", True)}
     for name, value in facts.items():
-        case.refused(f"another machine: {name}", first, [f"environment.{name}: was '"],
-                     lambda r: r["environment"].update({name: value}))
+        def change(r):
+            r["environment"].update({name: value})
+            if name == "last_level_cache_bytes":  # which its stacks say too
+                for stack in (part["stack"] for point in r["points"] for part in point["parts"] if "stack" in part):
+                    stack[name] = value
+
+        case.refused(f"another machine: {name}", first, [f"environment.{name}: was '"], change)
     case.refused("another build", first, ["commit: was 'abc'"], lambda r: r.update(commit="abc"))
     case.accepted("another load", first, lambda r: r["environment"].update(
         load_average=99.0, available_bytes=1e9, memory_bytes=r["environment"]["memory_bytes"] * 1.0005), ())
