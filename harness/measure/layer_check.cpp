@@ -12,6 +12,7 @@
 #include <set>
 
 #include "harness/measure/verify.h"
+#include "harness/result/rules.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
@@ -273,8 +274,9 @@ LayerTolerance with_rounding(LayerTolerance limit, const StoringError& once, int
   const double own = 6 * limit.rel_l2 / std::sqrt(static_cast<double>(elements));
   const double of_gain = 6 * once.all * std::sqrt(static_cast<double>(roundings) / static_cast<double>(elements));
   limit.gain = std::hypot(std::max(limit.gain, own), of_gain);
-  limit.rel_l2 = std::hypot(limit.rel_l2, factor * once.all);
-  limit.worst_row = std::hypot(limit.worst_row, factor * once.worst_row);
+  limit.gain = std::min(limit.gain, kMostLimit);  // what a file may say
+  limit.rel_l2 = std::min(std::hypot(limit.rel_l2, factor * once.all), kMostLimit);
+  limit.worst_row = std::min(std::hypot(limit.worst_row, factor * once.worst_row), kMostLimit);
   return limit;
 }
 
