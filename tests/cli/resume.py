@@ -142,12 +142,13 @@ def pins(case, first):
     for op in part_of(other, "moe")["ops"]:
         op["variant"] = variants.get(op["component"], op["variant"])
 
-    def run(title, code, said, change=lambda r: None):
+    def run(title, code, said, change=lambda r: None, batch="2"):
         result = copy.deepcopy(other)
         change(result)
         write(folder / "x.json", result)
         (folder / "pinned.json").unlink(missing_ok=True)
-        case.program.expect(f"pins: {title}", words, code, said)
+        call = [batch if before == "-b" else word for before, word in zip(["", *words], words)]
+        case.program.expect(f"pins: {title}", call, code, said)
         return json.loads((folder / "pinned.json").read_text()) if code == 0 else None
 
     pinned = run("of the same model", 0, [])
@@ -158,8 +159,7 @@ def pins(case, first):
         lambda r: r["models"][0].update(hidden=64))
     run("of a model of the same sizes", 2, ["x.json", "models[0].digest"],
         lambda r: r["models"][0].update(digest="0" * 16))
-    run("of no point of this run", 2, ["x.json", "points", "small decode batch 2 context 16"],
-        lambda r: r["points"][0].update(batch=4, tokens=4))
+    run("of no point of this run", 2, ["x.json", "points", "small decode batch 4 context 16"], batch="4")
     pinned = run("of another machine and build are told", 0, ["environment.kernel was 'Linux 1'", "commit was 'abc'"],
                  lambda r: (r["environment"].update(kernel="Linux 1"), r.update(commit="abc"),
                             r["models"][0].update(digest="0" * 16)))
