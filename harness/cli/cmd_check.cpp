@@ -89,7 +89,7 @@ void add_check(CLI::App& app, Action& action) {
       app.add_subcommand("check", "does a layer compute what the real model computes? does every variant of an op?");
   auto o = std::make_shared<Options>();
   c->add_option("-m,--model", o->model, "model name, or path to a config.json or its folder");
- c->add_option("--architecture", o->architecture, "a class of the model's family instead of what its config says");
+  c->add_option("--architecture", o->architecture, "a class of the model's family instead of what its config says");
   c->add_option("--weights", o->weights, "safetensors file(s), an index file, or a folder");
   c->add_option("--prefix", o->prefix, "what stands before 'layers.N.' in its tensors' names (default: found there)");
   c->add_option("--layer", o->layer, "number of the layer, from 0");

@@ -22,11 +22,6 @@ struct Options {
   bool force = false;
 };
 
-bool same_file(const std::string& a, const std::string& b) {
-  std::error_code missing;
-  return fs::equivalent(a, b, missing) && !missing;
-}
-
 int merge(const Options& o) {
   std::vector<NamedResult> files;
   std::error_code missing;

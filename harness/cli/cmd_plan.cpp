@@ -8,6 +8,7 @@
 #include "harness/cli/commands.h"
 #include "harness/cli/points.h"
 #include "harness/cli/projection.h"
+#include "harness/measure/op_records.h"
 #include "harness/plan/counts.h"
 #include "kernels/contract/registry.h"
 #include "kernels/runtime/runtime.h"
@@ -52,17 +53,16 @@ struct PlannedPoint {
 PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::optional<HardwareSpec>& on,
                         std::int64_t devices) {
   PlannedPoint p{.model = m, .scenario = s, .shape = step_shape(s, m.experts.has_value())};
-  if (m.experts)
-    p.facts.distinct_experts =
-        expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, p.shape.tokens());
+  p.facts = expected_facts(m, s, p.shape);
   const auto add = [&](LayerPlan plan) {
     KindWork& kind = p.kinds.emplace_back(KindWork{std::move(plan), {}});
-    for (const PlannedOp& op : kind.plan.ops) {
-      const OpDef& def = find_op(op.op_case.op());
+    const std::vector<OpRecord> records = op_records(kind.plan);
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      const PlannedOp& op = kind.plan.ops[i];
       OpWork& w = kind.ops.emplace_back();
       w.op = &op;
-      w.work = def.work(op.op_case, p.facts);
-      w.bytes_per_distinct_expert = def.work(op.op_case, {2.0}).weight_bytes - def.work(op.op_case, {1.0}).weight_bytes;
+      w.work = find_op(op.op_case.op()).work(op.op_case, p.facts);
+      w.bytes_per_distinct_expert = records[i].bytes_per_distinct_expert;
       p.flops += static_cast<double>(kind.plan.count) * w.work.flops;
       p.bytes += static_cast<double>(kind.plan.count) * (w.work.weight_bytes + w.cache_bytes());
     }
@@ -94,7 +94,7 @@ std::string count(std::int64_t n) {
 }
 
 void print_memory(const MemoryNeed& need, double device_bytes, const std::string& device) {
-  const double total = need.weight_bytes + need.kv_bytes + need.activation_bytes;
+  const double total = need.total_bytes();
   fmt::print("memory: {} weights + {} KV cache + {} activations = {}\n", si(need.weight_bytes, "B"),
              si(need.kv_bytes, "B"), si(need.activation_bytes, "B"), si(total, "B"));
   if (need.kv_held_bytes > need.kv_bytes)
@@ -117,7 +117,7 @@ void print_projection(const PlannedPoint& point) {
   print_memory(p.need, p.memory_bytes, p.devices > 1 ? "them" : "it");
   fmt::print("largest context at batch {}: {}\n", point.scenario.batch,
              p.largest_context ? std::to_string(*p.largest_context) : "none fits");
-  const bool fits = p.need.weight_bytes + p.need.kv_bytes + p.need.activation_bytes <= p.memory_bytes;
+  const bool fits = p.need.total_bytes() <= p.memory_bytes;
   if (p.possible_s) {
     const bool decode = point.scenario.phase == Phase::decode;
     const auto tokens = static_cast<double>(decode ? point.scenario.batch : point.shape.tokens());

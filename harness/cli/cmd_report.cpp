@@ -26,14 +26,13 @@ std::vector<ResultFile> read_all(const Options& o) {
 }
 
 int show(const Options& o, const std::vector<ResultFile>& files) {
-  std::error_code ignored;
-  for (const std::string& file : o.files)
-    if (!o.out.empty() && std::filesystem::equivalent(o.out, file, ignored))
+  for (const std::string& file : o.files)  // a report can be made again; what was measured cannot
+    if (!o.out.empty() && same_file(o.out, file))
       throw BadInput("-o: '" + printable(o.out) + "' is one of the results to be shown; name another file");
   const ReportFormat& format = find_report_format(!o.format.empty() ? o.format : !o.out.empty() ? o.out : "table");
   const std::string text = format.render(files, {o.out.empty() && stdout_is_terminal()});
   if (o.out.empty()) fmt::print("{}", text);
-  else write_file_atomically(o.out, text);  // a report can be made again; what was measured cannot
+  else write_file_atomically(o.out, text);
   return 0;
 }
 

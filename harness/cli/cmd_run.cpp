@@ -121,13 +121,10 @@ void pin(ResultFile& result) {
 }
 
 // Whether everything that was asked for was measured, or is knowingly unsupported.
-bool is_whole(const ResultFile& result, bool with_head) {
+bool is_whole(const ResultFile& result) {
   for (const PointRecord& p : result.points)
-    for (const PartRecord& part : p.parts) {
-      if (part.kind == "head" && !with_head) continue;
-      if (part.outcome == Outcome::wrong || part.outcome == Outcome::failed || part.outcome == Outcome::skipped)
-        return false;
-    }
+    for (const PartRecord& part : p.parts)
+      if (part.outcome == Outcome::wrong) return false;
   return result.complete;
 }
 
@@ -196,7 +193,7 @@ int run(const Options& o) {
   }
   progress.end();
   result.finished_at = utc_now();
-  const bool whole = is_whole(result, plan.with_head);
+  const bool whole = is_whole(result);
   const bool saved = saver.finish(result, whole);
 
   const std::vector<ResultFile> files = {result};

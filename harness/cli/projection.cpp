@@ -15,8 +15,7 @@ namespace {
 
 bool fits(const ModelSpec& m, Scenario s, std::int64_t context, double memory_bytes) {
   s.context = context;
-  const MemoryNeed need = memory_need(m, s, memory_bytes);
-  return need.weight_bytes + need.kv_bytes + need.activation_bytes <= memory_bytes;
+  return memory_need(m, s, memory_bytes).total_bytes() <= memory_bytes;
 }
 
 // Need grows with the context: halving.
@@ -56,8 +55,7 @@ Projection project(const ModelSpec& m, const Scenario& s, const HardwareSpec& ha
   source("arithmetic", peak->source, peak->date, peak->verified);
   p.flops_per_s = n * peak->flops_per_s;
   const StepShape shape = step_shape(s, m.experts.has_value());
-  const double distinct =
-      m.experts ? expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, shape.tokens()) : 0;
+  const double distinct = expected_facts(m, s, shape).distinct_experts.value_or(0);
   const Roofs roofs{p.read_bytes_per_s, *p.flops_per_s};
   double time_s = possible_s(op_records(plan_head(m, s.batch, shape)), roofs, 0);
   for (const LayerKind& kind : m.kinds) {
@@ -66,16 +64,6 @@ Projection project(const ModelSpec& m, const Scenario& s, const HardwareSpec& ha
   }
   p.possible_s = time_s;
   return p;
-}
-
-HardwareSpec find_hardware(const std::string& id, const std::filesystem::path& configs_dir) {
-  std::vector<std::string> known;
-  for (HardwareSpec& h : list_hardware(configs_dir)) {
-    if (h.id == id) return std::move(h);
-    known.push_back(h.id);
-  }
-  throw BadInput(fmt::format("--on: no hardware '{}'{}; known are: {}", printable(id), did_you_mean(id, known),
-                             fmt::join(known, ", ")));
 }
 
 }  // namespace layercost

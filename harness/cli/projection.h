@@ -26,7 +26,4 @@ struct Projection {
 };
 Projection project(const ModelSpec&, const Scenario&, const HardwareSpec&, std::int64_t devices);
 
-// By id, such as "rtx-4090"; unknown ones are a BadInput with the nearest known.
-HardwareSpec find_hardware(const std::string& id, const std::filesystem::path& configs_dir);
-
 }  // namespace layercost

@@ -17,11 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool same_file(const fs::path& a, const fs::path& b) {
-  std::error_code missing;
-  return fs::equivalent(a, b, missing) && !missing;
-}
-
 // "a/r.json" -> "a/r-2.json", "a/r.partial.json"
 fs::path beside(const fs::path& path, const std::string& word) {
   return path.parent_path() / (path.stem().string() + word + path.extension().string());

@@ -1,8 +1,7 @@
 // What:    where the result of a run goes while it grows.
-// How:     -o NAME          a new file. With --force one that exists stays as it is until the run has ended with
-// nothing
-//                           missing; meanwhile the result grows beside it, in NAME.partial.json, which stays if the run
-//                           is stopped.
+// How:     -o NAME          a new file. With --force one that exists stays as it is until the run has ended
+//                           with nothing missing; meanwhile the result grows beside it, in NAME.partial.json, which
+//                           stays if the run is stopped.
 //          --resume FILE    the file itself, which only gains; with -o it is read and the result is a file of its own.
 //          neither          layercost-TIME.json, -2, -3, ... : the first that nobody has.
 //          From begin() on the file is this run's: another run on the same name is refused (OwnedFile).

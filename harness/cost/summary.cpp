@@ -368,14 +368,10 @@ Json list_of(const std::vector<Row>& rows, Json (*to_object)(const Row&)) {
   return list;
 }
 
-}  // namespace
-
 // Every decode point with every prefill point of the same model and types.
 std::vector<BlendRow> blends_of(const Summary& summary, const MixRecord& mix) {
-  const auto shared = [](ScenarioRecord row) {
-    row.phase.clear();
-    row.batch = row.context = row.new_tokens = 0;
-    return row;
+  const auto shared = [](const ScenarioRecord& row) {
+    return without(row, {Member::phase, Member::batch, Member::context, Member::new_tokens});
   };
   std::map<ScenarioRecord, std::vector<const ModelRow*>> prompts;
   for (const ModelRow& in : summary.models)
@@ -393,18 +389,20 @@ std::vector<BlendRow> blends_of(const Summary& summary, const MixRecord& mix) {
       row.input_usd_per_mtok = in->usd_per_mtok;
       row.output_usd_per_mtok = out.usd_per_mtok;
       row.note = !out.note.empty() ? out.note : in->note;
-      if (!in->usd_per_mtok || !out.usd_per_mtok)
-        row.note = fmt::format("no price of {}: its model has no time", in->usd_per_mtok ? "output" : "input");
       if (in->usd_per_mtok && out.usd_per_mtok) {
         const Blend b = blend(*in->usd_per_mtok, *out.usd_per_mtok, mix);
         row.blended_usd_per_mtok = b.usd_per_mtok;
         row.on_output_usd_per_mtok = b.on_output_usd_per_mtok;
+      } else {
+        row.note = fmt::format("no price of {}: its model has no time", in->usd_per_mtok ? "output" : "input");
       }
       rows.push_back(std::move(row));
     }
   }
   return rows;
 }
+
+}  // namespace
 
 Summary summarise(const ResultFile& file) {
   Summary summary;

@@ -67,7 +67,7 @@ struct BlendRow : ScenarioRecord {  // of the decode point
   std::int64_t prompt_batch = 0, prompt_tokens = 0;
   std::optional<double> input_usd_per_mtok, output_usd_per_mtok;
   std::optional<double> blended_usd_per_mtok, on_output_usd_per_mtok;
-  std::string note;  // kDoesNotFit or ""
+  std::string note;  // kDoesNotFit, why there is no price, or ""
 };
 
 struct RoofRow {  // over the samples of all points that compute in this type

@@ -22,6 +22,7 @@ double share(double value, const char* what) {
   if (!(value > 0 && value <= 1)) throw BadInput(fmt::format("{}: expected a share in (0, 1], got {}", what, value));
   return value;
 }
+double utilisation_of(const PriceRecord& price) { return price.utilisation.value_or(kUtilisationFloor); }
 
 }  // namespace
 
@@ -29,8 +30,6 @@ double usd_per_mtok(double usd_per_hour, double tokens_per_s, double utilisation
   return positive(usd_per_hour, "price per hour") * kTokensPerMtok /
          (kSecondsPerHour * share(utilisation, "utilisation") * positive(tokens_per_s, "tokens per second"));
 }
-
-double utilisation_of(const PriceRecord& price) { return price.utilisation.value_or(kUtilisationFloor); }
 
 std::optional<double> usd_per_mtok(const std::optional<PriceRecord>& price, std::optional<double> tokens_per_s) {
   if (!price || !tokens_per_s) return std::nullopt;

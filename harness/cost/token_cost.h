@@ -25,8 +25,6 @@ namespace layercost {
 // Share of paid hours that do this work at this rate. 1 is the floor that every table shows.
 inline constexpr double kUtilisationFloor = 1;
 
-double utilisation_of(const PriceRecord&);
-
 struct Blend {
   double usd_per_mtok = 0;                       // of all tokens
   std::optional<double> on_output_usd_per_mtok;  // absent without output

@@ -178,19 +178,11 @@ void add_layers(TradeoffRow& row, const PointRecord& dense, const PointRecord& m
 }
 
 // What both sides of a pair have in common (same_task): the model and its routing apart.
-ScenarioRecord task_of(ScenarioRecord scenario) {
-  scenario.model.clear();
-  scenario.routing.clear();
-  return scenario;
-}
+ScenarioRecord task_of(const ScenarioRecord& scenario) { return without(scenario, {Member::model, Member::routing}); }
 
 // Rows that differ in their batch alone.
 using Group = std::tuple<std::string, std::string, ScenarioRecord>;
-Group group_of(const TradeoffRow& row) {
-  Group group{row.dense, row.moe, row};
-  std::get<ScenarioRecord>(group).batch = 0;
-  return group;
-}
+Group group_of(const TradeoffRow& row) { return {row.dense, row.moe, without(row, {Member::batch})}; }
 
 }  // namespace
 

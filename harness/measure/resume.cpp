@@ -80,19 +80,13 @@ class Resumption {
   // What was not named again is kept.
   void take_price() {
     if (!planned_.price) return;
+    PriceRecord now = *planned_.price;
     if (old_.price) {
-      PriceRecord now = *planned_.price;
-      same("price.id", old_.price->id, now.id);
-      same("price.usd_per_h", old_.price->usd_per_hour, now.usd_per_hour);
       if (!now.utilisation) now.utilisation = old_.price->utilisation;
       if (!now.mix) now.mix = old_.price->mix;
-      same("price.utilisation", old_.price->utilisation.value_or(1), now.utilisation.value_or(1));
-      const auto mix = [](const PriceRecord& p) { return p.mix ? p.mix->name : std::string("none"); };
-      same("price.mix", mix(*old_.price), mix(now));
-      old_.price = std::move(now);
-    } else {
-      old_.price = planned_.price;
+      same(price_difference(*old_.price, now));
     }
+    old_.price = std::move(now);
   }
 
   void take_point(std::size_t p) {

@@ -25,13 +25,6 @@ struct Part {
   std::size_t index = 0;            // among PointRecord::parts
 };
 
-WorkFacts expected_facts(const ModelSpec& m, const Scenario& s, const StepShape& shape) {
-  WorkFacts f;
-  if (m.experts)
-    f.distinct_experts = expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, shape.tokens());
-  return f;
-}
-
 LayerPlan plan_of(const ModelSpec& m, const Part& part, const Scenario& s) { return plan_part(m, part.index, s); }
 
 class Measurement {

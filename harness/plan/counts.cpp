@@ -69,6 +69,11 @@ std::int64_t kv_elements_per_token(const ModelSpec& m) {
   return n.value();
 }
 
+WorkFacts expected_facts(const ModelSpec& m, const Scenario& s, const StepShape& shape) {
+  if (!m.experts) return {};
+  return {expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, shape.tokens())};
+}
+
 MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_bytes) {
   const auto at_batch = [&](std::int64_t batch) {
     Scenario one = s;
@@ -90,11 +95,10 @@ MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_byte
     need.activation_bytes += head.activation_bytes();
     return need;
   };
-  const auto total = [](const MemoryNeed& n) { return n.weight_bytes + n.kv_bytes + n.activation_bytes; };
   MemoryNeed need = at_batch(s.batch);
-  if (total(at_batch(1)) <= device_bytes) {
+  if (const double one = at_batch(1).total_bytes(); one <= device_bytes) {
     // Need grows linearly in the batch: two points give slope and start.
-    const double one = total(at_batch(1)), slope = total(at_batch(2)) - one;
+    const double slope = at_batch(2).total_bytes() - one;
     need.largest_batch = 1 + static_cast<std::int64_t>((device_bytes - one) / slope);
   }
   return need;

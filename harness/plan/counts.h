@@ -23,12 +23,16 @@ ParameterCount count_parameters(const ModelSpec&);
 // Elements that one token adds to the caches of all layers.
 std::int64_t kv_elements_per_token(const ModelSpec&);
 
+// What is known of a step before it runs: the distinct experts that its routing is expected to touch.
+WorkFacts expected_facts(const ModelSpec&, const Scenario&, const StepShape&);
+
 // What the whole model needs on one device at this point: bytes, and the largest batch that fits (absent: none).
 struct MemoryNeed {
   double weight_bytes = 0, activation_bytes = 0;
   double kv_bytes = 0;       // that later steps can still ask for: of a sliding layer its window
   double kv_held_bytes = 0;  // of an engine that keeps what windows have left behind
   std::optional<std::int64_t> largest_batch;
+  double total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
 };
 MemoryNeed memory_need(const ModelSpec&, const Scenario&, double device_bytes);
 

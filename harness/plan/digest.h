@@ -1,7 +1,6 @@
 // What:    a digest of all that a model's numbers follow from, so that two configs of one name are told apart.
-// Formula: the first 64 bits of SHA-256 over canonical_text: model type, sizes, epsilon, which kind each layer is, and
-// of
-//          each kind and the head the plan of one token at an empty cache: its ops with all their keys (windows,
+// Formula: the first 64 bits of SHA-256 over canonical_text: model type, sizes, epsilon, which kind each layer is,
+//          and of each kind and the head the plan of one token at an empty cache: its ops with all their keys (windows,
 //          scales, epsilons), weights, buffers and the rotary embedding. Not in it: name, id, path, notes, the longest
 //          context.
 // Rules:   the text of a plan may change from version to version of the program; digests of one build can be compared.

@@ -34,10 +34,7 @@ bool is_draft(const std::string& name) {
                      [&](std::string_view word) { return name.find(word) != std::string::npos; });
 }
 
-bool says_embedding(std::string name) {
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  return name.find("embed") != std::string::npos;
-}
+bool says_embedding(const std::string& name) { return ascii_lower(name).find("embed") != std::string::npos; }
 
 }  // namespace
 

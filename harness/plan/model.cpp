@@ -107,15 +107,8 @@ void refuse_quantised(const JsonNode& config, const fs::path& file) {
   refuse(quantization, "quant_algo", quantization.find_string("quant_algo", 64).value_or("no quant_algo"));
 }
 
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
 bool says_quantised(const std::string& name) {
-  const std::string low = lower(name);
+  const std::string low = ascii_lower(name);
   for (const char* word :
        {"nvfp4", "mxfp4", "awq", "gptq", "fp8", "fp4", "int4", "int8", "4bit", "8bit", "w4a16", "w8a8"})
     if (low.find(word) != std::string::npos) return true;
@@ -134,7 +127,7 @@ void set_name(const fs::path& file, ModelSpec& spec) {
   const fs::path absolute = fs::absolute(file).lexically_normal();
   if (absolute.filename() != "config.json") {
     const auto [org, name] = split_org_name(absolute.stem().string());
-    spec.name = printable(name.empty() ? absolute.stem().string() : lower(name));
+    spec.name = printable(name.empty() ? absolute.stem().string() : ascii_lower(name));
     if (!name.empty()) spec.id = printable(org + "/" + name);
     return;
   }
@@ -143,7 +136,7 @@ void set_name(const fs::path& file, ModelSpec& spec) {
   if (folder.parent_path().filename() == "snapshots") {
     const auto [org, name] = split_org_name(folder.parent_path().parent_path().filename().string());
     if (!name.empty()) {
-      spec.name = printable(lower(name));
+      spec.name = printable(ascii_lower(name));
       spec.id = printable(org + "/" + name);
       return;
     }
@@ -171,7 +164,7 @@ std::vector<ShippedModel> shipped_models(const fs::path& configs_dir) {
     if (path.extension() != ".json" || path.stem().extension() == ".source") continue;
     const auto [org, name] = split_org_name(path.stem().string());
     if (name.empty()) throw BadInput(path.string(), "", "the name is not of the form Org--Name.json");
-    models.push_back({lower(name), org + "/" + name, path});
+    models.push_back({ascii_lower(name), org + "/" + name, path});
   }
   std::sort(models.begin(), models.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (std::size_t i = 1; i < models.size(); ++i) {
@@ -283,9 +276,9 @@ std::vector<std::string> list_models(const fs::path& configs_dir) {
 
 ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_dir, const std::string& architecture) {
   const std::vector<ShippedModel> models = shipped_models(configs_dir);
-  const std::string wanted = lower(name_or_path);
+  const std::string wanted = ascii_lower(name_or_path);
   for (const ShippedModel& model : models) {
-    if (wanted == model.name || wanted == lower(model.id)) return read_model(model.file, architecture);
+    if (wanted == model.name || wanted == ascii_lower(model.id)) return read_model(model.file, architecture);
   }
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return read_model(name_or_path, architecture);

@@ -171,6 +171,11 @@ void refuse_unwritable(const std::filesystem::path& path, const FileCalls& calls
   const Temporary probe(path, permissions(regular_file(path)), calls);
 }
 
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::error_code missing;
+  return std::filesystem::equivalent(a, b, missing) && !missing;
+}
+
 OwnedFile OwnedFile::existing(const std::filesystem::path& path, const FileCalls& calls) {
   OwnedFile file(path, calls);
   const std::string name = path.string();

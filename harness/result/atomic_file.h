@@ -56,6 +56,9 @@ class NameTaken : public BadInput {
   using BadInput::BadInput;
 };
 
+// Whether both names stand for one file that is there.
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b);
+
 class OwnedFile {
  public:
   // The file that stands there, kept as it is until the first write. BadInput if another run writes it.

@@ -123,6 +123,16 @@ std::optional<Difference> build_difference(const ResultFile& a, const ResultFile
   return sides.found();
 }
 
+std::optional<Difference> price_difference(const PriceRecord& a, const PriceRecord& b) {
+  const auto mix = [](const PriceRecord& p) { return p.mix ? p.mix->name : std::string("none"); };
+  Sides sides("price.");
+  sides.always("id", a.id, b.id);
+  sides.number("usd_per_h", a.usd_per_hour, b.usd_per_hour);
+  sides.number("utilisation", a.utilisation.value_or(1), b.utilisation.value_or(1));
+  sides.always("mix", mix(a), mix(b));
+  return sides.found();
+}
+
 std::optional<Difference> model_difference(const ModelRecord& a, const ModelRecord& b) {
   const auto count = [](const std::optional<std::int64_t>& v) { return v ? fmt::format("{}", *v) : "none"; };
   Sides sides("");

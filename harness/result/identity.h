@@ -1,5 +1,5 @@
-// What:    what has to be the same for two runs to be one: machine, build, model. Everything that joins result files
-//          (merge, --resume, --pin-from) asks here.
+// What:    what has to be the same for two runs to be one: machine, build, model, price. Everything that joins
+//          result files (merge, --resume, --pin-from) asks here.
 // Rules:   a machine is the facts that move numbers; "Intel(R) Xeon(R) Processor" is the name of a hundred machines.
 //          Every member of EnvironmentRecord is compared, or stands with its reason in may_differ(). What one of the
 //          two files does not say (older files say less) is not compared. memory_bytes may differ by a thousandth: a
@@ -28,6 +28,7 @@ std::span<const FreeFact> may_differ();  // of environment
 
 // The first member that differs, or nullopt.
 std::optional<Difference> machine_difference(const EnvironmentRecord&, const EnvironmentRecord&);
+std::optional<Difference> price_difference(const PriceRecord&, const PriceRecord&);
 std::optional<Difference> build_difference(const ResultFile&, const ResultFile&);
 // The digest is asked last: it tells that something differs, and not what.
 std::optional<Difference> model_difference(const ModelRecord&, const ModelRecord&);

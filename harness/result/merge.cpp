@@ -239,13 +239,7 @@ class Merger {
       result_.price = named.file.price;
     }
     if (price_from_.empty()) price_from_ = named.name;
-    const Place place{named.name, price_from_, "price"};
-    same(place.inside("id"), result_.price->id, named.file.price->id);
-    same(place.inside("usd_per_h"), result_.price->usd_per_hour, named.file.price->usd_per_hour);
-    same(place.inside("utilisation"), result_.price->utilisation.value_or(1),
-         named.file.price->utilisation.value_or(1));
-    const auto mix = [](const PriceRecord& p) { return p.mix ? p.mix->name : "none"; };
-    same(place.inside("mix"), mix(*result_.price), mix(*named.file.price));
+    same({named.name, price_from_, ""}, price_difference(*result_.price, *named.file.price));
   }
 
   void add_model(const NamedResult& named, std::size_t i) {

@@ -37,6 +37,9 @@ enum class Member {
   model, phase, batch, context, new_tokens, weight_type, activation_type, kv_type, device, routing, shard
 };
 
+// The scenario without the named members: one key for all that same_except() would find alike.
+ScenarioRecord without(ScenarioRecord scenario, std::initializer_list<Member> free);
+
 // Whether all members but the named ones are the same.
 bool same_except(const ScenarioRecord& a, const ScenarioRecord& b, std::initializer_list<Member> free);
 

@@ -56,10 +56,7 @@ HardwarePeak read_peak(const JsonNode& node) {
   return peak;
 }
 
-bool same_word(const std::string& a, const std::string& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
+bool same_word(const std::string& a, const std::string& b) { return ascii_lower(a) == ascii_lower(b); }
 
 }  // namespace
 
@@ -102,6 +99,16 @@ std::vector<HardwareSpec> list_hardware(const fs::path& configs_dir) {
   }
   std::sort(specs.begin(), specs.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return specs;
+}
+
+HardwareSpec find_hardware(const std::string& id, const fs::path& configs_dir) {
+  std::vector<std::string> known;
+  for (HardwareSpec& h : list_hardware(configs_dir)) {
+    if (h.id == id) return std::move(h);
+    known.push_back(h.id);
+  }
+  throw BadInput(fmt::format("--on: no hardware '{}'{}; known are: {}", printable(id), did_you_mean(id, known),
+                             fmt::join(known, ", ")));
 }
 
 bool same_device(const std::string& named, const std::string& device_name, const std::vector<HardwareSpec>& known) {

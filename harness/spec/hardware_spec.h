@@ -46,6 +46,9 @@ struct HardwareSpec {
 HardwareSpec read_hardware(const std::filesystem::path& file);
 std::vector<HardwareSpec> list_hardware(const std::filesystem::path& configs_dir);
 
+// The argument of --on: an id such as "rtx-4090". Unknown ones are a BadInput with the nearest known.
+HardwareSpec find_hardware(const std::string& id, const std::filesystem::path& configs_dir);
+
 // Whether what a price record names ("NVIDIA H100 SXM 80 GB") is the device that a driver reports ("NVIDIA H100 80GB
 // HBM3"): the same words, or both of one known hardware. Case does not matter.
 bool same_device(const std::string& named, const std::string& device_name, const std::vector<HardwareSpec>& known);

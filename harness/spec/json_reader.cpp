@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -35,8 +34,11 @@ class FileDescriptor {
   int fd_;
 };
 
-// What people hand over instead of JSON, by its first bytes; "" if it is none of these.
-std::string_view foreign_format(std::string_view bytes) {
+// What people hand over instead of JSON, by its first bytes.
+void refuse_foreign_formats(const std::string& file, std::string_view bytes) {
+  const auto refuse = [&](std::string_view what) {
+    throw BadInput(file, "", fmt::format("{}; expected JSON", what));
+  };
   struct Row {
     std::string_view magic, what;
   };
@@ -50,10 +52,9 @@ std::string_view foreign_format(std::string_view bytes) {
       {"\x89HDF", "is an HDF5 file"},
   };
   for (const Row& row : kRows)
-    if (bytes.starts_with(row.magic)) return row.what;
+    if (bytes.starts_with(row.magic)) refuse(row.what);
   // safetensors: the header's length in 8 bytes, then the header.
-  if (bytes.size() > 9 && bytes[7] == 0 && bytes[8] == '{') return "is a safetensors file (weights)";
-  return "";
+  if (bytes.size() > 9 && bytes[7] == 0 && bytes[8] == '{') refuse("is a safetensors file (weights)");
 }
 
 // Python's json writes these, and no other reader takes them.
@@ -217,7 +218,13 @@ std::string read_file_bytes(const std::filesystem::path& path, std::uint64_t max
   if (S_ISDIR(info.st_mode)) throw BadInput(name, "", "is a folder; expected a file");
   if (!S_ISREG(info.st_mode)) throw BadInput(name, "", "is a device, pipe or socket; expected a regular file");
   const auto too_large = [&] { return BadInput(name, "", fmt::format("is larger than {} bytes", max_bytes)); };
-  if (static_cast<std::uint64_t>(info.st_size) > max_bytes) throw too_large();
+  if (static_cast<std::uint64_t>(info.st_size) > max_bytes) {
+    // Weights are larger than any JSON: what they are says more than that they are large.
+    char head[64];
+    const ssize_t got = ::read(fd.get(), head, sizeof head);
+    refuse_foreign_formats(name, {head, static_cast<std::size_t>(std::max<ssize_t>(got, 0))});
+    throw too_large();
+  }
 
   std::string bytes;
   bytes.reserve(static_cast<std::size_t>(info.st_size));
@@ -236,8 +243,7 @@ JsonNode parse_json(std::string file, std::string_view text, const JsonLimits& l
   if (text.size() > limits.max_bytes)
     throw BadInput(file, "", fmt::format("is larger than {} bytes", limits.max_bytes));
   refuse_foreign_encodings(file, text);
-  if (const std::string_view what = foreign_format(text); !what.empty())
-    throw BadInput(file, "", fmt::format("{}; expected JSON", what));
+  refuse_foreign_formats(file, text);
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     throw BadInput(file, "", "is empty; expected a JSON object");
   }
@@ -253,14 +259,6 @@ JsonNode parse_json(std::string file, std::string_view text, const JsonLimits& l
 }
 
 JsonNode read_json(const std::filesystem::path& path, const JsonLimits& limits) {
-  // Weights are larger than any JSON: what they are says more than that they are large.
-  if (std::error_code error; std::filesystem::is_regular_file(path, error)) {
-    char head[64];
-    std::ifstream in(path, std::ios::binary);
-    in.read(head, sizeof head);
-    if (const auto what = foreign_format({head, static_cast<std::size_t>(in.gcount())}); !what.empty())
-      throw BadInput(path.string(), "", fmt::format("{}; expected JSON", what));
-  }
   return parse_json(path.string(), read_file_bytes(path, limits.max_bytes), limits);
 }
 

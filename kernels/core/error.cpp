@@ -47,14 +47,6 @@ bool is_unsafe(char32_t c) {
          (c >= 0xFFF9 && c <= 0xFFFB) || (c >= 0xE0000 && c <= 0xE007F);
 }
 
-std::string ascii_lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 // Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours each cost 1.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
@@ -90,6 +82,14 @@ OutOfMemory::OutOfMemory(std::string_view what, std::uint64_t need_bytes_, std::
                                      with_gib(have_bytes_))),
       need_bytes(need_bytes_),
       have_bytes(have_bytes_) {}
+
+std::string ascii_lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
 
 std::string nearest_spelling(std::string_view word, std::span<const std::string> candidates) {
   // The table of distances costs |word| x |candidate| per candidate: 128 letters against the 37 000 tensor names of a

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
 import pathlib
+import shutil
 import subprocess
 import tempfile
 
@@ -17,6 +18,11 @@ class Program:
         with tempfile.TemporaryDirectory(prefix="layercost-cli-") as folder:
             self.folder = pathlib.Path(folder)
             yield self.folder
+
+    def plant_small(self):
+        """The small mixture as model "small" in the scratch folder."""
+        (self.folder / "small").mkdir()
+        shutil.copy(pathlib.Path(__file__).parent / "small_moe.json", self.folder / "small" / "config.json")
 
     def that(self, title, good, seen=""):
         self.passed += bool(good)

@@ -5,13 +5,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import copy
 import json
-import pathlib
-import shutil
 import sys
 
 from program import Program
 
-HERE = pathlib.Path(__file__).parent
 # Two published kinds of trouble in one: hidden 64 -> 128 and layers 2 -> 4 under one name.
 TOY = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
        "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 2, "vocab_size": 256,
@@ -200,8 +197,7 @@ def policies(case, first):
 def main():
     program = Program(sys.argv)
     with program.scratch() as folder:
-        (folder / "small").mkdir()
-        shutil.copy(HERE / "small_moe.json", folder / "small" / "config.json")
+        program.plant_small()
         program.expect("a run", [*WORDS, "--seconds", "0.01", "--rounds", "1", "--depth", "1,2", "--price", "1/h",
                                  "-o", "first.json"], 0)
         first = json.loads((folder / "first.json").read_text())

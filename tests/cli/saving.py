@@ -8,13 +8,11 @@ import contextlib
 import json
 import os
 import resource
-import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from program import Program
 
@@ -192,8 +190,7 @@ def trouble(program):
 def main():
     program = Saving(sys.argv)
     with program.scratch() as folder:
-        (folder / "small").mkdir()
-        shutil.copy(Path(__file__).parent / "small_moe.json", folder / "small" / "config.json")
+        program.plant_small()
         existing(program)
         one_at_a_time(program)
         default_names(program)

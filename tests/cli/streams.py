@@ -6,12 +6,10 @@
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from program import Program
 
@@ -135,8 +133,7 @@ def hang_up(program, ignored):
 def main():
     program = Streams(sys.argv)
     with program.scratch() as folder:
-        (folder / "small").mkdir()
-        shutil.copy(Path(__file__).parent / "small_moe.json", folder / "small" / "config.json")
+        program.plant_small()
         output(program)
         measuring(program)
         for ignored in (False, True):

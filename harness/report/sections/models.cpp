@@ -173,11 +173,8 @@ std::string facts_of(const ResultFile& file, const ModelRow& row) {
 }
 
 // What the rows of one block share.
-ScenarioRecord block_of(ScenarioRecord row) {
-  row.model.clear();
-  row.routing.clear();
-  row.batch = 0;
-  return row;
+ScenarioRecord block_of(const ScenarioRecord& row) {
+  return without(row, {Member::model, Member::batch, Member::routing});
 }
 
 Table start_block(const ModelRow& row, Look look) {
