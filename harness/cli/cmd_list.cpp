@@ -89,14 +89,17 @@ void add_list(CLI::App& app, Action& action) {
       } else if (*what == "variants") {
         list_ops(true);
       } else if (*what == "formats") {
-        fmt::print("{:<14} {:>18} {:>11}   {}\n", "weight format", "bits of an element", "block",
-                   "bits with the scale");
-        for (const WeightFormat& f : weight_formats())
-          fmt::print("{:<14} {:>18} {:>11}   {}\n", f.name, 8 * f.code_bytes,
-                     f.is_plain() ? "" : fmt::format("{} x {}", f.block_rows, f.block_columns),
+        constexpr std::int64_t kColumns = 4096;  // a row's share of what it has once
+        fmt::print("{:<14} {:>15} {:>11} {:>22}\n", "weight format", "bits of a code", "block", "bits of an element");
+        for (const WeightFormat& f : weight_formats()) {
+          const bool row = f.block_columns == WeightFormat::kWholeRow;
+          const std::int64_t rows = std::max<std::int64_t>(1, f.block_rows);
+          fmt::print("{:<14} {:>15} {:>11} {:>22.4g}\n", f.name, f.code_bits,
                      f.is_plain() ? ""
-                                  : fmt::format("{:.4g}", 8 * f.bytes(f.block_rows, f.block_columns) /
-                                                              static_cast<double>(f.block_rows * f.block_columns)));
+                     : row        ? fmt::format("{} x row", f.block_rows)
+                                  : fmt::format("{} x {}", f.block_rows, f.block_columns),
+                     8 * f.bytes(rows, kColumns) / static_cast<double>(rows * kColumns));
+        }
       } else if (*what == "devices") {
         list_devices_here();
       } else if (*what == "prices") {

@@ -2,40 +2,80 @@
 #include "kernels/contract/weight.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "kernels/core/error.h"
 
 namespace layercost {
 
+CodedWeight::CodedWeight(const WeightFormat& f, const Shape& shape) : format(&f) {
+  if (f.is_plain()) throw BadCase("a weight in " + std::string(f.name) + " has no codes");
+  columns = shape.back();
+  rows = shape.size() < 2 ? 1 : shape[shape.size() - 2];
+  matrices = elements_of(shape) / (rows * columns);
+  f.expect_columns(columns);
+  codes = Buffer(static_cast<std::size_t>(matrices * rows * f.row_bytes(columns)));
+  scales = Buffer(static_cast<std::size_t>(matrices * f.blocks_of(rows, columns) * f.scale_bytes));
+  if (f.has_factor) factors.assign(static_cast<std::size_t>(matrices), 1.0f);
+}
+
+const std::byte* CodedWeight::scales_of(std::int64_t row) const {
+  const std::int64_t per_matrix = (rows + format->block_rows - 1) / format->block_rows;
+  return scales.data() + (row / rows * per_matrix + row % rows / format->block_rows) * format->blocks_of_row(columns) *
+                             format->scale_bytes;
+}
+
+Affine CodedWeight::affine(std::int64_t row, std::int64_t column) const {
+  const std::int64_t block = column / format->block_columns;
+  Affine a = format->affine(scales_of(row) + block * format->scale_bytes,
+                            column % format->block_columns / format->group_columns);
+  if (format->has_factor) a.scale *= factors[static_cast<std::size_t>(row / rows)];
+  return a;
+}
+
 void CodedWeight::decode(std::int64_t row, std::int64_t first, std::int64_t count, float* values) const {
-  const std::int64_t per_row = (columns + format->block_columns - 1) / format->block_columns,
-                     per_matrix = (rows + format->block_rows - 1) / format->block_rows;
-  const std::int64_t scale_row = row / rows * per_matrix + row % rows / format->block_rows;
-  format->decode(codes.data() + row * columns * format->code_bytes, scales.as<float>() + scale_row * per_row, first,
-                 count, values);
+  const std::byte* c = codes_of(row);
+  for (const std::int64_t end = first + count; first < end;) {
+    const Affine a = affine(row, first);
+    const std::int64_t stop = std::min(end, (first / format->group_columns + 1) * format->group_columns);
+    for (; first < stop; ++first) {
+      const auto byte = static_cast<unsigned>(format->code_bits == 4 ? c[first / 2] : c[first]);
+      const unsigned code = format->code_bits == 8 ? byte : first % 2 == 0 ? byte & 15u : byte >> 4;
+      *values++ = a.scale * (format->table[code] - a.zero) - a.offset;
+    }
+  }
 }
 
 const CodedWeight& Weight::coded() const {
-  if (format_->is_plain()) throw BadCase("a weight in " + std::string(format_->name) + " has no codes");
+  if (fill_ == nullptr) return *coded_;
   std::call_once(coded_once_, [&] {
-    auto w = std::make_unique<CodedWeight>();
-    w->format = format_;
-    w->columns = shape_.back();
-    w->rows = shape_.size() < 2 ? 1 : shape_[shape_.size() - 2];
-    const std::int64_t elements = elements_of(shape_), matrices = elements / (w->rows * w->columns);
-    const std::int64_t block_rows = (w->rows + format_->block_rows - 1) / format_->block_rows,
-                       scales = format_->scales_of(w->rows, w->columns);
-    w->codes = Buffer(static_cast<std::size_t>(elements * format_->code_bytes));
-    w->scales = Buffer(static_cast<std::size_t>(matrices * scales) * sizeof(float));
+    auto w = std::make_unique<CodedWeight>(*format_, shape_);
+    const std::int64_t matrix_elements = w->rows * w->columns;
+    if (format_->has_factor) {
+      constexpr std::int64_t kPart = 1 << 14;
 #pragma omp parallel for schedule(dynamic)
-    for (std::int64_t b = 0; b < matrices * block_rows; ++b) {
+      for (std::int64_t m = 0; m < w->matrices; ++m) {
+        std::vector<float> values(kPart);
+        float most = 0;
+        for (std::int64_t i = 0; i < matrix_elements; i += kPart) {
+          const std::int64_t n = std::min(kPart, matrix_elements - i);
+          fill_(m * matrix_elements + i, n, values.data());
+          for (std::int64_t j = 0; j < n; ++j) most = std::max(most, std::abs(values[static_cast<std::size_t>(j)]));
+        }
+        w->factors[static_cast<std::size_t>(m)] = format_->factor_for(most);
+      }
+    }
+    const std::int64_t block_rows = (w->rows + format_->block_rows - 1) / format_->block_rows;
+#pragma omp parallel for schedule(dynamic)
+    for (std::int64_t b = 0; b < w->matrices * block_rows; ++b) {
       const std::int64_t matrix = b / block_rows, first = b % block_rows * format_->block_rows;
       const std::int64_t rows = std::min(format_->block_rows, w->rows - first), row = matrix * w->rows + first;
       std::vector<float> values(static_cast<std::size_t>(rows * w->columns));
       fill_(row * w->columns, rows * w->columns, values.data());
-      format_->encode(values.data(), rows, w->columns, w->codes.data() + row * w->columns * format_->code_bytes,
-                      w->scales.as<float>() + b * (scales / block_rows));
+      format_->encode(values.data(), rows, w->columns,
+                      format_->has_factor ? w->factors[static_cast<std::size_t>(matrix)] : 1.0f,
+                      const_cast<std::byte*>(w->codes_of(row)), const_cast<std::byte*>(w->scales_of(row)));
     }
     coded_ = std::move(w);
   });

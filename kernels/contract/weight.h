@@ -15,17 +15,27 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "kernels/core/weight_format.h"
 
 namespace layercost {
 
-// A weight in a format with scales: [matrices][rows][columns] codes, [matrices][block rows][block columns] scales.
+// A weight in a format with scales: [matrices][rows][row_bytes] codes, [matrices][block rows][block columns] scales, one
+// factor per matrix where the format has them (kernels/core/weight_format.h).
 struct CodedWeight {
-  const WeightFormat* format = nullptr;
-  std::int64_t rows = 0, columns = 0;  // of one matrix
+  // Memory for a weight of this shape. BadCase for a format without scales, and where blocks have to be whole and are
+  // not.
+  CodedWeight(const WeightFormat&, const Shape&);
+  const WeightFormat* format;
+  std::int64_t matrices, rows, columns;  // rows and columns of one matrix
   Buffer codes, scales;
-  // Elements first .. first + count - 1 of row `row`, counted over all matrices, as values.
+  std::vector<float> factors;
+  // Of row `row`, counted over all matrices.
+  const std::byte* codes_of(std::int64_t row) const { return codes.data() + row * format->row_bytes(columns); }
+  const std::byte* scales_of(std::int64_t row) const;
+  Affine affine(std::int64_t row, std::int64_t column) const;  // of one element, the factor included
+  // Elements first .. first + count - 1 of the row, as values.
   void decode(std::int64_t row, std::int64_t first, std::int64_t count, float* values) const;
 };
 
@@ -38,6 +48,9 @@ class Weight {
   Weight(const WeightFormat& format, Shape shape, Fill fill)
       : format_(&format), shape_(std::move(shape)), fill_(std::move(fill)) {}
   Weight(DType dtype, Shape shape, Fill fill) : Weight(weight_format(dtype), std::move(shape), std::move(fill)) {}
+  // Of codes that exist, a checkpoint's.
+  Weight(Shape shape, std::unique_ptr<const CodedWeight> coded)
+      : format_(coded->format), shape_(std::move(shape)), coded_(std::move(coded)) {}
 
   const WeightFormat& format() const { return *format_; }
   DType dtype() const { return format_->values; }  // of what read() and whole() give

@@ -16,7 +16,7 @@ constexpr KnownKey keys[] = {
     axis_key("n"),
     axis_key("k"),
     type_key("x_type", kFloatTypes),
-    type_key("w_type", kFloatTypes),
+    format_key("w_type"),
     type_key("y_type", kFloatTypes),
 };
 
@@ -36,6 +36,8 @@ void fill_offsets(const Tensor& offsets, std::uint64_t seed, std::int64_t rows) 
 
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const std::int64_t rows = c.axis("rows"), experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
+  const WeightFormat& w = c.format("w_type");
+  w.expect_columns(k);
   return {
       {"x", Role::input, c.type("x_type"), {rows, k}},
       {.name = "offsets",
@@ -43,11 +45,12 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
        .dtype = DType::i32,
        .shape = {experts + 1},
        .fill = [rows](const Tensor& t, std::uint64_t seed) { fill_offsets(t, seed, rows); }},
-      {"w",
-       Role::weight,
-       c.type("w_type"),
-       {experts, n, k},
-       static_cast<float>(1.0 / std::sqrt(static_cast<double>(k)))},
+      {.name = "w",
+       .role = Role::weight,
+       .dtype = w.values,
+       .shape = {experts, n, k},
+       .sigma = static_cast<float>(1.0 / std::sqrt(static_cast<double>(k))),
+       .format = &w},
       {"y", Role::output, c.type("y_type"), {rows, n}},
   };
 }
@@ -58,7 +61,7 @@ Work work(const OpCase& c, const WorkFacts& facts) {
   Work w;
   w.flops = 2 * rows * n * k;
   w.weight_bytes =
-      facts.distinct_experts.value_or(std::min(experts, rows)) * n * k * static_cast<double>(size_of(c.type("w_type")));
+      facts.distinct_experts.value_or(std::min(experts, rows)) * c.format("w_type").bytes(c.axis("n"), c.axis("k"));
   w.activation_bytes =
       rows * (k * static_cast<double>(size_of(c.type("x_type"))) + n * static_cast<double>(size_of(c.type("y_type")))) +
       4 * (experts + 1);
@@ -110,6 +113,16 @@ std::vector<OpCase> test_cases() {
            "grouped_linear rows=300 experts=3 n=264 k=136 x_type=bf16 w_type=bf16 y_type=bf16",
            "grouped_linear rows=330 experts=4 n=136 k=456 x_type=bf16 w_type=bf16 y_type=bf16",
            "grouped_linear rows=290 experts=2 n=70 k=131 x_type=f32 w_type=bf16 y_type=bf16",
+           // Formats with scales: one row an expert, several, more than a product takes at once.
+           "grouped_linear rows=1 experts=2 n=5 k=7 x_type=f32 w_type=fp8_block128 y_type=f32",
+           "grouped_linear rows=8 experts=16 n=130 k=256 x_type=bf16 w_type=fp8_block128 y_type=bf16",
+           "grouped_linear rows=60 experts=5 n=70 k=256 x_type=bf16 w_type=int4_g128 y_type=f32",
+           "grouped_linear rows=8 experts=9 n=65 k=512 x_type=bf16 w_type=q4_k y_type=bf16",
+           "grouped_linear rows=200 experts=3 n=64 k=256 x_type=bf16 w_type=q4_k y_type=f32",
+           "grouped_linear rows=9 experts=4 n=130 k=96 x_type=bf16 w_type=q8_0 y_type=f32",
+           "grouped_linear rows=8 experts=12 n=64 k=96 x_type=bf16 w_type=mxfp4 y_type=bf16",
+           "grouped_linear rows=40 experts=3 n=70 k=160 x_type=f32 w_type=mxfp4 y_type=f32",
+           "grouped_linear rows=20 experts=3 n=96 k=48 x_type=bf16 w_type=nvfp4 y_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

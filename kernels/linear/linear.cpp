@@ -29,6 +29,7 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
   const std::int64_t m = c.axis("m"), n = c.axis("n"), k = c.axis("k");
   const DType y = c.type("y_type");
   const WeightFormat& w = c.format("w_type");
+  w.expect_columns(k);
   std::vector<TensorSpec> out = {
       {"x", Role::input, c.type("x_type"), {m, k}},
       {.name = "w",
@@ -133,6 +134,28 @@ std::vector<OpCase> test_cases() {
            "linear m=5 n=130 k=257 x_type=bf16 w_type=fp8_block128 y_type=bf16 bias=1 bias_type=bf16",
            "linear m=1 n=300 k=129 x_type=bf16 w_type=fp8_block128 y_type=f32 bias=1 bias_type=f32",
            "linear m=4 n=19 k=45 x_type=f32 w_type=bf16 y_type=bf16 bias=1 bias_type=f32",
+           // Every other format with scales: one row, few rows, more rows than a product takes at once, many; a block of
+           // 64 columns and parts of one; one group of k and several.
+           "linear m=1 n=64 k=256 x_type=bf16 w_type=q4_k y_type=bf16",
+           "linear m=7 n=130 k=768 x_type=bf16 w_type=q4_k y_type=f32 residual=1",
+           "linear m=1 n=70 k=128 x_type=bf16 w_type=int4_g128 y_type=f32",
+           "linear m=8 n=200 k=384 x_type=bf16 w_type=int4_g128 y_type=bf16 residual=1",
+           "linear m=45 n=64 k=256 x_type=f32 w_type=int4_g128 y_type=f32",
+           "linear m=5 n=90 k=256 x_type=bf16 w_type=int4_g128_zp y_type=f32 bias=1 bias_type=bf16",
+           "linear m=2 n=65 k=96 x_type=bf16 w_type=int4_g32 y_type=bf16",
+           "linear m=13 n=128 k=32 x_type=bf16 w_type=int4_g32_zp y_type=f32",
+           "linear m=1 n=300 k=160 x_type=bf16 w_type=q8_0 y_type=bf16 residual=1",
+           "linear m=6 n=33 k=64 x_type=f32 w_type=q8_0 y_type=f32",
+           "linear m=70 n=129 k=512 x_type=bf16 w_type=q8_0 y_type=f32",
+           "linear m=1 n=129 k=352 x_type=bf16 w_type=q4_0 y_type=f32",
+           "linear m=9 n=64 k=64 x_type=bf16 w_type=q4_0 y_type=bf16",
+           "linear m=3 n=100 k=224 x_type=bf16 w_type=mxfp4 y_type=f32",
+           "linear m=270 n=65 k=96 x_type=bf16 w_type=mxfp4 y_type=bf16 residual=1",
+           "linear m=4 n=64 k=48 x_type=bf16 w_type=nvfp4 y_type=f32",
+           "linear m=17 n=150 k=272 x_type=bf16 w_type=nvfp4 y_type=bf16",
+           "linear m=2 n=70 k=300 x_type=bf16 w_type=fp8_channel y_type=f32",
+           "linear m=30 n=192 k=129 x_type=bf16 w_type=fp8_channel y_type=bf16",
+           "linear m=300 n=130 k=520 x_type=bf16 w_type=fp8_block128 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

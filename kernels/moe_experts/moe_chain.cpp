@@ -16,7 +16,8 @@ enum Step { permute, gate_up, activation, down, combine };
 std::array<OpCase, 5> steps_of(const OpCase& c) {
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden");
   const std::int64_t experts = c.axis("experts"), top_k = c.axis("top_k"), rows = tokens * top_k;
-  const DType x = c.type("x_type"), w = c.type("w_type"), y = c.type("y_type");
+  const DType x = c.type("x_type"), y = c.type("y_type");
+  const std::string_view w = c.format("w_type").name;
   const auto product = [&](std::int64_t n, std::int64_t k) {
     return OpCase("grouped_linear")
         .set("rows", rows)

@@ -41,6 +41,7 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
   const Sizes s(c);
   const DType x = c.type("x_type"), y = c.type("y_type");
   const WeightFormat& w = c.format("w_type");
+  w.expect_columns(s.hidden), w.expect_columns(s.ffn);
   // Sigmas for which gate and up have variance 1, and y about 0.1 before the residual.
   const auto sigma = [](std::int64_t terms) { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(terms))); };
   const float mean = 1.0f / static_cast<float>(s.top_k);
@@ -205,6 +206,10 @@ std::vector<OpCase> test_cases() {
            "moe_experts tokens=3 hidden=20 ffn_hidden=12 experts=4 top_k=2 x_type=f32 w_type=fp8_block128 y_type=f32",
            "moe_experts tokens=5 hidden=256 ffn_hidden=130 experts=3 top_k=2 x_type=bf16 w_type=fp8_block128 "
            "y_type=bf16 residual=1",
+           "moe_experts tokens=1 hidden=256 ffn_hidden=256 experts=16 top_k=8 x_type=bf16 w_type=q4_k y_type=bf16 "
+           "residual=1",
+           "moe_experts tokens=6 hidden=128 ffn_hidden=96 experts=4 top_k=2 x_type=bf16 w_type=mxfp4 y_type=bf16",
+           "moe_experts tokens=33 hidden=128 ffn_hidden=128 experts=3 top_k=2 x_type=bf16 w_type=int4_g128 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;
