@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::int64_t kColumns = CodedTiles::kColumns;
 constexpr std::int64_t kRowGroup = 128;  // of a scale per row, k between two scalings
+constexpr std::int64_t kPieceK = 128;    // decoded at once for many rows
 
 template <class T>
 T load(const std::byte* p) {
@@ -228,81 +229,104 @@ LAYERCOST_CODED_INLINE inline __m512 f16_to_f32(const std::byte* p) {
 LAYERCOST_CODED_INLINE inline __m512i bytes_to_i32(const std::byte* p) {
   return _mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-LAYERCOST_CODED_INLINE inline __m512 i32_to_f32(__m512i v) { return _mm512_maskz_cvtepi32_ps(0xffff, v); }
 
 struct Affines {
   alignas(64) float scale[kColumns];
   alignas(64) float minus[kColumns];  // times sum(x)
 };
+// Of a chunk, where groups share them: q4_k's scale of scales and of minima.
+struct Shared {
+  Affines of_groups;
+};
 
-// The scales of group `group` of chunk `chunk`, which begins at `p`.
+// Four vectors of 16 columns from 64 bytes.
+LAYERCOST_CODED_INLINE inline __m512 quarter_to_f32(__m512i bytes, int j) {
+  const __m128i b = j == 0   ? _mm512_castsi512_si128(bytes)
+                    : j == 1 ? _mm512_maskz_extracti32x4_epi32(0xf, bytes, 1)
+                    : j == 2 ? _mm512_maskz_extracti32x4_epi32(0xf, bytes, 2)
+                             : _mm512_maskz_extracti32x4_epi32(0xf, bytes, 3);
+  return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepu8_epi32(0xffff, b));
+}
+
+// The scales of group `group` of chunk `chunk`, which begins at `p`; groups in their order.
 LAYERCOST_CODED_INLINE inline void read_scales(const CodedTiles& w, const std::byte* p, const float* beside,
-                                               std::int64_t chunk, std::int64_t group, float factor, Affines& out) {
+                                               std::int64_t chunk, std::int64_t group, float factor, Shared& shared,
+                                               Affines& out) {
   using Scales = CodedTiles::Scales;
-  for (int j = 0; j < 4; ++j) {
-    __m512 s = _mm512_setzero_ps();
-    switch (w.scales()) {
-      case Scales::block:
-        s = _mm512_set1_ps(beside[chunk]);
-        break;
-      case Scales::row:
-        s = _mm512_loadu_ps(beside + 16 * j);
-        break;
-      case Scales::f16:
-        s = f16_to_f32(p + 32 * j);
-        break;
-      case Scales::bf16:
-        s = _mm512_castsi512_ps(_mm512_maskz_slli_epi32(
-            0xffff,
-            _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * j))), 16));
-        break;
-      case Scales::f32:
-        s = _mm512_loadu_ps(p + 64 * j);
-        break;
-      case Scales::e8m0: {
-        // 2^(code - 127) has the code as its exponent; 2^-127, below the normal ones, is code 0.
+  const auto set = [&](int j, __m512 v) LAYERCOST_CODED_INLINE { _mm512_store_ps(out.scale + 16 * j, v); };
+  switch (w.scales()) {
+    case Scales::block:
+      for (int j = 0; j < 4; ++j) set(j, _mm512_set1_ps(beside[chunk]));
+      break;
+    case Scales::row:
+      for (int j = 0; j < 4; ++j) set(j, _mm512_loadu_ps(beside + 16 * j));
+      break;
+    case Scales::f16:
+      for (int j = 0; j < 4; ++j) set(j, f16_to_f32(p + 32 * j));
+      break;
+    case Scales::bf16:
+      for (int j = 0; j < 4; ++j)
+        set(j, _mm512_castsi512_ps(_mm512_maskz_slli_epi32(
+                   0xffff,
+                   _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * j))),
+                   16)));
+      break;
+    case Scales::f32:
+      for (int j = 0; j < 4; ++j) set(j, _mm512_loadu_ps(p + 64 * j));
+      break;
+    case Scales::e8m0:
+      // 2^(code - 127) has the code as its exponent; 2^-127, below the normal ones, is code 0, and 255 is NaN.
+      for (int j = 0; j < 4; ++j) {
         const __m512i code = bytes_to_i32(p + 16 * j);
-        s = _mm512_castsi512_ps(_mm512_mask_blend_epi32(_mm512_cmpeq_epi32_mask(code, _mm512_setzero_si512()),
-                                                        _mm512_maskz_slli_epi32(0xffff, code, 23),
-                                                        _mm512_set1_epi32(0x00400000)));
-        s = _mm512_mask_mov_ps(s, _mm512_cmpeq_epi32_mask(code, _mm512_set1_epi32(255)),
-                               _mm512_castsi512_ps(_mm512_set1_epi32(0x7fc00000)));
-        break;
+        const __m512i bits = _mm512_mask_mov_epi32(_mm512_maskz_slli_epi32(0xffff, code, 23),
+                                                   _mm512_cmpeq_epi32_mask(code, _mm512_setzero_si512()),
+                                                   _mm512_set1_epi32(0x00400000));
+        set(j, _mm512_castsi512_ps(_mm512_mask_mov_epi32(
+                   bits, _mm512_cmpeq_epi32_mask(code, _mm512_set1_epi32(255)), _mm512_set1_epi32(0x7fc00000))));
       }
-      case Scales::e4m3: {
-        // Sign, exponent and mantissa where f16 has them: 2^-8 of the value, subnormal ones too.
-        const __m256i code = _mm256_maskz_cvtepu8_epi16(
-            0xffff, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16 * j)));
+      break;
+    case Scales::e4m3:
+      // Sign, exponent and mantissa where f16 has them: 2^-8 of the value, subnormal ones too.
+      for (int j = 0; j < 4; ++j) {
+        const __m256i code =
+            _mm256_maskz_cvtepu8_epi16(0xffff, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16 * j)));
         const __m256i magnitude = _mm256_slli_epi16(_mm256_and_si256(code, _mm256_set1_epi16(0x7f)), 7);
         const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(code, _mm256_set1_epi16(0x80)), 8);
-        s = _mm512_mul_ps(_mm512_maskz_cvtph_ps(0xffff, _mm256_or_si256(magnitude, sign)),
-                          _mm512_set1_ps(256.0f * factor));
-        break;
+        set(j, _mm512_mul_ps(_mm512_maskz_cvtph_ps(0xffff, _mm256_or_si256(magnitude, sign)),
+                             _mm512_set1_ps(256.0f * factor)));
       }
-      case Scales::q4_k: {
-        const std::byte* planes = p + 4 * kColumns + 16 * j;
-        const __m512i low = bytes_to_i32(planes + group * kColumns);
-        const __m512i high = bytes_to_i32(planes + (8 + group / 2) * kColumns);
-        const __m512i upper = _mm512_and_si512(
-            _mm512_maskz_srlv_epi32(0xffff, high, _mm512_set1_epi32(static_cast<int>(group % 2 * 4))),
-            _mm512_set1_epi32(15));
-        s = _mm512_mul_ps(f16_to_f32(p + 32 * j), i32_to_f32(_mm512_and_si512(low, _mm512_set1_epi32(63))));
-        const __m512i minimum = _mm512_or_si512(_mm512_maskz_slli_epi32(0xffff, upper, 2),
-                                                _mm512_maskz_srli_epi32(0xffff, low, 6));
+      break;
+    case Scales::q4_k: {
+      Affines& common = shared.of_groups;
+      if (group == 0)
+        for (int j = 0; j < 4; ++j) {
+          _mm512_store_ps(common.scale + 16 * j, f16_to_f32(p + 32 * j));
+          _mm512_store_ps(common.minus + 16 * j, f16_to_f32(p + 2 * kColumns + 32 * j));
+        }
+      const std::byte* planes = p + 4 * kColumns;
+      const __m512i low = _mm512_load_si512(planes + group * kColumns);
+      const __m512i high = _mm512_load_si512(planes + (8 + group / 2) * kColumns);
+      const __m512i four = group % 2 == 0 ? _mm512_slli_epi16(high, 2) : _mm512_srli_epi16(high, 2);
+      const __m512i scales = _mm512_and_si512(low, _mm512_set1_epi8(63));
+      const __m512i minima = _mm512_or_si512(_mm512_and_si512(four, _mm512_set1_epi8(60)),
+                                             _mm512_and_si512(_mm512_srli_epi16(low, 6), _mm512_set1_epi8(3)));
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
+        set(j, _mm512_mul_ps(_mm512_load_ps(common.scale + 16 * j), quarter_to_f32(scales, j)));
         _mm512_store_ps(out.minus + 16 * j,
-                        _mm512_mul_ps(f16_to_f32(p + 2 * kColumns + 32 * j), i32_to_f32(minimum)));
-        break;
+                        _mm512_mul_ps(_mm512_load_ps(common.minus + 16 * j), quarter_to_f32(minima, j)));
       }
-    }
-    _mm512_store_ps(out.scale + 16 * j, s);
-    if (w.has_zeros()) {
-      const std::byte* zeros = p + bytes_of(w.scales()) + 16 * (j % 2);
-      const __m512i both = bytes_to_i32(zeros);
-      const __m512i code = j < 2 ? _mm512_and_si512(both, _mm512_set1_epi32(15)) : _mm512_maskz_srli_epi32(0xffff, both, 4);
-      _mm512_store_ps(out.minus + 16 * j,
-                      _mm512_mul_ps(s, i32_to_f32(_mm512_sub_epi32(code, _mm512_set1_epi32(8)))));
+      break;
     }
   }
+  if (w.has_zeros())
+    for (int j = 0; j < 4; ++j) {
+      const __m512i both = bytes_to_i32(p + bytes_of(w.scales()) + 16 * (j % 2));
+      const __m512i code =
+          j < 2 ? _mm512_and_si512(both, _mm512_set1_epi32(15)) : _mm512_maskz_srli_epi32(0xffff, both, 4);
+      const __m512 zero = _mm512_maskz_cvtepi32_ps(0xffff, _mm512_sub_epi32(code, _mm512_set1_epi32(8)));
+      _mm512_store_ps(out.minus + 16 * j, _mm512_mul_ps(_mm512_load_ps(out.scale + 16 * j), zero));
+    }
 }
 
 // f(t, j, pairs of k of 16 columns) for the unit of 64 bytes of each 16 columns at `codes`: t < 4 of 4 bits, t < 2 of 8.
@@ -402,6 +426,7 @@ LAYERCOST_CODED void few_rows_pass(const Pass& p, const Tables& tables) {
   const std::byte* at = p.block;
   const bf16* x = p.x;
   Affines affines;
+  Shared shared;
   for (std::int64_t chunk = 0, group = 0; chunk < w.chunks(); ++chunk) {
     const std::byte* scales = at;
     for (std::int64_t b = 0; b < w.chunk_scale_bytes(); b += 64)
@@ -422,58 +447,80 @@ LAYERCOST_CODED void few_rows_pass(const Pass& p, const Tables& tables) {
         });
       if constexpr (kSets == 2)
         for (int j = 0; j < 4; ++j) sum[0][0][j] = _mm512_add_ps(sum[0][0][j], sum[1][0][j]);
-      read_scales(w, scales, p.beside, chunk, g, p.factor, affines);
+      read_scales(w, scales, p.beside, chunk, g, p.factor, shared, affines);
       scale_sums<kRows, kMinus>(sum[0], affines, kMinus ? p.row_sums + group : nullptr, groups, p.sums);
     }
   }
 }
 
-// Rows of decoded weights [pairs of k][64 columns][2].
+// Rows of a piece of decoded weights [pairs of k][64 columns][2], `groups` groups of `group_pairs` pairs. Three rows: 12
+// sums of a group and 12 of all leave room for 4 weights, and no group of 32 k costs a turn through memory.
+constexpr int kManyTile = 3;
 template <int kRows, bool kMinus>
-LAYERCOST_CODED void decoded_rows(const bf16* decoded, std::int64_t pairs, const bf16* x, std::int64_t x_stride,
-                                  const Affines& affines, const float* row_sums, std::int64_t groups, float* sums) {
-  __m512 sum[kRows][4];
-  for (auto& row : sum)
-    for (__m512& v : row) v = _mm512_setzero_ps();
-  for (std::int64_t p = 0; p < pairs; ++p, decoded += 2 * kColumns, x += 2) {
-    __m512bh w[4];
-    for (int j = 0; j < 4; ++j) w[j] = reinterpret_cast<__m512bh>(_mm512_load_si512(decoded + 32 * j));
-    for (int r = 0; r < kRows; ++r) {
-      const __m512bh v = broadcast_pair(x + r * x_stride);
-      for (int j = 0; j < 4; ++j) sum[r][j] = _mm512_dpbf16_ps(sum[r][j], w[j], v);
+LAYERCOST_CODED void decoded_rows(const bf16* decoded, std::int64_t groups, std::int64_t group_pairs, const bf16* x,
+                                  std::int64_t x_stride, const Affines* affines, const float* row_sums,
+                                  std::int64_t row_sums_stride, float* sums) {
+  __m512 all[kRows][4];
+  for (int r = 0; r < kRows; ++r)
+    for (int j = 0; j < 4; ++j) all[r][j] = _mm512_load_ps(sums + r * kColumns + 16 * j);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    __m512 sum[kRows][4];
+    for (auto& row : sum)
+      for (__m512& v : row) v = _mm512_setzero_ps();
+    for (std::int64_t p = 0; p < group_pairs; ++p, decoded += 2 * kColumns, x += 2) {
+      __m512bh w[4];
+      for (int j = 0; j < 4; ++j) w[j] = reinterpret_cast<__m512bh>(_mm512_load_si512(decoded + 32 * j));
+      for (int r = 0; r < kRows; ++r) {
+        const __m512bh v = broadcast_pair(x + r * x_stride);
+        for (int j = 0; j < 4; ++j) sum[r][j] = _mm512_dpbf16_ps(sum[r][j], w[j], v);
+      }
+    }
+    for (int j = 0; j < 4; ++j) {
+      const __m512 scale = _mm512_load_ps(affines[g].scale + 16 * j);
+      for (int r = 0; r < kRows; ++r) {
+        all[r][j] = _mm512_fmadd_ps(scale, sum[r][j], all[r][j]);
+        if constexpr (kMinus)
+          all[r][j] = _mm512_fnmadd_ps(_mm512_load_ps(affines[g].minus + 16 * j),
+                                       _mm512_set1_ps(row_sums[r * row_sums_stride + g]), all[r][j]);
+      }
     }
   }
-  scale_sums<kRows, kMinus>(sum, affines, row_sums, groups, sums);
+  for (int r = 0; r < kRows; ++r)
+    for (int j = 0; j < 4; ++j) _mm512_store_ps(sums + r * kColumns + 16 * j, all[r][j]);
 }
 
+// A piece is the groups of up to kPieceK k of a chunk, decoded to 16 KB.
 template <int kBits, bool kMinus>
 LAYERCOST_CODED void many_rows_pass(const Pass& p, const Tables& tables, bf16* decoded) {
   const CodedTiles& w = *p.w;
   const Decoder<kBits> decoder(tables, w.has_minus_128());
-  const std::int64_t units = w.group_k() / (2 * Decoder<kBits>::kPairs), groups = w.groups();
-  const std::int64_t tiles = (p.rows + kMostRows - 1) / kMostRows;
-  const std::byte* at = p.block;
-  Affines affines;
-  for (std::int64_t chunk = 0, group = 0; chunk < w.chunks(); ++chunk) {
-    const std::byte* scales = at;
-    at += w.chunk_scale_bytes();
-    for (std::int64_t g = 0; g < w.chunk_groups(); ++g, ++group) {
-      bf16* to = decoded;
+  const std::int64_t units = w.group_k() / (2 * Decoder<kBits>::kPairs), all_groups = w.groups();
+  const std::int64_t tiles = (p.rows + kManyTile - 1) / kManyTile, most_groups = kPieceK / w.group_k();
+  const std::byte *at = p.block, *scales = at;
+  Affines affines[kPieceK / 16];
+  Shared shared;
+  for (std::int64_t first = 0, chunk = -1, g = w.chunk_groups(); first < all_groups;) {
+    const std::int64_t here = std::min(most_groups, all_groups - first);
+    bf16* to = decoded;
+    for (std::int64_t i = 0; i < here; ++i, ++g) {
+      if (g == w.chunk_groups()) {
+        g = 0, ++chunk;
+        scales = at;
+        at += w.chunk_scale_bytes();
+      }
       for (std::int64_t u = 0; u < units; ++u, at += 256, to += Decoder<kBits>::kPairs * 2 * kColumns)
         decoder.units(at, [&](int t, int j, __m512bh weights) LAYERCOST_CODED_INLINE {
           _mm512_store_si512(to + t * 2 * kColumns + 32 * j, reinterpret_cast<__m512i>(weights));
         });
-      read_scales(w, scales, p.beside, chunk, g, p.factor, affines);
-      for (std::int64_t i = 0; i < tiles; ++i) {
-        const std::int64_t row = p.rows * i / tiles, rows = p.rows * (i + 1) / tiles - row;
-        const bf16* x = p.x + row * p.x_stride + group * w.group_k();
-        const float* row_sums = kMinus ? p.row_sums + row * groups + group : nullptr;
-        const auto tile = rows == 6   ? decoded_rows<6, kMinus>
-                          : rows == 5 ? decoded_rows<5, kMinus>
-                                      : decoded_rows<4, kMinus>;  // 13 rows and more make no smaller ones
-        tile(decoded, w.group_k() / 2, x, p.x_stride, affines, row_sums, groups, p.sums + row * kColumns);
-      }
+      read_scales(w, scales, p.beside, chunk, g, p.factor, shared, affines[i]);
     }
+    for (std::int64_t i = 0; i < tiles; ++i) {
+      const std::int64_t row = p.rows * i / tiles, rows = p.rows * (i + 1) / tiles - row;
+      const auto tile = rows == 3 ? decoded_rows<3, kMinus> : rows == 2 ? decoded_rows<2, kMinus> : decoded_rows<1, kMinus>;
+      tile(decoded, here, w.group_k() / 2, p.x + row * p.x_stride + first * w.group_k(), p.x_stride, affines,
+           kMinus ? p.row_sums + row * all_groups + first : nullptr, all_groups, p.sums + row * kColumns);
+    }
+    first += here;
   }
 }
 
@@ -536,7 +583,7 @@ CodedProduct::CodedProduct(const Weight& w, DType y, std::int64_t rows, std::int
     padded_ = Buffer(count * static_cast<std::size_t>(tiles_->padded_k()) * sizeof(bf16));
   if (tiles_->has_minus()) row_sums_ = Buffer(count * static_cast<std::size_t>(tiles_->groups()) * sizeof(float));
   sums_ = Buffer(threads * static_cast<std::size_t>(most_rows_ * kColumns) * sizeof(float));
-  decoded_ = Buffer(threads * static_cast<std::size_t>(tiles_->group_k() * kColumns) * sizeof(bf16));
+  decoded_ = Buffer(threads * static_cast<std::size_t>(kPieceK * kColumns) * sizeof(bf16));
 }
 
 CodedProduct::~CodedProduct() = default;
@@ -601,7 +648,7 @@ void CodedProduct::run(std::span<const CodedGroup> groups, const Arguments& a) {
     }
     const int thread = omp_get_thread_num();
     float* sums = sums_.as<float>() + thread * most_rows_ * kColumns;
-    bf16* decoded = decoded_.as<bf16>() + thread * w.group_k() * kColumns;
+    bf16* decoded = decoded_.as<bf16>() + thread * kPieceK * kColumns;
     pieces_->each(thread, [&](std::int64_t i, std::int64_t) {
       const CodedGroup& g = busy_[static_cast<std::size_t>(i / blocks)];
       dispatch_float(y_, [&]<class Y>(Y*) { run_block<Y>(g, i % blocks, sums, decoded, a); });
