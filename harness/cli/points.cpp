@@ -20,7 +20,7 @@ void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_option("-c,--context", o.contexts, "decode: tokens already cached; prefill: prompt length (default 1024)");
   c.add_option("--dtype", o.dtype, "bf16 or f32 (default bf16)");
   c.add_option("--weights-format", o.weights_format,
-               "how matrices are stored: one of layercost list formats (default: the dtype)");
+               "how matrices are stored: layercost list formats, or several, e.g. bf16,q8_0,q4_k (default: the dtype)");
   c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
 }
 
@@ -30,6 +30,19 @@ const WeightFormat& weight_format_option(const std::string& name) {
   } catch (const BadCase& e) {
     throw BadInput(std::string("--weights-format: ") + e.what());
   }
+}
+
+std::vector<const WeightFormat*> weight_format_options(const std::string& names) {
+  std::vector<const WeightFormat*> out;
+  for (std::size_t begin = 0; begin <= names.size();) {
+    const std::size_t end = std::min(names.find(',', begin), names.size());
+    const WeightFormat* format = &weight_format_option(names.substr(begin, end - begin));
+    if (std::find(out.begin(), out.end(), format) != out.end())
+      throw BadInput(fmt::format("--weights-format: {} is named twice", format->name));
+    out.push_back(format);
+    begin = end + 1;
+  }
+  return out;
 }
 
 Points make_points(const PointOptions& o, const std::filesystem::path& configs) {
@@ -61,7 +74,11 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   if (dtype != "bf16" && dtype != "f32")
     throw BadInput("--dtype: expected bf16 or f32, got '" + printable(dtype) + "'");
   const DType type = dtype_from(dtype);
-  const WeightFormat& format = weight_format_option(o.weights_format.empty() ? dtype : o.weights_format);
+  std::vector<const WeightFormat*> formats;
+  if (!o.weights_format.empty()) formats = weight_format_options(o.weights_format);
+  for (const std::string& name : suite.formats)
+    if (o.weights_format.empty()) formats.push_back(&weight_format(name));
+  if (formats.empty()) formats.push_back(&weight_format(type));
   const RoutingSpec routing = RoutingSpec::parse(!o.routing.empty()       ? o.routing
                                                  : !suite.routing.empty() ? suite.routing
                                                                           : "uniform");
@@ -90,7 +107,9 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   if (steps.empty()) throw BadInput("nothing to do: the suite has no points of that phase");
 
   for (std::size_t m = 0; m < out.models.size(); ++m)
-    for (const Step& step : steps) {
+    for (std::size_t i = 0; i < steps.size() * formats.size(); ++i) {
+      const Step& step = steps[i / formats.size()];
+      const WeightFormat* format = formats[i % formats.size()];
       // A decode step's own token takes the position after the cached ones.
       const std::int64_t most = out.models[m].max_position, positions = step.context + (step.phase == Phase::decode);
       if (most > 0 && positions > most)
@@ -103,7 +122,7 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
       p.scenario.phase = step.phase;
       p.scenario.batch = step.batch;
       p.scenario.context = step.context;
-      p.scenario.weights = WeightTypes::of(format, type);
+      p.scenario.weights = WeightTypes::of(*format, type);
       p.scenario.activation_type = p.scenario.kv_type = type;
       p.scenario.routing = routing;
       out.points.push_back(p);

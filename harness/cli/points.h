@@ -25,6 +25,7 @@ struct Points {
 void add_point_options(CLI::App&, PointOptions&);
 // The format with the name of --weights-format.
 const WeightFormat& weight_format_option(const std::string& name);
+std::vector<const WeightFormat*> weight_format_options(const std::string& names);  // separated by commas
 Points make_points(const PointOptions&, const std::filesystem::path& configs);
 
 }  // namespace layercost

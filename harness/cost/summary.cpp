@@ -250,6 +250,31 @@ Json tradeoff_json(const TradeoffRow& row) {
   return object;
 }
 
+Json format_json(const FormatRow& row) {
+  Json object;
+  object["model"] = row.model;
+  object["phase"] = row.phase;
+  object["batch"] = row.batch;
+  object["context"] = row.context;
+  object["base"] = row.base;
+  object["weight_type"] = row.weight_type;
+  object["routing"] = row.routing;
+  put(object, "promised_ratio", row.promised);
+  put(object, "possible_ratio", row.possible);
+  if (row.paid) {
+    put(object, "paid_ratio", row.paid->ratio);
+    object["paired_rounds"] = row.paid->rounds;
+    if (row.paid->interval) {
+      put(object, "paid_ratio_low", row.paid->interval->low);
+      put(object, "paid_ratio_high", row.paid->interval->high);
+    }
+  }
+  if (!row.why.empty()) object["why"] = row.why;
+  put(object, "layers_possible_ratio", row.possible_layers);
+  for (const PaidBy& by : row.layers) object["layers_paid"].push_back(paid_by_json(by));
+  return object;
+}
+
 const char* name_of(CrossoverKind kind) {
   switch (kind) {
     case CrossoverKind::between:
@@ -413,6 +438,7 @@ Summary summarise(const ResultFile& file) {
   if (file.price && file.price->mix) summary.blends = blends_of(summary, *file.price->mix);
   summary.tradeoffs = tradeoffs(file);
   summary.crossovers = crossovers(summary.tradeoffs);
+  summary.formats = format_rows(file);
   summary.peers = peer_implementations(file);
   summary.layers = layers_beside_peers(file);
   summary.layers_crossovers = crossovers(of_layers_alone(summary.tradeoffs));
@@ -429,6 +455,7 @@ nlohmann::json to_json(const Summary& summary) {
   object["models"] = list_of(summary.models, model_json);
   object["tradeoffs"] = list_of(summary.tradeoffs, tradeoff_json);
   object["crossovers"] = list_of(summary.crossovers, crossover_json);
+  if (!summary.formats.empty()) object["formats"] = list_of(summary.formats, format_json);
   if (!summary.peers.empty()) {
     object["layers"] = list_of(summary.layers, layers_json);
     object["layers_crossovers"] = list_of(summary.layers_crossovers, crossover_json);

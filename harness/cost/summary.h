@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "harness/cost/composition.h"
+#include "harness/cost/formats.h"
 #include "harness/cost/peers.h"
 #include "harness/cost/tradeoff.h"
 #include "harness/result/record.h"
@@ -80,6 +81,7 @@ struct Summary {
   std::vector<ModelRow> models;  // one per point
   std::vector<TradeoffRow> tradeoffs;
   std::vector<Crossover> crossovers;
+  std::vector<FormatRow> formats;
   std::vector<Implementation> peers;  // empty without peers, and so are the next two
   std::vector<LayersRow> layers;
   std::vector<Crossover> layers_crossovers;  // ours, of the layers alone

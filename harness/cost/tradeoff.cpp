@@ -10,9 +10,7 @@
 #include <stdexcept>
 #include <tuple>
 
-#include "harness/cost/composition.h"
 #include "harness/cost/peers.h"
-#include "harness/cost/roofline.h"
 
 namespace layercost {
 namespace {
@@ -21,78 +19,6 @@ const ModelRecord* find_model(const ResultFile& file, const std::string& name) {
   const auto found =
       std::find_if(file.models.begin(), file.models.end(), [&](const ModelRecord& m) { return m.name == name; });
   return found == file.models.end() ? nullptr : &*found;
-}
-
-struct Rates {
-  std::vector<double> read_bytes_per_s, flops_per_s;
-};
-
-// False if a probe is missing: then there is no bound.
-bool collect(const PartRecord& part, Rates& rates) {
-  for (const Round& round : part.rounds) {
-    for (const Sample& sample : round.samples) {
-      const auto roofs = roofs_of(sample);
-      if (!roofs) return false;
-      rates.read_bytes_per_s.push_back(roofs->read_bytes_per_s);
-      rates.flops_per_s.push_back(roofs->flops_per_s);
-    }
-  }
-  return true;
-}
-
-std::optional<double> distinct_experts_of(const PartRecord& part) {
-  std::vector<double> values;
-  for (const Round& round : part.rounds) {
-    for (const Sample& sample : round.samples) {
-      const auto distinct = distinct_experts_of(part, sample);
-      if (!distinct) return std::nullopt;
-      values.push_back(*distinct);
-    }
-  }
-  if (values.empty()) return std::nullopt;
-  return moments(values).mean;
-}
-
-std::optional<double> bound_s(const PointRecord& point, const Roofs& roofs) {
-  double sum_s = 0;
-  for (const PartRecord& part : point.parts) {
-    const auto distinct = distinct_experts_of(part);
-    if (!distinct || part.ops.empty()) return std::nullopt;
-    sum_s += static_cast<double>(part.count) * possible_s(part.ops, roofs, *distinct);
-  }
-  return sum_s;
-}
-
-std::optional<double> possible_ratio(const PointRecord& dense, const PointRecord& moe) {
-  Rates both;
-  for (const PointRecord* point : {&dense, &moe}) {
-    for (const PartRecord& part : point->parts) {
-      if (!is_timed(part) || !collect(part, both)) return std::nullopt;
-    }
-  }
-  if (both.read_bytes_per_s.empty()) return std::nullopt;
-  const Roofs roofs{median(both.read_bytes_per_s), median(both.flops_per_s)};
-  const auto d = bound_s(dense, roofs), m = bound_s(moe, roofs);
-  if (!d || !m || !(*d > 0 && *m > 0)) return std::nullopt;
-  return *d / *m;
-}
-
-std::optional<Ratio> paid_ratio(const PointRecord& dense, const PointRecord& moe,
-                                const std::vector<DepthRecord>& depths) {
-  const Composition d = compose(dense, depths), m = compose(moe, depths);
-  if (!d.time_s || !m.time_s) return std::nullopt;
-  // A step of both yields the same tokens: same phase and batch, and the same prompt length in prefill.
-  std::vector<double> dense_s, moe_s;
-  const std::vector<RoundMedian> moe_rounds = composed_rounds(moe);
-  for (const RoundMedian& round : composed_rounds(dense)) {
-    const auto same = std::find_if(moe_rounds.begin(), moe_rounds.end(),
-                                   [&](const RoundMedian& r) { return r.index == round.index; });
-    if (same == moe_rounds.end()) continue;
-    dense_s.push_back(round.time_s);
-    moe_s.push_back(same->time_s);
-  }
-  if (const auto ratio = paired_ratio(dense_s, moe_s)) return ratio;
-  return Ratio{*d.time_s / *m.time_s, std::nullopt, 0};
 }
 
 // What a dense product on an NVIDIA GPU is held against, as runs record it: the library that stands in the environment
@@ -124,45 +50,6 @@ std::string weak_products(const PointRecord& dense, const ResultFile& file) {
   return {};
 }
 
-Payoff payoff(const Ratio& paid) {
-  if (!paid.interval) return Payoff::cannot_tell;
-  // time D / time M: "D slower" is "the MoE is cheaper".
-  switch (compare_times(*paid.interval)) {
-    case Comparison::slower:
-      return Payoff::moe_cheaper;
-    case Comparison::faster:
-      return Payoff::moe_dearer;
-    case Comparison::same:
-      return Payoff::same;
-    case Comparison::inconclusive:
-      return Payoff::cannot_tell;
-  }
-  throw std::invalid_argument("no such comparison");
-}
-
-std::string why_unpaid(const PointRecord& dense, const PointRecord& moe, const std::vector<DepthRecord>& depths) {
-  for (const PointRecord* point : {&dense, &moe}) {
-    if (const Composition c = compose(*point, depths); !c.time_s) return fmt::format("{}: {}", point->model, c.why);
-  }
-  return "";
-}
-
-// `why`: a reason to withhold, or "".
-PaidBy paid_by(std::string implementation, const PointRecord& dense, const PointRecord& moe,
-               const std::vector<DepthRecord>& depths, std::string why) {
-  PaidBy result;
-  result.implementation = std::move(implementation);
-  result.why = std::move(why);
-  if (!result.why.empty()) return result;
-  result.paid = paid_ratio(dense, moe, depths);
-  if (result.paid) {
-    result.verdict = payoff(*result.paid);
-  } else {
-    result.why = why_unpaid(dense, moe, depths);
-  }
-  return result;
-}
-
 void add_layers(TradeoffRow& row, const PointRecord& dense, const PointRecord& moe, const ResultFile& file) {
   const PointRecord our_dense = layers_of(dense), our_moe = layers_of(moe);
   row.possible_layers = possible_ratio(our_dense, our_moe);
@@ -188,9 +75,9 @@ Group group_of(const TradeoffRow& row) { return {row.dense, row.moe, without(row
 
 std::string_view to_string(Payoff verdict) {
   switch (verdict) {
-    case Payoff::moe_cheaper:
+    case Payoff::cheaper:
       return "MoE cheaper";
-    case Payoff::moe_dearer:
+    case Payoff::dearer:
       return "MoE dearer";
     case Payoff::same:
       return "same";

@@ -1,10 +1,6 @@
 // What:    for a pair (dense D, mixture-of-experts M): how much cheaper M should be, could be and is.
 // Formula: promised = active parameters D / active parameters M
-//          possible = bound(D) / bound(M), bound = sum over parts of count * possible_s at one and the same machine:
-//                     the median read rate and the median flop rate over all samples of both. The two are measured
-//                     minutes apart and the machine's limits move; a ratio of physics must not contain that.
-//          paid     = composed time(D) / composed time(M), paired: exp(mean over shared rounds of ln(D_r / M_r)), with
-//                     its interval; from one shared round without one; from none the ratio of the composed times
+//          possible, paid: cost/point_ratio.h, of D over M
 //          crossover: the first batch, going up, where paid <= 1. Between it and the batch before, ln(paid) is taken as
 //                     linear in ln(batch).
 //          of the layers alone, where the file has peers: possible and paid without the head, paid once for every
@@ -19,21 +15,13 @@
 #include <string>
 #include <vector>
 
+#include "harness/cost/point_ratio.h"
 #include "harness/result/record.h"
 #include "harness/result/stats.h"
 
 namespace layercost {
 
-enum class Payoff { moe_cheaper, moe_dearer, same, cannot_tell };
 std::string_view to_string(Payoff);  // "MoE cheaper", ...
-
-struct PaidBy {                      // for the layers alone
-  std::string implementation;        // "layercost", or as in cost/peers.h
-  std::optional<Ratio> paid;
-  std::optional<Payoff> verdict;
-  std::string why;                   // when paid is absent
-  bool remarked = false;             // a peer's number that must not stand alone: PeerTime::remark says why
-};
 
 struct TradeoffRow : ScenarioRecord {  // the MoE's
   std::string dense, moe;

@@ -22,7 +22,7 @@ DepthRecord measure_depths(RunContext& run, const RunPoint& point, const Scenari
   for (std::int64_t l = 0; l < most; ++l) weights.push_back(synthetic_weights(plan, seed, l));
   for (const std::int64_t depth : run.plan.depths) {
     const double need =
-        static_cast<double>(depth) * (plan.weight_bytes() + plan.cache_bytes()) + plan.activation_bytes();
+        static_cast<double>(depth) * (plan.held_weight_bytes() + plan.cache_bytes()) + plan.activation_bytes();
     if (need > run.memory_bytes) {
       run.result.warnings.push_back(
           {"depth_out_of_memory", fmt::format("{} at depth {} needs {:.1f} GB, {:.1f} GB are at hand", model.name,

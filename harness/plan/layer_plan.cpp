@@ -70,6 +70,12 @@ double LayerPlan::weight_bytes() const {
   return n;
 }
 
+double LayerPlan::held_weight_bytes() const {
+  double n = 0;
+  for (const WeightSpec& w : weights) n += w.format->held_bytes(w.shape);
+  return n;
+}
+
 double LayerPlan::cache_bytes() const {
   double n = 0;
   for (const BufferSpec& b : buffers)
@@ -102,7 +108,7 @@ double LayerPlan::touched_bytes(const WorkFacts& facts) const {
 StackSize stack_size(const LayerPlan& plan, const WorkFacts& facts, double last_level_cache_bytes,
                      double memory_bytes) {
   const double touched = plan.touched_bytes(facts);
-  const double held = plan.weight_bytes() + plan.cache_bytes();
+  const double held = plan.held_weight_bytes() + plan.cache_bytes();
   StackSize s;
   // At least two: with one layer its own output would feed it back from cache.
   const double wanted = std::clamp(1 + std::ceil(2 * last_level_cache_bytes / touched), 2.0, kMostLayers);

@@ -85,6 +85,7 @@ struct LayerPlan {
   std::optional<ExpertChoice> experts() const;
 
   double weight_bytes() const;        // all of it, every expert
+  double held_weight_bytes() const;   // in this process, see WeightFormat::held_bytes
   double cache_bytes() const;         // of all positions
   double needed_cache_bytes() const;  // of those within the windows
   double activation_bytes() const;

@@ -12,8 +12,8 @@ namespace {
 
 // THE list of sections, in the order of the report. One without anything to show has no items and no groups.
 constexpr std::array kSections = {
-    head_section,      models_section,   blends_section, peers_section,
-    tradeoffs_section, programs_section, depths_section, words_section,
+    head_section,     models_section,  blends_section, peers_section, tradeoffs_section,
+    programs_section, formats_section, depths_section, words_section,
 };
 
 std::string number_shown(const Number& number, Form form) {

@@ -10,6 +10,7 @@
 #include "harness/spec/json_reader.h"
 #include "harness/spec/price_spec.h"
 #include "kernels/core/error.h"
+#include "kernels/core/weight_format.h"
 
 namespace layercost {
 namespace {
@@ -48,7 +49,7 @@ bool is_routing_word(const std::string& text) {
 
 Suite read_suite(const fs::path& file) {
   const JsonNode node = read_json(file);
-  node.refuse_other_keys(std::vector<std::string>{"title", "models", "decode", "prefill", "dtype", "routing", "pairs"});
+  node.refuse_other_keys(std::vector<std::string>{"title", "models", "decode", "prefill", "dtype", "formats", "routing", "pairs"});
   Suite suite;
   suite.name = printable(file.stem().string());
   suite.path = file.string();
@@ -75,6 +76,19 @@ Suite read_suite(const fs::path& file) {
   suite.dtype = node.get_string("dtype", 16);
   if (suite.dtype != "bf16" && suite.dtype != "f32")
     node.fail("dtype", fmt::format("expected bf16 or f32, got \"{}\"", suite.dtype));
+  if (const auto formats = node.find("formats")) {
+    formats->as_list(1, 64);
+    suite.formats = formats->as_string_list(64);
+    for (const std::string& name : suite.formats) {
+      try {
+        weight_format(name);
+      } catch (const BadCase& e) {
+        formats->fail(e.what());
+      }
+    }
+    if (std::set<std::string>(suite.formats.begin(), suite.formats.end()).size() != suite.formats.size())
+      formats->fail("names a format twice");
+  }
   suite.routing = node.get_string("routing", 64);
   if (!is_routing_word(suite.routing)) {
     node.fail("routing",

@@ -34,6 +34,7 @@ struct Suite {
   SuiteDecode decode;              // both empty: no decode
   SuitePrefill prefill;            // empty: no prefill
   std::string dtype;               // "bf16" or "f32"
+  std::vector<std::string> formats;  // weight formats, each at every point; empty: the dtype
   std::string routing;             // "router", "balanced", "uniform", "zipf:<s>"
   std::vector<SuitePair> pairs;
 };

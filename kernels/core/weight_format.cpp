@@ -361,6 +361,13 @@ double WeightFormat::bytes(const Shape& s) const {
   return static_cast<double>(matrices) * bytes(rows, columns);
 }
 
+double WeightFormat::held_bytes(const Shape& s) const {
+  if (is_plain()) return bytes(s);
+  const std::int64_t columns = s.back(), rows = s.size() < 2 ? 1 : s[s.size() - 2];
+  const auto matrices = static_cast<double>(elements_of(s) / (rows * columns));
+  return bytes(s) + matrices * static_cast<double>(rows * row_bytes(columns) + blocks_of(rows, columns) * scale_bytes);
+}
+
 void WeightFormat::expect_columns(std::int64_t columns) const {
   if (whole_blocks && columns % block_columns != 0) {
     throw BadCase(fmt::format("weight format {}: rows of {} elements; expected a multiple of {}, the elements that share "

@@ -82,6 +82,8 @@ struct WeightFormat {
            stored_scale_bytes * static_cast<double>(blocks_of(rows, columns)) + (has_factor ? 4 : 0);
   }
   double bytes(const Shape&) const;  // of all matrices of a weight; a vector is one row
+  // In this process: of a format with scales, what everything is made from, and one packed form beside it.
+  double held_bytes(const Shape&) const;
   void expect_columns(std::int64_t columns) const;  // BadCase where blocks have to be whole and are not
 };
 

@@ -114,7 +114,7 @@ TEST(PaidLayers, PerImplementation) {
   EXPECT_NEAR(rows[0].layers[0].paid->ratio, 62.5 / 25, 1e-12);
   EXPECT_NEAR(rows[0].layers[1].paid->ratio, 100.0 / 50, 1e-12);
   EXPECT_EQ(rows[0].layers[1].paid->rounds, 3);
-  EXPECT_EQ(rows[0].layers[1].verdict, Payoff::moe_cheaper);
+  EXPECT_EQ(rows[0].layers[1].verdict, Payoff::cheaper);
   // Rounds 0 and 1: 50 / 25 and 51 / 36.72 ms. Geometric mean of 2 and 2 / 1.44.
   const PaidBy& llama = rows[0].layers[2];
   EXPECT_EQ(llama.paid->rounds, 2);
@@ -127,7 +127,7 @@ TEST(PaidLayers, PerImplementation) {
   EXPECT_FALSE(rows[0].layers[1].remarked);
   EXPECT_NEAR(rows[1].layers[0].paid->ratio, 0.8, 1e-12);
   EXPECT_NEAR(rows[1].layers[1].paid->ratio, 0.6, 1e-12);
-  EXPECT_EQ(rows[1].layers[1].verdict, Payoff::moe_dearer);
+  EXPECT_EQ(rows[1].layers[1].verdict, Payoff::dearer);
   // Measured at neither point, and in prefill by none.
   EXPECT_FALSE(rows[1].layers[2].paid || rows[1].layers[2].verdict);
   EXPECT_EQ(rows[1].layers[2].why, "tiny-dense: dense: not measured by llama.cpp");

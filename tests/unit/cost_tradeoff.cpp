@@ -29,8 +29,8 @@ TEST(Tradeoff, PromisedPossiblePaid) {
   EXPECT_NEAR(rows[1].paid->ratio, 0.272 / 0.336, 1e-12);
   EXPECT_NEAR(rows[2].paid->ratio, 10.5 / 5.5, 1e-12);
   EXPECT_EQ(rows[0].paid->rounds, 3);
-  EXPECT_EQ(rows[0].verdict, Payoff::moe_cheaper);
-  EXPECT_EQ(rows[1].verdict, Payoff::moe_dearer);
+  EXPECT_EQ(rows[0].verdict, Payoff::cheaper);
+  EXPECT_EQ(rows[1].verdict, Payoff::dearer);
 }
 
 TEST(Tradeoff, PossibleDoesNotContainTheMachinesMood) {

@@ -19,6 +19,7 @@ Section blends_section(const ResultFile&, const Summary&);     // one price for 
 Section peers_section(const ResultFile&, const Summary&);      // the same layers in other programs
 Section tradeoffs_section(const ResultFile&, const Summary&);  // promised, possible, paid
 Section programs_section(const ResultFile&, const Summary&);   // the same of the layers, in each program
+Section formats_section(const ResultFile&, const Summary&);    // the same of weight formats
 Section depths_section(const ResultFile&, const Summary&);     // whether layers add up
 Section words_section(const ResultFile&, const Summary&);      // what the words mean, and the file's warnings
 
@@ -49,6 +50,8 @@ std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& sc
 std::string joined(const std::vector<std::string>& parts, std::string_view separator);
 // "uniform routing", or "" without experts.
 std::string routing_text(const std::string& routing);
+// "decode, batch 1, context 1024".
+std::string step_text(const ScenarioRecord& scenario);
 // "bf16", or "f8 weights, bf16 activations, bf16 KV".
 std::string types_text(const ScenarioRecord& scenario);
 // "pytorch 2.15.0".

@@ -111,6 +111,10 @@ LabelUse use_of(Label label, const Summary& summary) {
   return use;
 }
 
+std::string step_text(const ScenarioRecord& s) {
+  return fmt::format("{}, batch {}, context {}", plain(s.phase, 20), s.batch, s.context);
+}
+
 bool same_but_step(const ScenarioRecord& a, const ScenarioRecord& b) {
   return same_except(a, b, {Member::phase, Member::batch, Member::context, Member::new_tokens});
 }

@@ -72,6 +72,11 @@ Section words_section(const ResultFile& file, const Summary& summary) {
     lines.push_back({"possible ×", "the same ratio for the time that the machine's limits allow."});
     lines.push_back({"paid", "measured time of the dense model / of the MoE, with its 95 % interval."});
   }
+  if (!summary.formats.empty()) {
+    lines.push_back({"of formats", "promised: bytes of a matrix in the plain format / in the smaller one, scales included. "
+                                   "possible: the same ratio for the time that the machine's limits allow; cache, router "
+                                   "and head keep their bytes, arithmetic its amount. paid: measured time."});
+  }
   if (!summary.peers.empty()) {
     lines.push_back({"× ours",
                      "another program's time for one layer / ours, paired by round, with its 95 % interval. Above 1 it "
@@ -92,7 +97,7 @@ Section words_section(const ResultFile& file, const Summary& summary) {
     }
   }
   for (const Warning& warning : file.warnings) lines.push_back({"warning", plain(warning.text)});
-  if (!summary.tradeoffs.empty())
+  if (!summary.tradeoffs.empty() || !summary.formats.empty())
     lines.push_back({"█ ▒ ░", "of the promise: paid, lost to the software, lost to the hardware.", true});
   return section;
 }
