@@ -3,7 +3,7 @@
 
 Once:    llama_cpp_layers.py --once --threads 2 --config C.json --points decode:1:1024 prefill:1:512
 Worker:  llama_cpp_layers.py --threads 2, then one JSON object per line on stdin, one answer per line:
-         {"config": "C.json", "phase": "decode", "batch": 1, "context": 1024, "passes": 5}
+         {"config": "C.json", "phase": "decode", "batch": 1, "context": 1024, "passes": 5, "format": "q4_k"}
 
 decode: one new token for each of `batch` sequences that hold `context` tokens in the cache already.
 prefill: `batch` sequences of `context` tokens, nothing cached before.
@@ -11,14 +11,15 @@ llama.cpp runs whole models only. So a layer is the difference of two models tha
 is (T(deep) - T(shallow)) / (layers between them), the two walked in turns: head, embedding and the start of a walk
 cancel, and either walk finds its weights as cold as both together make them. Fresh random tokens each time.
 
-The models have the real shapes, bf16 weights of random values (norms, biases and the router f32, as llama.cpp's own
-converter writes them) and a vocabulary of 1024. They are GGUF streams that are made while llama.cpp reads them: nothing
-is written to a disk. They are read into memory and not mapped, on huge pages where the C library can ask for them.
+The models have the real shapes, random values in bf16 or in one of GGUF's formats with scales (norms, biases and the
+router f32, as llama.cpp's own converter writes them, embedding and head bf16) and a vocabulary of 1024. They are GGUF
+streams that are made while llama.cpp reads them: nothing is written to a disk. They are read into memory, not mapped,
+on huge pages where the C library can ask for them.
 The cached tokens of decode come from a narrow model with the same heads; every sequence has cells of its own.
 
 Flash attention on and off and K and V in f16 and bf16 are read; `samples_s` are those of the fastest by median.
 A command may pin them: "flash_attention": true, "kv_type": "f16". GGML's AMX and repacked buffers are left on, as by
-default: they hold quantised weights only, so that none of ours goes there.
+default: they hold weights in some formats with scales, as they do for llama.cpp's users.
 """
 
 import argparse
@@ -52,6 +53,9 @@ SPARE_BYTES = 1 << 30  # left free beside weights and cache
 MAX_LAYERS = 64
 READING_S = 10  # no reading takes much longer, but has three passes
 KV_TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "bf16": int(gguf.GGMLQuantizationType.BF16)}
+# GGUF's type, elements and bytes of a block, of which the first so many are f16 scales: the f16 value of one.
+FORMATS = {"bf16": ("BF16", 1, 2, ()), "q8_0": ("Q8_0", 32, 34, (3e-4,)), "q4_0": ("Q4_0", 32, 18, (4e-3,)),
+           "q4_k": ("Q4_K", 256, 144, (6e-5, 4e-4)), "mxfp4": ("MXFP4", 32, 17, ())}
 ARCHITECTURES = {"llama": "llama", "mixtral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "qwen3_moe": "qwen3moe"}
 
 
@@ -74,7 +78,10 @@ def available_bytes():
 class Shape:
     """The sizes of one layer of a config.json; the names of its tensors are GGUF's."""
 
-    def __init__(self, path):
+    def __init__(self, path, weight_format="bf16"):
+        if weight_format not in FORMATS:
+            raise ValueError(f"llama.cpp has no format {weight_format}; of ours {', '.join(FORMATS)}")
+        self.format = weight_format
         raw = json.loads(Path(path).read_text())
         self.family = raw["model_type"]
         if self.family not in ARCHITECTURES:
@@ -128,16 +135,29 @@ class Shape:
             rows.append(("rope_freqs.weight", (self.head // 2,), True))
         return rows + [row for index in range(depth) for row in self.layer(index)]
 
-    @staticmethod
-    def content(name, f32):
+    def content(self, name, f32):
         # Embeddings spread by 8, not 0.02 as the weights: what the layers add is then small beside what tells tokens
         # apart. Else all of a batch would soon go to the same experts.
-        return "embedding" if "token_embd" in name else "bf16" if not f32 else "f32" if "gate_inp" in name else "ones"
+        if f32:
+            return "f32" if "gate_inp" in name else "ones"
+        return {"token_embd.weight": "embedding", "output.weight": "bf16"}.get(name, self.format)
+
+    def bytes_of(self, name, size, f32):
+        count = int(numpy.prod(size))
+        if f32:
+            return 4 * count
+        if "blk." not in name:
+            return 2 * count
+        _, elements, block_bytes, _ = FORMATS[self.format]
+        if size[-1] % elements:
+            raise ValueError(f"{name}: rows of {size[-1]}, no multiple of {self.format}'s {elements}")
+        return count // elements * block_bytes
 
     def layer_bytes(self):
         """(of the layer, of one expert of it)"""
-        total = sum(int(numpy.prod(size)) * (4 if f32 else 2) for _, size, f32 in self.layer(0))
-        return total, 3 * 2 * self.ffn * self.hidden if self.experts else 0
+        rows = [(name, self.bytes_of(name, size, f32)) for name, size, f32 in self.layer(0)]
+        experts = sum(count for name, count in rows if "_exps" in name)
+        return sum(count for _, count in rows), experts / self.experts if self.experts else 0
 
     def touched_bytes(self, tokens):
         """Of the weights of a layer, in a walk of so many tokens whose experts are drawn evenly."""
@@ -171,10 +191,11 @@ class Shape:
                     writer.add_expert_feed_forward_length(self.ffn)
             spans, at = [], 0
             for number, (name, size, f32) in enumerate(self.tensors(depth)):
-                kind = gguf.GGMLQuantizationType.F32 if f32 else gguf.GGMLQuantizationType.BF16
-                count = int(numpy.prod(size)) * (4 if f32 else 2)
+                content, count = self.content(name, f32), self.bytes_of(name, size, f32)
+                kind = "F32" if f32 else FORMATS.get(content, FORMATS["bf16"])[0]
+                kind = getattr(gguf.GGMLQuantizationType, kind)
                 writer.add_tensor_info(name, size, numpy.dtype(numpy.float32), count, kind)
-                spans.append((at, at + count, number, self.content(name, f32)))
+                spans.append((at, at + count, number, content))
                 at += -(-count // writer.data_alignment) * writer.data_alignment
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
@@ -204,6 +225,8 @@ class Stream:
             short = lambda x: (x.view(numpy.uint32) >> 16).astype(numpy.uint16)
             Stream.tiles = {"bf16": short(values), "embedding": short(values * 400), "f32": values,
                             "ones": numpy.ones(TILE, dtype=numpy.float32)}
+            for name, (_, _, block_bytes, scales) in list(FORMATS.items())[1:]:
+                Stream.tiles[name] = Stream.blocks(block_bytes, scales)
         self.header, self.spans, self.starts = header, spans, [span[0] for span in spans]
         self.size, self.at = spans[-1][1], 0
         libc = ctypes.CDLL(None)
@@ -214,6 +237,18 @@ class Stream:
         self.file, self.close = libc.fopencookie(None, b"rb", self.callbacks), lambda: libc.fclose(self.file)
         if not self.file:
             raise OSError("fopencookie")
+
+    @staticmethod
+    def blocks(block_bytes, scales):
+        """A tile of blocks of random codes, one item each, so that a tensor begins with a whole one."""
+        random = numpy.random.default_rng(3)
+        bytes_ = random.integers(256, size=(2 * TILE // block_bytes, block_bytes), dtype=numpy.uint8)
+        for i, scale in enumerate(scales):
+            values = (scale * random.uniform(0.5, 1.5, len(bytes_))).astype(numpy.float16)
+            bytes_[:, 2 * i:2 * i + 2] = values.view(numpy.uint8).reshape(-1, 2)
+        if not scales:  # mxfp4: a power of two, 2^-7 or 2^-8
+            bytes_[:, 0] = random.integers(119, 121, len(bytes_))
+        return numpy.ascontiguousarray(bytes_).view(f"V{block_bytes}").reshape(-1)
 
     def read(self, _, buffer, size):
         begin, end = self.at, min(self.at + size, self.size)
@@ -356,11 +391,11 @@ class Bench:
         return 1, total - 1, max(0, total - partial) * touched, note
 
     def models_for(self, path, shape, depths):
-        if self.key != (path, depths):
+        if self.key != (path, shape.format, depths):
             for model in self.models:
                 model.free()  # before the next ones are made
             self.models, self.key = [], None
-            self.models, self.key = [Model(shape, depth) for depth in depths], (path, depths)
+            self.models, self.key = [Model(shape, depth) for depth in depths], (path, shape.format, depths)
         return self.models
 
     def cached(self, shape, depths, batch, context, flash_attention, kv_type):
@@ -405,10 +440,10 @@ class Bench:
         phase, batch, context = command["phase"], command["batch"], command["context"]
         if phase not in ("decode", "prefill"):
             raise ValueError(f"phase {phase}")
-        decode, shape = phase == "decode", Shape(command["config"])
+        decode, shape = phase == "decode", Shape(command["config"], command.get("format") or "bf16")
         tokens = batch * (1 if decode else context)
         kv = 2 * 2 * batch * shape.kv_heads * shape.head * context  # K and V in two bytes
-        if self.key and self.key[0] == command["config"]:
+        if self.key and self.key[:2] == (command["config"], shape.format):
             for model in self.models:
                 model.free()
             self.models, self.key = [], None
@@ -434,7 +469,8 @@ class Bench:
             "implementation": "llama.cpp", "version": self.version,
             "model": command.get("name") or (path.parent.name if path.stem == "config" else path.stem),
             "family": shape.family, "kind": "moe" if shape.experts else "dense",
-            "phase": phase, "batch": batch, "context": context, "dtype": "bfloat16", "threads": self.threads,
+            "phase": phase, "batch": batch, "context": context, "dtype": "bfloat16", "format": shape.format,
+            "threads": self.threads,
             "layers": shallow + deep, "depths": [shallow, deep], "reuse_distance_bytes": int(reuse),
             "last_level_cache_bytes": last_level_cache(), "cold": cold, "note": note, "device": "cpu",
             "flash_attention": best["flash_attention"], "kv_type": best["kv_type"], "samples_s": best["samples_s"],
@@ -452,6 +488,7 @@ def main():
     parser.add_argument("--config", help="a config.json")
     parser.add_argument("--points", nargs="+", default=["decode:1:1024"], metavar="PHASE:BATCH:CONTEXT")
     parser.add_argument("--passes", type=int, default=5)
+    parser.add_argument("--format", default="bf16", help=f"of {', '.join(FORMATS)}")
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python would wait for llama.cpp; nothing is left behind either way
     bench = Bench(arguments.threads, int(arguments.memory_gib * 2**30))
@@ -460,7 +497,8 @@ def main():
             parser.error("--once needs --config")
         split = [point.split(":") for point in arguments.points]
         lines = (json.dumps({"config": arguments.config, "phase": phase, "batch": int(batch), "context": int(context),
-                             "passes": arguments.passes}) for phase, batch, context in split)
+                             "passes": arguments.passes, "format": arguments.format})
+                 for phase, batch, context in split)
     else:
         lines = sys.stdin
     failed = False
