@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <map>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "harness/report/section.h"
 #include "harness/report/text.h"
@@ -60,12 +63,19 @@ constexpr std::array<std::string_view, 40> kOrder = {"model",
 
 struct DataRow {
   Place place;
-  std::map<std::string, std::string> fields;
+  std::vector<std::optional<std::string>> fields;  // by the column's place in Data; shorter if the last are missing
 };
 struct DataColumn {
   std::string key, otherwise;
   bool if_any = false;
 };
+struct Data {
+  std::vector<DataColumn> columns;
+  std::map<std::string, std::size_t> places;  // of columns, by key
+  std::vector<DataRow> rows;
+};
+
+constexpr std::size_t kMostChars = 5000;  // of a field
 
 std::string number(double value) { return fmt::format("{}", value); }
 
@@ -90,45 +100,72 @@ std::string field(const TableCell& cell) {
   return std::visit(Field{}, cell.value);
 }
 
-void add_cell(DataRow& row, const Column& column, const TableCell& cell) {
-  if (!column.key.empty()) row.fields[column.key] = field(cell);
+// Where a panel's column goes; kNowhere without a key.
+constexpr std::size_t kNowhere = SIZE_MAX;
+struct Goal {
+  std::size_t value = kNowhere, low = kNowhere, high = kNowhere;
+};
+
+std::vector<Goal> goals_of(const Columns& columns, Data& data) {
+  const auto place_of = [&](const std::string& key, const Column& column) {
+    if (key.empty()) return kNowhere;
+    const auto [known, is_new] = data.places.try_emplace(key, data.columns.size());
+    if (is_new) data.columns.push_back({key, column.otherwise, column.if_any});
+    return known->second;
+  };
+  std::vector<Goal> goals;
+  for (const Column& c : columns) {
+    Goal& goal = goals.emplace_back();
+    goal.value = place_of(c.key, c);
+    goal.low = place_of(c.low_key, c);
+    goal.high = place_of(c.high_key, c);
+  }
+  return goals;
+}
+
+void add_cell(DataRow& row, const Goal& goal, const TableCell& cell) {
+  if (goal.value != kNowhere) row.fields[goal.value] = field(cell);
   const Number* n = std::get_if<Number>(&cell.value);
-  if (column.low_key.empty() || n == nullptr || !n->interval) return;
-  row.fields[column.low_key] = number(n->interval->low);
-  row.fields[column.high_key] = number(n->interval->high);
+  if (goal.low == kNowhere || n == nullptr || !n->interval) return;
+  row.fields[goal.low] = number(n->interval->low);
+  row.fields[goal.high] = number(n->interval->high);
 }
 
 // The rows of one file in their places, and its columns behind those that other files have brought.
-std::vector<DataRow> rows_of(const std::vector<Section>& sections, std::vector<DataColumn>& columns) {
-  const auto add_column = [&](const std::string& key, const Column& column) {
-    if (key.empty()) return;
-    const auto known = std::find_if(columns.begin(), columns.end(), [&](const DataColumn& c) { return c.key == key; });
-    if (known == columns.end()) columns.push_back({key, column.otherwise, column.if_any});
-  };
-  std::vector<DataRow> rows;
+void add_rows(const std::vector<Section>& sections, Data& data) {
+  const std::size_t before = data.rows.size();
+  std::map<const Column*, std::vector<Goal>> goals;  // of columns that tables share; they live as long as `sections`
   for (const Section& section : sections)
     for (const Table& table : section.tables) {
       for (const Panel& panel : table.panels)
-        for (const Column& column : panel.columns)
-          for (const std::string& key : {column.key, column.low_key, column.high_key}) add_column(key, column);
+        if (const auto [at, fresh] = goals.try_emplace(panel.columns.data()); fresh)
+          at->second = goals_of(panel.columns, data);
       for (const Group& group : table.groups)
         for (const Entry& entry : group.entries)
           for (std::size_t p = 0; p < entry.panels.size(); ++p)
             for (const Row& row : entry.panels[p]) {
               if (!row.place) continue;
-              DataRow& data = rows.emplace_back(DataRow{*row.place, {}});
-              for (std::size_t c = 0; c < row.cells.size(); ++c)
-                add_cell(data, table.panels[p].columns[c], row.cells[c]);
+              const std::vector<Goal>& to = goals.at(table.panels[p].columns.data());
+              DataRow& of_row = data.rows.emplace_back(DataRow{*row.place, {}});
+              of_row.fields.resize(data.columns.size());
+              for (std::size_t c = 0; c < row.cells.size(); ++c) add_cell(of_row, to[c], row.cells[c]);
             }
     }
-  std::stable_sort(rows.begin(), rows.end(), [](const DataRow& a, const DataRow& b) { return a.place < b.place; });
-  return rows;
+  std::stable_sort(data.rows.begin() + static_cast<std::ptrdiff_t>(before), data.rows.end(),
+                   [](const DataRow& a, const DataRow& b) { return a.place < b.place; });
+}
+
+// Plain ASCII that means nothing to a spreadsheet, which nearly all words are.
+bool is_harmless(std::string_view text) {
+  return text.size() <= kMostChars && (text.empty() || std::isalnum(static_cast<unsigned char>(text[0])) != 0) &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~' && c != ',' && c != '"'; });
 }
 
 }  // namespace
 
 std::string csv_text(std::string_view text) {
-  std::string out = plain(text, 5000);
+  if (is_harmless(text)) return std::string(text);
+  std::string out = plain(text, kMostChars);
   // Spreadsheets skip blanks before they look for a formula.
   constexpr std::string_view kFormula = "=+-@";
   const std::size_t first = out.find_first_not_of(' ');
@@ -141,29 +178,31 @@ std::string csv_text(std::string_view text) {
 }
 
 std::string render_csv(std::span<const ResultFile> files, const ReportOptions&) {
-  std::vector<DataColumn> columns;
-  std::vector<DataRow> rows;
-  for (const ResultFile& file : files)
-    for (DataRow& row : rows_of(sections_of(file), columns)) rows.push_back(std::move(row));
-  if (columns.empty()) rows_of(sections_of({}), columns);  // no file: the head alone
-  const auto place = [](const DataColumn& c) {
-    return std::find(kOrder.begin(), kOrder.end(), c.key) - kOrder.begin();
+  Data data;
+  for (const ResultFile& file : files) add_rows(sections_of(file), data);
+  if (data.columns.empty()) add_rows(sections_of({}), data);  // no file: the head alone
+  const auto field_at = [](const DataRow& row, std::size_t column) -> const std::optional<std::string>& {
+    static const std::optional<std::string> kNone;
+    return column < row.fields.size() ? row.fields[column] : kNone;
   };
-  std::stable_sort(columns.begin(), columns.end(),
-                   [&](const DataColumn& a, const DataColumn& b) { return place(a) < place(b); });
-  std::erase_if(columns, [&](const DataColumn& column) {
-    return column.if_any && std::none_of(rows.begin(), rows.end(), [&](const DataRow& row) {
-             const auto found = row.fields.find(column.key);
-             return found != row.fields.end() && !found->second.empty();
-           });
-  });
+  std::vector<std::size_t> shown;
+  for (std::size_t c = 0; c < data.columns.size(); ++c)
+    if (!data.columns[c].if_any || std::any_of(data.rows.begin(), data.rows.end(), [&](const DataRow& row) {
+          return !field_at(row, c).value_or("").empty();
+        }))
+      shown.push_back(c);
+  const auto order = [&](std::size_t c) {
+    return std::find(kOrder.begin(), kOrder.end(), data.columns[c].key) - kOrder.begin();
+  };
+  std::stable_sort(shown.begin(), shown.end(), [&](std::size_t a, std::size_t b) { return order(a) < order(b); });
   std::string out;
-  for (const DataColumn& column : columns) out += (out.empty() ? "" : ",") + column.key;
+  for (const std::size_t c : shown) out += (out.empty() ? "" : ",") + data.columns[c].key;
   out += "\n";
-  for (const DataRow& row : rows) {
-    for (std::size_t c = 0; c < columns.size(); ++c) {
-      const auto found = row.fields.find(columns[c].key);
-      out += (c == 0 ? "" : ",") + (found != row.fields.end() ? found->second : csv_text(columns[c].otherwise));
+  for (const DataRow& row : data.rows) {
+    for (const std::size_t c : shown) {
+      if (c != shown.front()) out += ',';
+      const std::optional<std::string>& field = field_at(row, c);
+      out += field ? *field : csv_text(data.columns[c].otherwise);
     }
     out += "\n";
   }

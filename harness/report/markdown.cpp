@@ -59,7 +59,7 @@ void print_entry(std::string& out, const Table& table, const Entry& entry) {
   for (std::size_t r = 0; r < rows; ++r) {
     std::vector<std::string> cells;
     for (std::size_t p = 0; p < table.panels.size(); ++p) {
-      const std::vector<Column>& columns = table.panels[p].columns;
+      const Columns& columns = table.panels[p].columns;
       for (std::size_t c = 0; c < columns.size(); ++c) {
         if (!columns[c].in_document()) continue;
         cells.push_back(r < entry.panels[p].size() ? text_of(entry.panels[p][r].cells[c], columns[c]) : "");

@@ -15,10 +15,12 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -48,7 +50,7 @@ struct TableCell {
 
 TableCell text_cell(std::string text);  // "" is absent
 TableCell number_cell(std::optional<double> value, const std::optional<Interval>& interval = {},
-                 std::optional<double> half_width = {});
+                      std::optional<double> half_width = {});
 TableCell ratio_cell(const std::optional<Ratio>& ratio);
 
 enum class Form {
@@ -84,6 +86,21 @@ struct Column {
   bool in_document() const { return !title.empty(); }
 };
 
+// Tables of one form share their columns: a report of 8000 contexts has a table for each of them.
+class Columns {
+ public:
+  Columns() = default;
+  Columns(std::vector<Column> all) : all_(std::make_shared<const std::vector<Column>>(std::move(all))) {}
+  const Column* data() const { return all_->data(); }
+  std::size_t size() const { return all_->size(); }
+  const Column& operator[](std::size_t i) const { return (*all_)[i]; }
+  auto begin() const { return all_->begin(); }
+  auto end() const { return all_->end(); }
+
+ private:
+  std::shared_ptr<const std::vector<Column>> all_ = std::make_shared<const std::vector<Column>>();
+};
+
 // Of a row in data: the point, the part of it (kWholeModel behind all parts), and what comes behind that.
 inline constexpr std::size_t kWholeModel = SIZE_MAX;
 using Place = std::array<std::size_t, 3>;
@@ -112,7 +129,7 @@ struct Group {
 struct Panel {
   std::string title = {};
   Align title_align = Align::right;
-  std::vector<Column> columns = {};
+  Columns columns = {};
   std::size_t tail = 1;  // blanks behind it
   bool strong = false;
 };

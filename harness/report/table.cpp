@@ -90,7 +90,7 @@ Widths widths_of(const Section& section) {
   for (const Table& table : section.tables) {
     widths.resize(std::max(widths.size(), table.panels.size()));
     for (std::size_t p = 0; p < table.panels.size(); ++p) {
-      const std::vector<Column>& columns = table.panels[p].columns;
+      const Columns& columns = table.panels[p].columns;
       widths[p].resize(columns.size());
       for (std::size_t c = 0; c < columns.size(); ++c) {
         std::size_t& width = widths[p][c];

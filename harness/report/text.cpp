@@ -175,6 +175,8 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width) {
 }
 
 std::string plain(std::string_view text, std::size_t max_chars) {
+  const auto is_ascii = [](char c) { return c >= ' ' && c <= '~'; };
+  if (text.size() <= max_chars && std::all_of(text.begin(), text.end(), is_ascii)) return std::string(text);
   std::string kept;
   for (std::size_t i = 0; i < text.size();) {
     if (text[i] != '\x1b') {

@@ -499,13 +499,16 @@ class Reader {
  public:
   explicit Reader(const JsonNode& node) : node_(node) {}
   void refuse_other_keys() const {
-    for (const std::string& key : node_.keys()) {
-      if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
-        node_.fail(key, fmt::format("unknown key{}", did_you_mean(key, known_)));
-      }
-    }
+    if (found_ == node_.size()) return;
+    const std::vector<std::string> known(known_.begin(), known_.end());
+    for (const std::string& key : node_.keys())
+      if (std::find(known.begin(), known.end(), key) == known.end())
+        node_.fail(key, fmt::format("unknown key{}", did_you_mean(key, known)));
   }
-  void allow(const char* name) { known_.push_back(name); }
+  void allow(const char* name) {
+    known_.push_back(name);
+    found_ += node_.has(name);
+  }
 
   void operator()(const char* name, std::string& value) { value = at(name).as_string(kMaxChars); }
   void operator()(const char* name, bool& value) { value = at(name).as_bool(); }
@@ -578,7 +581,9 @@ class Reader {
   }
   template <typename T>
   void unless_empty(const char* name, std::vector<T>& records) {
-    if (find(name)) (*this)(name, records);
+    if (!find(name)) return;
+    --found_;  // the next line counts it once more
+    (*this)(name, records);
   }
   void unless_empty(const char* name, std::string& text) {
     if (const auto node = find(name)) text = node->as_string(kMaxChars);
@@ -608,13 +613,15 @@ class Reader {
  private:
   JsonNode at(const char* name) {
     known_.push_back(name);
+    ++found_;
     return node_.at(name);
   }
   std::optional<JsonNode> find(const char* name) {
     known_.push_back(name);
-    if (!node_.has(name)) return std::nullopt;
-    if (node_.at(name).is_null()) node_.fail(name, "null; what is missing has no key");
-    return node_.at(name);
+    std::optional<JsonNode> node = node_.find(name);
+    found_ += node.has_value();
+    if (!node && node_.has(name)) node_.fail(name, "null; what is missing has no key");
+    return node;
   }
   template <typename Row>
   static const Row& word(const JsonNode& node, std::span<const Row> rows) {
@@ -628,7 +635,8 @@ class Reader {
   }
 
   const JsonNode& node_;
-  std::vector<std::string> known_;
+  std::vector<const char*> known_;
+  std::size_t found_ = 0;  // how many of them are there
 };
 
 // ---- Versions, and what files leave out

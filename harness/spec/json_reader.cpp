@@ -36,9 +36,7 @@ class FileDescriptor {
 
 // What people hand over instead of JSON, by its first bytes.
 void refuse_foreign_formats(const std::string& file, std::string_view bytes) {
-  const auto refuse = [&](std::string_view what) {
-    throw BadInput(file, "", fmt::format("{}; expected JSON", what));
-  };
+  const auto refuse = [&](std::string_view what) { throw BadInput(file, "", fmt::format("{}; expected JSON", what)); };
   struct Row {
     std::string_view magic, what;
   };
@@ -196,10 +194,14 @@ class Builder final : public nlohmann::json_sax<Json> {
 
 std::string describe(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::string: return fmt::format("\"{}\"", printable(value.get_ref<const std::string&>(), 40));
-    case Json::value_t::array: return value.empty() ? "an empty list" : fmt::format("a list of {}", value.size());
-    case Json::value_t::object: return "an object";
-    default: return value.dump();
+    case Json::value_t::string:
+      return fmt::format("\"{}\"", printable(value.get_ref<const std::string&>(), 40));
+    case Json::value_t::array:
+      return value.empty() ? "an empty list" : fmt::format("a list of {}", value.size());
+    case Json::value_t::object:
+      return "an object";
+    default:
+      return value.dump();
   }
 }
 
@@ -271,7 +273,7 @@ JsonNode JsonNode::child(const Json& value, std::string place) const {
 }
 
 std::string JsonNode::place_of(std::string_view key) const {
-  return place_.empty() ? printable(key, 60) : fmt::format("{}.{}", place_, printable(key, 60));
+  return place_.empty() ? printable(key, 60) : place_ + "." + printable(key, 60);
 }
 
 bool JsonNode::is_null() const { return value_->is_null(); }
@@ -314,6 +316,8 @@ bool JsonNode::as_bool() const {
 std::string JsonNode::as_string(std::size_t max_chars) const {
   if (!value_->is_string()) fail(fmt::format("expected a text, got {}", described()));
   const std::string& text = value_->get_ref<const std::string&>();
+  const auto is_ascii = [](char c) { return c >= ' ' && c <= '~'; };
+  if (text.size() <= max_chars && std::all_of(text.begin(), text.end(), is_ascii)) return text;
   // In well-formed UTF-8 every byte that is no continuation begins a character.
   const auto chars = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
   if (static_cast<std::size_t>(chars) > max_chars) {
@@ -352,6 +356,11 @@ std::vector<std::string> JsonNode::as_string_list(std::size_t max_chars) const {
 
 void JsonNode::expect_object() const {
   if (!value_->is_object()) fail(fmt::format("expected an object, got {}", described()));
+}
+
+std::size_t JsonNode::size() const {
+  expect_object();
+  return value_->size();
 }
 
 std::vector<std::string> JsonNode::keys() const {

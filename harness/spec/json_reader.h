@@ -58,6 +58,7 @@ class JsonNode {
   std::vector<std::string> as_string_list(std::size_t max_chars = 256) const;
 
   // Of an object (anything else is a BadInput). keys() is sorted.
+  std::size_t size() const;
   std::vector<std::string> keys() const;
   bool has(std::string_view key) const;                     // present, null included
   std::optional<JsonNode> find(std::string_view key) const;  // absent and null are the same: nullopt

@@ -24,8 +24,7 @@ const std::vector<ColumnOf<ModelRow>>& columns() {
 
 Section recipe_section(const ResultFile& file, const Summary& summary) {
   Table table{.title = "Recipe section", .about = "rows of the cache"};
-  table.panels.push_back({.columns = identity_columns(), .tail = 0});
-  for (Column& column : columns_of(columns())) table.panels[0].columns.push_back(std::move(column));
+  table.panels.push_back({.columns = behind_identity(columns_of(columns())), .tail = 0});
   Group group;
   for (std::size_t point = 0; point < summary.models.size(); ++point) {
     Row row{identity_cells(file, summary.models[point], "recipe"), Place{point, kWholeModel, 1}};

@@ -43,12 +43,9 @@ const std::vector<ColumnOf<BlendRow>>& columns() {
 Section blends_section(const ResultFile& file, const Summary& summary) {
   Section section;
   Table table;
-  std::vector<Column> all = identity_columns();
-  for (Column& column : columns_of(columns())) {
-    column.if_any = true;
-    all.push_back(std::move(column));
-  }
-  table.panels.push_back({.columns = std::move(all), .tail = 0});
+  std::vector<Column> own = columns_of(columns());
+  for (Column& column : own) column.if_any = true;
+  table.panels.push_back({.columns = behind_identity(std::move(own)), .tail = 0});
   table.shown = !summary.blends.empty() || (file.price && file.price->mix);
   if (!table.shown) {  // data have the columns, if any other file fills them
     section.tables.push_back(std::move(table));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -177,30 +178,35 @@ ScenarioRecord block_of(const ScenarioRecord& row) {
   return without(row, {Member::model, Member::batch, Member::routing});
 }
 
-Table start_block(const ModelRow& row, Look look) {
-  look.decode = row.phase == "decode";
+// Of one layer, and of the whole model.
+std::array<Columns, 2> panel_columns(Look look, bool decode) {
+  look.decode = decode;
+  return {Columns(behind_identity(columns_of(columns(false, look)))),
+          Columns(behind_identity(columns_of(columns(true, look))))};
+}
+
+Table start_block(const ModelRow& row, const std::array<Columns, 2>& both) {
+  const bool decode = row.phase == "decode";
   Table table;
-  table.title = look.decode ? "Decode" : "Prefill";
-  table.about =
-      joined({look.decode ? "one new token for each sequence" : "the prompt, up to the first token",
-              fmt::format("{} {}", row.context, look.decode ? "tokens cached" : "prompt tokens"), types_text(row)},
-             " · ");
+  table.title = decode ? "Decode" : "Prefill";
+  table.about = joined({decode ? "one new token for each sequence" : "the prompt, up to the first token",
+                        fmt::format("{} {}", row.context, decode ? "tokens cached" : "prompt tokens"), types_text(row)},
+                       " · ");
   table.frame = Frame::grid;
   table.notes = Notes::beside;
   table.notes_column = true;
   table.facts_below = true;
-  table.panels.resize(2);
-  table.panels[1] = {.title = "whole model", .title_align = Align::left, .tail = 0, .strong = true};
-  for (const bool whole : {false, true}) {
-    std::vector<Column>& all = table.panels[whole].columns = identity_columns();
-    for (Column& column : columns_of(columns(whole, look))) all.push_back(std::move(column));
-  }
+  table.panels = {{.columns = both[0]},
+                  {.title = "whole model", .title_align = Align::left, .columns = both[1], .tail = 0, .strong = true}};
   return table;
 }
 
 Row row_of(const Subject& subject, std::vector<TableCell> identity, Place place) {
+  static const std::array<std::vector<ColumnOf<Subject>>, 2> kCells = {columns(false, {}), columns(true, {})};
+  const auto& own = kCells[subject.part == nullptr];
   Row row{std::move(identity), place};
-  for (TableCell& cell : cells_of(columns(subject.part == nullptr, {}), subject)) row.cells.push_back(std::move(cell));
+  row.cells.reserve(row.cells.size() + own.size());
+  for (const auto& column : own) row.cells.push_back(column.cell(subject));
   return row;
 }
 
@@ -212,6 +218,7 @@ Section models_section(const ResultFile& file, const Summary& summary) {
   look.money = file.price.has_value();
   look.nominal = std::any_of(summary.models.begin(), summary.models.end(),
                              [](const ModelRow& m) { return m.nominal_fraction.has_value(); });
+  const std::array both = {panel_columns(look, false), panel_columns(look, true)};  // prefill, decode
   std::map<ScenarioRecord, std::size_t> blocks;
   std::set<Label> on_rows;
   for (const LabelText& label : label_texts())
@@ -219,7 +226,7 @@ Section models_section(const ResultFile& file, const Summary& summary) {
   for (std::size_t point = 0; point < summary.models.size(); ++point) {
     const ModelRow& row = summary.models[point];
     const auto [block, fresh] = blocks.try_emplace(block_of(row), section.tables.size());
-    if (fresh) section.tables.push_back(start_block(row, look));
+    if (fresh) section.tables.push_back(start_block(row, both[row.phase == "decode"]));
     std::vector<Group>& groups = section.tables[block->second].groups;
     const std::string title = plain(row.model, 80), facts = facts_of(file, row);
     auto group = std::find_if(groups.begin(), groups.end(),
@@ -233,7 +240,7 @@ Section models_section(const ResultFile& file, const Summary& summary) {
         row_of({row, nullptr, true}, identity_cells(file, row, "model"), {point, kWholeModel, 0}));
     group->entries.push_back(std::move(entry));
   }
-  if (section.tables.empty()) section.tables.push_back(start_block({}, look));  // the data have their head
+  if (section.tables.empty()) section.tables.push_back(start_block({}, both[false]));  // the data have their head
   return section;
 }
 

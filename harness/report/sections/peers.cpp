@@ -162,8 +162,7 @@ Section peers_section(const ResultFile& file, const Summary& summary) {
   table.notes_column = true;
   table.panels.push_back({.columns = columns_of(our_columns())});
   for (const Implementation& peer : summary.peers) {
-    Panel panel{.title = versioned(peer), .columns = identity_columns()};
-    for (Column& column : columns_of(peer_columns(versioned(peer)))) panel.columns.push_back(std::move(column));
+    Panel panel{.title = versioned(peer), .columns = behind_identity(columns_of(peer_columns(versioned(peer))))};
     table.panels.push_back(std::move(panel));
     for (std::string& remark : remarks(summary, peer)) table.footnotes.push_back(std::move(remark));
   }

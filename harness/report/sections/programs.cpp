@@ -123,9 +123,8 @@ Section programs_section(const ResultFile& file, const Summary& summary) {
   table.shown = names.size() > 1;  // ours alone: the section before says it
   table.panels.push_back({.columns = columns_of(pair_columns()), .tail = 0});
   for (const std::string& name : names) {
-    Panel panel{.title = plain(name, 40), .columns = identity_columns(), .tail = 0};
-    for (Column& column : columns_of(paid_columns(name))) panel.columns.push_back(std::move(column));
-    table.panels.push_back(std::move(panel));
+    table.panels.push_back(
+        {.title = plain(name, 40), .columns = behind_identity(columns_of(paid_columns(name))), .tail = 0});
   }
   for (const PairGroup& pair : pair_groups(summary)) {
     Group group{pair.title, pair.facts};

@@ -38,12 +38,13 @@ std::vector<Column> columns_of(const std::vector<ColumnOf<Subject>>& all) {
 template <typename Subject>
 std::vector<TableCell> cells_of(const std::vector<ColumnOf<Subject>>& all, const Subject& subject) {
   std::vector<TableCell> cells;
+  cells.reserve(all.size());
   for (const auto& one : all) cells.push_back(one.cell(subject));
   return cells;
 }
 
 // What a row of data is of; in data only. `kind`: a kind of layer, head, model or pair.
-std::vector<Column> identity_columns();
+std::vector<Column> behind_identity(std::vector<Column> columns);
 std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind);
 
 // Without the empty ones.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "harness/report/sections/sections.h"
 #include "harness/report/text.h"
@@ -65,7 +66,11 @@ const std::vector<ColumnOf<Identity>>& identity() {
 
 }  // namespace
 
-std::vector<Column> identity_columns() { return columns_of(identity()); }
+std::vector<Column> behind_identity(std::vector<Column> columns) {
+  std::vector<Column> all = columns_of(identity());
+  all.insert(all.end(), std::make_move_iterator(columns.begin()), std::make_move_iterator(columns.end()));
+  return all;
+}
 
 std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind) {
   return cells_of(identity(), {file, scenario, kind});
