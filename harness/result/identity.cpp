@@ -123,6 +123,26 @@ std::optional<Difference> build_difference(const ResultFile& a, const ResultFile
   return sides.found();
 }
 
+std::vector<Difference> policy_differences(const PolicyRecord& a, const PolicyRecord& b) {
+  std::vector<Difference> all;
+  const auto number = [&](const char* member, const auto& x, const auto& y) {
+    if (x != y) all.push_back({member, fmt::format("{}", x), fmt::format("{}", y)});
+  };
+  const auto list = [&](const char* member, const auto& x, const auto& y) {
+    if (x != y) all.push_back({member, fmt::format("{}", fmt::join(x, ",")), fmt::format("{}", fmt::join(y, ","))});
+  };
+  number("rounds", a.rounds, b.rounds);
+  number("cell_s", a.cell_s, b.cell_s);
+  number("min_samples", a.min_samples, b.min_samples);
+  number("max_samples", a.max_samples, b.max_samples);
+  number("section_min_s", a.section_min_s, b.section_min_s);
+  number("seed", a.seed, b.seed);
+  number("head", a.head, b.head);
+  list("depths", a.depths, b.depths);
+  list("pins", a.pins, b.pins);
+  return all;
+}
+
 std::optional<Difference> price_difference(const PriceRecord& a, const PriceRecord& b) {
   const auto mix = [](const PriceRecord& p) { return p.mix ? p.mix->name : std::string("none"); };
   Sides sides("price.");

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "harness/result/record.h"
 
@@ -28,6 +29,8 @@ std::span<const FreeFact> may_differ();  // of environment
 
 // The first member that differs, or nullopt.
 std::optional<Difference> machine_difference(const EnvironmentRecord&, const EnvironmentRecord&);
+// Of what two runs were asked to do: all that differs.
+std::vector<Difference> policy_differences(const PolicyRecord&, const PolicyRecord&);
 std::optional<Difference> price_difference(const PriceRecord&, const PriceRecord&);
 std::optional<Difference> build_difference(const ResultFile&, const ResultFile&);
 // The digest is asked last: it tells that something differs, and not what.

@@ -201,6 +201,7 @@ class Merger {
     result_.complete &= file.complete;
     if (result_.suite != file.suite) result_.suite.clear();
     result_.policy.reset();
+    warn_of_policy(named);
     if (!result_.nominal) result_.nominal = file.nominal;
     add_price(named);
     for (std::size_t i = 0; i < file.models.size(); ++i) add_model(named, i);
@@ -231,6 +232,22 @@ class Merger {
       before += std::max<std::int64_t>(1, static_cast<std::int64_t>(indices.size()));
       add_point(named, i, std::move(point));
     }
+  }
+
+  // Rounds of two policies are samples all the same; that they were asked for differently has to be said.
+  void warn_of_policy(const NamedResult& named) {
+    if (!named.file.policy) return;
+    if (!first_policy_) {
+      first_policy_ = named.file.policy;
+      policy_from_ = shown_;
+      return;
+    }
+    std::string text;
+    for (const Difference& d : policy_differences(*first_policy_, *named.file.policy))
+      text +=
+          fmt::format("{}{} {} in {} and {} in {}", text.empty() ? "" : "; ", d.member,
+                      d.first.empty() ? "none" : d.first, policy_from_, d.second.empty() ? "none" : d.second, shown_);
+    if (!text.empty()) warn({"merged_policy", "measured with different settings: " + text});
   }
 
   void add_price(const NamedResult& named) {
@@ -387,7 +404,8 @@ class Merger {
   std::vector<std::pair<EnvironmentRecord, std::string>> machines_;  // of the files so far, with their names
   std::string shown_;                                                // the present file, as the result may name it
   std::map<std::string, int> names_;
-  std::string price_from_;
+  std::string price_from_, policy_from_;
+  std::optional<PolicyRecord> first_policy_;
   std::map<std::string, std::string> first_with_;  // text of a model, point or peer -> the first file that has it
   std::map<ScenarioRecord, std::size_t> points_;   // places in result_.points
   std::map<PeerKey, std::size_t> peers_;           // and in result_.peers

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "harness/result/op_work.h"
+#include "harness/spec/price_spec.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -124,6 +126,26 @@ std::optional<std::string> wrong_case(const std::string& text, const PointRecord
   return std::nullopt;
 }
 
+// What an op's figures have to be by its case; the layer's first and last op carry its input and output, too.
+std::optional<Problem> problem_of(const OpRecord& op, bool is_first, bool is_last, const std::string& place) {
+  std::optional<CaseWork> work;
+  try {
+    work = work_of(OpCase::parse(op.case_text));
+  } catch (const BadCase& e) {
+    return Problem{place + ".case_text", e.what()};
+  }
+  if (!work) return std::nullopt;
+  const double bytes = work->bytes + (is_first ? work->input_bytes : 0) + (is_last ? work->output_bytes : 0);
+  const std::tuple<const char*, double, double> figures[] = {
+      {"flops", op.flops, work->flops},
+      {"bytes", op.bytes, bytes},
+      {"bytes_per_distinct_expert", op.bytes_per_distinct_expert, work->bytes_per_distinct_expert}};
+  for (const auto& [name, said, implied] : figures)
+    if (!(std::abs(said - implied) <= kRounding * implied))
+      return Problem{fmt::format("{}.{}", place, name), fmt::format("{}, but its case implies {}", said, implied)};
+  return std::nullopt;
+}
+
 std::optional<Problem> problem_of(const PartRecord& part, const PointRecord& point, const ModelRecord& model,
                                   const std::string& place) {
   const bool has_samples =
@@ -155,6 +177,8 @@ std::optional<Problem> problem_of(const PartRecord& part, const PointRecord& poi
   for (const OpRecord& op : part.ops) {
     if (const auto wrong = wrong_case(op.case_text, point, part.kind != "head"))
       return Problem{fmt::format("{}.ops[{}].case_text", place, &op - part.ops.data()), *wrong};
+    const std::string op_place = fmt::format("{}.ops[{}]", place, &op - part.ops.data());
+    if (auto problem = problem_of(op, &op == &part.ops.front(), &op == &part.ops.back(), op_place)) return problem;
     if (op.chosen_by && *op.chosen_by != "order" && *op.chosen_by != "measured" && *op.chosen_by != "pinned")
       return Problem{place + ".ops", fmt::format("chosen_by: expected order, measured or pinned, got \"{}\"",
                                                  printable(*op.chosen_by))};
@@ -230,7 +254,66 @@ std::optional<Problem> problem_of(const PointRecord& point, const ModelRecord& m
   return std::nullopt;
 }
 
+// The price of an hour, where the record says it once more: as given on the command line ("2.50/h"), or in a rental's
+// label ("..., 21.52 USD/h for 8 devices, ..."). Another record's file is not at hand, and may have changed since.
+std::optional<Problem> problem_of(const PriceRecord& price) {
+  std::string_view amount, devices = "1";
+  if (price.model == "command line") {
+    amount = std::string_view(price.id).substr(0, price.id.size() - std::min<std::size_t>(price.id.size(), 2));
+    if (!price.id.ends_with("/h") || !parse_decimal(amount))
+      return Problem{"price.id",
+                     fmt::format("expected USD per hour such as \"2.50/h\", got \"{}\"", printable(price.id))};
+  } else if (price.model == "rented") {
+    constexpr std::string_view kUnit = " USD/h";
+    const std::string_view label = price.label;
+    const std::size_t end = label.rfind(kUnit);
+    if (end == std::string_view::npos) return std::nullopt;
+    const std::size_t begin = label.rfind(' ', end - 1);
+    amount = label.substr(begin + 1, end - begin - 1);
+    if (std::string_view rest = label.substr(end + kUnit.size()); rest.starts_with(" for ")) {
+      rest.remove_prefix(5);
+      devices = rest.substr(0, rest.find(' '));
+    }
+  }
+  const auto usd = parse_decimal(amount), shared_by = parse_decimal(devices);
+  if (!usd || !shared_by || std::abs(*usd / *shared_by - price.usd_per_hour) <= kRounding * price.usd_per_hour)
+    return std::nullopt;
+  return Problem{"price.usd_per_h", fmt::format("{}, but {} USD for {} device{} is what the record says",
+                                                price.usd_per_hour, printable(std::string(amount)),
+                                                printable(std::string(devices)), devices == "1" ? "" : "s")};
+}
+
+// Of plain formats: the whole model's weights, and its cache where every layer's attention tells its part of it.
+std::optional<Problem> problem_of(const MemoryRecord& memory, const PointRecord& point, const ModelRecord& model,
+                                  const std::string& place) {
+  const auto differ = [](double a, double b) { return !(std::abs(a - b) <= kRounding * b); };
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const double weights = static_cast<double>(model.parameters_total) * static_cast<double>(size_of(type));
+    if (memory.weight_bytes > 0 && point.weight_type == to_string(type) && differ(memory.weight_bytes, weights))
+      return Problem{place + ".weight_bytes",
+                     fmt::format("{}, but the model {} has {} parameters in {}", memory.weight_bytes,
+                                 printable(model.name), model.parameters_total, point.weight_type)};
+  }
+  if (memory.kv_held_bytes && *memory.kv_held_bytes < memory.kv_bytes)
+    return Problem{place + ".kv_held_bytes",
+                   fmt::format("{}, less than the {} that are needed", *memory.kv_held_bytes, memory.kv_bytes)};
+  double cache = 0;
+  for (const PartRecord& part : point.parts) {
+    if (part.kind == "head") continue;
+    double of_part = 0;
+    for (const OpRecord& op : part.ops) of_part += cache_bytes(OpCase::parse(op.case_text)).value_or(0);
+    if (!(of_part > 0)) return std::nullopt;
+    cache += static_cast<double>(part.count) * of_part;
+  }
+  if (memory.kv_bytes > 0 && differ(memory.kv_bytes, cache))
+    return Problem{place + ".kv_bytes",
+                   fmt::format("{}, but the caches of its layers have {}", memory.kv_bytes, cache)};
+  return std::nullopt;
+}
+
 std::optional<Problem> problem_of(const ResultFile& file) {
+  if (file.price)
+    if (auto problem = problem_of(*file.price)) return problem;
   if (file.price && file.price->mix) {
     const MixRecord& mix = *file.price->mix;
     if (const double sum = mix.input + mix.cached_input + mix.output; !(std::abs(sum - 1) <= kRounding))
@@ -283,6 +366,7 @@ std::optional<Problem> problem_of(const ResultFile& file) {
                        fmt::format("{}, but the environment's is {}", stack->last_level_cache_bytes,
                                    file.environment.last_level_cache_bytes)};
     }
+    if (auto problem = problem_of(point.memory, point, *model->second, place + ".memory")) return problem;
   }
   for (std::size_t i = 0; i < file.depths.size(); ++i) {
     if (file.depths[i].depths.size() != file.depths[i].time_s.size()) {

@@ -50,6 +50,10 @@ bool has_neighbours(const Round& round) {
          (round.conditions && round.conditions->other_processes.value_or(0) > 0);
 }
 
+bool tells_neighbours(const Round& round) {
+  return round.neighbour_cpus || (round.conditions && round.conditions->other_processes);
+}
+
 bool seen(const ConditionsRecord& c, std::initializer_list<std::string_view> reasons) {
   return std::find_first_of(c.clock_reasons.begin(), c.clock_reasons.end(), reasons.begin(), reasons.end()) !=
          c.clock_reasons.end();
@@ -92,7 +96,9 @@ void label_from_samples(ResultFile& file) {
       };
       add(Label::cache_partial, is_partly_cached(part));
       add(Label::overhead_bound, any_round(part, any_sample<is_short>));
-      add(Label::shared, any_round(part, has_neighbours));
+      const bool all_tell = std::all_of(part.rounds.begin(), part.rounds.end(), tells_neighbours);
+      if (all_tell) set(Label::shared, any_round(part, has_neighbours));
+      else add(Label::shared, any_round(part, has_neighbours));
       add(Label::queue_gap, any_round(part, any_sample<has_gap>));
       add(Label::power_capped, any_round(part, is_power_capped));
       add(Label::thermal, any_round(part, is_thermal));

@@ -5,7 +5,8 @@
 //          drifting        |settle drift| above 1 %
 //          cache_partial   reuse distance below 2 x last-level cache
 //          overhead_bound  a section shorter than 500 us
-//          shared          more than a tenth of a CPU, or another process on the GPU, in a round
+//          shared          more than a tenth of a CPU, or another process on the GPU, in a round; taken away, too,
+//                          where every round tells
 //          queue_gap       the host's section longer than 1.05 x the device's + 20 us
 //          power_capped    held back by power for more than 1 % of a round; where that is not told, the reason was seen
 //          thermal         held back by temperature at all, or a slowdown that the board asked for

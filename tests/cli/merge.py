@@ -108,6 +108,19 @@ def main():
         refused("other libraries", ["environment.libraries", "'oneDNN 3.1'"], environment__libraries={"oneDNN": "3.1"})
         refused("another version", ["program_version", "'9'"], program_version="9")
         refused("another commit", ["commit", "'abc'"], commit="abc")
+        policy = {"rounds": 3, "cell_s": 2.0, "min_samples": 5, "max_samples": 50, "section_min_s": 0.0005,
+                  "seed": "1", "head": True, "depths": [], "pins": []}
+        write("a.json", {**first, "schema_version": "1.4.0", "policy": policy})
+        write("other.json", {**second, "schema_version": "1.4.0",
+                             "policy": {**policy, "cell_s": 4.0, "pins": ["linear=plain_loops"]}})
+        told = "merged_policy: measured with different settings: "
+        program.expect("two policies", ["merge", "a.json", "other.json", "-o", "ab.json", "--force"], 0,
+                       [told + "cell_s 2 in a.json and 4 in other.json; pins none in a.json"])
+        that("which the file says", any(w["code"] == "merged_policy" for w in json.loads(
+            (folder / "ab.json").read_text())["warnings"]))
+        write("other.json", {**second, "schema_version": "1.4.0", "policy": policy})
+        one = program.expect("one policy", ["merge", "a.json", "other.json", "-o", "ab.json", "--force"], 0)
+        that("is nothing to speak of", "merged_policy" not in one.stderr, one.stderr)
         a, b = (json.loads((program.root / f"tests/cli/machine_{name}.json").read_text()) for name in "ab")
         write("a.json", a)
 

@@ -1,6 +1,7 @@
 # What:   a result file says most things twice, and what does not agree is refused: verdicts and their limits, counts
-#         and the model, times and their sections, tokens, ops, experts, routing, parameters and pairs. Labels are
-#         worked out from the samples again, so that taking them away changes nothing.
+#         and the model, times and their sections, tokens, ops and their work,
+#         experts, routing, parameters, pairs,
+#         memory and prices. Labels are worked out from the samples again, so that taking them away changes nothing.
 # Usage:  tampered.py PROGRAM ROOT
 # SPDX-License-Identifier: Apache-2.0
 import copy
@@ -35,6 +36,26 @@ def op(kind, name, old="", new=""):
         assert old in one["case_text"]
         one["case_text"] = one["case_text"].replace(old, new) if old else new
     return change
+
+
+def work(kind, name, **factors):
+    """Of the first op of this name: other figures."""
+    def change(r):
+        one = next(one for one in part_of(r, kind)["ops"] if one["case_text"].split()[0] == name)
+        for key, factor in factors.items():
+            one[key] *= factor
+    return change
+
+
+def memory(**factors):
+    def change(r):
+        for key, factor in factors.items():
+            r["points"][0]["memory"][key] *= factor
+    return change
+
+
+def price(**change):
+    return lambda r: r["price"].update(change)
 
 
 def routing(**change):
@@ -130,6 +151,23 @@ CASES = [
     ("a round without samples", lambda r: part_of(r, "dense")["rounds"][1].update(samples=[]),
      ["rounds[1]", "no samples"]),
     ("skipped, with samples", rounds_of_a_skipped_head, ["skipped", "samples"]),
+    ("half the FLOPs of a product", work("dense", "linear", flops=0.5), ["flops", "its case implies"]),
+    ("twice the bytes of a product", work("dense", "linear", bytes=2), ["bytes", "its case implies"]),
+    ("half the cache that is read", work("moe", "attention", bytes=0.5), ["bytes", "its case implies"]),
+    ("twice the bytes of an expert", work("moe", "moe_experts", bytes_per_distinct_expert=2),
+     ["bytes_per_distinct_expert", "its case implies"]),
+    ("a layer without its input", work("dense", "rms_norm", bytes=0.5), ["ops[0].bytes", "its case implies"]),
+    ("a wider product", op("dense", "linear", " n=6144 ", " n=12288 "), ["ops[1].flops", "its case implies"]),
+    ("half the weights of the model", memory(weight_bytes=0.5), ["memory.weight_bytes", "parameters"]),
+    ("half the cache of the model", memory(kv_bytes=0.5), ["memory.kv_bytes", "caches of its layers"]),
+    ("less cache held than needed", lambda r: r["points"][0]["memory"].update(kv_held_bytes=1.0),
+     ["memory.kv_held_bytes"]),
+    ("a tenth of the stated price", price(id="2.50/h", model="command line", usd_per_h="0.25"),
+     ["price.usd_per_h", "0.25", "2.50 USD"]),
+    ("a stated price that says no price", price(id="h", model="command line"), ["price.id", "2.50/h"]),
+    ("a node's price for each device", price(model="rented", label="H rented from P, on-demand, 16 USD/h for 8 devices, 2026-11-01",
+     usd_per_h="16"), ["price.usd_per_h", "16 USD for 8 devices"]),
+    ("a product without a side", op("dense", "linear", " n=6144", ""), ["ops[1].case_text", "n"]),
     ("a stack on another machine", caches("1.4.0", 32e6), ["stack.last_level_cache_bytes", "environment"]),
 ]
 
@@ -149,6 +187,24 @@ def main():
             change(other)
             write(other)
             program.expect(title, ["report", "x.json"], 2, ["x.json", *words])
+
+        for title, change in (
+                ("a stated price", price(id="2.50/h", model="command line", usd_per_h="2.5")),
+                ("a node's price", price(model="rented", usd_per_h="2",
+                                         label="H rented from P, on-demand, 16 USD/h for 8 devices, 2026-11-01")),
+                ("another currency", price(model="rented", label="H rented from P, 9 EUR/h, 2026-11-01"))):
+            other = copy.deepcopy(result)
+            change(other)
+            write(other)
+            program.expect(title, ["report", "x.json"], 0)
+
+        other = copy.deepcopy(result)
+        for round in part_of(other, "dense")["rounds"]:
+            round["neighbour_cpus"] = 0
+        part_of(other, "dense")["labels"].append("shared")
+        write(other)
+        told = program.expect("SHARED, and no round was", ["report", "x.json", "--format", "csv"], 0).stdout
+        program.that("is not SHARED", "shared" not in told.splitlines()[1], told.splitlines()[1])
 
         other = copy.deepcopy(result)
         caches("1.3.0", 32e6)(other)

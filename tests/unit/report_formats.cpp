@@ -513,8 +513,8 @@ TEST(Csv, FilesShareOneHeader) {
 }
 
 // 8000 contexts, each a table of its own. In CPU time, and held against reading the same file, so that neither the
-// machine nor its other programs decide: 1.2 times as long; 4.8 times where each table and row builds its columns.
-TEST(Csv, ManyContextsTakeNotMuchLongerThanReadingThem) {
+// machine nor its other programs decide: 0.4 times as long; 1.8 times where each table and row builds its columns.
+TEST(Csv, ManyContextsTakeNoLongerThanReadingThem) {
   ResultFile file = fixture::result_file();
   const PointRecord point = file.points[0];
   file.points.assign(8000, point);
@@ -540,7 +540,7 @@ TEST(Csv, ManyContextsTakeNotMuchLongerThanReadingThem) {
   const double read_s = cpu_s([&] { result_from_text("r.json", text); });
   const std::vector<ResultFile> files = {file};
   const double csv_s = cpu_s([&] { EXPECT_GT(render_csv(files, {}).size(), 8000u); });
-  EXPECT_LT(csv_s, 2.5 * read_s) << csv_s << " s and " << read_s << " s";
+  EXPECT_LT(csv_s, read_s) << csv_s << " s and " << read_s << " s";
 }
 
 TEST(Csv, ColumnsAreExplained) {

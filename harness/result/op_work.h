@@ -1,0 +1,29 @@
+// What:    the compulsory work that an op's case implies, so that a result file that says otherwise is refused: FLOPs
+// and
+//          bytes are what every share of *possible* is worked out from.
+//          A second statement of the formulas of kernels/*/: floors that read results do not link those. A unit test
+//          holds the two together over all cases of each op and all layers that ship.
+// Absent:  of an op or a key that is not listed in op_work.cpp nothing is said.
+// Units:   flops counts a multiply-add as 2; bytes.
+// Errors:  BadCase for a listed op whose sizes or types are missing or none.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+
+#include "kernels/core/op_case.h"
+
+namespace layercost {
+
+struct CaseWork {
+  double flops = 0;
+  double bytes = 0;  // weights and cache
+  double bytes_per_distinct_expert = 0;
+  double input_bytes = 0, output_bytes = 0;  // which a layer's first and last op carry, too
+};
+std::optional<CaseWork> work_of(const OpCase&);
+
+// What an attention needs of its cache in memory: all slots, or those of its window. Nothing of other ops.
+std::optional<double> cache_bytes(const OpCase&);
+
+}  // namespace layercost
