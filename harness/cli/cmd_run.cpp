@@ -113,11 +113,7 @@ void pin(ResultFile& result) {
   e.threads_pinned = pinning.pinned;
   if (!e.topology) return;
   e.topology->thread_cpus.assign(pinning.cpus.begin(), pinning.cpus.end());
-  if (const std::int64_t nodes = e.topology->numa_nodes.value_or(1); nodes > 1)
-    result.warnings.push_back(
-        {"numa", fmt::format("this machine has {} NUMA nodes: threads fill one after the other, and weights lie where "
-                             "they were first written; they were not spread by node",
-                             nodes)});
+  if (const auto warning = numa_warning(*e.topology)) result.warnings.push_back(*warning);
 }
 
 // Whether everything that was asked for was measured, or is knowingly unsupported.

@@ -83,9 +83,9 @@ int welcome() {
   for (const DeviceListing& l : list_devices())
     if (l.info.target == Target::cuda)
       fmt::print("  {:<14} {}\n", l.info.id,
-                 l.why_not.empty() ? fmt::format("{}, {:.1f} GB", l.info.name,
-                                                 static_cast<double>(l.info.memory_bytes) / 1e9)
-                                   : l.why_not);
+                 l.why_not.empty()
+                     ? fmt::format("{}, {:.1f} GB", l.info.name, static_cast<double>(l.info.memory_bytes) / 1e9)
+                     : l.why_not);
   fmt::print(
       "\ntry\n"
       "  layercost run --suite quick                      a dense and a mixture-of-experts model, three minutes\n"
@@ -97,6 +97,15 @@ int welcome() {
 }
 
 namespace {
+
+// An empty word is a shell variable that was not set, and would count as an option that was not given.
+void refuse_empty_values(const CLI::App& app) {
+  for (const CLI::App* used : app.get_subcommands())
+    for (const CLI::Option* option : used->get_options())
+      for (const std::string& value : option->results())
+        if (value.empty() && option->get_name() != "--prefix")  // where "" is the prefix of bare models
+          throw BadInput(option->get_name() + ": expected a value, got an empty one");
+}
 
 int run_command(int argc, char** argv) {
   CLI::App app("Runs real transformer layers on this machine and tells what a token costs here.", "layercost");
@@ -116,6 +125,7 @@ int run_command(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) command_words().push_back(word_without_folders(argv[i]));
   try {
     app.parse(argc, argv);
+    refuse_empty_values(app);
     return action();
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version

@@ -30,8 +30,15 @@ const PartRecord* gravest(const PointRecord& point) {
 std::string not_additive(const PointRecord& point, const std::vector<DepthRecord>& depths) {
   for (const DepthRecord& record : depths) {
     if (!same_scenario(record, point)) continue;
-    const auto fit = fit_depth(record);
+    const PartRecord* part = timed_part(point, record.kind);
+    const auto fit = fit_depth(record, part);
     if (!fit || fit->additive()) continue;
+    if (fit->is_straight())
+      return fmt::format(
+          "sum withheld: {} layers of {} take {:.3g} ms by stacks of growing depth and {:.3g} ms by the layer alone, "
+          "the limit is {:.0f} %",
+          part->count, record.kind, 1e3 * (fit->overhead_s + fit->layer_s * static_cast<double>(part->count)),
+          1e3 * static_cast<double>(part->count) * summarise_times(part->rounds)->median, 100 * kDepthAgreement);
     return fmt::format(
         "sum withheld: stacks of {} layers are {:.1f} % off a straight line over depth, the limit is {:.0f} %",
         record.kind, 100 * *fit->residual, 100 * kAdditivityLimit);
@@ -119,7 +126,13 @@ Composition compose(const PointRecord& point, const std::vector<DepthRecord>& de
   return result;
 }
 
-std::optional<DepthFit> fit_depth(const DepthRecord& record) {
+const PartRecord* timed_part(const PointRecord& point, const std::string& kind) {
+  const auto found =
+      std::find_if(point.parts.begin(), point.parts.end(), [&](const PartRecord& part) { return part.kind == kind; });
+  return found == point.parts.end() || !is_timed(*found) ? nullptr : &*found;
+}
+
+std::optional<DepthFit> fit_depth(const DepthRecord& record, const PartRecord* part) {
   const std::size_t n = record.depths.size();
   if (n < 2 || record.time_s.size() != n) return std::nullopt;
   std::vector<double> depths;
@@ -145,6 +158,11 @@ std::optional<DepthFit> fit_depth(const DepthRecord& record) {
   std::sort(depths.begin(), depths.end());
   const auto different = std::unique(depths.begin(), depths.end()) - depths.begin();
   if (different >= 3) fit.residual = residual;
+  if (different >= 3 && part != nullptr) {
+    const auto count = static_cast<double>(part->count);
+    fit.off_layer =
+        std::abs((fit.overhead_s + fit.layer_s * count) / (count * summarise_times(part->rounds)->median) - 1);
+  }
   fit.spread = slowest / fastest - 1;
   return fit;
 }

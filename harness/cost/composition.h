@@ -6,6 +6,7 @@
 //          possible_s  = sum over parts of count * (possible share * time of one layer)
 //          tokens/s    decode: batch / time_s (one new token per sequence); prefill: tokens / time_s
 //          depth fit   T_i = a + b * depth_i by least squares; residual = max |T_i - fit_i| / T_i
+//          off layer   |(a + b x count) / (count x time of one layer) - 1|: a straight line may still be another one
 //          depth spread = max(T_i / depth_i) / min(T_i / depth_i) - 1
 // Means:   time_s of decode is the time per output token, of prefill the time to first token. Composed numbers are a
 //          layer-derived floor: no scheduler, no sampling, no network, no embedding look-up, no idling.
@@ -25,6 +26,9 @@
 namespace layercost {
 
 inline constexpr double kAdditivityLimit = 0.05;
+// Between the line through the depths and the sum of layers, which were measured minutes apart: by as much may the
+// machine's own limits move before a row is labelled (roof_moved).
+inline constexpr double kDepthAgreement = 0.1;
 
 // Whether a part has a time that may be used.
 bool is_timed(const PartRecord& part);
@@ -52,9 +56,14 @@ struct DepthFit {
   double overhead_s = 0, layer_s = 0;  // a, b
   std::optional<double> residual;      // two depths fit any line, so at least 3
   double spread = 0;
-  bool additive() const { return !residual || *residual <= kAdditivityLimit; }
+  std::optional<double> off_layer;  // |line at the model's count of layers / (count x the layer's own time) - 1|
+  bool is_straight() const { return !residual || *residual <= kAdditivityLimit; }
+  bool additive() const { return is_straight() && !(off_layer && *off_layer > kDepthAgreement); }
 };
-// nullopt for fewer than two different depths.
-std::optional<DepthFit> fit_depth(const DepthRecord& record);
+// nullopt for fewer than two different depths. `part`: the layers of that kind in the composition; without it, or with
+// a line through two depths, off_layer is absent.
+std::optional<DepthFit> fit_depth(const DepthRecord& record, const PartRecord* part = nullptr);
+// The part of this point that the record's stacks are of; null if it has no time.
+const PartRecord* timed_part(const PointRecord& point, const std::string& kind);
 
 }  // namespace layercost

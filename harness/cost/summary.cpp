@@ -431,8 +431,13 @@ std::vector<BlendRow> blends_of(const Summary& summary, const MixRecord& mix) {
 
 Summary summarise(const ResultFile& file) {
   Summary summary;
+  std::map<ScenarioRecord, const PointRecord*> points;
+  if (!file.depths.empty())
+    for (const PointRecord& point : file.points) points.emplace(point, &point);
   for (const DepthRecord& record : file.depths) {
-    summary.depths.push_back({record, record.kind, fit_depth(record)});
+    const auto point = points.find(record);
+    const PartRecord* part = point == points.end() ? nullptr : timed_part(*point->second, record.kind);
+    summary.depths.push_back({record, record.kind, fit_depth(record, part)});
   }
   for (const PointRecord& point : file.points) summary.models.push_back(summarise_point(point, file));
   if (file.price && file.price->mix) summary.blends = blends_of(summary, *file.price->mix);

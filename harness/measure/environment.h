@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+
 #include "harness/result/record.h"
 #include "kernels/runtime/runtime.h"
 
@@ -10,6 +12,9 @@ namespace layercost {
 
 // Of a GPU also its driver's facts, read through NVML; its host is described as the CPU would be.
 EnvironmentRecord describe_environment(const DeviceInfo&);
+
+// Threads and weights are not spread by node: with several of them that has to be said beside the numbers.
+std::optional<Warning> numa_warning(const TopologyRecord&);
 
 // Share of this process's own memory that lies in huge pages now; nullopt where the system does not say.
 std::optional<double> huge_page_fraction();

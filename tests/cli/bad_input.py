@@ -56,6 +56,12 @@ BAD_CONFIGS = [
 LINEAR = "linear m=2 n=3 k=4 x_type=f32 w_type=f32 y_type=f32"
 BAD_COMMANDS = [
     ("unknown command", ["rnu"], ["rnu", "'run'"]),
+    ("an empty device of a plan", ["plan", "-m", "qwen3-4b", "--on", ""], ["--on", "empty"]),
+    ("an empty output", ["report", "x.json", "-o", ""], ["--output", "empty"]),
+    ("an empty price", ["run", "-m", "qwen3-4b", "--price", ""], ["--price", "empty"]),
+    ("an empty price after =", ["run", "-m", "qwen3-4b", "--price="], ["--price"]),
+    ("an empty model", ["plan", "-m", ""], ["--model", "empty"]),
+    ("an empty result", ["report", ""], ["files", "empty"]),
     ("unknown option", ["run", "--modle", "qwen3-4b"], ["--modle", "'--model'"]),
     ("unknown option of plan", ["plan", "-m", "qwen3-4b", "--bacth=3"], ["'--batch'"]),
     ("nothing to do", ["run"], ["model", "suite"]),

@@ -165,8 +165,9 @@ CASES = [
     ("a tenth of the stated price", price(id="2.50/h", model="command line", usd_per_h="0.25"),
      ["price.usd_per_h", "0.25", "2.50 USD"]),
     ("a stated price that says no price", price(id="h", model="command line"), ["price.id", "2.50/h"]),
-    ("a node's price for each device", price(model="rented", label="H rented from P, on-demand, 16 USD/h for 8 devices, 2026-11-01",
-     usd_per_h="16"), ["price.usd_per_h", "16 USD for 8 devices"]),
+    ("a node's price for each device",
+     price(model="rented", label="H rented from P, on-demand, 16 USD/h for 8 devices, 2026-11-01", usd_per_h="16"),
+     ["price.usd_per_h", "16 USD for 8 devices"]),
     ("a product without a side", op("dense", "linear", " n=6144", ""), ["ops[1].case_text", "n"]),
     ("a stack on another machine", caches("1.4.0", 32e6), ["stack.last_level_cache_bytes", "environment"]),
 ]

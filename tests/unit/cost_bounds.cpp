@@ -247,6 +247,30 @@ TEST(Composition, IsWithheldWhereLayersDoNotAddUp) {
   EXPECT_TRUE(summary.tradeoffs[1].paid);
 }
 
+// Four layers of 25 ms each by themselves; the stacks say 4 x 30 ms, on a line without a flaw.
+TEST(Composition, IsWithheldWhereAStraightLineIsAnotherOne) {
+  ResultFile file = fixture::result_file();
+  file.depths = {fixture::depths(file.points[1], "moe", {1, 2, 4}, {0.03, 0.06, 0.12})};
+  Summary summary = summarise(file);
+  EXPECT_NEAR(*summary.depths[0].fit->off_layer, 0.2, 1e-12);
+  EXPECT_FALSE(summary.depths[0].fit->additive());
+  EXPECT_EQ(summary.models[1].outcome, Outcome::skipped);
+  EXPECT_NE(summary.models[1].why.find("4 layers of moe take 120 ms by stacks of growing depth and 100 ms"),
+            std::string::npos)
+      << summary.models[1].why;
+
+  file.depths[0].time_s = {0.027, 0.054, 0.108};  // 8 % more
+  summary = summarise(file);
+  EXPECT_NEAR(*summary.depths[0].fit->off_layer, 0.08, 1e-12);
+  EXPECT_TRUE(summary.depths[0].fit->additive());
+  EXPECT_NEAR(*summary.models[1].time_s, 4 * 0.025 + 0.0125, 1e-12);
+
+  file.depths[0] = fixture::depths(file.points[1], "moe", {1, 2}, {0.03, 0.06});
+  EXPECT_FALSE(summarise(file).depths[0].fit->off_layer);  // two depths claim nothing
+  file.depths[0] = fixture::depths(file.points[1], "dense", {1, 2, 4}, {0.03, 0.06, 0.12});
+  EXPECT_FALSE(summarise(file).depths[0].fit->off_layer);  // no such layers here
+}
+
 TEST(Summary, AddsTheLabelsThatSamplesShow) {
   ResultFile file = fixture::result_file();
   file.points[0].parts[0].labels.clear();  // 3 rounds of 5 samples are preliminary, whether the record says so or not
