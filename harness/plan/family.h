@@ -2,7 +2,8 @@
 //          families.txt in families/ each; a family's names, defaults and traps live in its file and nowhere else.
 // Rules:   read() gets the sizes that every model has (hidden, layers, vocab, ...) and adds one layer after the other.
 //          An optional key with null counts as absent. A missing size is an error: no published config leaves it out,
-//          and the class defaults of transformers belong to no real model.
+//          and the class defaults of transformers belong to no real model. A key of layer_keys.cpp that is there and
+//          that read() does not ask for is refused.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

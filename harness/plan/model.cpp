@@ -13,6 +13,7 @@
 #include "harness/plan/family.h"
 #include "harness/plan/head.h"
 #include "harness/plan/layer_builder.h"
+#include "harness/plan/layer_keys.h"
 #include "harness/spec/json_reader.h"
 #include "kernels/core/error.h"
 
@@ -23,7 +24,8 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMaxParameters = 1'000'000'000'000'000;  // 1e15: a thousand times the largest of 2026
 
-constexpr JsonLimits kConfigLimits{std::uint64_t{8} << 20};  // the largest published one known has 3.1 MB
+constexpr JsonLimits kConfigLimits{.max_bytes = std::uint64_t{8} << 20,
+                                   .remembers_keys = true};  // the largest published one known has 3.1 MB
 
 // The part of a config.json that describes layers of text, and whose they are.
 struct LanguagePart {
@@ -258,6 +260,7 @@ ModelSpec read_model(const fs::path& path, const std::string& architecture) {
   m.head = read_head(config, family, architecture, of_multimodal, m);
   m.tied_embeddings = m.head.kind == HeadSpec::Kind::language && tied(config, text);
   family.read(text, m);
+  refuse_unread_layer_keys(text, m.model_type);
   for (const LayerKind& kind : m.kinds)
     if (!m.experts) m.experts = plan_layer(m, kind, {}).experts();
   if (config.has("auto_map")) m.notes.push_back("auto_map names code; it is never followed");

@@ -11,6 +11,8 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "kernels/core/error.h"
@@ -241,6 +243,12 @@ std::string read_file_bytes(const std::filesystem::path& path, std::uint64_t max
   }
 }
 
+struct JsonNode::Document {
+  Json json;
+  bool remembers = false;
+  mutable std::set<std::pair<const Json*, std::string>> asked;  // object and key
+};
+
 JsonNode parse_json(std::string file, std::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes)
     throw BadInput(file, "", fmt::format("is larger than {} bytes", limits.max_bytes));
@@ -255,8 +263,10 @@ JsonNode parse_json(std::string file, std::string_view text, const JsonLimits& l
   }
   Builder builder(file, text, limits);
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) throw BadInput(file, "", "not valid JSON");
-  auto document = std::make_shared<const Json>(builder.take());
-  const Json* root = document.get();
+  auto document = std::make_shared<JsonNode::Document>();
+  document->json = builder.take();
+  document->remembers = limits.remembers_keys;
+  const Json* root = &document->json;
   return JsonNode(std::make_shared<const std::string>(std::move(file)), std::move(document), root, "");
 }
 
@@ -264,7 +274,7 @@ JsonNode read_json(const std::filesystem::path& path, const JsonLimits& limits) 
   return parse_json(path.string(), read_file_bytes(path, limits.max_bytes), limits);
 }
 
-JsonNode::JsonNode(std::shared_ptr<const std::string> file, std::shared_ptr<const Json> document, const Json* value,
+JsonNode::JsonNode(std::shared_ptr<const std::string> file, std::shared_ptr<const Document> document, const Json* value,
                    std::string place)
     : file_(std::move(file)), document_(std::move(document)), value_(value), place_(std::move(place)) {}
 
@@ -376,8 +386,18 @@ bool JsonNode::has(std::string_view key) const {
   return value_->find(std::string(key)) != value_->end();
 }
 
+void JsonNode::remember(std::string_view key) const {
+  if (document_->remembers) document_->asked.emplace(value_, key);
+}
+
+bool JsonNode::was_asked_for(std::string_view key) const {
+  if (!document_->remembers) throw std::logic_error("this document does not remember what was asked for");
+  return document_->asked.contains({value_, std::string(key)});
+}
+
 std::optional<JsonNode> JsonNode::find(std::string_view key) const {
   expect_object();
+  remember(key);
   const auto found = value_->find(std::string(key));
   if (found == value_->end() || found->is_null()) return std::nullopt;
   return child(*found, place_of(key));
@@ -385,6 +405,7 @@ std::optional<JsonNode> JsonNode::find(std::string_view key) const {
 
 JsonNode JsonNode::at(std::string_view key) const {
   expect_object();
+  remember(key);
   const auto found = value_->find(std::string(key));
   if (found == value_->end()) {
     std::vector<std::string> names = keys();

@@ -28,6 +28,7 @@ struct JsonLimits {
   std::uint64_t max_bytes = std::uint64_t{1} << 20;  // of the file
   std::size_t max_depth = 64;                        // open lists and objects
   std::size_t max_values = 1'000'000;                // values of all kinds; a key counts with its value
+  bool remembers_keys = false;                       // for was_asked_for()
 };
 
 // The bytes of a regular file. Never blocks on a pipe; a file that grows while it is read still obeys the cap.
@@ -71,6 +72,8 @@ class JsonNode {
   std::optional<double> find_number(std::string_view key, double low, double high) const;
   std::optional<bool> find_bool(std::string_view key) const;
   std::optional<std::string> find_string(std::string_view key, std::size_t max_chars = 256) const;
+  // Whether find() or at() was called with this key on this object before. Only of a document that remembers.
+  bool was_asked_for(std::string_view key) const;
   // For formats of our own, where an unknown key is a misspelling. Keys that begin with '_' are comments.
   void refuse_other_keys(std::span<const std::string> known) const;
 
@@ -82,14 +85,16 @@ class JsonNode {
 
  private:
   friend JsonNode parse_json(std::string, std::string_view, const JsonLimits&);
-  JsonNode(std::shared_ptr<const std::string> file, std::shared_ptr<const nlohmann::json> document,
+  struct Document;
+  JsonNode(std::shared_ptr<const std::string> file, std::shared_ptr<const Document> document,
            const nlohmann::json* value, std::string place);
   JsonNode child(const nlohmann::json& value, std::string place) const;
   std::string place_of(std::string_view key) const;
   void expect_object() const;
+  void remember(std::string_view key) const;
 
   std::shared_ptr<const std::string> file_;
-  std::shared_ptr<const nlohmann::json> document_;
+  std::shared_ptr<const Document> document_;
   const nlohmann::json* value_;
   std::string place_;
 };
