@@ -459,6 +459,30 @@ std::string find_prefix(const CheckpointReader& reader, const std::string& check
 
 namespace {
 
+// A layer without one of its tensors, such as a bias, is another layer, and may agree by chance or be called wrong for
+// no fault of a kernel. What belongs to a tensor that is used (its scales: "...weight_scale_inv") and tables of the
+// rotation, which older files carry, are no weights of their own.
+void refuse_unused_tensors(const CheckpointReader& reader, const LayerPlan& plan, const std::string& place) {
+  std::set<std::string> used;
+  for (const WeightSpec& weight : plan.weights)
+    for (const WeightSpec::Source& source : weight.sources) used.insert(place + source.tensor);
+  std::vector<std::string> unused;
+  for (const std::string& name : reader.names()) {
+    if (!name.starts_with(place) || used.contains(name) || name.ends_with("rotary_emb.inv_freq")) continue;
+    if (const std::size_t scale = name.rfind("_scale");
+        scale != std::string::npos && used.contains(name.substr(0, scale)))
+      continue;
+    unused.push_back(printable(name));
+  }
+  if (unused.empty()) return;
+  const std::size_t shown = std::min<std::size_t>(unused.size(), 4);
+  throw BadInput(reader.source(), "",
+                 fmt::format("has tensors of this layer that its model does not use, so that another layer would be "
+                             "checked: {}{}",
+                             fmt::join(unused.begin(), unused.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+                             shown < unused.size() ? fmt::format(" and {} more", unused.size() - shown) : ""));
+}
+
 // A file of zeros would agree with every layer that is given zeros.
 void expect_something_added(const LayerIo& io) {
   for (const auto& [name, values] : {std::pair("input", &io.input), std::pair("output", &io.output)})
@@ -488,9 +512,10 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
   // Caches are shared by all steps of one mode and emptied between modes; NaN in a slot that is read too early shows.
   shape.q_len = shape.kv_len = 1;
   const LayerPlan any = plan_layer(model, kind, shape);
-  const WeightSet weights = checkpoint_weights(
-      any, reader,
-      fmt::format("{}layers.{}.", prefix ? *prefix : find_prefix(reader, reader.source(), any, index), index));
+  const std::string place =
+      fmt::format("{}layers.{}.", prefix ? *prefix : find_prefix(reader, reader.source(), any, index), index);
+  refuse_unused_tensors(reader, any, place);
+  const WeightSet weights = checkpoint_weights(any, reader, place);
   const BufferSet caches = own_buffers(any, 1, 0, runtime);
 
   std::vector<float> result(io.output.size());

@@ -31,7 +31,7 @@ CaseWork linear(const OpCase& c) {
   double bias = 0;
   if (c.flag("bias")) {
     if (!c.has("bias_type") && !c.format("w_type").is_plain()) throw BadCase("a bias needs bias_type");
-    bias = n * (c.has("bias_type") ? size(c, "bias_type") : static_cast<double>(c.format("w_type").code_bytes));
+    bias = n * (c.has("bias_type") ? size(c, "bias_type") : static_cast<double>(size_of(c.format("w_type").values)));
   }
   return {.flops = m * n * (2 * k + c.flag("bias") + c.flag("residual")),
           .bytes = matrix_bytes(c, n, k) + bias,

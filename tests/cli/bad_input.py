@@ -49,6 +49,12 @@ BAD_CONFIGS = [
     ("heads not divisible", changed(num_attention_heads=5), ["num_key_value_heads"]),
     ("more chosen than there are", changed(num_experts_per_tok=5), ["num_experts_per_tok", "4"]),
     ("eps", changed(rms_norm_eps="1e-6"), ["rms_norm_eps"]),
+    ("capped attention", changed(attn_logit_softcapping=50.0), ["attn_logit_softcapping", "50.0", "qwen3_moe", "null"]),
+    ("latent attention", changed(kv_lora_rank=512), ["kv_lora_rank", "512", "expected 0"]),
+    ("a shared expert", changed(n_shared_experts=1), ["n_shared_experts", "1"]),
+    ("part of each head rotated", changed(partial_rotary_factor=0.5), ["partial_rotary_factor", "0.5"]),
+    ("capped logits", changed(final_logit_softcapping=30.0), ["final_logit_softcapping", "30.0"]),
+    ("no norms of heads", changed(use_qk_norm=False), ["use_qk_norm", "expected true"]),
     ("flag as number", changed(norm_topk_prob=2), ["norm_topk_prob"]),
 ]
 

@@ -138,6 +138,12 @@ def checkpoints(program, folder):
         renamed(tensors, lambda h: {k if k == "__metadata__" else prefix + k.removeprefix("model."): v
                                     for k, v in h.items()})
 
+    def with_tensor(name):
+        tensors.write_bytes(good)
+        renamed(tensors, lambda h: {**h, name: {"dtype": "F32", "shape": [0], "data_offsets": [end, end]}})
+
+    (length,) = struct.unpack("<Q", good[:8])
+    end = len(good) - 8 - length
     for prefix in ("", "model.language_model.", "language_model.model.", "transformer."):
         with_prefix(prefix)
         program.expect(f"tensors behind '{prefix}'", check, 0, stdout=["agrees"])
@@ -150,6 +156,16 @@ def checkpoints(program, folder):
     program.expect("a file with a stray name", check, 2, ["model.safetensors"])
     tensors.write_bytes(good)
     program.expect("no such layer in the file", [*check, "--layer", "1"], 2)
+    # A weight of the file's layer that a model of this config does not have.
+    with_tensor("model.layers.0.self_attn.q_proj.bias")
+    program.expect("a bias that is not used", check, 2, ["model.layers.0.self_attn.q_proj.bias", "does not use"])
+    with_tensor("model.layers.0.self_attn.kv_a_layernorm.weight")
+    program.expect("latent attention", check, 2, ["kv_a_layernorm.weight"])
+    with_tensor("model.layers.0.self_attn.rotary_emb.inv_freq")
+    program.expect("a table of the rotation", check, 0, stdout=["agrees"])
+    with_tensor("model.layers.1.self_attn.q_proj.bias")
+    program.expect("a bias of another layer", check, 0, stdout=["agrees"])
+    tensors.write_bytes(good)
 
     # Zeros agree with zeros.
     values = golden / "io_layer0.safetensors"

@@ -7,6 +7,7 @@
 
 #include "harness/plan/counts.h"
 #include "harness/plan/layer_builder.h"
+#include "harness/plan/layer_keys.h"
 #include "harness/spec/json_reader.h"
 #include "tests/unit/spec_testing.h"
 
@@ -197,6 +198,47 @@ TEST(ShippedModels, HaveTheShapesOfTheirConfig) {
   EXPECT_TRUE(has_bias(qwen2, "qkv"));
   EXPECT_FALSE(has_bias(qwen2, "o") || qk_norm(qwen2));
   EXPECT_EQ(head_dim(find_model("qwen3-4b", kConfigs)), 128);  // not 2560 / 32 = 80
+}
+
+TEST(LayerKeys, ThatAFamilyDoesNotReadAreRefusedUnlessNeutral) {
+  const auto message = [](const char* type, const char* key, const Json& value) {
+    Json config = tiny(type);
+    config[key] = value;
+    return bad_input([&] { read(config); });
+  };
+  const std::string capped = message("llama", "attn_logit_softcapping", 50.0);
+  for (const char* piece : {"attn_logit_softcapping: 50.0 changes", "tanh", "model_type llama", "expected null"})
+    EXPECT_TRUE(contains(capped, piece)) << capped;
+  EXPECT_TRUE(contains(message("qwen3", "kv_lora_rank", 512), "expected 0, null or no such key"));
+  EXPECT_TRUE(contains(message("qwen3_moe", "n_shared_experts", 1), "n_shared_experts: 1"));
+  EXPECT_TRUE(contains(message("qwen2", "attention_bias", true), "attention_bias: true"));
+  EXPECT_TRUE(contains(message("llama", "final_logit_softcapping", 30), "final_logit_softcapping: 30"));
+  EXPECT_TRUE(contains(message("llama", "num_experts", 8), "num_experts: 8"));
+  EXPECT_TRUE(contains(message("qwen3_moe", "use_qk_norm", false), "always norms"));
+  for (const auto& [key, neutral] : std::vector<std::pair<const char*, Json>>{{"attn_logit_softcapping", nullptr},
+                                                                              {"kv_lora_rank", 0},
+                                                                              {"attention_bias", false},
+                                                                              {"residual_multiplier", 1.0},
+                                                                              {"no_rope_layers", Json::array()},
+                                                                              {"hidden_activation", "silu"},
+                                                                              {"num_experts", 0},
+                                                                              {"vision_thing", 3}}) {
+    Json config = tiny("qwen2");
+    config[key] = neutral;
+    EXPECT_NO_THROW(read(config)) << key;
+  }
+  Json biased = tiny("llama");  // which reads it
+  biased["attention_bias"] = true;
+  EXPECT_NO_THROW(read(biased));
+}
+
+// Something that no key is neutral with: every row refuses it in some family.
+TEST(LayerKeys, EachRowRefuses) {
+  for (const LayerKey& row : layer_keys()) {
+    Json config = tiny("mixtral");
+    config[std::string(row.key)] = Json::array({7});
+    EXPECT_TRUE(contains(bad_input([&] { read(config); }), std::string(row.key))) << row.key;
+  }
 }
 
 TEST(ModelNames, AreFoundWhateverTheCaseAndMisspellingsAreAnswered) {

@@ -36,6 +36,8 @@ void read(const JsonNode& config, ModelSpec& m) {
   GroupedQueryAttention a = read_grouped_query_attention(config, {.kv_heads = 4, .rope_theta = 1e4}, m);
   a.qkv_bias = a.o_bias = config.find_bool("attention_bias").value_or(false);
   a.qk_norm = true;
+  if (!config.find_bool("use_qk_norm").value_or(true))
+    config.fail("use_qk_norm", "model_type qwen3_moe always norms q and k; expected true or no such key");
   a.window = read_switched_window(config, m);
   expect_layer_types(config, m, std::vector<std::int64_t>(static_cast<std::size_t>(m.layers), a.window));
 
