@@ -283,13 +283,15 @@ std::optional<Problem> problem_of(const PriceRecord& price) {
                                                 printable(std::string(devices)), devices == "1" ? "" : "s")};
 }
 
-// Of plain formats: the whole model's weights, and its cache where every layer's attention tells its part of it.
+// Of plain formats: the whole model's weights, where its counts are those that its digest was made with, and its cache
+// where every layer's attention tells its part of it.
 std::optional<Problem> problem_of(const MemoryRecord& memory, const PointRecord& point, const ModelRecord& model,
                                   const std::string& place) {
   const auto differ = [](double a, double b) { return !(std::abs(a - b) <= kRounding * b); };
   for (const DType type : {DType::f32, DType::bf16}) {
     const double weights = static_cast<double>(model.parameters_total) * static_cast<double>(size_of(type));
-    if (memory.weight_bytes > 0 && point.weight_type == to_string(type) && differ(memory.weight_bytes, weights))
+    if (!model.digest.empty() && memory.weight_bytes > 0 && point.weight_type == to_string(type) &&
+        differ(memory.weight_bytes, weights))
       return Problem{place + ".weight_bytes",
                      fmt::format("{}, but the model {} has {} parameters in {}", memory.weight_bytes,
                                  printable(model.name), model.parameters_total, point.weight_type)};

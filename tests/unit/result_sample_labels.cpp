@@ -86,6 +86,11 @@ TEST(SampleLabels, AreTakenAwayWhereSamplesSayOtherwise) {
   EXPECT_EQ(labels_with([](PartRecord& p, Round&) {
               p.labels = {Label::drifting, Label::shared, Label::preliminary, Label::roof_moved};
             }),
+            Labels{});
+  EXPECT_EQ(labels_with([](PartRecord& p, Round& r) {
+              p.labels = {Label::shared};
+              r.neighbour_cpus.reset();  // a round that does not tell
+            }),
             Labels{Label::shared});
   EXPECT_EQ(labels_with([](PartRecord& p, Round&) {
               p.outcome = Outcome::skipped;
