@@ -678,6 +678,7 @@ TEST(ResultIo, AnOlderFilesPriceHasTheLabelsThatItsFieldsSay) {
   EXPECT_TRUE(result_from_text("r.json", text_of(file)).price->labels.empty());
   file.price->stale = true;
   file.price->model = "command line";
+  file.price->id = "0.72/h";
   EXPECT_EQ(result_from_text("r.json", text_of(file)).price->labels,
             (std::vector<PriceLabel>{PriceLabel::stale, PriceLabel::command_line}));
   file.price->labels = {PriceLabel::expired};
