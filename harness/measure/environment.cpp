@@ -59,8 +59,8 @@ TopologyRecord topology_record() {
 std::optional<Warning> numa_warning(const TopologyRecord& t) {
   const std::int64_t nodes = t.numa_nodes.value_or(1);
   if (nodes < 2) return std::nullopt;
-  return Warning{"numa", fmt::format("this machine has {} NUMA nodes: threads fill one after the other, and weights lie "
-                                     "where they were first written; they were not spread by node",
+  return Warning{"numa", fmt::format("this machine has {} NUMA nodes: threads fill one after the other, and weights "
+                                     "lie where they were first written; they were not spread by node",
                                      nodes)};
 }
 

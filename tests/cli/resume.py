@@ -52,7 +52,7 @@ def parts(case, first):
 
     case.refused("no parts", first, place, lambda r: r["points"][0].update(parts=[]))
     case.refused("a part is missing", first, place, lambda r: r["points"][0]["parts"].pop())
-    case.refused("the list of ops is cut short", first, ["parts[0].ops", "'1'"],
+    case.refused("the list of ops is cut short", first, ["parts[0].ops[0].bytes", "5120"],
                  lambda r: ops_of("moe")(r, part_of(r, "moe")["ops"][:1]))
     case.refused("no ops", first, ["parts[0]", "no ops"], lambda r: ops_of("moe")(r, []))
     case.refused("a variant that there is not", first, ["parts[0].ops[0].variant", "no_such"],
