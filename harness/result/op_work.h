@@ -1,11 +1,8 @@
-// What:    the compulsory work that an op's case implies, so that a result file that says otherwise is refused: FLOPs
-// and
+// What:    the compulsory work that an op's case implies, so that a result file that says otherwise is refused: FLOPs and
 //          bytes are what every share of *possible* is worked out from.
-//          A second statement of the formulas of kernels/*/: floors that read results do not link those. A unit test
-//          holds the two together over all cases of each op and all layers that ship.
-// Absent:  of an op or a key that is not listed in op_work.cpp nothing is said.
+// Absent:  of an op that this program does not have nothing is said.
 // Units:   flops counts a multiply-add as 2; bytes.
-// Errors:  BadCase for a listed op whose sizes or types are missing or none.
+// Errors:  BadCase where keys, sizes or types are missing or none.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

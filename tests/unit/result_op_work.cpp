@@ -1,15 +1,12 @@
-// The work that a case implies, as a result is held against it: by hand, and as the ops themselves say it.
+// The work that a case implies, as a result is held against it.
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/result/op_work.h"
 
 #include <gtest/gtest.h>
 
-#include <set>
-
 #include "harness/measure/op_records.h"
 #include "harness/plan/model.h"
 #include "harness/plan/step.h"
-#include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -39,28 +36,11 @@ TEST(OpWork, ByHand) {
   EXPECT_EQ(window.bytes, 4 * 5 * 4);
 }
 
-TEST(OpWork, NothingIsSaidOfWhatIsNotListed) {
+TEST(OpWork, WhatIsNoneOfThisProgram) {
   EXPECT_FALSE(work_of(OpCase::parse("recipe m=1")));
-  EXPECT_FALSE(work_of(OpCase::parse("glu tokens=1 ffn_hidden=8 x_type=f32 y_type=f32 recipe=1")));
+  EXPECT_THROW(work_of(OpCase::parse("glu tokens=1 ffn_hidden=8 x_type=f32 y_type=f32 recipe=1")), BadCase);
   EXPECT_THROW(work_of(OpCase::parse("glu tokens=1 x_type=f32 y_type=f32")), BadCase);
-  EXPECT_THROW(work_of(OpCase::parse("glu tokens=1 ffn_hidden=4294967296 x_type=f32 y_type=f32")), BadCase);
-}
-
-TEST(OpWork, IsWhatTheOpsSay) {
-  std::set<std::string> told;
-  for (const OpDef* op : all_ops())
-    for (const OpCase& c : op->test_cases()) {
-      const auto here = work_of(c);
-      if (!here) continue;
-      told.insert(std::string(op->name));
-      const Work one = op->work(c, {1.0}), two = op->work(c, {2.0});
-      const double expert = two.weight_bytes - one.weight_bytes;
-      EXPECT_DOUBLE_EQ(here->flops, one.flops) << c.text();
-      EXPECT_DOUBLE_EQ(here->bytes, one.weight_bytes - expert + one.kv_read_bytes + one.kv_write_bytes) << c.text();
-      EXPECT_DOUBLE_EQ(here->bytes_per_distinct_expert, expert) << c.text();
-    }
-  EXPECT_EQ(told,
-            (std::set<std::string>{"attention", "glu", "linear", "moe_experts", "moe_route", "rms_norm", "rope"}));
+  EXPECT_THROW(work_of(OpCase::parse("glu tokens=4294967296 ffn_hidden=4294967296 x_type=f32 y_type=f32")), BadCase);
 }
 
 // Layers and heads of all models that ship, as they get into results.
