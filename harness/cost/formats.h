@@ -2,7 +2,8 @@
 //          f32, the activations' own) held against it.
 // Formula: promised = bytes of a matrix in the plain format / in the format, scales included; of matrices, not of the
 //                     model, as it is said of a format ("4.25 bits instead of 16")
-//          possible, paid: cost/point_ratio.h, of the plain format over the other; the model's other bytes (cache, norms,
+//          possible, paid: cost/point_ratio.h, of the plain format over the other; the model's other bytes (cache,
+//          norms,
 //                     router, LM head) and its arithmetic stay, so that possible is below promised
 //          of the layers alone, where the file has peers: as in cost/tradeoff.h
 // Errors:  nothing is guessed: what is not measured on both sides is absent.

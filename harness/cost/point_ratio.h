@@ -1,8 +1,10 @@
 // What:    two points held against each other: how much cheaper the other one could be than the base, and is.
-// Formula: possible = bound(base) / bound(other), bound = sum over parts of count * possible_s at one and the same machine:
+// Formula: possible = bound(base) / bound(other), bound = sum over parts of count * possible_s at one and the same
+//          machine:
 //                     the median read rate and the median flop rate over all samples of both. The two are measured
 //                     minutes apart and the machine's limits move; a ratio of physics must not contain that.
-//          paid     = composed time(base) / composed time(other), paired: exp(mean over shared rounds of ln(b_r / o_r)),
+//          paid     = composed time(base) / composed time(other), paired: exp(mean over shared rounds of ln(b_r /
+//          o_r)),
 //                     with its interval; from one shared round without one; from none the ratio of the composed times
 // Means:   4.0 = the other costs a quarter; 1 = no difference.
 // Errors:  nothing is guessed: what is not measured on both sides is absent.

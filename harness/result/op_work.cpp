@@ -40,7 +40,8 @@ std::optional<double> cache_bytes(const OpCase& c) {
   const std::int64_t window = c.integer("window", 0), capacity = c.axis("capacity");
   const auto slots = static_cast<double>(window > 0 ? std::min(window, capacity) : capacity);
   return slots * static_cast<double>(c.axis("batch") * c.axis("kv_heads")) *
-         static_cast<double>((c.axis("qk_dim") + c.axis("v_dim")) * static_cast<std::int64_t>(size_of(c.type("kv_type"))));
+         static_cast<double>((c.axis("qk_dim") + c.axis("v_dim")) *
+                             static_cast<std::int64_t>(size_of(c.type("kv_type"))));
 }
 
 }  // namespace layercost

@@ -1,5 +1,5 @@
-// What:    the compulsory work that an op's case implies, so that a result file that says otherwise is refused: FLOPs and
-//          bytes are what every share of *possible* is worked out from.
+// What:    the compulsory work that an op's case implies, so that a result file that says otherwise is refused: FLOPs
+//          and bytes are what every share of *possible* is worked out from.
 // Absent:  of an op that this program does not have nothing is said.
 // Units:   flops counts a multiply-add as 2; bytes.
 // Errors:  BadCase where keys, sizes or types are missing or none.

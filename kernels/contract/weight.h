@@ -21,8 +21,8 @@
 
 namespace layercost {
 
-// A weight in a format with scales: [matrices][rows][row_bytes] codes, [matrices][block rows][block columns] scales, one
-// factor per matrix where the format has them (kernels/core/weight_format.h).
+// A weight in a format with scales: [matrices][rows][row_bytes] codes, [matrices][block rows][block columns] scales,
+// one factor per matrix where the format has them (kernels/core/weight_format.h).
 struct CodedWeight {
   // Memory for a weight of this shape. BadCase for a format without scales, and where blocks have to be whole and are
   // not.

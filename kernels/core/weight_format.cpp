@@ -139,8 +139,7 @@ void encode_int4(const float* values, std::int64_t, std::int64_t columns, float,
     const float most = most_of(values + begin, count);
     const float scale = most > 0 ? from_f16(to_f16(most / 7)) : 1.0f, inverse = scale > 0 ? 1 / scale : 0;
     store(scales + 4 * b, scale);
-    for (std::int64_t i = begin; i < begin + count; ++i)
-      set_nibble(codes, i, nearest(values[i] * inverse, -8, 7) + 8);
+    for (std::int64_t i = begin; i < begin + count; ++i) set_nibble(codes, i, nearest(values[i] * inverse, -8, 7) + 8);
   });
 }
 
@@ -153,7 +152,8 @@ void encode_int4_zp(const float* values, std::int64_t, std::int64_t columns, flo
       least = std::min(least, values[i]);
       most = std::max(most, values[i]);
     }
-    const float scale = most > least ? from_f16(to_f16((most - least) / 15)) : 1.0f, inverse = scale > 0 ? 1 / scale : 0;
+    const float scale = most > least ? from_f16(to_f16((most - least) / 15)) : 1.0f,
+                inverse = scale > 0 ? 1 / scale : 0;
     const int zero = nearest(-least * inverse, 0, 15);
     store(scales + 8 * b, scale);
     store(scales + 8 * b + 4, static_cast<float>(zero - 8));
@@ -181,8 +181,7 @@ void encode_q4_0(const float* values, std::int64_t, std::int64_t columns, float,
     const std::uint16_t d = to_f16(most / -8);
     store(scales + 2 * b, d);
     const float scale = from_f16(d), inverse = scale != 0 ? 1 / scale : 0;
-    for (std::int64_t i = begin; i < begin + count; ++i)
-      set_nibble(codes, i, nearest(values[i] * inverse, -8, 7) + 8);
+    for (std::int64_t i = begin; i < begin + count; ++i) set_nibble(codes, i, nearest(values[i] * inverse, -8, 7) + 8);
   });
 }
 
@@ -241,7 +240,8 @@ Affine affine_q4_k(const std::byte* s, std::int64_t group) {
           .offset = from_f16(load<std::uint16_t>(s + 2)) * static_cast<float>(six.minimum)};
 }
 
-constexpr WeightFormat int4(std::string_view name, std::int64_t group, bool zero, decltype(WeightFormat::encode) encode) {
+constexpr WeightFormat int4(std::string_view name, std::int64_t group, bool zero,
+                            decltype(WeightFormat::encode) encode) {
   return {.name = name,
           .values = DType::f32,
           .code_bits = 4,
@@ -370,9 +370,10 @@ double WeightFormat::held_bytes(const Shape& s) const {
 
 void WeightFormat::expect_columns(std::int64_t columns) const {
   if (whole_blocks && columns % block_columns != 0) {
-    throw BadCase(fmt::format("weight format {}: rows of {} elements; expected a multiple of {}, the elements that share "
-                              "a scale",
-                              name, columns, block_columns));
+    throw BadCase(
+        fmt::format("weight format {}: rows of {} elements; expected a multiple of {}, the elements that share "
+                    "a scale",
+                    name, columns, block_columns));
   }
 }
 
@@ -414,7 +415,7 @@ std::uint16_t to_f16(float v) {
 
 float from_f16(std::uint16_t bits) {
   const int e = (bits >> 10) & 31, m = bits & 1023;
-  const float v = e == 31 ? (m == 0 ? std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN())
+  const float v = e == 31  ? (m == 0 ? std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN())
                   : e == 0 ? std::ldexp(static_cast<float>(m), -24)
                            : std::ldexp(static_cast<float>(1024 + m), e - 25);
   return (bits & 0x8000) != 0 ? -v : v;

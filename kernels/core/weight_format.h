@@ -1,6 +1,6 @@
 // What:    how a constant matrix is stored: one row of the list in weight_format.cpp each. Everything that has to know
-//          a format (bytes, memory, synthetic weights, checkpoints, references, products, --weights-format) reads it off
-//          its row.
+//          a format (bytes, memory, synthetic weights, checkpoints, references, products, --weights-format) reads it
+//          off its row.
 //            f32, bf16                   every element by itself
 //            fp8_block128                e4m3 codes, an f32 scale for every 128 x 128 elements: DeepSeek-V3's
 //            fp8_channel                 e4m3 codes, an f32 scale for every row: compressed-tensors "channel"
@@ -12,24 +12,25 @@
 //            q4_0                        codes 0 .. 15 that stand for -8 .. 7, an f16 scale for every 32: GGUF
 //            q4_k                        codes 0 .. 15; every 256 of a row an f16 scale of scales and one of minima, of
 //                                        which each 32 take 0 .. 63 and 0 .. 63: GGUF
-// Types:   e4m3: bias 7, largest finite 448, no infinity. e2m1: 0 0.5 1 1.5 2 3 4 6 and their negatives. e8m0: 2^(code -
-//          127), 255 is NaN. f16: IEEE binary16.
+// Types:   e4m3: bias 7, largest finite 448, no infinity. e2m1: 0 0.5 1 1.5 2 3 4 6 and their negatives. e8m0: 2^(code
+//          - 127), 255 is NaN. f16: IEEE binary16.
 // Formula: value = scale * (table[code] - zero) - offset, each step rounded to f32 (Affine, below).
-// Shapes:  a matrix is [rows, columns], the last two axes of a weight; leading axes count matrices, which share nothing.
-//          Codes are row-major; of 4 bits, a byte holds two, the first in its low half. A block's scales are
+// Shapes:  a matrix is [rows, columns], the last two axes of a weight; leading axes count matrices, which share
+//          nothing. Codes are row-major; of 4 bits, a byte holds two, the first in its low half. A block's scales are
 //          `scale_bytes`, [ceil(rows / block_rows)][ceil(columns / block_columns)] of them:
 //            f32                  fp8_*, int4_g* (whose checkpoints hold f16 or bf16: both are exact in f32)
 //            f32 scale, f32 zero  int4_*_zp (the zero counts from -8, as the codes do)
 //            the code             mxfp4, nvfp4
 //            f16                  q8_0, q4_0
 //            f16, f16, 12 bytes   q4_k, as in GGUF: scale j < 4 in the low 6 bits of byte j, minimum in those of byte
-//                                 4 + j; of j >= 4 the low 4 bits in the low and high half of byte 4 + j, the upper 2 in
-//                                 the upper 2 of bytes j - 4 and j
+//                                 4 + j; of j >= 4 the low 4 bits in the low and high half of byte 4 + j, the upper 2
+//                                 in the upper 2 of bytes j - 4 and j
 // Units:   bytes, bits.
 // Errors:  BadCase with the nearest spelling for an unknown name; where blocks have to be whole and columns are no
 //          multiple.
-// Source:  OCP 8-bit Floating Point Specification 1.0, 2023, and Microscaling Formats Specification 1.0, 2023; DeepSeek-V3
-//          technical report, 2024, section 3.3.2; ggml's block layouts as the PyPI package gguf 0.19 reads them.
+// Source:  OCP 8-bit Floating Point Specification 1.0, 2023, and Microscaling Formats Specification 1.0, 2023;
+//          DeepSeek-V3 technical report, 2024, section 3.3.2; ggml's block layouts as the PyPI package gguf 0.19 reads
+//          them.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -87,9 +87,8 @@ CodedTiles::CodedTiles(const CodedWeight& w)
       n_(w.rows),
       k_(w.columns),
       group_k_(std::min(w.format->group_columns, kRowGroup)),
-      chunk_groups_(w.format->block_columns == WeightFormat::kWholeRow
-                        ? 1
-                        : w.format->block_columns / w.format->group_columns),
+      chunk_groups_(
+          w.format->block_columns == WeightFormat::kWholeRow ? 1 : w.format->block_columns / w.format->group_columns),
       chunks_((k_ + group_k_ * chunk_groups_ - 1) / (group_k_ * chunk_groups_)),
       scales_(scales_of(w)),
       has_zeros_(w.format->scale_bytes == 8),
@@ -117,8 +116,8 @@ std::string CodedTiles::layout() const { return std::string(format_->name) + " i
 void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int64_t b) {
   std::byte* block = tiles_.data() + (matrix * blocks() + b) * block_bytes();
   std::fill_n(block, block_bytes(), std::byte{});
-  float* beside = beside_ ? beside_.as<float>() + (matrix * blocks() + b) * (scales_ == Scales::row ? kColumns : chunks_)
-                          : nullptr;
+  float* beside =
+      beside_ ? beside_.as<float>() + (matrix * blocks() + b) * (scales_ == Scales::row ? kColumns : chunks_) : nullptr;
   const std::int64_t first = b * kColumns, columns = std::min(kColumns, n_ - first);
   const std::int64_t chunk_k = group_k_ * chunk_groups_;
   const bool four = format_->code_bits == 4, is_int8 = format_->table[128 % (1 << format_->code_bits)] == -128;
@@ -266,10 +265,11 @@ LAYERCOST_CODED_INLINE inline void read_scales(const CodedTiles& w, const std::b
       break;
     case Scales::bf16:
       for (int j = 0; j < 4; ++j)
-        set(j, _mm512_castsi512_ps(_mm512_maskz_slli_epi32(
-                   0xffff,
-                   _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * j))),
-                   16)));
+        set(j,
+            _mm512_castsi512_ps(_mm512_maskz_slli_epi32(
+                0xffff,
+                _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * j))),
+                16)));
       break;
     case Scales::f32:
       for (int j = 0; j < 4; ++j) set(j, _mm512_loadu_ps(p + 64 * j));
@@ -278,11 +278,11 @@ LAYERCOST_CODED_INLINE inline void read_scales(const CodedTiles& w, const std::b
       // 2^(code - 127) has the code as its exponent; 2^-127, below the normal ones, is code 0, and 255 is NaN.
       for (int j = 0; j < 4; ++j) {
         const __m512i code = bytes_to_i32(p + 16 * j);
-        const __m512i bits = _mm512_mask_mov_epi32(_mm512_maskz_slli_epi32(0xffff, code, 23),
-                                                   _mm512_cmpeq_epi32_mask(code, _mm512_setzero_si512()),
-                                                   _mm512_set1_epi32(0x00400000));
-        set(j, _mm512_castsi512_ps(_mm512_mask_mov_epi32(
-                   bits, _mm512_cmpeq_epi32_mask(code, _mm512_set1_epi32(255)), _mm512_set1_epi32(0x7fc00000))));
+        const __m512i bits =
+            _mm512_mask_mov_epi32(_mm512_maskz_slli_epi32(0xffff, code, 23),
+                                  _mm512_cmpeq_epi32_mask(code, _mm512_setzero_si512()), _mm512_set1_epi32(0x00400000));
+        set(j, _mm512_castsi512_ps(_mm512_mask_mov_epi32(bits, _mm512_cmpeq_epi32_mask(code, _mm512_set1_epi32(255)),
+                                                         _mm512_set1_epi32(0x7fc00000))));
       }
       break;
     case Scales::e4m3:
@@ -329,7 +329,8 @@ LAYERCOST_CODED_INLINE inline void read_scales(const CodedTiles& w, const std::b
     }
 }
 
-// f(t, j, pairs of k of 16 columns) for the unit of 64 bytes of each 16 columns at `codes`: t < 4 of 4 bits, t < 2 of 8.
+// f(t, j, pairs of k of 16 columns) for the unit of 64 bytes of each 16 columns at `codes`: t < 4 of 4 bits, t < 2
+// of 8.
 template <int kBits>
 struct Decoder;
 
@@ -453,8 +454,8 @@ LAYERCOST_CODED void few_rows_pass(const Pass& p, const Tables& tables) {
   }
 }
 
-// Rows of a piece of decoded weights [pairs of k][64 columns][2], `groups` groups of `group_pairs` pairs. Three rows: 12
-// sums of a group and 12 of all leave room for 4 weights, and no group of 32 k costs a turn through memory.
+// Rows of a piece of decoded weights [pairs of k][64 columns][2], `groups` groups of `group_pairs` pairs. Three rows:
+// 12 sums of a group and 12 of all leave room for 4 weights, and no group of 32 k costs a turn through memory.
 constexpr int kManyTile = 3;
 template <int kRows, bool kMinus>
 LAYERCOST_CODED void decoded_rows(const bf16* decoded, std::int64_t groups, std::int64_t group_pairs, const bf16* x,
@@ -516,7 +517,9 @@ LAYERCOST_CODED void many_rows_pass(const Pass& p, const Tables& tables, bf16* d
     }
     for (std::int64_t i = 0; i < tiles; ++i) {
       const std::int64_t row = p.rows * i / tiles, rows = p.rows * (i + 1) / tiles - row;
-      const auto tile = rows == 3 ? decoded_rows<3, kMinus> : rows == 2 ? decoded_rows<2, kMinus> : decoded_rows<1, kMinus>;
+      const auto tile = rows == 3   ? decoded_rows<3, kMinus>
+                        : rows == 2 ? decoded_rows<2, kMinus>
+                                    : decoded_rows<1, kMinus>;
       tile(decoded, here, w.group_k() / 2, p.x + row * p.x_stride + first * w.group_k(), p.x_stride, affines,
            kMinus ? p.row_sums + row * all_groups + first : nullptr, all_groups, p.sums + row * kColumns);
     }

@@ -1,12 +1,12 @@
-// What:    constant matrices in a format with scales (kernels/core/weight_format.h), packed once as codes in blocks of 64
-//          columns, and their products. What is read at a product is the codes and scales, nothing wider.
+// What:    constant matrices in a format with scales (kernels/core/weight_format.h), packed once as codes in blocks of
+//          64 columns, and their products. What is read at a product is the codes and scales, nothing wider.
 // Formula: y[r, n] = sum_k x[r, k] * w[matrix, n, k]  (+ bias[n])  (+ residual[r, n]), rows by groups, each with its
-//          matrix. Codes are multiplied as they are (every table value is exact in bf16) and summed in f32; a group's sum
-//          is scaled once: scale * sum(x * table[code]) - (scale * zero + offset) * sum(x).
-// Layout:  a block of 64 columns is a run of chunks of `chunk_k` k, each its scales and then its codes. Codes lie in units
-//          of 64 bytes for 16 columns: of 4 bits, 8 k: in 16-bit word 2 c + p, nibble t is column c, k = 2 t + p; of 8
-//          bits, 4 k: byte 16 l + 8 s + i is column 4 l + i / 2, k = 2 s + i % 2, as sign and magnitude. Units of the four
-//          16 columns follow one another, then the next k. Padding is code 0 with scale 0.
+//          matrix. Codes are multiplied as they are (every table value is exact in bf16) and summed in f32; a group's
+//          sum is scaled once: scale * sum(x * table[code]) - (scale * zero + offset) * sum(x).
+// Layout:  a block of 64 columns is a run of chunks of `chunk_k` k, each its scales and then its codes. Codes lie in
+//          units of 64 bytes for 16 columns: of 4 bits, 8 k: in 16-bit word 2 c + p, nibble t is column c, k = 2 t + p;
+//          of 8 bits, 4 k: byte 16 l + 8 s + i is column 4 l + i / 2, k = 2 s + i % 2, as sign and magnitude. Units of
+//          the four 16 columns follow one another, then the next k. Padding is code 0 with scale 0.
 // Types:   x bf16, y (and residual) f32 or bf16, bias f32.
 // Threads: all OpenMP threads; one caller at a time. A piece is a block of a group's matrix (WorkStealing).
 // Limit:   n / 64 pieces of a matrix, so a small n does not fill many cores.
@@ -29,8 +29,8 @@ class CodedTiles {
  public:
   static constexpr std::int64_t kColumns = 64;
   // How a chunk holds the scales of its columns. block: one f32 for all, row: an f32 per column for all k; both beside
-  // the chunks. The others at the chunk's beginning, 64 of each: q4_k f16 scales, f16 minima, then 12 times 64 bytes, of
-  // which byte j < 8 holds scale j and two bits of minimum j, byte 8 + j / 2 the other four of minima j and j + 1.
+  // the chunks. The others at the chunk's beginning, 64 of each: q4_k f16 scales, f16 minima, then 12 times 64 bytes,
+  // of which byte j < 8 holds scale j and two bits of minimum j, byte 8 + j / 2 the other four of minima j and j + 1.
   enum class Scales : std::uint8_t { block, row, f16, bf16, f32, e8m0, e4m3, q4_k };
 
   // Of a weight [n, k] or [count, n, k] in a format with scales: packed on all threads, shared through Weight::packed.
@@ -49,13 +49,11 @@ class CodedTiles {
   std::int64_t padded_k() const { return groups() * group_k_; }
   std::int64_t chunk_scale_bytes() const { return chunk_scale_bytes_; }
   std::int64_t group_code_bytes() const { return group_k_ * kColumns * format_->code_bits / 8; }
-  std::int64_t block_bytes() const {
-    return chunks_ * (chunk_scale_bytes_ + chunk_groups_ * group_code_bytes());
-  }
+  std::int64_t block_bytes() const { return chunks_ * (chunk_scale_bytes_ + chunk_groups_ * group_code_bytes()); }
   Scales scales() const { return scales_; }
   bool has_zeros() const { return has_zeros_; }  // of 4 bits, behind the chunk's scales: columns c and 32 + c in a byte
   bool has_minus() const { return has_zeros_ || scales_ == Scales::q4_k; }  // what is taken off depends on sum(x)
-  bool has_minus_128() const { return has_minus_128_; }  // as code 0x80
+  bool has_minus_128() const { return has_minus_128_; }                     // as code 0x80
   const std::byte* block(std::int64_t matrix, std::int64_t b) const {
     return tiles_.data() + (matrix * blocks() + b) * block_bytes();
   }
@@ -63,7 +61,9 @@ class CodedTiles {
   const float* beside(std::int64_t matrix, std::int64_t b) const {
     return beside_.as<float>() + (matrix * blocks() + b) * (scales_ == Scales::row ? kColumns : chunks_);
   }
-  float factor(std::int64_t matrix) const { return factors_.empty() ? 1.0f : factors_[static_cast<std::size_t>(matrix)]; }
+  float factor(std::int64_t matrix) const {
+    return factors_.empty() ? 1.0f : factors_[static_cast<std::size_t>(matrix)];
+  }
   std::string layout() const;  // "q4_k in blocks of 64"
 
  private:

@@ -134,8 +134,8 @@ std::vector<OpCase> test_cases() {
            "linear m=5 n=130 k=257 x_type=bf16 w_type=fp8_block128 y_type=bf16 bias=1 bias_type=bf16",
            "linear m=1 n=300 k=129 x_type=bf16 w_type=fp8_block128 y_type=f32 bias=1 bias_type=f32",
            "linear m=4 n=19 k=45 x_type=f32 w_type=bf16 y_type=bf16 bias=1 bias_type=f32",
-           // Every other format with scales: one row, few rows, more rows than a product takes at once, many; a block of
-           // 64 columns and parts of one; one group of k and several.
+           // Every other format with scales: one row, few rows, more rows than a product takes at once, many; a block
+           // of 64 columns and parts of one; one group of k and several.
            "linear m=1 n=64 k=256 x_type=bf16 w_type=q4_k y_type=bf16",
            "linear m=7 n=130 k=768 x_type=bf16 w_type=q4_k y_type=f32 residual=1",
            "linear m=1 n=70 k=128 x_type=bf16 w_type=int4_g128 y_type=f32",

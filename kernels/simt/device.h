@@ -57,6 +57,12 @@ SIMT_INLINE int atomic_exchange(int* p, int v) { return atomicExch(p, v); }
 SIMT_INLINE int atomic_compare_exchange(int* p, int expected, int v) { return atomicCAS(p, expected, v); }
 SIMT_INLINE void fence() { __threadfence(); }
 
+SIMT_INLINE std::uint32_t multiply_add_bf16(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+  std::uint32_t d;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+
 SIMT_INLINE float exp2_fast(float v) {
   float r;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(v));

@@ -186,6 +186,11 @@ inline int atomic_exchange(int* p, int v) {
 }
 inline void fence() { executor::fence(); }
 
+inline std::uint32_t multiply_add_bf16(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+  const Pair x = unpack(a), y = unpack(b), z = unpack(c);
+  return pack(std::fma(x.lo, y.lo, z.lo), std::fma(x.hi, y.hi, z.hi));
+}
+
 inline float exp2_fast(float v) { return std::exp2(v); }
 inline float exp_fast(float v) { return std::exp(v); }
 inline float reciprocal_sqrt(float v) { return 1.0f / std::sqrt(v); }

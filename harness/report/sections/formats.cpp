@@ -31,8 +31,7 @@ std::string verdict_text(Payoff verdict) {
 
 const std::vector<ColumnOf<Subject>>& columns() {
   static const std::vector<ColumnOf<Subject>> all = {
-      {{.title = "point", .align = Align::left},
-       [](const Subject& s) { return text_cell(step_text(s.row)); }},
+      {{.title = "point", .align = Align::left}, [](const Subject& s) { return text_cell(step_text(s.row)); }},
       {{.title = "format", .head = "format", .width = 13, .gap = 3, .align = Align::left},
        [](const Subject& s) { return text_cell(plain(s.row.weight_type, 20)); }},
       {{.title = "program", .head = "program", .width = 0, .most = 12, .align = Align::left},

@@ -73,9 +73,10 @@ Section words_section(const ResultFile& file, const Summary& summary) {
     lines.push_back({"paid", "measured time of the dense model / of the MoE, with its 95 % interval."});
   }
   if (!summary.formats.empty()) {
-    lines.push_back({"of formats", "promised: bytes of a matrix in the plain format / in the smaller one, scales included. "
-                                   "possible: the same ratio for the time that the machine's limits allow; cache, router "
-                                   "and head keep their bytes, arithmetic its amount. paid: measured time."});
+    lines.push_back({"of formats",
+                     "promised: bytes of a matrix in the plain format / in the smaller one, scales included. "
+                     "possible: the same ratio for the time that the machine's limits allow; cache, router "
+                     "and head keep their bytes, arithmetic its amount. paid: measured time."});
   }
   if (!summary.peers.empty()) {
     lines.push_back({"× ours",
