@@ -15,6 +15,8 @@ struct Subject {
   bool names_program;
 };
 
+std::string point_text(const FormatRow& row) { return plain(row.model, 80) + " · " + step_text(row); }
+
 std::string verdict_text(Payoff verdict) {
   switch (verdict) {
     case Payoff::cheaper:
@@ -31,11 +33,12 @@ std::string verdict_text(Payoff verdict) {
 
 const std::vector<ColumnOf<Subject>>& columns() {
   static const std::vector<ColumnOf<Subject>> all = {
-      {{.title = "point", .align = Align::left}, [](const Subject& s) { return text_cell(step_text(s.row)); }},
-      {{.title = "format", .head = "format", .width = 13, .gap = 3, .align = Align::left},
-       [](const Subject& s) { return text_cell(plain(s.row.weight_type, 20)); }},
-      {{.title = "program", .head = "program", .width = 0, .most = 12, .align = Align::left},
-       [](const Subject& s) { return text_cell(s.names_program ? plain(s.by.implementation, 20) : ""); }},
+      {{.title = "point", .align = Align::left}, [](const Subject& s) { return text_cell(point_text(s.row)); }},
+      {{.title = "format", .head = "format", .width = 13, .most = 28, .gap = 3, .align = Align::left},
+       [](const Subject& s) {
+         const std::string program = s.names_program ? plain(s.by.implementation, 20) : "";
+         return text_cell(joined({plain(s.row.weight_type, 20), program}, ", "));
+       }},
       {{.title = "promised", .head = "promised", .width = 9, .form = Form::times},
        [](const Subject& s) { return number_cell(s.row.promised); }},
       {{.title = "possible", .head = "possible", .width = 9, .form = Form::times},
@@ -80,7 +83,7 @@ Section formats_section(const ResultFile&, const Summary& summary) {
   table.reading = "2.0× means half";
   table.panels.push_back({.columns = columns_of(columns()), .tail = 0});
   for (const FormatRow& row : summary.formats) {
-    const std::string title = fmt::format("{} · {}", plain(row.model, 80), step_text(row));
+    const std::string title = point_text(row);
     if (table.groups.empty() || table.groups.back().title != title)
       table.groups.push_back(
           {title, joined({fmt::format("against {} weights", plain(row.base, 20)), routing_text(row.routing)}, " · ")});
