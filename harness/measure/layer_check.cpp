@@ -466,8 +466,12 @@ void refuse_unused_tensors(const CheckpointReader& reader, const LayerPlan& plan
   std::set<std::string> used;
   for (const WeightSpec& weight : plan.weights)
     for (const WeightSpec::Source& source : weight.sources) used.insert(place + source.tensor);
+  const auto names = reader.names();
+  // One that is missing says more, and is named where it is read.
+  for (const std::string& name : used)
+    if (std::find(names.begin(), names.end(), name) == names.end()) return;
   std::vector<std::string> unused;
-  for (const std::string& name : reader.names()) {
+  for (const std::string& name : names) {
     if (!name.starts_with(place) || used.contains(name) || name.ends_with("rotary_emb.inv_freq")) continue;
     if (const std::size_t scale = name.rfind("_scale");
         scale != std::string::npos && used.contains(name.substr(0, scale)))

@@ -49,7 +49,8 @@ bool is_routing_word(const std::string& text) {
 
 Suite read_suite(const fs::path& file) {
   const JsonNode node = read_json(file);
-  node.refuse_other_keys(std::vector<std::string>{"title", "models", "decode", "prefill", "dtype", "formats", "routing", "pairs"});
+  node.refuse_other_keys(
+      std::vector<std::string>{"title", "models", "decode", "prefill", "dtype", "formats", "routing", "pairs"});
   Suite suite;
   suite.name = printable(file.stem().string());
   suite.path = file.string();

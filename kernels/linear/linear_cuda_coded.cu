@@ -39,7 +39,8 @@ __global__ void __launch_bounds__(32 * kCodedWarps) coded(LinearCudaCoded p) {
 template <int kKind, int kTokenTiles>
 int launch_for(const LinearCudaCoded& p, Stream stream) {
   const int tiles = kCodedWarps / p.split, rows = 8 * kTokenTiles;
-  const dim3 grid(static_cast<unsigned>((p.w.tiles + tiles - 1) / tiles), static_cast<unsigned>((p.m + rows - 1) / rows));
+  const dim3 grid(static_cast<unsigned>((p.w.tiles + tiles - 1) / tiles),
+                  static_cast<unsigned>((p.m + rows - 1) / rows));
   const Launch l{grid, dim3(32 * kCodedWarps), sizeof(CodedSums<kTokenTiles>), stream, kOverlap};
   return launch("linear_cuda_coded", l, coded<kKind, kTokenTiles>, p);
 }

@@ -5,7 +5,7 @@
 //            lane(), warp()                              along threadIdx.x; blocks are one-dimensional
 //            sync_block(), sync_warp(), sync_part(id, n)  barrier of all, of the warp, of n threads (id 1 .. 15)
 //            shuffle(v, lane), shuffle_xor, shuffle_up, shuffle_down, ballot, any, all     by all 32 lanes, 4-byte v
-//            warp_sum(v), warp_max(v)                    result in every lane
+//            warp_sum(v), warp_max(v); reduce_max(v), reduce_min(v) of ints         result in every lane
 //            atomic_add/max/exchange/compare_exchange    relaxed, 4 bytes
 //            fence()                                     what this thread wrote (and saw behind a barrier) before it
 //                                                        is seen by whoever reads a later atomic's result and then
@@ -21,11 +21,9 @@
 //            mma_bf16, mma_f16 (m16n8k16), mma_e4m3 (m16n8k32)   d += a b^T, fragments as the PTX manual lays them out
 //            load_streaming(p)                           16 bytes that are read once (constant over the launch)
 //            load_word_l2(p)                             4 bytes past the L1 cache: for reads before grid_wait()
-//            multiply_add_bf16(a, b, c)                  a b + c of the two bf16 in a word, rounded once; subnormal
-//                                                        numbers count
+//            multiply_add_bf16(a, b, c)                  a b + c of the two bf16 in each word, rounded once
 //            exp2_fast, exp_fast, divide_fast, reciprocal_sqrt   about 2 ulp
 //            grid_wait(), grid_launch_dependents()       see Overlap
-//            reduce_max(v), reduce_min(v)                of ints, by all 32 lanes; result in every lane
 // Launch:  launch("name", {grid, block, shared_bytes, stream, kOverlap or nothing}, kernel<...>, arguments...)
 //          enqueues; 0 or the device runtime's error code. kOverlap: blocks may start once every block of the launch
 //          before has called grid_launch_dependents() or ended (compute capability 9.0; without effect below).
