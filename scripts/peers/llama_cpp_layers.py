@@ -105,7 +105,7 @@ class Shape:
         small = object.__new__(Shape)
         hidden = self.hidden if self.architecture == "qwen2" else 64  # that reader wants as wide a query
         small.__dict__.update(self.__dict__, hidden=hidden, ffn=32, experts=min(self.experts, 2),
-                              top_k=min(self.top_k, 1))
+                              top_k=min(self.top_k, 1), format="bf16")
         return small
 
     def layer(self, index):
