@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/spec/safetensors.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -20,6 +16,7 @@
 
 #include "harness/spec/json_reader.h"
 #include "kernels/core/error.h"
+#include "kernels/core/weight_format.h"
 
 namespace layercost {
 namespace {
@@ -101,18 +98,6 @@ TensorInfo parse_tensor(const JsonNode& node, std::uint64_t data_bytes) {
   return info;
 }
 
-float f32_from_f16(std::uint16_t half) {
-  const std::uint32_t sign = (half & 0x8000u) << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1Fu;
-  const std::uint32_t mantissa = half & 0x3FFu;
-  if (exponent == 0) {  // zero and subnormals: mantissa x 2^-24, exact in f32
-    const float magnitude = std::ldexp(static_cast<float>(mantissa), -24);
-    return sign == 0 ? magnitude : -magnitude;
-  }
-  const std::uint32_t wide = exponent == 31 ? 0x7F800000u : (exponent + 112) << 23;
-  return std::bit_cast<float>(sign | wide | (mantissa << 13));
-}
-
 template <class T>
 T load(const std::byte* from) {
   T value;
@@ -138,7 +123,7 @@ void convert(std::string_view dtype, const std::byte* from, std::span<float> out
       out[i] = std::bit_cast<float>(std::uint32_t{load<std::uint16_t>(from + 2 * i)} << 16);
     }
   } else if (dtype == "F16") {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = f32_from_f16(load<std::uint16_t>(from + 2 * i));
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = from_f16(load<std::uint16_t>(from + 2 * i));
   } else {
     for (std::size_t i = 0; i < out.size(); ++i) {
       const double wide = load<double>(from + 8 * i);
@@ -198,59 +183,24 @@ SafetensorsHeader parse_safetensors_header(const std::string& file, std::string_
   return result;
 }
 
-SafetensorsFile::SafetensorsFile(const fs::path& path) : path_(path.string()) {
-  const auto cannot = [&](const char* what) {
-    return BadInput(path_, "", fmt::format("{}: {}", what, std::strerror(errno)));
-  };
-  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd_ < 0) {
-    if (errno == ENOENT) throw BadInput(path_, "", "no such file");
-    throw cannot("cannot be opened");
+SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(path) {
+  if (file_.bytes() < 8)
+    throw BadInput(file_.path(), "header",
+                   fmt::format("a file of {} bytes has no header length (8 bytes)", file_.bytes()));
+  std::uint64_t header_bytes = 0;
+  file_.read("header", 0, std::as_writable_bytes(std::span(&header_bytes, 1)));
+  if (header_bytes > kMaxHeaderBytes) {
+    throw BadInput(file_.path(), "header",
+                   fmt::format("the length is {}; the format allows {}", header_bytes, kMaxHeaderBytes));
   }
-  try {
-    struct stat info {};
-    if (::fstat(fd_, &info) != 0) throw cannot("cannot be read");
-    if (S_ISDIR(info.st_mode)) throw BadInput(path_, "", "is a folder; expected a file");
-    if (!S_ISREG(info.st_mode)) throw BadInput(path_, "", "is a device, pipe or socket; expected a regular file");
-    const auto file_bytes = static_cast<std::uint64_t>(info.st_size);
-    if (file_bytes < 8)
-      throw BadInput(path_, "header", fmt::format("a file of {} bytes has no header length (8 bytes)", file_bytes));
-    std::uint64_t header_bytes = 0;
-    read_at("header", 0, std::as_writable_bytes(std::span(&header_bytes, 1)));
-    if (header_bytes > kMaxHeaderBytes) {
-      throw BadInput(path_, "header",
-                     fmt::format("the length is {}; the format allows {}", header_bytes, kMaxHeaderBytes));
-    }
-    if (header_bytes > file_bytes - 8) {
-      throw BadInput(path_, "header",
-                     fmt::format("the length is {}, but only {} bytes follow", header_bytes, file_bytes - 8));
-    }
-    std::string header(static_cast<std::size_t>(header_bytes), '\0');
-    read_at("header", 8, std::as_writable_bytes(std::span(header)));
-    data_start_ = 8 + header_bytes;
-    header_ = parse_safetensors_header(path_, header, file_bytes - data_start_);
-  } catch (...) {
-    ::close(fd_);
-    throw;
+  if (header_bytes > file_.bytes() - 8) {
+    throw BadInput(file_.path(), "header",
+                   fmt::format("the length is {}, but only {} bytes follow", header_bytes, file_.bytes() - 8));
   }
-}
-
-SafetensorsFile::~SafetensorsFile() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      fd_(std::exchange(other.fd_, -1)),
-      data_start_(other.data_start_),
-      header_(std::move(other.header_)) {}
-
-SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(fd_, other.fd_);
-  std::swap(data_start_, other.data_start_);
-  std::swap(header_, other.header_);
-  return *this;
+  std::string header(static_cast<std::size_t>(header_bytes), '\0');
+  file_.read("header", 8, std::as_writable_bytes(std::span(header)));
+  data_start_ = 8 + header_bytes;
+  header_ = parse_safetensors_header(file_.path(), header, file_.bytes() - data_start_);
 }
 
 std::vector<std::string> SafetensorsFile::names() const {
@@ -261,37 +211,34 @@ std::vector<std::string> SafetensorsFile::names() const {
 
 const TensorInfo& SafetensorsFile::info(const std::string& name) const {
   const auto found = header_.tensors.find(name);
-  if (found == header_.tensors.end()) throw BadInput(path_, name, "no such tensor" + did_you_mean(name, names()));
+  if (found == header_.tensors.end()) throw BadInput(path(), name, "no such tensor" + did_you_mean(name, names()));
   return found->second;
-}
-
-void SafetensorsFile::read_at(const std::string& name, std::uint64_t offset, std::span<std::byte> out) const {
-  while (!out.empty()) {
-    const ssize_t got = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw BadInput(path_, name, fmt::format("cannot be read: {}", std::strerror(errno)));
-    if (got == 0) throw BadInput(path_, name, "the file ends early; was it cut short meanwhile?");
-    out = out.subspan(static_cast<std::size_t>(got));
-    offset += static_cast<std::uint64_t>(got);
-  }
 }
 
 void SafetensorsFile::read_bytes(const std::string& name, std::span<std::byte> out) const {
   const TensorInfo& tensor = info(name);
   if (out.size() != tensor.end - tensor.begin) {
-    throw BadInput(path_, name, fmt::format("holds {} bytes, asked for {}", tensor.end - tensor.begin, out.size()));
+    throw BadInput(path(), name, fmt::format("holds {} bytes, asked for {}", tensor.end - tensor.begin, out.size()));
   }
-  read_at(name, data_start_ + tensor.begin, out);
+  file_.read(name, data_start_ + tensor.begin, out);
+}
+
+void SafetensorsFile::read_bytes_part(const std::string& name, std::uint64_t first, std::span<std::byte> out) const {
+  const TensorInfo& tensor = info(name);
+  const std::uint64_t bytes = tensor.end - tensor.begin;
+  if (first > bytes || out.size() > bytes - first)
+    throw BadInput(path(), name, fmt::format("holds {} bytes, asked for {} from {} on", bytes, out.size(), first));
+  file_.read(name, data_start_ + tensor.begin + first, out);
 }
 
 void SafetensorsFile::read_f32_part(const std::string& name, std::int64_t first, std::span<float> out) const {
   const TensorInfo& tensor = info(name);
   const std::size_t size = source_size(tensor.dtype);
   if (size == 0)
-    throw BadInput(path_, name,
+    throw BadInput(path(), name,
                    fmt::format("weights of type {} are not supported; expected BF16, F16, F32 or F64", tensor.dtype));
   if (first < 0 || first > tensor.elements || out.size() > static_cast<std::uint64_t>(tensor.elements - first)) {
-    throw BadInput(path_, name,
+    throw BadInput(path(), name,
                    fmt::format("holds {} elements, asked for {} from {} on", tensor.elements, out.size(), first));
   }
   std::uint64_t offset = data_start_ + tensor.begin + static_cast<std::uint64_t>(first) * size;
@@ -300,7 +247,7 @@ void SafetensorsFile::read_f32_part(const std::string& name, std::int64_t first,
   while (!out.empty()) {
     const std::size_t count = std::min(out.size(), buffer.size() / size);
     const std::span<std::byte> bytes = std::span(buffer).first(count * size);
-    read_at(name, offset, bytes);
+    file_.read(name, offset, bytes);
     convert(tensor.dtype, bytes.data(), out.first(count));
     out = out.subspan(count);
     offset += bytes.size();
@@ -311,7 +258,7 @@ void SafetensorsFile::read_f32(const std::string& name, std::span<float> out) co
   const TensorInfo& tensor = info(name);
   if (out.size() != static_cast<std::uint64_t>(tensor.elements)) {
     throw BadInput(
-        path_, name,
+        path(), name,
         fmt::format("holds {} elements {}, asked for {}", tensor.elements, shape_text(tensor.shape), out.size()));
   }
   read_f32_part(name, 0, out);

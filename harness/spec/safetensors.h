@@ -1,6 +1,5 @@
 // What:    reads weights in the safetensors format: one file, or a checkpoint of several.
-//          Only the header is read on opening; a tensor's bytes are read when asked for, by pread, so that a file cut
-//          short meanwhile is an error and not a signal.
+//          Only the header is read on opening; a tensor's bytes are read when asked for.
 // Shapes:  row-major, as in the file.
 // Units:   bytes; offsets count from the first byte after the header.
 // Errors:  BadInput for a file that breaks a rule of the format, a tensor that is missing or of another shape or type
@@ -23,6 +22,8 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/spec/weight_file.h"
+
 namespace layercost {
 
 struct TensorInfo {
@@ -44,11 +45,8 @@ SafetensorsHeader parse_safetensors_header(const std::string& file, std::string_
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
-  ~SafetensorsFile();
-  SafetensorsFile(SafetensorsFile&&) noexcept;
-  SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   std::vector<std::string> names() const;  // sorted
   bool has(const std::string& name) const { return header_.tensors.contains(name); }
   const TensorInfo& info(const std::string& name) const;  // BadInput with the nearest name
@@ -58,14 +56,12 @@ class SafetensorsFile {
   void read_f32(const std::string& name, std::span<float> out) const;
   // The elements first, first + 1, ... in row-major order, as many as `out` holds.
   void read_f32_part(const std::string& name, std::int64_t first, std::span<float> out) const;
-  // As they are in the file, for types that are decoded elsewhere.
+  // As they are in the file, for types that are decoded elsewhere: all of them, or from a byte of the tensor on.
   void read_bytes(const std::string& name, std::span<std::byte> out) const;
+  void read_bytes_part(const std::string& name, std::uint64_t first, std::span<std::byte> out) const;
 
  private:
-  void read_at(const std::string& name, std::uint64_t offset, std::span<std::byte> out) const;
-
-  std::string path_;
-  int fd_ = -1;
+  WeightFile file_;
   std::uint64_t data_start_ = 0;
   SafetensorsHeader header_;
 };
