@@ -76,6 +76,16 @@ PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::option
   return p;
 }
 
+// The matrices that an op multiplies with and their formats, in the plan's order.
+std::vector<std::pair<std::string, std::string>> matrices_of(const LayerPlan& plan, const PlannedOp& op) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const WeightSpec& w : plan.weights)
+    if (w.shape.size() > 1)
+      for (const auto& [tensor, name] : op.bind)
+        if (name == w.name) out.emplace_back(w.name, w.format->name);
+  return out;
+}
+
 // ---- For people
 
 std::string si(double v, const char* unit) {
@@ -139,26 +149,28 @@ void print_point(const PlannedPoint& p) {
   fmt::print("\n");
   for (const std::string& note : m.notes) fmt::print("  note: {}\n", note);
   if (s.phase == Phase::decode)
-    fmt::print("decode, batch {}, {} tokens already cached; {}\n", s.batch, s.context, s.weights.matrices->name);
-  else fmt::print("prefill, batch {}, {} tokens each; {}\n", s.batch, s.context, s.weights.matrices->name);
+    fmt::print("decode, batch {}, {} tokens already cached; {}\n", s.batch, s.context, s.weights.name());
+  else fmt::print("prefill, batch {}, {} tokens each; {}\n", s.batch, s.context, s.weights.name());
   if (m.experts)
     fmt::print("routing {}: {:.1f} of {} experts expected to be touched per layer\n", s.routing.name(),
                *p.facts.distinct_experts, m.experts->experts);
   for (const KindWork& kind : p.kinds) {
-    fmt::print("\n{} x {}\n  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", kind.plan.count, kind.plan.kind, "component",
-               "op", "FLOPs", "weights", "cache", "case");
+    fmt::print("\n{} x {}\n  {:<15} {:<15} {:<13} {:>12} {:>12} {:>12}   {}\n", kind.plan.count, kind.plan.kind,
+               "component", "op", "matrix in", "FLOPs", "weights", "cache", "case");
     Work sum;
     for (const OpWork& w : kind.ops) {
       const std::string text = w.op->op_case.text();
-      fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}   {}\n", w.op->component, w.op->op_case.op(),
-                 si(w.work.flops, "FLOP"), si(w.work.weight_bytes, "B"),
-                 w.cache_bytes() > 0 ? si(w.cache_bytes(), "B") : "", text.substr(text.find(' ') + 1));
+      const auto matrices = matrices_of(kind.plan, *w.op);  // of one op all have one format
+      fmt::print("  {:<15} {:<15} {:<13} {:>12} {:>12} {:>12}   {}\n", w.op->component, w.op->op_case.op(),
+                 matrices.empty() ? "" : matrices.front().second, si(w.work.flops, "FLOP"),
+                 si(w.work.weight_bytes, "B"), w.cache_bytes() > 0 ? si(w.cache_bytes(), "B") : "",
+                 text.substr(text.find(' ') + 1));
       sum.flops += w.work.flops;
       sum.weight_bytes += w.work.weight_bytes;
       sum.kv_read_bytes += w.cache_bytes();
     }
-    fmt::print("  {:<15} {:<15} {:>12} {:>12} {:>12}\n", "sum", "", si(sum.flops, "FLOP"), si(sum.weight_bytes, "B"),
-               si(sum.kv_read_bytes, "B"));
+    fmt::print("  {:<15} {:<15} {:<13} {:>12} {:>12} {:>12}\n", "sum", "", "", si(sum.flops, "FLOP"),
+               si(sum.weight_bytes, "B"), si(sum.kv_read_bytes, "B"));
   }
   fmt::print("\nwhole model, one step: {}, {} of weights and cache to be read and written\n", si(p.flops, "FLOP"),
              si(p.bytes, "B"));
@@ -208,6 +220,7 @@ OrderedJson to_json(const KindWork& kind) {
                       {"weight_bytes", number(w.work.weight_bytes)},
                       {"kv_read_bytes", number(w.work.kv_read_bytes)},
                       {"kv_write_bytes", number(w.work.kv_write_bytes)}};
+    for (const auto& [name, format] : matrices_of(kind.plan, *w.op)) op["matrices"][name] = format;
     if (w.bytes_per_distinct_expert > 0) op["bytes_per_distinct_expert"] = number(w.bytes_per_distinct_expert);
     ops.push_back(std::move(op));
   }
@@ -234,7 +247,7 @@ OrderedJson to_json(const PlannedPoint& p) {
                      {"phase", to_string(s.phase)},
                      {"batch", s.batch},
                      {"context", s.context},
-                     {"weights_format", s.weights.matrices->name},
+                     {"weights_format", s.weights.name()},
                      {"activation_type", to_string(s.activation_type)},
                      {"kv_type", to_string(s.kv_type)}};
   if (m.experts)

@@ -20,7 +20,8 @@ void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_option("-c,--context", o.contexts, "decode: tokens already cached; prefill: prompt length (default 1024)");
   c.add_option("--dtype", o.dtype, "bf16 or f32 (default bf16)");
   c.add_option("--weights-format", o.weights_format,
-               "how matrices are stored: layercost list formats, or several, e.g. bf16,q8_0,q4_k (default: the dtype)");
+               "how matrices are stored: layercost list formats, or several, e.g. bf16,q8_0,q4_k (default: as a "
+               "quantised model's config says, else the dtype)");
   c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
 }
 
@@ -78,7 +79,7 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   if (!o.weights_format.empty()) formats = weight_format_options(o.weights_format);
   for (const std::string& name : suite.formats)
     if (o.weights_format.empty()) formats.push_back(&weight_format(name));
-  if (formats.empty()) formats.push_back(&weight_format(type));
+  if (formats.empty()) formats.push_back(nullptr);  // as the model's config says
   const RoutingSpec routing = RoutingSpec::parse(!o.routing.empty()       ? o.routing
                                                  : !suite.routing.empty() ? suite.routing
                                                                           : "uniform");
@@ -122,7 +123,7 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
       p.scenario.phase = step.phase;
       p.scenario.batch = step.batch;
       p.scenario.context = step.context;
-      p.scenario.weights = WeightTypes::of(*format, type);
+      p.scenario.weights = format != nullptr ? WeightTypes::of(*format, type) : weights_by_config(out.models[m], type);
       p.scenario.activation_type = p.scenario.kv_type = type;
       p.scenario.routing = routing;
       out.points.push_back(p);

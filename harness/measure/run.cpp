@@ -245,7 +245,7 @@ ScenarioRecord scenario_record(const ModelSpec& m, const Scenario& s, const Devi
   r.batch = s.batch;
   r.context = s.context;
   r.new_tokens = step_shape(s, false).q_len;
-  r.weight_type = s.weights.matrices->name;
+  r.weight_type = s.weights.name();
   r.activation_type = to_string(s.activation_type);
   r.kv_type = to_string(s.kv_type);
   r.device = device.id;

@@ -41,8 +41,10 @@ std::string text_of(const LayerPlan& plan) {
 std::string canonical_text(const ModelSpec& m) {
   std::string text = fmt::format("{} hidden={} layers={} vocab={} eps={} tied={}\nkinds {}\n", m.model_type, m.hidden,
                                  m.layers, m.vocab, m.rms_norm_eps, m.tied_embeddings, fmt::join(m.kind_of_layer, " "));
-  for (const LayerKind& kind : m.kinds) text += text_of(plan_layer(m, kind, {}));
-  return text + text_of(plan_head(m, 1, {}));
+  StepShape shape;
+  shape.weights = weights_by_config(m, DType::bf16);
+  for (const LayerKind& kind : m.kinds) text += text_of(plan_layer(m, kind, shape));
+  return text + text_of(plan_head(m, 1, shape));
 }
 
 std::string model_digest(const ModelSpec& m) { return short_digest(canonical_text(m)); }

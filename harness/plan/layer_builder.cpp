@@ -3,7 +3,11 @@
 
 #include <cmath>
 
+#include "kernels/core/error.h"
+
 namespace layercost {
+
+const MatrixFormats LayerBuilder::kNone;
 
 std::string LayerBuilder::buffer(const std::string& name, BufferRole role, DType t, Shape shape) {
   plan_.buffers.push_back({name, t, std::move(shape), role});
@@ -16,9 +20,21 @@ std::string LayerBuilder::activation(const std::string& name, std::int64_t width
 
 std::string LayerBuilder::matrix(const std::string& name, Shape shape, Sources sources, std::optional<DType> type) {
   const WeightFormat* format = type ? &weight_format(*type) : s_.weights.matrices;
+  if (s_.weights.by_config) {
+    const auto given = formats_.find(name);
+    if (given != formats_.end()) format = given->second;
+    else if (!type) format = &weight_format(s_.weights.vectors);
+  }
   const float sigma = 1.0f / std::sqrt(static_cast<float>(shape.back()));
   plan_.weights.push_back({name, format, std::move(shape), 0.0f, sigma, std::move(sources)});
+  plan_.weights.back().quantisable = !type;
   return name;
+}
+
+const WeightFormat& LayerBuilder::format_of(const std::string& matrix) const {
+  for (const WeightSpec& w : plan_.weights)
+    if (w.name == matrix) return *w.format;
+  throw BadCase("no matrix '" + matrix + "' was made");
 }
 
 std::string LayerBuilder::expert_matrices(const std::string& name, Shape shape, Sources sources) {
@@ -67,12 +83,12 @@ void LayerBuilder::linear(const std::string& component, const std::string& x, co
   OpCase c("linear");
   c.set("m", tokens()).set("n", n).set("k", k);
   c.set("x_type", s_.activation_type)
-      .set("w_type", o.w_type ? to_string(*o.w_type) : s_.weights.matrices->name)
+      .set("w_type", format_of(w).name)
       .set("y_type", o.y_type.value_or(s_.activation_type));
   std::map<std::string, std::string> bind = {{"x", x}, {"w", w}, {"y", y}};
   if (!o.bias.empty()) {
     c.set("bias", 1);
-    if (!s_.weights.matrices->is_plain()) c.set("bias_type", s_.weights.vectors);
+    if (!format_of(w).is_plain()) c.set("bias_type", s_.weights.vectors);
     bind["bias"] = o.bias;
   }
   if (!o.residual.empty()) {

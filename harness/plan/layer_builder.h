@@ -17,14 +17,17 @@ namespace layercost {
 struct LinearOptions {
   std::string bias = {}, residual = {};  // names; "" none
   std::optional<DType> y_type = {};      // else the activations'
-  std::optional<DType> w_type = {};      // else the format of matrices
 };
 
 class LayerBuilder {
  public:
   using Sources = std::vector<WeightSpec::Source>;
 
-  LayerBuilder(const ModelSpec& m, const StepShape& s) : m_(m), s_(s) { plan_.shape = s; }
+  // `formats`: what a quantised model's config gives to this layer's matrices.
+  LayerBuilder(const ModelSpec& m, const StepShape& s, const MatrixFormats& formats = kNone)
+      : m_(m), s_(s), formats_(formats) {
+    plan_.shape = s;
+  }
   const ModelSpec& model() const { return m_; }
   const StepShape& shape() const { return s_; }
   std::int64_t tokens() const { return s_.tokens(); }
@@ -34,9 +37,11 @@ class LayerBuilder {
   // [tokens, width] in the activation type.
   std::string activation(const std::string& name, std::int64_t width, BufferRole = BufferRole::activation);
 
-  // In the format of matrices, or in the type that something else has.
+  // In the format of matrices, or in the type that something else has and no format changes.
   std::string matrix(const std::string& name, Shape, Sources, std::optional<DType> = {});
   std::string expert_matrices(const std::string& name, Shape, Sources);  // [experts, n, k]
+  // Of a matrix that was made: what ops say as w_type.
+  const WeightFormat& format_of(const std::string& matrix) const;
   std::string norm_weight(const std::string& name, std::int64_t n, const std::string& tensor);
   std::string bias(const std::string& name, Sources);
 
@@ -51,8 +56,10 @@ class LayerBuilder {
               std::int64_t n, std::int64_t k, const LinearOptions& = {});
 
  private:
+  static const MatrixFormats kNone;
   const ModelSpec& m_;
   const StepShape s_;
+  const MatrixFormats& formats_;
   LayerPlan plan_;
 };
 

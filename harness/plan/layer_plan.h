@@ -51,7 +51,8 @@ struct WeightSpec {
     Shape shape;
   };
   std::vector<Source> sources;
-  bool per_expert = false;  // the first axis counts experts, of which a token uses top_k
+  bool per_expert = false;   // the first axis counts experts, of which a token uses top_k
+  bool quantisable = false;  // a matrix that a config of quantised weights may mean: no vector, not the router's
   double bytes() const;
 };
 

@@ -67,46 +67,151 @@ bool tied(const JsonNode& config, const JsonNode& text) {
          text.find_bool("tie_word_embeddings").value_or(false);
 }
 
-// Where a quantised checkpoint says so: transformers, older compressed-tensors, MLX. null is no quantisation.
-// Weights of 4 bits are a quarter of the bytes of bf16, and reading weights is what decoding costs.
-void refuse_quantised(const JsonNode& config, const fs::path& file) {
-  const auto refuse = [](const JsonNode& node, std::string_view key, const std::string& method) {
-    node.fail(key, fmt::format("quantised weights ({}) are not supported yet, and as bf16 they would get the price of "
-                               "another model; expected the config.json of the unquantised model, or this one without "
-                               "its quantisation to measure its shapes in bf16",
-                               method));
+// Where a quantised checkpoint says so: transformers, older compressed-tensors, MLX, tools that write a file beside.
+// null is no quantisation. Two places that say different things belong to two checkpoints.
+std::shared_ptr<const Quantization> read_quantization(const JsonNode& config, const JsonNode& text,
+                                                      const fs::path& file) {
+  std::shared_ptr<const Quantization> found;
+  const auto take = [&](const JsonNode& node, std::string_view method) {
+    auto next = std::make_shared<const Quantization>(node, method);
+    if (found && (found->method() != next->method() || &found->main_format() != &next->main_format()))
+      throw BadInput(fmt::format("{}: {} of {}, but {} says {} of {}: two methods in one checkpoint", next->place(),
+                                 next->method(), next->main_format().name, found->place(), found->method(),
+                                 found->main_format().name));
+    if (!found) found = std::move(next);
   };
-  for (const char* key : {"quant_algo", "quant_method", "quantize"})  // of tools that write them flat
-    if (const auto method = config.find(key); method && method->is_string()) refuse(config, key, method->as_string(64));
-  for (const char* key : {"torch_dtype", "dtype"})
-    if (const auto type = config.find(key); type && type->is_string())
-      for (const char* small : {"float8", "int8", "uint8", "int4", "uint4", "float4"})
-        if (type->as_string(64).find(small) != std::string::npos) refuse(config, key, type->as_string(64));
-  for (const char* key : {"quantization_config", "compression_config", "quantization", "quant_config"}) {
-    const auto node = config.find(key);
-    if (!node) continue;
-    auto method = node->find_string("quant_method", 64);
-    if (!method) method = node->find_string("quant_algo", 64);
-    const auto bits = node->find_int("bits", 1, 64);
-    refuse(config, key, method ? *method : bits ? fmt::format("{} bits", *bits) : "no quant_method");
+  const std::vector<JsonNode> levels = text.place() == config.place() ? std::vector{config} : std::vector{config, text};
+  for (const JsonNode& level : levels) {
+    for (const char* key : {"quant_algo", "quant_method", "quantize"})  // of tools that write them flat
+      if (const auto method = level.find(key); method && method->is_string())
+        method->fail(
+            fmt::format("quantised weights ({}) said beside the sizes are not supported; expected an object under "
+                        "quantization_config",
+                        method->as_string(64)));
+    for (const char* key : {"quantization_config", "compression_config", "quantization", "quant_config"})
+      if (const auto node = level.find(key)) take(*node, "");
+  }
+  std::error_code ignored;
+  const auto beside = [&](const fs::path& path) { return fs::exists(path, ignored) ? path : fs::path(); };
+  const fs::path folder = file.parent_path();
+  if (file.filename() == "config.json") {  // GPTQ and AWQ, before transformers knew them
+    if (const fs::path p = beside(folder / "quantize_config.json"); !p.empty())
+      take(read_json(p, kConfigLimits), "gptq");
+    if (const fs::path p = beside(folder / "quant_config.json"); !p.empty()) take(read_json(p, kConfigLimits), "awq");
+    if (const fs::path p = beside(folder / "quantization_config.json"); !p.empty())
+      take(read_json(p, kConfigLimits), "");
   }
   // NVIDIA's ModelOpt leaves config.json as it was and writes a file beside it. A null quant_algo: only the KV cache.
-  std::error_code ignored;
-  if (file.filename() == "config.json")  // GPTQ and AWQ, before transformers knew them
-    for (const char* name : {"quantize_config.json", "quant_config.json", "quantization_config.json"})
-      if (const fs::path older = file.parent_path() / name; fs::exists(older, ignored)) {
-        const JsonNode node = read_json(older, kConfigLimits);
-        refuse(node, "", fmt::format("{} bits", node.find("bits") ? node.find("bits")->described() : "unknown"));
-      }
-  fs::path beside = file.parent_path() / "hf_quant_config.json";
+  fs::path modelopt = beside(folder / "hf_quant_config.json");
   if (file.filename() != "config.json")  // of several models in one folder
-    if (const fs::path own = file.parent_path() / (file.stem().string() + ".hf_quant_config.json");
-        fs::exists(own, ignored))
-      beside = own;
-  if (!fs::exists(beside, ignored)) return;
-  const JsonNode quantization = read_json(beside, kConfigLimits).at("quantization");
-  if (quantization.has("quant_algo") && !quantization.find("quant_algo")) return;
-  refuse(quantization, "quant_algo", quantization.find_string("quant_algo", 64).value_or("no quant_algo"));
+    if (const fs::path own = beside(folder / (file.stem().string() + ".hf_quant_config.json")); !own.empty())
+      modelopt = own;
+  if (!modelopt.empty())
+    if (const JsonNode node = read_json(modelopt, kConfigLimits).at("quantization");
+        !node.has("quant_algo") || node.find("quant_algo"))
+      take(node, "modelopt");
+  if (found) return found;
+  for (const JsonNode& level : levels)
+    for (const char* key : {"torch_dtype", "dtype"})
+      if (const auto type = level.find(key); type && type->is_string())
+        for (const char* small : {"float8", "int8", "uint8", "int4", "uint4", "float4"})
+          if (type->as_string(64).find(small) != std::string::npos)
+            type->fail(fmt::format("quantised weights ({}), but nothing says how; expected a quantization_config",
+                                   type->as_string(64)));
+  return nullptr;
+}
+
+// What may stand before "layers.N." and "lm_head" in a list that names modules; of a model of text alone the first.
+std::vector<std::string> module_prefixes(bool of_multimodal) {
+  if (!of_multimodal) return {"model."};
+  return {"model.language_model.", "language_model.model.", "language_model.", "model."};
+}
+
+// The formats of one layer's matrices, or of the head's.
+MatrixFormats formats_of(const ModelSpec& m, const LayerPlan& plan, const std::vector<std::string>& prefixes,
+                         const std::string& layer) {
+  const Quantization& q = *m.quantization;
+  MatrixFormats out;
+  for (const WeightSpec& w : plan.weights) {
+    if (!w.quantisable) continue;
+    const auto scheme_of = [&](const WeightSpec::Source& s) -> std::optional<QuantizationScheme> {
+      std::string module = s.tensor;
+      if (module.ends_with(".weight")) module.resize(module.size() - 7);
+      std::optional<QuantizationScheme> scheme;
+      for (const std::string& prefix : prefixes) {  // what one spelling ignores is ignored
+        scheme = q.scheme_of(layer.empty() ? module : prefix + layer + module);
+        if (!scheme) break;
+      }
+      return scheme;
+    };
+    const std::size_t looked_at = w.per_expert && !q.names_experts() ? 2 : w.sources.size();
+    const auto first = scheme_of(w.sources.front());
+    for (std::size_t i = 1; i < std::min(looked_at, w.sources.size()); ++i)
+      if (const auto other = scheme_of(w.sources[i]); other != first)
+        throw BadInput(q.place(), "",
+                       fmt::format("{}{} is {}, {} is {}: matrices that are multiplied with as one need one format",
+                                   layer, w.sources.front().tensor, first ? first->format->name : "left as it was",
+                                   w.sources[i].tensor, other ? other->format->name : "left as it was"));
+    if (!first) continue;
+    const WeightFormat& f = *first->format;
+    if (const std::int64_t k = w.shape.back();
+        f.block_rows == 1 && f.block_columns != WeightFormat::kWholeRow && k % f.block_columns != 0)
+      throw BadInput(q.place(), "",
+                     fmt::format("{}{} has rows of {}, no multiple of the {} that share a scale in {}", layer,
+                                 w.sources.front().tensor, k, f.block_columns, f.name));
+    out[w.name] = &f;
+  }
+  return out;
+}
+
+// Gives every matrix its format. Layers of one kind whose lists name them differently become kinds of their own.
+void assign_formats(ModelSpec& m, bool of_multimodal) {
+  const std::vector<std::string> prefixes = module_prefixes(of_multimodal);
+  std::vector<LayerPlan> plans;
+  double names = 0;
+  for (const LayerKind& kind : m.kinds) {
+    plans.push_back(plan_layer(m, kind, {}));
+    for (const WeightSpec& w : plans.back().weights)
+      names += static_cast<double>(w.sources.size()) * static_cast<double>(m.count_of(kind));
+  }
+  // A list of 15 000 names in DeepSeek-V3, one by one, comes to 7e8, some ten seconds.
+  if (constexpr double kMostTests = 2e9; names * static_cast<double>(m.quantization->patterns() + 1) > kMostTests)
+    throw BadInput(m.quantization->place(), "",
+                   fmt::format("{:.0f} matrices against lists of {} names: more than {:.0e} tests", names,
+                               m.quantization->patterns(), kMostTests));
+  std::vector<LayerKind> kinds;
+  std::vector<std::size_t> origin;  // of a kind, among the family's
+  std::vector<std::size_t> kind_of_layer;
+  for (std::size_t i = 0; i < m.kind_of_layer.size(); ++i) {
+    const std::size_t was = m.kind_of_layer[i];
+    MatrixFormats formats = formats_of(m, plans[was], prefixes, fmt::format("layers.{}.", i));
+    std::size_t k = 0;
+    while (k < kinds.size() && (origin[k] != was || kinds[k].formats != formats)) ++k;
+    if (k == kinds.size()) {
+      kinds.push_back(m.kinds[was]);
+      kinds.back().formats = std::move(formats);
+      origin.push_back(was);
+    }
+    kind_of_layer.push_back(k);
+  }
+  // The kind that comes first keeps its name; others say what they have.
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    if (std::find(origin.begin(), origin.begin() + static_cast<std::ptrdiff_t>(k), origin[k]) ==
+        origin.begin() + static_cast<std::ptrdiff_t>(k))
+      continue;
+    std::vector<std::string> said;
+    for (const auto& [name, format] : kinds[k].formats) said.push_back(fmt::format("{} {}", name, format->name));
+    kinds[k].name += said.empty() ? " unquantised" : fmt::format(" ({})", fmt::join(said, ", "));
+  }
+  m.kinds = std::move(kinds);
+  m.kind_of_layer = std::move(kind_of_layer);
+  m.head_formats = formats_of(m, plan_head(m, 1, {}), prefixes, "");
+  // Planned once, so that what cannot be is refused here.
+  StepShape shape;
+  shape.weights = weights_by_config(m, DType::bf16);
+  bool any = false;
+  for (const LayerKind& kind : m.kinds) any |= !plan_layer(m, kind, shape).weights.empty() && !kind.formats.empty();
+  if (!any) throw BadInput(m.quantization->place(), "", "no matrix of the layers is quantised by it");
 }
 
 bool says_quantised(const std::string& name) {
@@ -199,7 +304,7 @@ std::int64_t ModelSpec::count_of(const LayerKind& kind) const {
 }
 
 LayerPlan plan_layer(const ModelSpec& m, const LayerKind& kind, const StepShape& shape) {
-  LayerBuilder b(m, shape);
+  LayerBuilder b(m, shape, kind.formats);
   kind.lower(b);
   b.plan().kind = kind.name;
   b.plan().count = m.count_of(kind);
@@ -210,7 +315,7 @@ LayerPlan plan_head(const ModelSpec& m, std::int64_t sequences, const StepShape&
   StepShape s = shape;
   s.batch = sequences;
   s.q_len = 1;
-  LayerBuilder b(m, s);
+  LayerBuilder b(m, s, m.head_formats);
   b.plan().kind = "head";
   b.plan().count = 1;
   b.plan().adds_to_input = false;
@@ -225,10 +330,15 @@ LayerPlan plan_head(const ModelSpec& m, std::int64_t sequences, const StepShape&
   const std::string tensor = language ? "lm_head" : "score", normed = b.activation("normed", m.hidden);
   const std::string logits = b.buffer("output", BufferRole::output, DType::f32, {sequences, rows});
   b.rms_norm("final norm", input, norm, normed, m.hidden);
-  b.linear(language ? "lm head" : "score", normed,
-           b.matrix(tensor, {rows, m.hidden}, {{tensor + ".weight", {rows, m.hidden}}}, shape.weights.head), logits,
-           rows, m.hidden, {.y_type = DType::f32, .w_type = shape.weights.head});
+  b.matrix(tensor, {rows, m.hidden}, {{tensor + ".weight", {rows, m.hidden}}}, shape.weights.head);
+  b.plan().weights.back().quantisable = language && !m.tied_embeddings;
+  b.linear(language ? "lm head" : "score", normed, tensor, logits, rows, m.hidden, {.y_type = DType::f32});
   return std::move(b.plan());
+}
+
+WeightTypes weights_by_config(const ModelSpec& m, DType rest) {
+  return m.quantization ? WeightTypes::of_config(m.quantization->main_format(), rest)
+                        : WeightTypes::of(weight_format(rest), rest);
 }
 
 ModelSpec read_model(const fs::path& path, const std::string& architecture) {
@@ -236,8 +346,6 @@ ModelSpec read_model(const fs::path& path, const std::string& architecture) {
   const fs::path file = fs::is_directory(path, ignored) ? path / "config.json" : path;
   const JsonNode config = read_json(file, kConfigLimits);
   const auto [text, family, of_multimodal] = language_part(config);
-  refuse_quantised(config, file);
-  if (text.place() != config.place()) refuse_quantised(text, file);
   refuse_bidirectional(text);
 
   ModelSpec m;
@@ -254,13 +362,18 @@ ModelSpec read_model(const fs::path& path, const std::string& architecture) {
   if (activation != "silu" && activation != "swish") {
     text.fail("hidden_act", fmt::format("expected \"silu\", got \"{}\"", activation));
   }
-  if (says_quantised(m.name))
+  m.quantization = read_quantization(config, text, file);
+  if (!m.quantization && says_quantised(m.name))
     m.notes.push_back("the name is one of a quantised model, but nothing here says how: measured as what --dtype says");
   if (of_multimodal) m.notes.push_back("the language part alone; what reads pictures or sound is left out");
   m.head = read_head(config, family, architecture, of_multimodal, m);
   m.tied_embeddings = m.head.kind == HeadSpec::Kind::language && tied(config, text);
   family.read(text, m);
   refuse_unread_layer_keys(text, m.model_type);
+  if (m.quantization) {
+    assign_formats(m, of_multimodal);
+    for (const std::string& note : m.quantization->notes()) m.notes.push_back(note);
+  }
   for (const LayerKind& kind : m.kinds)
     if (!m.experts) m.experts = plan_layer(m, kind, {}).experts();
   if (config.has("auto_map")) m.notes.push_back("auto_map names code; it is never followed");

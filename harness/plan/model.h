@@ -8,20 +8,27 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "harness/plan/layer_plan.h"
+#include "harness/spec/quantization.h"
 
 namespace layercost {
 
 class LayerBuilder;
 
+// The formats that a config gives to quantised matrices, by WeightSpec::name; what is not named is left as it was.
+using MatrixFormats = std::map<std::string, const WeightFormat*>;
+
 // Layers of one kind differ in their weights alone.
 struct LayerKind {
   std::string name;                               // "dense", "moe", "dense window=4096": all that tells it from others
   std::function<void(LayerBuilder&)> lower = {};  // writes its plan
+  MatrixFormats formats = {};                     // of a quantised model
 };
 
 // What follows the last layer: the final norm, and a product with a matrix of `rows` x hidden, if there is one.
@@ -44,11 +51,13 @@ struct ModelSpec {
   std::int64_t vocab = 0, max_position = 0;  // max_position 0: not given
   double rms_norm_eps = 1e-6;
   HeadSpec head;
-  bool tied_embeddings = false;            // the LM head's matrix is the embedding's
-  std::vector<LayerKind> kinds;            // in order of first appearance
-  std::vector<std::size_t> kind_of_layer;  // one per layer
-  std::optional<ExpertChoice> experts;     // of the layers that have any
-  std::vector<std::string> notes;          // what was ignored on purpose, e.g. auto_map
+  bool tied_embeddings = false;                      // the LM head's matrix is the embedding's
+  std::vector<LayerKind> kinds;                      // in order of first appearance
+  std::vector<std::size_t> kind_of_layer;            // one per layer
+  std::optional<ExpertChoice> experts;               // of the layers that have any
+  std::vector<std::string> notes;                    // what was ignored on purpose, e.g. auto_map
+  std::shared_ptr<const Quantization> quantization;  // null: the config says nothing of it
+  MatrixFormats head_formats;
 
   // The next layer. `lower` is only used for the first layer of a kind.
   void add_layer(std::string kind, std::function<void(LayerBuilder&)> lower);
@@ -60,9 +69,13 @@ LayerPlan plan_layer(const ModelSpec&, const LayerKind&, const StepShape&);
 // Final norm and what the head multiplies with; `sequences` rows go through it.
 LayerPlan plan_head(const ModelSpec&, std::int64_t sequences, const StepShape&);
 
-// Reads a config.json (at most 8 MB, depth 64). `path` is the file or a folder that holds one. One of quantised weights
-// is refused, by a key of its own or by a hf_quant_config.json beside it. Of a model of text and pictures the language
-// part is read. `architecture` ("Qwen3Model") is taken instead of what the config says under `architectures`.
+// The weights as a quantised model's config has them, its other tensors in `rest`; of another model all in `rest`.
+WeightTypes weights_by_config(const ModelSpec&, DType rest);
+
+// Reads a config.json (at most 8 MB, depth 64). `path` is the file or a folder that holds one. Of quantised weights,
+// said by a key of its own or by a hf_quant_config.json beside it, every matrix gets its format. Of a model of text and
+// pictures the language part is read. `architecture` ("Qwen3Model") is taken instead of what the config says under
+// `architectures`.
 ModelSpec read_model(const std::filesystem::path& path, const std::string& architecture = {});
 
 // A name from configs/models ("qwen3-4b", "Qwen/Qwen3-4B"; case does not matter), or a path to a config.json or folder.

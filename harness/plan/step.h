@@ -12,15 +12,20 @@
 namespace layercost {
 
 // How the weights of a model are stored. A format with scales is for matrices; what it leaves alone (norms, biases, the
-// router's matrix, which chooses, embedding and LM head) has a type of its own.
+// router's matrix, which chooses, embedding and LM head) has a type of its own. By a config of a quantised model each
+// matrix has the format that its config gives it, and the others that of the vectors; `matrices` is the one of most.
 struct WeightTypes {
   const WeightFormat* matrices = &weight_format(DType::bf16);
   DType vectors = DType::bf16, router = DType::bf16, head = DType::bf16;
+  bool by_config = false;
   // `rest`: of what the format leaves alone, where it has scales.
   static WeightTypes of(const WeightFormat& f, DType rest) {
     const DType t = f.is_plain() ? f.values : rest;
     return {&f, t, t, t};
   }
+  static WeightTypes of_config(const WeightFormat& most, DType rest) { return {&most, rest, rest, rest, true}; }
+  // As results and tables say it.
+  std::string name() const { return (by_config ? "config:" : "") + std::string(matrices->name); }
   bool operator==(const WeightTypes&) const = default;
 };
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/plan/counts.h"
+#include "harness/plan/digest.h"
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
 #include "harness/spec/json_reader.h"
@@ -559,7 +561,7 @@ TEST(Multimodal, TheLanguagePartIsMeasuredAndSaidSo) {
   EXPECT_FALSE(nested(false).tied_embeddings);
   EXPECT_TRUE(nested(true).tied_embeddings);
   inner["quantization_config"] = {{"quant_method", "awq"}};
-  EXPECT_TRUE(contains(bad_input([&] { nested(false); }), "text_config.quantization_config: quantised"));
+  EXPECT_TRUE(contains(bad_input([&] { nested(false); }), "text_config.quantization_config"));
   // Qwen2-VL's first files have one level, and three sections of rotated pairs, which for text are one.
   const ModelSpec flat = read(with(tiny("qwen2"), {{"model_type", "qwen2_vl"},
                                                    {"architectures", {"Qwen2VLForConditionalGeneration"}},
@@ -606,33 +608,113 @@ TEST(Field, LongConfigsAreRead) {
   EXPECT_EQ(read(config).hidden, 64);
 }
 
+const std::filesystem::path kQuantised = std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests/unit/quantised";
+
 // The files beside this test have the keys and values of published ones.
-TEST(Quantised, IsRefusedWithFileKeyMethodAndWhatToDo) {
-  const std::filesystem::path folder = std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests/unit/quantised";
+TEST(Quantised, WhatIsNotKnownIsRefusedWithFileKeyMethodAndWhatToDo) {
+  const std::filesystem::path& folder = kQuantised;
   struct Row {
     std::filesystem::path path;
     const char *place, *method;
   };
   const Row rows[] = {
-      {folder / "mlx", "mlx/config.json: quantization: ", "(4 bits)"},
-      {folder / "mlx/config.json", "mlx/config.json: quantization: ", "(4 bits)"},
-      {folder / "compressed-tensors", "config.json: compression_config: ", "(compressed-tensors)"},
-      {folder / "nvfp4", "nvfp4/hf_quant_config.json: quantization.quant_algo: ", "(NVFP4)"},
+      {folder / "mlx", "mlx/config.json: quantization: ", "4 bits"},
+      {folder / "mlx/config.json", "mlx/config.json: quantization: ", "4 bits"},
+      {folder / "compressed-tensors", "config.json: compression_config.format: ", "int-quantized"},
   };
   for (const Row& row : rows) {
     const std::string said = bad_input([&] { read_model(row.path); });
-    for (const char* part : {row.place, row.method, "expected the config.json of the unquantised model"})
+    for (const char* part : {row.place, row.method, "expected"})
       EXPECT_TRUE(contains(said, part)) << row.path << ": " << said;
     EXPECT_FALSE(contains(said, "\n"));
   }
 }
 
+// Every matrix of the layer, "name format" each.
+std::string formats(const ModelSpec& m, std::int64_t layer) {
+  StepShape shape;
+  shape.weights = weights_by_config(m, DType::bf16);
+  std::string out;
+  for (const WeightSpec& w : plan_layer(m, m.layer(layer), shape).weights)
+    if (w.shape.size() > 1) out += fmt::format("{} {}, ", w.name, w.format->name);
+  return out;
+}
+
+TEST(Quantised, EveryMatrixHasTheFormatThatItsConfigGivesIt) {
+  const ModelSpec m = read_model(kQuantised / "nvfp4");
+  EXPECT_EQ(formats(m, 0), "qkv_w nvfp4, o_w nvfp4, router_w bf16, experts_gate_up nvfp4, experts_down nvfp4, ");
+  EXPECT_EQ(m.kinds.size(), 1u);
+  StepShape shape;
+  shape.weights = weights_by_config(m, DType::bf16);
+  // 128 experts of (3072 x 4096 + 4096 x 1536) codes of 4 bits, a byte for each 16, a factor for each matrix.
+  const auto down = [&] {
+    for (const WeightSpec& w : plan_layer(m, m.kinds.front(), shape).weights)
+      if (w.name == "experts_down") return w;
+    return WeightSpec{};
+  };
+  EXPECT_EQ(down().bytes(), 128 * (4096.0 * 1536 / 2 + 4096.0 * 1536 / 16 + 4));
+  // Every op that multiplies with a matrix takes it in its format.
+  for (const PlannedOp& p : plan_layer(m, m.kinds.front(), shape).ops) {
+    const std::string type = p.op_case.word("w_type", "");
+    EXPECT_EQ(type == "nvfp4", p.component == "experts" || p.component == "qkv" || p.component == "o") << p.component;
+  }
+  // A format of the user's own comes before the config's.
+  shape.weights = WeightTypes::of(weight_format("q8_0"), DType::bf16);
+  EXPECT_EQ(down().format->name, "q8_0");
+  EXPECT_NE(canonical_text(m), canonical_text([&] {
+              ModelSpec plain = m;
+              plain.quantization = nullptr;
+              return plain;
+            }()));
+}
+
+TEST(Quantised, LayersThatAListSinglesOutAreAKindOfTheirOwn) {
+  Json config = tiny("qwen3");
+  config.update({{"hidden_size", 128}, {"intermediate_size", 128}, {"head_dim", 32}});
+  config["quantization_config"] = {{"quant_method", "awq"},
+                                   {"bits", 4},
+                                   {"group_size", 128},
+                                   {"modules_to_not_convert", {"model.layers.0", "model.layers.2.mlp", "lm_head"}}};
+  const ModelSpec m = read(config);
+  ASSERT_EQ(m.kinds.size(), 3u);
+  EXPECT_EQ(formats(m, 0), "qkv_w bf16, o_w bf16, gate_up_w bf16, down_w bf16, ");
+  EXPECT_EQ(formats(m, 1), "qkv_w int4_g128_zp, o_w int4_g128_zp, gate_up_w int4_g128_zp, down_w int4_g128_zp, ");
+  EXPECT_EQ(formats(m, 2), "qkv_w int4_g128_zp, o_w int4_g128_zp, gate_up_w bf16, down_w bf16, ");
+  EXPECT_EQ(formats(m, 3), formats(m, 1));
+  EXPECT_EQ(m.kinds[0].name, "dense");
+  EXPECT_NE(m.kinds[1].name, m.kinds[2].name);
+  EXPECT_EQ(m.count_of(m.layer(1)), 2);
+}
+
+TEST(Quantised, WhatCannotBeIsRefused) {
+  Json config = tiny("qwen3");
+  config.update({{"hidden_size", 128}, {"intermediate_size", 128}, {"head_dim", 32}});
+  const auto awq = [&](const Json& change = Json::object()) {
+    Json c = config;
+    c["quantization_config"] = {{"quant_method", "awq"}, {"bits", 4}, {"group_size", 128}};
+    c["quantization_config"].update(change);
+    return bad_input([&] { read(c); });
+  };
+  EXPECT_EQ(awq(), "");
+  EXPECT_TRUE(contains(awq({{"modules_to_not_convert", {"q_proj"}}}), "q_proj.weight is left as it was"));
+  EXPECT_TRUE(contains(awq({{"modules_to_not_convert", {"model.layers"}}}), "no matrix of the layers is quantised"));
+  config["hidden_size"] = 192;
+  EXPECT_TRUE(contains(awq(), "has rows of 192, no multiple of the 128 that share a scale in int4_g128_zp"));
+  config["hidden_size"] = 128;
+  config["compression_config"] = {{"quant_method", "fbgemm_fp8"}};
+  EXPECT_TRUE(contains(awq(), "two methods in one checkpoint"));
+}
+
 TEST(Quantised, OlderToolsWriteAFileBesideAndNamesSaySo) {
   TempDir dir;
   dir.write("old/config.json", tiny("llama").dump());
-  dir.write("old/quantize_config.json", R"({"bits": 4, "group_size": 128})");
-  EXPECT_TRUE(
-      contains(bad_input([&] { read_model(dir.path() / "old"); }), "quantize_config.json: quantised weights (4"));
+  dir.write("old/quantize_config.json", R"({"bits": 4, "group_size": 128, "desc_act": false, "sym": true})");
+  EXPECT_TRUE(contains(bad_input([&] { read_model(dir.path() / "old"); }), "no multiple of the 128"));
+  Json wide = tiny("llama");
+  wide["hidden_size"] = wide["intermediate_size"] = 128;
+  wide["head_dim"] = 32;
+  dir.write("old/config.json", wide.dump());
+  EXPECT_EQ(read_model(dir.path() / "old").quantization->main_format().name, "int4_g128");
   dir.write("Tiny-AWQ/config.json", tiny("llama").dump());
   EXPECT_TRUE(contains(read_model(dir.path() / "Tiny-AWQ").notes.at(0), "the name is one of a quantised model"));
 }
@@ -645,8 +727,9 @@ TEST(Quantised, OnlyTheCacheIsNoReason) {
     return bad_input([&] { read_model(config); });
   };
   EXPECT_EQ(beside(R"({"quantization": {"quant_algo": null, "kv_cache_quant_algo": "FP8"}})"), "");
-  EXPECT_TRUE(contains(beside(R"({"quantization": {"quant_algo": "FP8"}})"), "(FP8)"));
-  EXPECT_TRUE(contains(beside(R"({"quantization": {}})"), "(no quant_algo)"));
+  EXPECT_EQ(beside(R"({"quantization": {"quant_algo": "FP8"}})"), "");
+  EXPECT_TRUE(contains(beside(R"({"quantization": {"quant_algo": "FP9"}})"), "\"FP9\""));
+  EXPECT_TRUE(contains(beside(R"({"quantization": {}})"), "quant_algo"));
   EXPECT_TRUE(contains(beside("{}"), "hf_quant_config.json: quantization: "));
   EXPECT_TRUE(contains(beside("not json"), "hf_quant_config.json: "));
 }
@@ -709,11 +792,11 @@ std::vector<BadConfig> bad_configs() {
       {"quantised, said by the type",
        "llama",
        {{"torch_dtype", "float8_e4m3fn"}},
-       {": torch_dtype: ", "quantised weights (float8_e4m3fn)"}},
+       {": torch_dtype: ", "quantised weights (float8_e4m3fn)", "expected a quantization_config"}},
       {"quantised by ModelOpt's key",
        "llama",
-       {{"quantization_config", {{"quant_algo", "NVFP4"}}}},
-       {": quantization_config: ", "(NVFP4)"}},
+       {{"quantization_config", {{"quant_algo", "NVFP5"}}}},
+       {": quantization_config.quant_algo: ", "\"NVFP5\""}},
       {"no labels",
        "qwen3",
        {{"architectures", {"Qwen3ForSequenceClassification"}}, {"id2label", Json::object()}},
@@ -880,12 +963,12 @@ std::vector<BadConfig> bad_configs() {
        {": shared_expert_intermediate_size: "}},
       {"quantised",
        "llama",
-       {{"quantization_config", {{"quant_method", "fp8"}}}},
-       {": quantization_config: ", "(fp8)"}},
+       {{"quantization_config", {{"quant_method", "fp7"}}}},
+       {": quantization_config.quant_method: ", "\"fp7\"", "'fp8'"}},
       {"quantised, no method",
        "llama",
        {{"quantization_config", {{"weights", "odd"}}}},
-       {": quantization_config: ", "(no quant_method)"}},
+       {": quantization_config.quant_method: missing"}},
       {"quantisation no object", "llama", {{"quantization_config", 8}}, {": quantization_config: "}},
       {"more parameters than a machine could count",
        "qwen3_moe",

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "harness/plan/family.h"
+#include "kernels/core/error.h"
 
 namespace layercost {
 
@@ -18,7 +19,7 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   b.linear(
       "router", x,
       b.matrix("router_w", {e.experts, h}, {{e.prefix + ".gate.weight", {e.experts, h}}}, b.shape().weights.router),
-      logits, e.experts, h, {.y_type = DType::f32, .w_type = b.shape().weights.router});
+      logits, e.experts, h, {.y_type = DType::f32});
   OpCase route("moe_route");
   route.set("tokens", t).set("experts", e.experts).set("top_k", e.top_k).set("renormalise", e.renormalise ? 1 : 0);
   std::map<std::string, std::string> bind = {
@@ -41,13 +42,20 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   experts.set("tokens", t).set("hidden", h).set("ffn_hidden", f).set("experts", e.experts).set("top_k", e.top_k);
   experts.set("act", "silu");
   b.types(experts);
-  experts.set("w_type", b.shape().weights.matrices->name).set("residual", 1);
+  const std::string gate_up_w = b.expert_matrices("experts_gate_up", {e.experts, 2 * f, h}, std::move(gate_up)),
+                    down_w = b.expert_matrices("experts_down", {e.experts, h, f}, std::move(down));
+  if (&b.format_of(gate_up_w) != &b.format_of(down_w))
+    throw BadInput(b.model().path, "",
+                   fmt::format("the experts' first matrices are in {} and their last in {}; one format for all of an "
+                               "expert's is supported",
+                               b.format_of(gate_up_w).name, b.format_of(down_w).name));
+  experts.set("w_type", b.format_of(gate_up_w).name).set("residual", 1);
   b.op("experts", std::move(experts),
        {{"x", x},
         {"ids", ids},
         {"weights", weights},
-        {"w_gate_up", b.expert_matrices("experts_gate_up", {e.experts, 2 * f, h}, std::move(gate_up))},
-        {"w_down", b.expert_matrices("experts_down", {e.experts, h, f}, std::move(down))},
+        {"w_gate_up", gate_up_w},
+        {"w_down", down_w},
         {"residual", residual},
         {"y", y}});
 }
