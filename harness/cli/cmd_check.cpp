@@ -22,16 +22,22 @@ int check_model(const Options& o) {
   const ModelSpec model = find_model(o.model, configs_dir(), o.architecture);
   Runtime runtime(find_device(o.device, o.threads));
   const std::vector<std::filesystem::path> files(o.weights.begin(), o.weights.end());
-  CheckpointReader reader = files.size() == 1 ? CheckpointReader(files.front()) : CheckpointReader(files);
-  const LayerIo io = read_layer_io(o.io, model.hidden);
+  Checkpoint checkpoint(files, model.quantization);
   const DType type = o.dtype == "f32" ? DType::f32
                      : o.dtype == "bf16"
                          ? DType::bf16
                          : throw BadInput("--dtype: expected f32 or bf16, got '" + printable(o.dtype) + "'");
-  const auto rows = check_against_io(model, o.layer, reader, io, type, runtime, o.prefix);
-  fmt::print("{} ({}), layer {} ({}), {} on {}; {} sequences of {} tokens\n", model.name, model.model_type, o.layer,
-             model.layer(o.layer).name, o.dtype, runtime.device().id, io.batch,
-             io.seq);
+  std::vector<LayerCheckRow> rows;
+  std::string against = "against the references, on values of our own";
+  if (o.io.empty()) {
+    rows = check_against_references(model, o.layer, checkpoint, type, runtime, o.prefix);
+  } else {
+    const LayerIo io = read_layer_io(o.io, model.hidden);
+    rows = check_against_io(model, o.layer, checkpoint, io, type, runtime, o.prefix);
+    against = fmt::format("{} sequences of {} tokens", io.batch, io.seq);
+  }
+  fmt::print("{} ({}), layer {} ({}), {} on {}; {}\n", model.name, model.model_type, o.layer,
+             model.layer(o.layer).name, o.dtype, runtime.device().id, against);
   fmt::print("error of what the layer adds, relative; limits {:.0e}, worst token {:.0e}\n\n",
              rows[0].verdict.rel_l2_limit, rows[0].verdict.worst_row_limit);
   fmt::print("  {:<26} {:>12} {:>13} {:>12}\n", "", "relative L2", "worst token", "");
@@ -90,10 +96,12 @@ void add_check(CLI::App& app, Action& action) {
   auto o = std::make_shared<Options>();
   c->add_option("-m,--model", o->model, "model name, or path to a config.json or its folder");
   c->add_option("--architecture", o->architecture, "a class of the model's family instead of what its config says");
-  c->add_option("--weights", o->weights, "safetensors file(s), an index file, or a folder");
+  c->add_option("--weights", o->weights, "safetensors file(s), an index file, a folder, or a GGUF file");
   c->add_option("--prefix", o->prefix, "what stands before 'layers.N.' in its tensors' names (default: found there)");
   c->add_option("--layer", o->layer, "number of the layer, from 0");
-  c->add_option("--io", o->io, "safetensors file with 'input' and 'output', f32 [batch, seq, hidden]");
+  c->add_option("--io", o->io,
+                "safetensors file with 'input' and 'output', f32 [batch, seq, hidden]; without: values of our own, "
+                "against the references");
   c->add_option("--dtype", o->dtype, "f32 or bf16");
   c->add_option("--device", o->device, "cpu or cuda:N (default: cuda:0 where it can be used, else cpu)");
   c->add_option("--op", o->op,
@@ -103,8 +111,8 @@ void add_check(CLI::App& app, Action& action) {
     action = [o] {
       const bool any = !o->model.empty() || !o->weights.empty() || !o->io.empty();
       if (!any) return check_ops(*o);
-      if (o->model.empty() || o->weights.empty() || o->io.empty())
-        throw BadInput("check: --model, --weights and --io belong together");
+      if (o->model.empty() || o->weights.empty())
+        throw BadInput("check: --model and --weights belong together, and --io needs both");
       return check_model(*o);
     };
   });

@@ -34,9 +34,53 @@ WeightSet synthetic_weights(const LayerPlan& plan, std::uint64_t seed, std::int6
   return out;
 }
 
-WeightSet checkpoint_weights(const LayerPlan& plan, CheckpointReader& reader, const std::string& prefix) {
+namespace {
+
+std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpoint& checkpoint,
+                                                    const std::string& prefix) {
+  const WeightFormat& f = *w.format;
+  auto out = std::make_unique<CodedWeight>(f, w.shape);
+  std::int64_t row = 0;  // over all matrices
+  for (const WeightSpec::Source& s : w.sources) {
+    const std::int64_t rows = s.shape[0], in_matrix = row % out->rows;
+    if (in_matrix % f.block_rows != 0 || (rows % f.block_rows != 0 && in_matrix + rows != out->rows))
+      throw BadInput(
+          checkpoint.source(), prefix + s.tensor,
+          fmt::format("its {} rows begin at row {} of the matrix that is multiplied with as one, where no block "
+                      "of {} rows begins and ends",
+                      rows, in_matrix, f.block_rows));
+    const CodedRows part{&f,
+                         rows,
+                         out->columns,
+                         {out->codes.data() + row * f.row_bytes(out->columns),
+                          static_cast<std::size_t>(rows * f.row_bytes(out->columns))},
+                         {out->scales.data() + (out->scales_of(row) - out->scales.data()),
+                          static_cast<std::size_t>(f.blocks_of(rows, out->columns) * f.scale_bytes)}};
+    const float factor = checkpoint.read_coded(prefix + s.tensor, part);
+    if (f.has_factor) {
+      float& known = out->factors[static_cast<std::size_t>(row / out->rows)];
+      if (in_matrix > 0 && known != factor)
+        throw BadInput(
+            checkpoint.source(), prefix + s.tensor,
+            fmt::format("has the factor {}, the rows above it in the matrix that is multiplied with as one {}; "
+                        "expected one factor, as llm-compressor writes for such matrices",
+                        factor, known));
+      known = factor;
+    }
+    row += rows;
+  }
+  return out;
+}
+
+}  // namespace
+
+WeightSet checkpoint_weights(const LayerPlan& plan, Checkpoint& reader, const std::string& prefix) {
   WeightSet out;
   for (const WeightSpec& w : plan.weights) {
+    if (!w.format->is_plain()) {
+      out[w.name] = std::make_shared<const Weight>(w.shape, checkpoint_codes(w, reader, prefix));
+      continue;
+    }
     // A layer to be checked is read once, whole: the file need not stay open, and a fill must not fail.
     auto values = std::make_shared<std::vector<float>>(static_cast<std::size_t>(elements_of(w.shape)));
     std::size_t at = 0;

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "harness/plan/model.h"
-#include "harness/spec/safetensors.h"
+#include "harness/spec/checkpoint.h"
 
 namespace layercost {
 
@@ -21,8 +21,9 @@ using WeightSet = std::map<std::string, std::shared_ptr<const Weight>>;  // by W
 
 // Values from (seed, layer, weight name): every layer has its own.
 WeightSet synthetic_weights(const LayerPlan&, std::uint64_t seed, std::int64_t layer);
-// The tensors "<prefix><source>" of a checkpoint, read and rounded to the plan's weight type.
-WeightSet checkpoint_weights(const LayerPlan&, CheckpointReader&, const std::string& prefix);
+// The tensors "<prefix><source>" of a checkpoint: codes as they are where the plan's format has codes, else values,
+// rounded to the plan's type.
+WeightSet checkpoint_weights(const LayerPlan&, Checkpoint&, const std::string& prefix);
 
 // Asked while weights are filled; throws Interrupted to stop (Ctrl-C). Set by the program.
 void set_interrupt_check(std::function<void()>);

@@ -431,8 +431,10 @@ LayerIo read_layer_io(const std::filesystem::path& path, std::int64_t hidden) {
   return io;
 }
 
-std::string find_prefix(const CheckpointReader& reader, const std::string& checkpoint, const LayerPlan& plan,
-                        std::int64_t layer) {
+std::string find_prefix(const Checkpoint& reader, const LayerPlan& plan, std::int64_t layer) {
+  if (reader.is_gguf()) return "model.";  // whose names have none
+  const std::string& checkpoint = reader.source();
+  // A norm: matrices that are quantised go by other names.
   const std::string tail = fmt::format("layers.{}.{}", layer, plan.weights.front().sources.front().tensor);
   std::vector<std::string> found;
   const std::vector<std::string> names = reader.names();
@@ -460,31 +462,56 @@ std::string find_prefix(const CheckpointReader& reader, const std::string& check
 namespace {
 
 // A layer without one of its tensors, such as a bias, is another layer, and may agree by chance or be called wrong for
-// no fault of a kernel. What belongs to a tensor that is used (its scales: "...weight_scale_inv") and tables of the
-// rotation, which older files carry, are no weights of their own.
-void refuse_unused_tensors(const CheckpointReader& reader, const LayerPlan& plan, const std::string& place) {
-  std::set<std::string> used;
+// no fault of a kernel.
+void refuse_unused_tensors(const Checkpoint& checkpoint, const LayerPlan& plan, const std::string& place) {
+  std::vector<std::string> sources;
   for (const WeightSpec& weight : plan.weights)
-    for (const WeightSpec::Source& source : weight.sources) used.insert(place + source.tensor);
-  const auto names = reader.names();
-  // One that is missing says more, and is named where it is read.
-  for (const std::string& name : used)
-    if (std::find(names.begin(), names.end(), name) == names.end()) return;
-  std::vector<std::string> unused;
-  for (const std::string& name : names) {
-    if (!name.starts_with(place) || used.contains(name) || name.ends_with("rotary_emb.inv_freq")) continue;
-    if (const std::size_t scale = name.rfind("_scale");
-        scale != std::string::npos && used.contains(name.substr(0, scale)))
-      continue;
-    unused.push_back(printable(name));
-  }
+    for (const WeightSpec::Source& source : weight.sources) sources.push_back(source.tensor);
+  const std::vector<std::string> unused = checkpoint.unused(place, sources);
   if (unused.empty()) return;
   const std::size_t shown = std::min<std::size_t>(unused.size(), 4);
-  throw BadInput(reader.source(), "",
+  throw BadInput(checkpoint.source(), "",
                  fmt::format("has tensors of this layer that its model does not use, so that another layer would be "
                              "checked: {}{}",
                              fmt::join(unused.begin(), unused.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
                              shown < unused.size() ? fmt::format(" and {} more", unused.size() - shown) : ""));
+}
+
+// One layer of a checkpoint: its plan at any shape, and its weights.
+struct StoredLayer {
+  LayerKind kind;
+  StepShape shape;  // of one token
+  WeightSet weights;
+};
+
+StoredLayer read_layer(const ModelSpec& model, std::int64_t index, Checkpoint& checkpoint, DType type,
+                       const std::optional<std::string>& given_prefix) {
+  if (index < 0 || index >= model.layers)
+    throw BadInput(fmt::format("--layer: expected 0..{}, got {}", model.layers - 1, index));
+  StoredLayer out{model.layer(index), {}, {}};
+  out.shape.weights = weights_by_config(model, type);
+  out.shape.activation_type = out.shape.kv_type = type;
+  const LayerPlan by_config = plan_layer(model, out.kind, out.shape);
+  const std::string prefix =
+      fmt::format("{}layers.{}.", given_prefix ? *given_prefix : find_prefix(checkpoint, by_config, index), index);
+  if (checkpoint.is_gguf()) {  // whose types are those of its tensors
+    out.shape.weights.by_config = true;
+    out.kind.formats.clear();
+    for (const WeightSpec& w : by_config.weights) {
+      if (!w.quantisable) continue;
+      const WeightFormat* const first = checkpoint.stored_format(prefix + w.sources.front().tensor);
+      for (const WeightSpec::Source& s : w.sources)
+        if (const WeightFormat* f = checkpoint.stored_format(prefix + s.tensor); f != first)
+          throw BadInput(checkpoint.source(), prefix + s.tensor,
+                         fmt::format("is {}, {} is {}: matrices that are multiplied with as one need one format",
+                                     f != nullptr ? f->name : "plain", w.sources.front().tensor,
+                                     first != nullptr ? first->name : "plain"));
+      if (first != nullptr) out.kind.formats[w.name] = first;
+    }
+  }
+  out.weights = checkpoint_weights(plan_layer(model, out.kind, out.shape), checkpoint, prefix);
+  refuse_unused_tensors(checkpoint, by_config, prefix);  // after: one that is missing says more
+  return out;
 }
 
 // A file of zeros would agree with every layer that is given zeros.
@@ -499,31 +526,21 @@ void expect_something_added(const LayerIo& io) {
 
 }  // namespace
 
-std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t index, CheckpointReader& reader,
+std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t index, Checkpoint& checkpoint,
                                             const LayerIo& io, DType type, Runtime& runtime,
                                             const std::optional<std::string>& prefix) {
-  if (index < 0 || index >= model.layers)
-    throw BadInput(fmt::format("--layer: expected 0..{}, got {}", model.layers - 1, index));
   expect_something_added(io);
-  const LayerKind& kind = model.layer(index);
   const std::int64_t h = io.hidden, rows = io.batch * io.seq;
-  StepShape shape;
+  auto [kind, shape, weights] = read_layer(model, index, checkpoint, type, prefix);
   shape.batch = io.batch;
   shape.capacity = io.seq;
-  shape.weights = WeightTypes::of(weight_format(type), type);
-  shape.activation_type = shape.kv_type = type;
 
   // Caches are shared by all steps of one mode and emptied between modes; NaN in a slot that is read too early shows.
-  shape.q_len = shape.kv_len = 1;
   const LayerPlan any = plan_layer(model, kind, shape);
-  const std::string place =
-      fmt::format("{}layers.{}.", prefix ? *prefix : find_prefix(reader, reader.source(), any, index), index);
-  refuse_unused_tensors(reader, any, place);
-  const WeightSet weights = checkpoint_weights(any, reader, place);
   const BufferSet caches = own_buffers(any, 1, 0, runtime);
 
   std::vector<float> result(io.output.size());
-  const auto step = [&](std::int64_t begin, std::int64_t q_len) {
+  const auto step = [&, &kind = kind, &shape = shape, &weights = weights](std::int64_t begin, std::int64_t q_len) {
     StepShape s = shape;
     s.q_len = q_len;
     s.kv_len = begin + q_len;
@@ -573,6 +590,34 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
   mode("decode", 0);
   const std::int64_t half = io.seq / 2;
   if (half > 0) mode(fmt::format("prefill {} + decode {}", half, io.seq - half), half);
+  return out;
+}
+
+std::vector<LayerCheckRow> check_against_references(const ModelSpec& model, std::int64_t index, Checkpoint& checkpoint,
+                                                    DType type, Runtime& runtime,
+                                                    const std::optional<std::string>& prefix) {
+  constexpr std::int64_t kTokens = 16, kSequences = 4;
+  const StoredLayer stored = read_layer(model, index, checkpoint, type, prefix);
+  std::vector<LayerCheckRow> out;
+  for (const bool prefill : {true, false}) {
+    StepShape shape = stored.shape;
+    shape.batch = prefill ? 1 : kSequences;
+    shape.q_len = prefill ? kTokens : 1;
+    shape.kv_len = shape.capacity = prefill ? kTokens : kTokens + 1;
+    const LayerPlan plan = plan_layer(model, stored.kind, shape);
+    BufferSet buffers = shared_buffers(plan, runtime);
+    for (auto& [name, buffer] : own_buffers(plan, 1, 0, runtime)) buffers[name] = buffer;
+    Layer layer(plan, stored.weights, buffers, runtime);
+    fill_normal(runtime, layer.buffer(BufferRole::input), 2);
+    runtime.fill_bytes(layer.buffer(BufferRole::output), kNaNByte);
+    layer.run();
+    std::vector<std::int64_t> all(static_cast<std::size_t>(shape.tokens()));
+    std::iota(all.begin(), all.end(), 0);
+    LayerCheckRow row;
+    row.mode = prefill ? fmt::format("prefill {}", kTokens) : fmt::format("decode behind {}", kTokens);
+    check_layer(layer, all, row.verdict);
+    out.push_back(std::move(row));
+  }
   return out;
 }
 

@@ -57,11 +57,16 @@ struct LayerCheckRow {
 // What stands before "layers.N." in a checkpoint's names: "model." of most, "" of bare models, "model.language_model."
 // of models that read pictures too. Found by the layer's first tensor; where several fit, those three in this order.
 // BadInput if none does, or another choice would have to be made.
-std::string find_prefix(const CheckpointReader&, const std::string& checkpoint, const LayerPlan&, std::int64_t layer);
+std::string find_prefix(const Checkpoint&, const LayerPlan&, std::int64_t layer);
 
 // `prefix`: as above; nothing: find it. Prefill in one call; decode token by token from an empty cache; prefill of the
 // first half followed by decode.
-std::vector<LayerCheckRow> check_against_io(const ModelSpec&, std::int64_t layer, CheckpointReader&, const LayerIo&,
-                                            DType, Runtime&, const std::optional<std::string>& prefix = {});
+std::vector<LayerCheckRow> check_against_io(const ModelSpec&, std::int64_t layer, Checkpoint&, const LayerIo&, DType,
+                                            Runtime&, const std::optional<std::string>& prefix = {});
+
+// Without a file: a prefill and a decode step on values of our own, against the double references on what the
+// checkpoint's codes stand for.
+std::vector<LayerCheckRow> check_against_references(const ModelSpec&, std::int64_t layer, Checkpoint&, DType, Runtime&,
+                                                    const std::optional<std::string>& prefix = {});
 
 }  // namespace layercost

@@ -39,7 +39,7 @@ TEST_P(GoldenLayer, AgreesWithTransformers) {
     if (l.info.target == target && l.why_not.empty() && !device) device = l.info;
   if (!device) GTEST_SKIP() << "no usable " << to_string(target) << " device here";
   const ModelSpec model = read_model(kRoot / golden.folder);
-  CheckpointReader reader(kRoot / golden.folder / "model.safetensors");
+  Checkpoint reader({kRoot / golden.folder / "model.safetensors"});
   const LayerIo io =
       read_layer_io(kRoot / golden.folder / fmt::format("io_layer{}.safetensors", golden.layer), model.hidden);
   Runtime runtime(*device);

@@ -41,7 +41,7 @@ class SimtGolden : public testing::TestWithParam<std::tuple<Golden, DType>> {};
 TEST_P(SimtGolden, AgreesWithTransformers) {
   const auto& [golden, type] = GetParam();
   const ModelSpec model = read_model(kGolden / golden.folder);
-  CheckpointReader reader(kGolden / golden.folder / "model.safetensors");
+  Checkpoint reader({kGolden / golden.folder / "model.safetensors"});
   const LayerIo io =
       read_layer_io(kGolden / golden.folder / fmt::format("io_layer{}.safetensors", golden.layer), model.hidden);
   Runtime runtime(find_device("cuda:0"));
