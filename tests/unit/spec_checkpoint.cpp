@@ -139,6 +139,29 @@ TEST(GgufRows, OfQAndKOfLlamaAreInTurns) {
   EXPECT_TRUE(contains(bad_input([&] { read(odd, a + "q_proj.weight", {8, 1}); }), "llama.attention.head_count"));
 }
 
+// What a matrix is packed into belongs to it; anything else of the layer does not.
+TEST(Tensors, ThatNoMatrixOwnsAreFound) {
+  TempDir dir;
+  std::vector<F32Tensor> tensors;
+  for (const char* name : {"self_attn.q_proj.qweight", "self_attn.q_proj.scales", "self_attn.q_proj.g_idx",
+                           "self_attn.q_proj.bias", "mlp.up_proj.weight", "mlp.up_proj.weight_scale_inv",
+                           "self_attn.rotary_emb.inv_freq", "mlp.experts.gate_up_proj_blocks", "mlp.sinks"})
+    tensors.push_back({"model.layers.0." + std::string(name), {2}, 0});
+  tensors.push_back({"model.layers.1.mlp.sinks", {2}, 0});
+  Checkpoint c({dir.write("f.safetensors", safetensors(tensors))});
+  EXPECT_EQ(
+      c.unused("model.layers.0.", {"self_attn.q_proj.weight", "mlp.up_proj.weight", "mlp.experts.0.gate_proj.weight"}),
+      (std::vector<std::string>{"model.layers.0.mlp.sinks", "model.layers.0.self_attn.q_proj.bias"}));
+  Checkpoint g({dir.write("f.gguf", gguf("llama", 1, 1,
+                                         {{"blk.0.attn_q.weight", {2, 3}, 0},
+                                          {"blk.0.attn_q.bias", {2}, 0},
+                                          {"blk.0.ffn_up_exps.weight", {2, 2, 3}, 0},
+                                          {"blk.1.attn_q.bias", {2}, 0}}))});
+  EXPECT_EQ(g.unused("model.layers.0.",
+                     {"self_attn.q_proj.weight", "mlp.experts.0.up_proj.weight", "mlp.experts.1.up_proj.weight"}),
+            std::vector<std::string>{"blk.0.attn_q.bias"});
+}
+
 TEST(GgufNames, ThatAreNotKnownAreRefused) {
   TempDir dir;
   Checkpoint c({dir.write("f.gguf", gguf("llama", 1, 1, {{"blk.0.attn_v.weight", {2, 3}, 0}}))});
