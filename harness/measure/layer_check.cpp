@@ -130,15 +130,16 @@ class ReferenceWalk {
           needed.erase(it);
         }
       const auto shared = op_of(i).first_shared_column;
-      const std::int64_t columns = shared != nullptr            ? shared(p.op_case)
-                                   : out[i] == AskedRows::kNone ? AskedRows::kNone
-                                                                : 0;
-      if (columns == AskedRows::kNone) continue;
-      for (const TensorSpec& s : specs)
+      for (const TensorSpec& s : specs) {
+        const std::int64_t columns = shared != nullptr            ? shared(p.op_case, s.name)
+                                     : out[i] == AskedRows::kNone ? AskedRows::kNone
+                                                                  : 0;
+        if (columns == AskedRows::kNone) continue;
         if (s.role == Role::input && has_rows(p.bind.at(s.name))) {
           const auto [it, fresh] = needed.emplace(p.bind.at(s.name), columns);
           if (!fresh) it->second = std::min(it->second, columns);
         }
+      }
     }
     return out;
   }

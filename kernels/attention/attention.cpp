@@ -14,15 +14,21 @@ namespace layercost {
 
 AttentionAxes attention_axes(const OpCase& c) {
   const AttentionAxes a{
-      c.axis("batch"),    c.axis("q_len"),  c.axis("kv_len"), c.axis("capacity"),     c.axis("heads"),
-      c.axis("kv_heads"), c.axis("qk_dim"), c.axis("v_dim"),  c.integer("window", 0), c.real("scale"),
+      c.axis("batch"),        c.axis("q_len"),    c.axis("kv_len"),    c.axis("capacity"),
+      c.axis("heads"),        c.axis("kv_heads"), c.axis("qk_dim"),    c.axis("v_dim"),
+      c.integer("window", 0), c.real("scale"),    c.flag("shared_kv"),
   };
   const auto expect = [&](bool ok, const char* what) {
     if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
   };
   expect(a.q_len <= a.kv_len && a.kv_len <= a.capacity, "q_len <= kv_len <= capacity");
   expect(a.heads % a.kv_heads == 0, "kv_heads to divide heads");
+  expect(!a.shared_kv || a.v_dim <= a.qk_dim, "v_dim <= qk_dim where keys hold the values");
   return a;
+}
+
+const Tensor& attention_values(const AttentionAxes& a, const OpTensors& t) {
+  return t.tensor(a.shared_kv ? "k_cache" : "v_cache");
 }
 
 namespace {
@@ -37,6 +43,7 @@ constexpr KnownKey keys[] = {
     axis_key("qk_dim"),
     axis_key("v_dim"),
     integer_key("window", 0).or_else("0"),
+    flag_key("shared_kv"),
     real_key("scale"),
     type_key("x_type", kFloatTypes),
     type_key("kv_type", kFloatTypes),
@@ -56,12 +63,14 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
   const AttentionAxes a = attention_axes(c);
   const DType kv = c.type("kv_type");
   const auto fill = [n = a.kv_len](const Tensor& t, std::uint64_t seed) { fill_cache(t, seed, n); };
-  return {
+  std::vector<TensorSpec> out = {
       {"q", Role::input, c.type("x_type"), {a.batch * a.q_len, a.heads, a.qk_dim}},
       {"k_cache", Role::input, kv, {a.batch, a.kv_heads, a.capacity, a.qk_dim}, 1, 0, fill},
-      {"v_cache", Role::input, kv, {a.batch, a.kv_heads, a.capacity, a.v_dim}, 1, 0, fill},
       {"y", Role::output, c.type("y_type"), {a.batch * a.q_len, a.heads * a.v_dim}},
   };
+  if (!a.shared_kv)
+    out.insert(out.begin() + 2, {"v_cache", Role::input, kv, {a.batch, a.kv_heads, a.capacity, a.v_dim}, 1, 0, fill});
+  return out;
 }
 
 Work work(const OpCase& c, const WorkFacts&) {
@@ -74,7 +83,8 @@ Work work(const OpCase& c, const WorkFacts&) {
   const auto y_bytes = static_cast<double>(a.v_dim) * static_cast<double>(size_of(c.type("y_type")));
   Work w;
   w.flops = 2 * dims * pairs * batch * heads;
-  w.kv_read_bytes = dims * static_cast<double>(a.kv_len - a.first_key(0)) * batch * static_cast<double>(a.kv_heads) *
+  w.kv_read_bytes = (a.shared_kv ? static_cast<double>(a.qk_dim) : dims) *
+                    static_cast<double>(a.kv_len - a.first_key(0)) * batch * static_cast<double>(a.kv_heads) *
                     static_cast<double>(size_of(c.type("kv_type")));
   w.activation_bytes = queries * heads * (x_bytes + y_bytes);
   return w;
@@ -85,7 +95,7 @@ Tolerance tolerance(const OpCase& c, const std::string&) { return usual_toleranc
 void reference(const OpCase& c, const OpTensors& t) {
   const AttentionAxes a = attention_axes(c);
   const std::vector<double> q = as_double(t.tensor("q")), k = as_double(t.tensor("k_cache"));
-  const Tensor &v = t.tensor("v_cache"), &y = t.tensor("y");
+  const Tensor &v = attention_values(a, t), &y = t.tensor("y");
   const AskedRows* asked = t.asked();
 #pragma omp parallel for collapse(3) schedule(dynamic)
   for (std::int64_t b = 0; b < a.batch; ++b)
@@ -102,13 +112,15 @@ void reference(const OpCase& c, const OpTensors& t) {
         for (std::int64_t j = first; j < end; ++j) {
           const double p = std::exp(s[static_cast<std::size_t>(j - first)] - max);
           sum += p;
-          for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * v.load((slots + j) * a.v_dim + d);
+          for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * v.load((slots + j) * a.v_stride() + d);
         }
         for (std::int64_t d = 0; d < a.v_dim; ++d) y.store(row * a.v_dim + d, out[d] / sum);
       }
 }
 
-std::int64_t first_shared_column(const OpCase&) { return AskedRows::kNone; }  // what rows share is in the cache
+std::int64_t first_shared_column(const OpCase&, const std::string&) {
+  return AskedRows::kNone;
+}  // what rows share is in the cache
 
 std::vector<OpCase> test_cases() {
   std::vector<OpCase> out;
@@ -203,6 +215,24 @@ std::vector<OpCase> test_cases() {
            // maxima that rise by more than 2^8 from block to block
            "attention batch=1 q_len=40 kv_len=600 capacity=600 heads=2 kv_heads=1 qk_dim=64 v_dim=64 scale=3 "
            "x_type=bf16 kv_type=bf16 y_type=bf16",
+           // Values in the keys: awkward sizes, a window, DeepSeek's own, some queries on cached keys, more heads than
+           // a block of 64 rows, a prompt.
+           "attention batch=2 q_len=3 kv_len=7 capacity=9 heads=6 kv_heads=2 qk_dim=12 v_dim=7 shared_kv=1 scale=0.3 "
+           "x_type=f32 kv_type=f32 y_type=f32",
+           "attention batch=1 q_len=2 kv_len=90 capacity=93 heads=5 kv_heads=1 qk_dim=40 v_dim=40 window=33 "
+           "shared_kv=1 scale=0.2 x_type=f32 kv_type=bf16 y_type=f32",
+           "attention batch=2 q_len=1 kv_len=331 capacity=340 heads=16 kv_heads=1 qk_dim=576 v_dim=512 shared_kv=1 "
+           "scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=3 kv_len=131 capacity=133 heads=20 kv_heads=1 qk_dim=576 v_dim=512 shared_kv=1 "
+           "scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=70 capacity=70 heads=128 kv_heads=1 qk_dim=576 v_dim=512 shared_kv=1 "
+           "scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=1 capacity=1 heads=3 kv_heads=1 qk_dim=96 v_dim=64 shared_kv=1 "
+           "scale=0.1 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=300 capacity=300 heads=17 kv_heads=1 qk_dim=96 v_dim=64 shared_kv=1 "
+           "scale=3 x_type=bf16 kv_type=bf16 y_type=f32",
+           "attention batch=1 q_len=40 kv_len=70 capacity=70 heads=2 kv_heads=1 qk_dim=64 v_dim=32 shared_kv=1 "
+           "scale=0.12 x_type=bf16 kv_type=bf16 y_type=bf16",
            // Partial tiles of 128 queries and 128 keys, several of each, on cached keys; the same with a window that
            // begins inside of a tile.
            "attention batch=2 q_len=150 kv_len=420 capacity=430 heads=4 kv_heads=2 qk_dim=128 v_dim=128 scale=0.088 "

@@ -3,17 +3,21 @@
 //          (window = 0 or p - j < window). Head h reads kv head g = h / (heads / kv_heads).
 //            s[j] = scale * sum_d q[b,i,h,d] k_cache[b,g,j,d]        over visible j
 //            y[b,i,h,:] = sum_j softmax(s)[j] v_cache[b,g,j,:]
+//          shared_kv=1: there is no v_cache, the first v_dim elements of a key are its value. With kv_heads=1 that is
+//          attention over the latents of DeepSeek's models, in its absorbed form.
 // Shapes:  q [batch * q_len, heads, qk_dim]; k_cache [batch, kv_heads, capacity, qk_dim];
 //          v_cache [batch, kv_heads, capacity, v_dim]; y [batch * q_len, heads * v_dim]. Slots from kv_len on hold
 //          anything, also NaN: the tests put NaN there.
 // Types:   x_type (q), kv_type (caches), y_type (y): f32 or bf16. Products, softmax and sums in f32.
 // Cost:    2 (qk_dim + v_dim) flops per visible pair and head (the exponentials are not counted); reads each visible
-//          cache entry once.
-// Axes:    batch q_len kv_len capacity heads kv_heads qk_dim v_dim [window=0] scale x_type kv_type y_type
+//          cache entry once (with shared_kv that is qk_dim elements a key).
+// Axes:    batch q_len kv_len capacity heads kv_heads qk_dim v_dim [window=0] [shared_kv=0|1] scale x_type kv_type
+//          y_type
 //          kv_len counts the keys of this call's queries too: rope has appended them.
 // Tolerance: usual, sums of kv_len terms.
-// Errors:  BadCase unless q_len <= kv_len <= capacity and kv_heads divides heads.
-// Source:  Vaswani et al., 2017; Ainslie et al., "GQA", 2023; sliding window as in transformers 5.
+// Errors:  BadCase unless q_len <= kv_len <= capacity, kv_heads divides heads and, with shared_kv, v_dim <= qk_dim.
+// Source:  Vaswani et al., 2017; Ainslie et al., "GQA", 2023; sliding window as in transformers 5; shared_kv:
+//          DeepSeek-AI, "DeepSeek-V2", 2024.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -28,7 +32,9 @@ struct AttentionAxes {
   std::int64_t batch, q_len, kv_len, capacity, heads, kv_heads, qk_dim, v_dim;
   std::int64_t window;  // 0: none
   double scale;
+  bool shared_kv;
 
+  std::int64_t v_stride() const { return shared_kv ? qk_dim : v_dim; }  // from the value of a key to the next key's
   std::int64_t group() const { return heads / kv_heads; }
   // Query i sees keys first_key(i) .. end_key(i) - 1.
   std::int64_t end_key(std::int64_t i) const { return kv_len - q_len + i + 1; }
@@ -37,4 +43,6 @@ struct AttentionAxes {
   }
 };
 AttentionAxes attention_axes(const OpCase&);
+// What the values are read from: of key j in slot s, v_dim elements from s * v_stride() on.
+const Tensor& attention_values(const AttentionAxes&, const OpTensors&);
 }  // namespace layercost

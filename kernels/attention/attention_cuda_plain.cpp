@@ -33,7 +33,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.scale = static_cast<float>(a.scale);
   p.q = t.tensor("q").data;
   p.k = t.tensor("k_cache").data;
-  p.v = t.tensor("v_cache").data;
+  p.v = attention_values(a, t).data;
+  p.v_stride = static_cast<int>(a.v_stride());
   p.y = t.tensor("y").data;
   p.x_type = simt_type(c.type("x_type"));
   p.kv_type = simt_type(c.type("kv_type"));
@@ -48,7 +49,7 @@ const Variant attention_cuda_plain{
     .name = "cuda_plain",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
     .plain = true,
     .make = prepare,

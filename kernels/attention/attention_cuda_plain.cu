@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kThreads) plain(AttentionCudaPlain p) {
   const int end = p.kv_len - p.q_len + query + 1, begin = end > p.window ? end - p.window : 0;
   const std::int64_t slots = (batch * p.kv_heads + head / (p.heads / p.kv_heads)) * p.capacity;
   const KV* k = static_cast<const KV*>(p.k) + slots * p.qk_dim;
-  const KV* v = static_cast<const KV*>(p.v) + slots * p.v_dim;
+  const KV* v = static_cast<const KV*>(p.v) + slots * p.v_stride;
 
   for (int d = thread; d < p.qk_dim; d += kThreads)
     s.q[d] = p.scale * to_float(static_cast<const X*>(p.q)[row * p.qk_dim + d]);
@@ -64,10 +64,10 @@ __global__ void __launch_bounds__(kThreads) plain(AttentionCudaPlain p) {
     s.weights[thread] = weight;
     sync_block();
     for (int d = thread; d < p.v_dim; d += kThreads) {
-      const KV* value = v + static_cast<std::int64_t>(first) * p.v_dim + d;
+      const KV* value = v + static_cast<std::int64_t>(first) * p.v_stride + d;
       float sum = 0;
 #pragma unroll 8
-      for (int i = 0; i < count; ++i) sum += s.weights[i] * to_float(value[static_cast<std::int64_t>(i) * p.v_dim]);
+      for (int i = 0; i < count; ++i) sum += s.weights[i] * to_float(value[static_cast<std::int64_t>(i) * p.v_stride]);
       s.sums[d] = s.sums[d] * keep + sum;
     }
   }

@@ -9,7 +9,8 @@ constexpr int kAttentionCudaPlainMostDims = 1024;
 
 struct AttentionCudaPlain {
   int batch, q_len, kv_len, capacity, heads, kv_heads, qk_dim, v_dim;
-  int window;  // kv_len where the case has none
+  int v_stride;  // elements between the values of two keys
+  int window;    // kv_len where the case has none
   float scale;
   const void *q, *k, *v;
   void* y;

@@ -215,7 +215,7 @@ void multiply_rows(const Decode& c, const float* q, const KV* const* k, float* s
 // sums[r, columns of kPairs pairs] = factor[r] * sums + sum_j weights[r, j] * v[j, :]; n: elements of the last pair, if
 // fewer than kPair.
 template <int kRows, int kPairs, class KV>
-void weigh(const float* weights, std::int64_t keys, const float* factor, const KV* v, std::int64_t v_dim,
+void weigh(const float* weights, std::int64_t keys, const float* factor, const KV* v, std::int64_t v_stride,
            std::int64_t n, float* sums, std::int64_t stride) {
   const F32 d;
   V sum[kRows][2 * kPairs];
@@ -225,8 +225,8 @@ void weigh(const float* weights, std::int64_t keys, const float* factor, const K
   if (n == kPair) {
     for (std::int64_t j = 0; j < keys; ++j)
       for (int pair = 0; pair < kPairs; ++pair) {
-        const KV* p = v + j * v_dim + pair * kPair;
-        prefetch_pair(p + kKeysPerBlock * v_dim);
+        const KV* p = v + j * v_stride + pair * kPair;
+        prefetch_pair(p + kKeysPerBlock * v_stride);
         const V v0 = load_part<0>(p), v1 = load_part<1>(p);
         for (int r = 0; r < kRows; ++r) {
           const V w = hn::Set(d, weights[r * kKeysPerBlock + j]);
@@ -236,7 +236,7 @@ void weigh(const float* weights, std::int64_t keys, const float* factor, const K
       }
   } else {
     for (std::int64_t j = 0; j < keys; ++j) {
-      const PaddedPair<KV> rest(v + j * v_dim, n);
+      const PaddedPair<KV> rest(v + j * v_stride, n);
       for (int r = 0; r < kRows; ++r) {
         const V w = hn::Set(d, weights[r * kKeysPerBlock + j]);
         sum[r][0] = hn::MulAdd(w, load_part<0>(rest.data), sum[r][0]);
@@ -253,13 +253,13 @@ void weigh_rows(const Decode& c, const float* weights, std::int64_t keys, const 
                 float* sums) {
   for_row_tiles<kSumRows>(c.rows(), [&]<int kRows>(std::int64_t r) {
     constexpr int kPairs = 4 * kRows <= kPairSums ? 4 : 2 * kRows <= kPairSums ? 2 : 1;
-    const std::int64_t dim = c.a.v_dim;
+    const std::int64_t dim = c.a.v_dim, stride = c.a.v_stride();
     const float *w = weights + r * kKeysPerBlock, *f = factor + r;
     std::int64_t i = 0;
     for (; i + kPairs * kPair <= dim; i += kPairs * kPair)
-      weigh<kRows, kPairs>(w, keys, f, v + i, dim, kPair, sums + r * c.v_stride + i, c.v_stride);
+      weigh<kRows, kPairs>(w, keys, f, v + i, stride, kPair, sums + r * c.v_stride + i, c.v_stride);
     for (; i < dim; i += kPair)
-      weigh<kRows, 1>(w, keys, f, v + i, dim, std::min(kPair, dim - i), sums + r * c.v_stride + i, c.v_stride);
+      weigh<kRows, 1>(w, keys, f, v + i, stride, std::min(kPair, dim - i), sums + r * c.v_stride + i, c.v_stride);
   });
 }
 
@@ -275,7 +275,7 @@ void chunk(const Decode& c, std::int64_t kv_head, std::int64_t index, float* scr
   std::fill_n(sum, rows, 0.0f);
 
   const KV* k_head = static_cast<const KV*>(c.k_cache) + kv_head * a.capacity * a.qk_dim;
-  const KV* v_head = static_cast<const KV*>(c.v_cache) + kv_head * a.capacity * a.v_dim;
+  const KV* v_head = static_cast<const KV*>(c.v_cache) + kv_head * a.capacity * a.v_stride();
   const std::int64_t begin = a.first_key(0) + index * c.chunk_keys, end = std::min(a.kv_len, begin + c.chunk_keys);
   for (std::int64_t block = begin; block < end; block += kKeysPerBlock) {
     const std::int64_t keys = std::min(kKeysPerBlock, end - block);
@@ -289,7 +289,7 @@ void chunk(const Decode& c, std::int64_t kv_head, std::int64_t index, float* scr
       soften(scores + r * kKeysPerBlock, a.first_key(query) - block, a.end_key(query) - block, max[r], sum[r],
              factors[r]);
     }
-    weigh_rows(c, scores, keys, factors, v_head + block * a.v_dim, sums);
+    weigh_rows(c, scores, keys, factors, v_head + block * a.v_stride(), sums);
   }
 }
 
@@ -356,7 +356,8 @@ bool prefers(const OpCase& c, const DeviceInfo&) {
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const Tensor &q = t.tensor("q"), &k = t.tensor("k_cache"), &y = t.tensor("y");
   const int threads = omp_get_max_threads();
-  Decode d{.a = attention_axes(c), .q = q.data, .k_cache = k.data, .v_cache = t.tensor("v_cache").data, .y = y.data};
+  Decode d{.a = attention_axes(c), .q = q.data, .k_cache = k.data, .v_cache = nullptr, .y = y.data};
+  d.v_cache = attention_values(d.a, t).data;
   // Four tasks per thread even out unequal threads; below two blocks a chunk is hardly more than its overhead.
   const std::int64_t blocks = ceil_div(d.a.kv_len - d.a.first_key(0), kKeysPerBlock);
   const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(4 * threads, d.kv_heads()), 1, ceil_div(blocks, 2));
@@ -394,7 +395,7 @@ const Variant attention_highway_decode{
     .name = "highway_decode",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

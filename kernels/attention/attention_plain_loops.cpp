@@ -47,7 +47,7 @@ void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache,
         std::fill_n(out, a.v_dim, 0.0f);
         for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
           const float p = std::exp(s[j] - max);
-          const KV* v = v_cache + (slots + j) * a.v_dim;
+          const KV* v = v_cache + (slots + j) * a.v_stride();
           sum += p;
           for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * load_f32(v + d);
         }
@@ -58,7 +58,7 @@ void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache,
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const AttentionAxes a = attention_axes(c);
   const int threads = omp_get_max_threads();
-  const Tensor q = t.tensor("q"), k = t.tensor("k_cache"), v = t.tensor("v_cache"), y = t.tensor("y");
+  const Tensor q = t.tensor("q"), k = t.tensor("k_cache"), v = attention_values(a, t), y = t.tensor("y");
   const auto scratch = std::make_shared<OwnedTensor>(DType::f32, Shape{threads, a.kv_len + a.v_dim});
   return dispatch_float(q.dtype, [&]<class X>(X*) {
     return dispatch_float(k.dtype, [&]<class KV>(KV*) {
@@ -76,7 +76,7 @@ const Variant attention_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

@@ -170,7 +170,7 @@ struct OpDef {
   std::span<const Variant* const> (*variants)() = nullptr;
   // Of an op whose rows form sequences (batch of q_len rows each) that meet in a cache: of input rows for which no
   // output is asked, the columns from here on are needed all the same. Null: every row stands for itself.
-  std::int64_t (*first_shared_column)(const OpCase&) = nullptr;
+  std::int64_t (*first_shared_column)(const OpCase&, const std::string& input) = nullptr;
 
   std::vector<TensorSpec> tensors(const OpCase& c) const {
     check_keys(*this, c);

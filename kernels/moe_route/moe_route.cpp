@@ -18,6 +18,7 @@ MoeRouteAxes moe_route_axes(const OpCase& c) {
   a.sigmoid = c.word("score", "softmax") == "sigmoid";
   a.groups = c.has("groups") ? c.axis("groups") : 1;
   a.top_groups = c.has("top_groups") ? c.axis("top_groups") : 1;
+  a.group_by_best = c.word("group_score", "top2") == "max";
   a.scaling = c.has("scaling") ? c.real("scaling") : 1.0;
   const auto expect = [&](bool ok, const char* what) {
     if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
@@ -31,7 +32,7 @@ MoeRouteAxes moe_route_axes(const OpCase& c) {
 
 namespace {
 
-constexpr std::string_view kScores[] = {"softmax", "sigmoid"};
+constexpr std::string_view kScores[] = {"softmax", "sigmoid"}, kGroupScores[] = {"top2", "max"};
 constexpr KnownKey keys[] = {
     axis_key("tokens"),
     axis_key("experts"),
@@ -42,6 +43,7 @@ constexpr KnownKey keys[] = {
     flag_key("bias"),
     axis_key("groups").or_else("1"),
     axis_key("top_groups").only_beside("groups"),
+    word_key("group_score", kGroupScores).or_else("top2"),
     real_key("scaling").or_else("1"),
     type_key("x_type", kFloatTypes),
 };
@@ -130,7 +132,7 @@ void reference(const OpCase& c, const OpTensors& t) {
         std::vector<double> in;
         for (std::int64_t e = g * a.group_size(); e < (g + 1) * a.group_size(); ++e) in.push_back(biased(e));
         std::sort(in.rbegin(), in.rend());
-        return in.size() > 1 ? in[0] + in[1] : in[0];
+        return in.size() > 1 && !a.group_by_best ? in[0] + in[1] : in[0];
       });
     groups.resize(static_cast<std::size_t>(a.top_groups));
     std::sort(groups.begin(), groups.end());
@@ -174,6 +176,10 @@ std::vector<OpCase> test_cases() {
            "scaling=2.5 x_type=f32",
            "moe_route tokens=70 experts=90 top_k=6 renormalise=0 score=sigmoid groups=9 top_groups=3 x_type=bf16",
            "moe_route tokens=6 experts=160 top_k=6 renormalise=0 bias=1 groups=8 top_groups=3 scaling=16 x_type=f32",
+           "moe_route tokens=40 experts=160 top_k=6 renormalise=0 groups=8 top_groups=3 group_score=max scaling=16 "
+           "x_type=bf16",
+           "moe_route tokens=9 experts=60 top_k=7 renormalise=1 score=sigmoid bias=1 groups=5 top_groups=2 "
+           "group_score=max x_type=f32",
            "moe_route tokens=5 experts=12 top_k=3 renormalise=1 score=sigmoid groups=12 top_groups=4 x_type=f32",
            "moe_route tokens=2 experts=777 top_k=32 renormalise=0 score=sigmoid bias=1 x_type=bf16",
            "moe_route tokens=11 experts=256 top_k=8 renormalise=1 forced=1 score=sigmoid bias=1 groups=8 top_groups=4 "

@@ -26,7 +26,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   MoeRouteCudaWarps p{};
   p.tokens = a.tokens, p.experts = static_cast<int>(a.experts), p.top_k = static_cast<int>(a.top_k);
   p.groups = static_cast<int>(a.groups), p.top_groups = static_cast<int>(a.top_groups);
-  p.renormalise = a.renormalise, p.sigmoid = a.sigmoid, p.scaling = static_cast<float>(a.scaling);
+  p.renormalise = a.renormalise, p.sigmoid = a.sigmoid, p.group_by_best = a.group_by_best,
+  p.scaling = static_cast<float>(a.scaling);
   p.logits = t.tensor("logits").data, p.x_type = simt_type(c.type("x_type"));
   p.ids = t.tensor("ids").as<std::int32_t>(), p.weights = t.tensor("weights").as<float>();
   p.counts = t.tensor("counts").as<std::int32_t>();
@@ -52,7 +53,8 @@ const Variant moe_route_cuda_warps{
     .name = "cuda_warps",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "renormalise forced score=softmax|sigmoid bias groups top_groups scaling x_type=f32|bf16",
+    .knows =
+        "renormalise forced score=softmax|sigmoid bias groups top_groups group_score=top2|max scaling x_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

@@ -61,7 +61,7 @@ SIMT_INLINE std::uint32_t choose_groups(const MoeRouteCudaWarps& p, const float 
       second = fmaxf(fmaxf(second, other_second), fminf(first, other));
       first = fmaxf(first, other);
     }
-    if (lane() == g) mine.key = to_key(size > 1 ? first + second : first);
+    if (lane() == g) mine.key = to_key(size > 1 && !p.group_by_best ? first + second : first);
   }
   std::uint32_t chosen = 0;
   for (int j = 0; j < p.top_groups; ++j) {

@@ -8,7 +8,7 @@ namespace layercost {
 struct MoeRouteCudaWarps {
   std::int64_t tokens;
   int experts, top_k, groups, top_groups;
-  bool renormalise, sigmoid;
+  bool renormalise, sigmoid, group_by_best;
   float scaling;
   const void* logits;
   const float* bias;               // null without

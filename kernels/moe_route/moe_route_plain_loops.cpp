@@ -58,7 +58,10 @@ void choose_experts(const MoeRouteAxes& a, const X* logits, const float* bias, c
   const std::int64_t size = a.group_size();
   const std::int32_t *groups_begin = s.chosen_groups, *groups_end = groups_begin + a.top_groups;
   if (a.groups > 1) {
-    for (std::int64_t g = 0; g < a.groups; ++g) s.groups[g] = best_two(s.choices + g * size, size);
+    for (std::int64_t g = 0; g < a.groups; ++g) {
+      const float* of_group = s.choices + g * size;
+      s.groups[g] = a.group_by_best ? *std::max_element(of_group, of_group + size) : best_two(of_group, size);
+    }
     choose(
         s.groups, a.groups, a.top_groups, [](std::int64_t) { return true; }, s.chosen_groups);
   }
@@ -116,7 +119,8 @@ const Variant moe_route_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "renormalise forced score=softmax|sigmoid bias groups top_groups scaling x_type=f32|bf16",
+    .knows =
+        "renormalise forced score=softmax|sigmoid bias groups top_groups group_score=top2|max scaling x_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

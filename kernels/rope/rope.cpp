@@ -142,7 +142,7 @@ void reference(const OpCase& c, const OpTensors& t) {
 }
 
 // Keys and values of every row go to the cache; the queries before them are each row's own.
-std::int64_t first_shared_column(const OpCase& c) { return c.axis("heads") * c.axis("head_dim"); }
+std::int64_t first_shared_column(const OpCase& c, const std::string&) { return c.axis("heads") * c.axis("head_dim"); }
 
 std::vector<OpCase> test_cases() {
   std::vector<OpCase> out;
