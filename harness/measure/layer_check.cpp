@@ -204,23 +204,84 @@ std::string judge_distinct(const Tensor& ids, std::int64_t experts, const std::v
   return {};
 }
 
-// Whether the tested choice of experts is the router's, up to the margin. "" or what is wrong.
-std::string judge_choice(const Tensor& logits, const Tensor& ids, const std::vector<std::int64_t>& rows,
-                         double margin) {
-  const std::int64_t experts = logits.dim(1), k = ids.dim(1);
+// What a router chooses by, [tokens, experts], and how far apart two of them must lie to be told apart.
+struct Choices {
+  OwnedTensor values;
+  const char* what;
+  double margin;
+  std::int64_t groups = 1, top_groups = 1;
+  bool group_by_best = false;
+};
+
+// `margin`: of logits. A softmax without biases chooses by its logits. A sigmoid's slope is at most 1/4, that of a
+// softmax 1; of groups the best two scores are added, so that a softmax needs its scores for that.
+Choices choices_of(const OpCase& c, const Tensor& logits, const Weight* bias, double margin) {
+  Choices out{OwnedTensor(DType::f64, logits.shape), "logit", margin};
+  if (c.has("groups")) out.groups = c.axis("groups"), out.top_groups = c.axis("top_groups");
+  out.group_by_best = c.word("group_score", "top2") == "max";
+  const bool sigmoid = c.word("score", "softmax") == "sigmoid";
+  const Tensor& to = out.values.view();
+  const std::int64_t experts = logits.dim(1);
+  if (!sigmoid && bias == nullptr && (out.groups == 1 || out.group_by_best)) {
+    for (std::int64_t i = 0; i < to.elements(); ++i) to.store(i, logits.load(i));
+    return out;
+  }
+  out.what = bias != nullptr ? "biased score" : "score";
+  out.margin = sigmoid ? margin / 4 : margin;
+  const OwnedTensor biases = bias != nullptr ? bias->whole() : OwnedTensor();
+  for (std::int64_t t = 0; t < logits.dim(0); ++t) {
+    double all = 0;
+    for (std::int64_t e = 0; e < experts; ++e) all += std::exp(logits.load(t * experts + e));
+    for (std::int64_t e = 0; e < experts; ++e) {
+      const double l = logits.load(t * experts + e);
+      to.store(t * experts + e, (sigmoid ? 1 / (1 + std::exp(-l)) : std::exp(l) / all) +
+                                    (bias != nullptr ? biases.view().load(e) : 0.0));
+    }
+  }
+  return out;
+}
+
+// Whether the tested choice of experts is the router's, up to the margin. "" or what is wrong. With groups: no more of
+// them than allowed, none that is worse than a refused one, and no better expert in a group that is surely chosen.
+std::string judge_choice(const Choices& c, const Tensor& ids, const std::vector<std::int64_t>& rows) {
+  const std::int64_t experts = c.values.view().dim(1), k = ids.dim(1), size = experts / c.groups;
+  const double group_margin = c.group_by_best || size < 2 ? c.margin : 2 * c.margin;
   for (std::int64_t t = 0; t < ids.dim(0); ++t) {
-    std::set<std::int64_t> chosen;
+    const auto value = [&](std::int64_t e) { return c.values.view().load(t * experts + e); };
+    std::set<std::int64_t> chosen, used;
     double lowest = INFINITY, highest = -INFINITY;
     for (std::int64_t j = 0; j < k; ++j) {
       const auto e = static_cast<std::int64_t>(ids.load(t * k + j));
       chosen.insert(e);
-      lowest = std::min(lowest, logits.load(t * experts + e));
+      used.insert(e / size);
+      lowest = std::min(lowest, value(e));
     }
-    for (std::int64_t e = 0; e < experts; ++e)
-      if (!chosen.contains(e)) highest = std::max(highest, logits.load(t * experts + e));
-    if (highest > lowest + margin)
-      return fmt::format("row {}: a refused expert's logit is {:.3g} above a chosen one's (margin {:.3g})",
-                         rows[static_cast<std::size_t>(t)], highest - lowest, margin);
+    const std::int64_t row = rows[static_cast<std::size_t>(t)];
+    std::vector<double> scores, ranked;
+    for (std::int64_t g = 0; g < c.groups; ++g) {
+      std::vector<double> of_group;
+      for (std::int64_t e = g * size; e < (g + 1) * size; ++e) of_group.push_back(value(e));
+      std::sort(of_group.rbegin(), of_group.rend());
+      scores.push_back(c.group_by_best || size < 2 ? of_group[0] : of_group[0] + of_group[1]);
+    }
+    ranked = scores;
+    std::sort(ranked.rbegin(), ranked.rend());
+    const auto top = static_cast<std::size_t>(c.top_groups);
+    const double last_in = ranked[top - 1], first_out = top < ranked.size() ? ranked[top] : -INFINITY;
+    if (used.size() > top)
+      return fmt::format("row {}: experts of {} groups are chosen, at most {} may be", row, used.size(), top);
+    for (const std::int64_t g : used)
+      if (scores[static_cast<std::size_t>(g)] < last_in - group_margin)
+        return fmt::format("row {}: a chosen expert's group is {:.3g} below the last of the best (margin {:.3g})", row,
+                           last_in - scores[static_cast<std::size_t>(g)], group_margin);
+    for (std::int64_t e = 0; e < experts; ++e) {
+      const bool surely =
+          used.contains(e / size) || scores[static_cast<std::size_t>(e / size)] > first_out + group_margin;
+      if (surely && !chosen.contains(e)) highest = std::max(highest, value(e));
+    }
+    if (highest > lowest + c.margin)
+      return fmt::format("row {}: a refused expert's {} is {:.3g} above a chosen one's (margin {:.3g})", row, c.what,
+                         highest - lowest, c.margin);
   }
   return {};
 }
@@ -404,7 +465,8 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
     double square = 0;
     for (std::int64_t i = 0; i < logits.elements(); ++i) square += logits.load(i) * logits.load(i);
     const double spread = std::sqrt(square / static_cast<double>(logits.elements()));
-    wrong_choice = judge_choice(logits, ids, rows, limit.logit_margin * spread);
+    const Weight* bias = p.bind.contains("bias") ? layer.weights().at(p.bind.at("bias")).get() : nullptr;
+    wrong_choice = judge_choice(choices_of(p.op_case, logits, bias, limit.logit_margin * spread), ids, rows);
   });
   if (!wrong_choice.empty()) return refuse(verdict, std::move(wrong_choice));
   judge_added(y, walk.value(plan.buffer(BufferRole::output).name), plan.adds_to_input ? &x.view() : nullptr, rows,

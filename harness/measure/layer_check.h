@@ -5,7 +5,9 @@
 // Rows:    sampled so that every touched expert is covered, and the last token of a prefill always. Keys and values are
 //          recomputed for all rows of the sampled sequences; cached context is read from the cache.
 // Experts: the tested ids are used for the outputs (a near tie may go either way) and judged separately: no refused
-//          expert may have a reference logit above a chosen one by more than the margin. Forced ids are not judged.
+//          expert may have a reference logit (or biased score, where that decides) above a chosen one by more than the
+//          margin, in the groups that may be chosen from; nor may those be others than the best by more than the
+//          margin. Forced ids are not judged.
 // Tolerance: f32 1e-5, worst row 5e-5; bf16 2e-2, worst row 5e-2 (transformers itself in bf16 against f32: 0.75e-2 to
 //          1.3e-2, worst token 3.2e-2). Gain: 1e-5, 2e-3; with experts half of the limit of L2 / sqrt(routing
 //          weights in the sampled rows), if that is more, up to 4e-3. On top of each, in squares, what storing the

@@ -25,6 +25,15 @@ std::span<const Family* const> all_families() {
   return families;
 }
 
+std::string expect_word(const JsonNode& config, std::string_view key, const std::vector<std::string>& known,
+                        std::string_view absent) {
+  const std::string word = config.find_string(key, 64).value_or(std::string(absent));
+  if (std::find(known.begin(), known.end(), word) == known.end())
+    config.fail(key, fmt::format("\"{}\" is not what this model_type does{}; known are: {}", word,
+                                 did_you_mean(word, known), fmt::join(known, ", ")));
+  return word;
+}
+
 std::vector<std::string> read_layer_words(const JsonNode& config, std::string_view key, std::int64_t layers,
                                           const std::vector<std::string>& known) {
   std::vector<std::string> words;

@@ -24,6 +24,7 @@ struct Family {
   void (*read)(const JsonNode& config, ModelSpec&);
   // model_types of models of text and pictures whose language part is this family's.
   std::span<const std::string_view> multimodal = {};
+  std::span<const std::string_view> aliases = {};  // other model_types of the same classes
 };
 std::span<const Family* const> all_families();
 
@@ -38,6 +39,9 @@ inline constexpr std::int64_t kMaxVocab = std::int64_t{1} << 24;
 inline constexpr std::int64_t kMaxExperts = 1 << 14;
 inline constexpr std::int64_t kMaxPositions = std::int64_t{1} << 40;
 
+// The word under `key`, one of the known ones; `absent` where the key is.
+std::string expect_word(const JsonNode& config, std::string_view key, const std::vector<std::string>& known,
+                        std::string_view absent);
 // One word per layer under `key`, each of the known ones; empty if the key is absent.
 std::vector<std::string> read_layer_words(const JsonNode& config, std::string_view key, std::int64_t layers,
                                           const std::vector<std::string>& known);

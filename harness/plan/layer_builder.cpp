@@ -55,6 +55,11 @@ std::string LayerBuilder::bias(const std::string& name, Sources sources) {
   return name;
 }
 
+std::string LayerBuilder::f32_vector(const std::string& name, std::int64_t n, const std::string& tensor) {
+  plan_.weights.push_back({name, &weight_format(DType::f32), {n}, 0.0f, 0.1f, {{tensor, {n}}}});
+  return name;
+}
+
 void LayerBuilder::op(std::string component, OpCase c, std::map<std::string, std::string> bind) {
   plan_.ops.push_back({std::move(component), std::move(c), std::move(bind)});
 }
@@ -65,9 +70,9 @@ void LayerBuilder::types(OpCase& c) const {
 
 void LayerBuilder::rms_norm(const std::string& component, const std::string& x, const std::string& w,
                             const std::string& y, std::int64_t width, const std::string& residual,
-                            const std::string& sum) {
+                            const std::string& sum, std::optional<double> eps) {
   OpCase c("rms_norm");
-  c.set("tokens", tokens()).set("hidden", width).set("eps", m_.rms_norm_eps);
+  c.set("tokens", tokens()).set("hidden", width).set("eps", eps.value_or(m_.rms_norm_eps));
   types(c);
   std::map<std::string, std::string> bind = {{"x", x}, {"w", w}, {"y", y}};
   if (!residual.empty()) {

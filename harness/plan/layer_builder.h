@@ -44,14 +44,17 @@ class LayerBuilder {
   const WeightFormat& format_of(const std::string& matrix) const;
   std::string norm_weight(const std::string& name, std::int64_t n, const std::string& tensor);
   std::string bias(const std::string& name, Sources);
+  // A vector that stays f32 in every checkpoint.
+  std::string f32_vector(const std::string& name, std::int64_t n, const std::string& tensor);
 
   void op(std::string component, OpCase, std::map<std::string, std::string> bind);
   // x_type, w_type and y_type of an op between activations; its weights are vectors.
   void types(OpCase&) const;
 
-  // y = norm(x), or with a residual: sum = x + residual, y = norm(sum).
+  // y = norm(x), or with a residual: sum = x + residual, y = norm(sum). eps: else the model's.
   void rms_norm(const std::string& component, const std::string& x, const std::string& w, const std::string& y,
-                std::int64_t width, const std::string& residual = {}, const std::string& sum = {});
+                std::int64_t width, const std::string& residual = {}, const std::string& sum = {},
+                std::optional<double> eps = {});
   void linear(const std::string& component, const std::string& x, const std::string& w, const std::string& y,
               std::int64_t n, std::int64_t k, const LinearOptions& = {});
 

@@ -41,11 +41,14 @@ LanguagePart language_part(const JsonNode& config) {
   for (const Family* family : all_families()) {
     const auto& multimodal = family->multimodal;
     const bool pictures = std::find(multimodal.begin(), multimodal.end(), type) != multimodal.end();
-    if (family->model_type == type || pictures) return {text, *family, inner.has_value() || pictures};
+    const auto& aliases = family->aliases;
+    if (family->model_type == type || pictures || std::find(aliases.begin(), aliases.end(), type) != aliases.end())
+      return {text, *family, inner.has_value() || pictures};
   }
   std::vector<std::string> known = known_model_types();
   for (const Family* family : all_families())
-    known.insert(known.end(), family->multimodal.begin(), family->multimodal.end());
+    for (const auto& others : {family->aliases, family->multimodal})
+      known.insert(known.end(), others.begin(), others.end());
   text.fail("model_type", fmt::format("unknown model_type \"{}\"{}; known are: {}", type, did_you_mean(type, known),
                                       fmt::join(known, ", ")));
 }

@@ -88,6 +88,7 @@ void read_yarn(const JsonNode& config, const JsonNode& given, std::int64_t max_p
   } else {
     rope.table_scale = scale(1.0);
   }
+  if (mscale_all > 0) rope.score_scale = scale(mscale_all) * scale(mscale_all);
 }
 
 // Frequency of each pair, before it is rounded to f32.

@@ -32,6 +32,8 @@ struct RotarySpec {
   double beta_fast = 32, beta_slow = 1;    // yarn
   bool truncate = true;                    // yarn: the ramp begins and ends at whole pairs
   double table_scale = 1.0;                // yarn: cos and sin are multiplied by it
+  // yarn: what mscale_all_dim asks for, of models that multiply their scores by it (DeepSeek's).
+  double score_scale = 1.0;
 };
 
 // What a family says that the config need not.

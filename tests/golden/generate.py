@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the golden layers: tiny random checkpoints and what transformers computes with them.
 
-    generate.py            write every case below this folder (torch, transformers, safetensors, numpy)
+    generate.py [CASE...]  write every case, or these, below this folder (torch, transformers, safetensors, numpy)
     generate.py --verify   prove that the stored cases notice errors (numpy and safetensors only)
 
 Properties a golden needs to see errors, all asserted here: every parameter random and no bias zero,
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from numpy_layer import Layer, head_sizes, is_moe, rope_settings, window_of, yarn_keep
+from numpy_layer import LATENT, Layer, choose, head_sizes, is_moe, rope_scale, rope_settings, window_of, yarn_keep
 
 HERE = Path(__file__).resolve().parent
 SEED = 20250
@@ -41,6 +41,8 @@ BASE = {
     "qwen3": {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"},
     "mixtral": {"architectures": ["MixtralForCausalLM"], "model_type": "mixtral"},
     "qwen3_moe": {"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe"},
+    "deepseek_v2": {"architectures": ["DeepseekV2ForCausalLM"], "model_type": "deepseek_v2"},
+    "deepseek_v3": {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3"},
 }
 
 
@@ -136,6 +138,54 @@ CASES = [
          rms_norm_eps=1e-3, head_dim=28, attention_bias=False, mlp_bias=False,
          rope_parameters=rope(50000.0, "yarn", factor=8.0, beta_fast=16.0, beta_slow=2.0, truncate=False,
                               mscale=1.5, mscale_all_dim=0.5, original_max_position_embeddings=128)),
+    case("deepseek_v2_lite", "deepseek_v2", (48, 4, 4, 58), [0, 1], 2, 13,
+         "as V2-Lite: no q_lora, layer 0 dense, layer 1 six of eight experts by their softmax beside two shared ones, "
+         "yarn in the old style with mscale = mscale_all_dim, which scales the scores; eps 1e-3, not of latents",
+         rms_norm_eps=1e-3, q_lora_rank=None, kv_lora_rank=22, qk_nope_head_dim=10, qk_rope_head_dim=8, v_head_dim=14,
+         moe_intermediate_size=14, n_routed_experts=8, num_experts_per_tok=6, n_shared_experts=2,
+         first_k_dense_replace=1, moe_layer_freq=1, n_group=1, topk_group=1, topk_method="greedy",
+         scoring_func="softmax", norm_topk_prob=False, routed_scaling_factor=1.0, attention_bias=False,
+         rope_theta=10000,
+         rope_scaling={"type": "yarn", "factor": 40, "beta_fast": 32, "beta_slow": 1, "mscale": 0.707,
+                       "mscale_all_dim": 0.707, "original_max_position_embeddings": 4096}),
+    case("deepseek_v2_groups", "deepseek_v2", (42, 3, 3, 50), [0, 1], 1, 23,
+         "q_lora, two of four groups by their best expert, scaling, norm_topk_prob without meaning, biases on q_a, kv_a, "
+         "o, dense and shared experts, new style config; an odd number of dimensions that are not rotated",
+         rms_norm_eps=1e-6, q_lora_rank=19, kv_lora_rank=26, qk_nope_head_dim=13, qk_rope_head_dim=6, v_head_dim=9,
+         moe_intermediate_size=16, n_routed_experts=12, num_experts_per_tok=4, n_shared_experts=1,
+         first_k_dense_replace=1, n_group=4, topk_group=2, topk_method="group_limited_greedy", norm_topk_prob=True,
+         routed_scaling_factor=3.5, attention_bias=True, mlp_bias=True, rope_parameters=rope(10000.0)),
+    case("deepseek_v3_groups", "deepseek_v3", (44, 4, 4, 54), [1, 2], 2, 13,
+         "as V3: q_lora, layer 1 dense, layer 2 five of sixteen experts of two of four groups by their two best biased "
+         "scores, renormalised and scaled, one shared, yarn with mscale 1 and 1; eps 1e-3, not of latents",
+         rms_norm_eps=1e-3, q_lora_rank=24, kv_lora_rank=20, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=10,
+         moe_intermediate_size=12, n_routed_experts=16, num_experts_per_tok=5, n_shared_experts=1,
+         first_k_dense_replace=2, moe_layer_freq=1, n_group=4, topk_group=2, topk_method="noaux_tc",
+         scoring_func="sigmoid", norm_topk_prob=True, routed_scaling_factor=2.5, attention_bias=False,
+         num_nextn_predict_layers=1, rope_theta=10000,
+         rope_scaling={"type": "yarn", "factor": 40, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0,
+                       "mscale_all_dim": 1.0, "original_max_position_embeddings": 4096}),
+    case("deepseek_v3_kimi", "deepseek_v3", (40, 2, 2, 46), [0, 1], 2, 17,
+         "as Kimi-K2: q_lora, no groups, yarn whose ramp has no width (beta_fast = beta_slow), an expert without tokens",
+         idle=3, rms_norm_eps=1e-6, q_lora_rank=18, kv_lora_rank=24, qk_nope_head_dim=14, qk_rope_head_dim=10,
+         v_head_dim=12, moe_intermediate_size=14, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1,
+         first_k_dense_replace=1, moe_layer_freq=1, n_group=1, topk_group=1, topk_method="noaux_tc",
+         scoring_func="sigmoid", norm_topk_prob=True, routed_scaling_factor=2.827, attention_bias=False,
+         num_nextn_predict_layers=0, rope_theta=50000.0,
+         rope_scaling={"type": "yarn", "factor": 32.0, "beta_fast": 1.0, "beta_slow": 1.0, "mscale": 1.0,
+                       "mscale_all_dim": 1.0, "original_max_position_embeddings": 4096}),
+    case("deepseek_v3_moonlight", "deepseek_v3", (48, 3, 3, 44), [0, 1], 2, 13,
+         "as Moonlight: no q_lora, no groups, two shared experts, plain rope; biases on kv_a and o",
+         rms_norm_eps=1e-5, q_lora_rank=None, kv_lora_rank=18, qk_nope_head_dim=11, qk_rope_head_dim=12, v_head_dim=13,
+         moe_intermediate_size=12, n_routed_experts=9, num_experts_per_tok=4, n_shared_experts=2,
+         first_k_dense_replace=1, n_group=1, topk_group=1, topk_method="noaux_tc", scoring_func="sigmoid",
+         norm_topk_prob=True, routed_scaling_factor=2.446, attention_bias=True, rope_theta=50000.0, rope_scaling=None),
+    case("deepseek_v3_raw", "deepseek_v3", (36, 3, 3, 40), [0], 3, 11,
+         "every layer has experts, weights not renormalised, rope_interleave false (halves), new style config",
+         rms_norm_eps=1e-6, q_lora_rank=14, kv_lora_rank=16, qk_nope_head_dim=9, qk_rope_head_dim=10, v_head_dim=8,
+         moe_intermediate_size=12, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=1,
+         first_k_dense_replace=0, n_group=3, topk_group=2, norm_topk_prob=False, routed_scaling_factor=1.5,
+         attention_bias=False, rope_interleave=False, rope_parameters=rope(10000.0)),
 ]
 
 
@@ -145,6 +195,10 @@ def to_bf16_grid(x):
     """Rounds to the nearest bfloat16, ties to even; the result is still float32."""
     bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def expert_count(config):
+    return next(config[k] for k in ("num_experts", "num_local_experts", "n_routed_experts") if config.get(k))
 
 
 def random_tensors(config, layer, rng):
@@ -165,18 +219,39 @@ def random_tensors(config, layer, rng):
     norm("input_layernorm", hidden)
     norm("post_attention_layernorm", hidden)
     # Gain 1.25 gives attention scores a spread of about 1.5: neither a plain mean nor one single key.
-    linear("self_attn.q_proj", heads * dim, hidden, 1.25)
-    linear("self_attn.k_proj", kv_heads * dim, hidden, 1.25)
-    linear("self_attn.v_proj", kv_heads * dim, hidden)
-    linear("self_attn.o_proj", hidden, heads * dim)
+    if config["model_type"] in LATENT:
+        latent, nope, v_dim = config["kv_lora_rank"], config["qk_nope_head_dim"], config["v_head_dim"]
+        rank, q_rows = config["q_lora_rank"], heads * (nope + dim)
+        if rank is None:
+            linear("self_attn.q_proj", q_rows, hidden, 1.25)
+        else:
+            linear("self_attn.q_a_proj", rank, hidden)
+            norm("self_attn.q_a_layernorm", rank)
+            linear("self_attn.q_b_proj", q_rows, rank, 1.25)
+        linear("self_attn.kv_a_proj_with_mqa", latent + dim, hidden, 1.25)
+        norm("self_attn.kv_a_layernorm", latent)
+        linear("self_attn.kv_b_proj", heads * (nope + v_dim), latent, 1.25)
+        linear("self_attn.o_proj", hidden, heads * v_dim)
+    else:
+        linear("self_attn.q_proj", heads * dim, hidden, 1.25)
+        linear("self_attn.k_proj", kv_heads * dim, hidden, 1.25)
+        linear("self_attn.v_proj", kv_heads * dim, hidden)
+        linear("self_attn.o_proj", hidden, heads * dim)
     if config["model_type"] in ("qwen3", "qwen3_moe"):
         norm("self_attn.q_norm", dim)
         norm("self_attn.k_norm", dim)
     if is_moe(config, layer):
         block, gate, up, down = reader.moe_names()
-        experts = config.get("num_experts") or config["num_local_experts"]
+        experts = expert_count(config)
         inner = config.get("moe_intermediate_size", width)
         linear(block + ".gate", experts, hidden, 1.3)
+        if config["model_type"] == "deepseek_v3":
+            made[prefix + block + ".gate.e_score_correction_bias"] = rng.uniform(-0.2, 0.2, experts)
+        if config["model_type"] in LATENT:
+            shared = inner * config["n_shared_experts"]
+            linear(block + ".shared_experts.gate_proj", shared, hidden, 1.25)
+            linear(block + ".shared_experts.up_proj", shared, hidden, 1.25)
+            linear(block + ".shared_experts.down_proj", hidden, shared)
         for e in range(experts):
             linear(f"{block}.experts.{e}.{gate}", inner, hidden, 1.25)
             linear(f"{block}.experts.{e}.{up}", inner, hidden, 1.25)
@@ -194,13 +269,10 @@ def scale_last_linear(tensors, ending, factor):
             tensors[name] = (tensors[name] * factor).astype(np.float32)
 
 
-def margins(config, logits):
-    """Gap between the last chosen and the first refused expert over the spread, per token."""
-    ranked = -np.sort(-logits, axis=-1)
-    k = config["num_experts_per_tok"]
-    if k >= ranked.shape[-1]:
-        return None
-    return (ranked[:, k - 1] - ranked[:, k]) / (ranked[:, 0] - ranked[:, -1])
+def margins(net, logits):
+    """Gap between the last chosen and the first refused expert (or group) over the spread, per token."""
+    gaps = [choose(net.config, choice)[1] for choice in net.choices(logits)[1]]
+    return None if gaps[0] is None else np.array(gaps)
 
 
 def draw_token(rng, hidden):
@@ -222,8 +294,8 @@ def make_layer(spec, layer, rng):
             for t in range(spec["seq"]):
                 for _ in range(1000):
                     logits = net.router_logits(net.after_attention(x[b:b + 1, :t + 1])[1][:, -1])
-                    gap = margins(config, logits)
-                    top = np.argsort(-logits[0])[:config["num_experts_per_tok"]]
+                    gap = margins(net, logits)
+                    top = choose(config, net.choices(logits)[1][0])[0]
                     if (gap is None or gap[0] >= DRAW_MARGIN) and spec["idle"] not in top:
                         break
                     x[b, t] = draw_token(rng, hidden)
@@ -251,6 +323,8 @@ def run_transformers(folder, layer, x, dtype):
            if f"model.layers.{layer}.{name}" in stored}
     for name, value in own.items():  # a tensor that was not found would have been filled at random
         assert torch.equal(dict(block.named_parameters())[name], torch.from_numpy(value).to(dtype)), name
+    for name, value in block.named_buffers():
+        assert np.array_equal(value.double().numpy(), stored[f"model.layers.{layer}.{name}"].astype(np.float64)), name
     fused = [name for name, _ in block.named_parameters() if name not in own]
     assert all("experts" in name or name == "mlp.gate.weight" for name in fused), fused
 
@@ -278,7 +352,8 @@ def check_rope_bands(config):
     if settings["rope_type"] == "yarn":
         keep = yarn_keep(settings, head_sizes(config)[2])
         bands = (keep == 1).sum(), ((keep > 0) & (keep < 1)).sum(), (keep == 0).sum()
-        assert min(bands) > 0, f"rope bands {bands}"
+        no_ramp = settings.get("beta_fast") is not None and settings["beta_fast"] == settings.get("beta_slow")
+        assert min(bands[0], bands[2]) > 0 and (no_ramp or bands[1] > 0), f"rope bands {bands}"
     if settings["rope_type"] != "llama3":
         return
     turns = settings["original_max_position_embeddings"] / (
@@ -288,7 +363,7 @@ def check_rope_bands(config):
     assert min(bands) > 0, f"rope bands {bands}"
 
 
-def generate():
+def generate(names):
     os.environ["HF_HUB_OFFLINE"] = "1"
     import torch
     import transformers
@@ -298,10 +373,16 @@ def generate():
     torch.set_num_threads(1)
 
     entries, total = [], 0
+    if names:  # the others stay as they are
+        assert {spec["name"] for spec in CASES} >= set(names), names
+        entries = [e for e in json.loads((HERE / "manifest.json").read_text())["cases"] if e["case"] not in names]
     print(f"{'case':<24}{'layer':>5} {'attn':>6} {'mlp':>6} {'margin':>7} {'numpy':>8} {'bf16':>8} "
           f"{'worst':>8} {'KB':>5}")
     for number, spec in enumerate(CASES):
         config, folder = spec["config"], HERE / spec["name"]
+        if names and spec["name"] not in names:
+            total += sum(f.stat().st_size for f in folder.iterdir())
+            continue
         folder.mkdir(exist_ok=True)
         check_rope_bands(config)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
@@ -324,7 +405,7 @@ def generate():
             margin = None
             assert is_moe(config, layer) == ("logits" in got)
             if "logits" in got:
-                gap = margins(config, got["logits"])
+                gap = margins(Layer(config, tensors, layer), got["logits"])
                 margin = None if gap is None else float(gap.min())
                 assert margin is None or margin >= MIN_MARGIN, margin
                 used = set(got["chosen"].astype(int).ravel())
@@ -372,7 +453,11 @@ def tensor_changes(config, layer, name, value):
     """(what was done, changed tensor) for one stored tensor."""
     yield "rolled by one", np.roll(value, 1, axis=-1)
     scaled = value.copy()
-    if config["model_type"] in ("qwen3", "qwen3_moe") and name.rsplit(".", 1)[0].endswith(("q_proj", "k_proj")):
+    if name.endswith("e_score_correction_bias"):
+        yield "negated", -value  # 1 % chooses no other expert
+        return
+    normed = ("q_proj", "k_proj") if config["model_type"] in ("qwen3", "qwen3_moe") else ("q_a_proj", "_with_mqa")
+    if name.rsplit(".", 1)[0].endswith(normed):
         scaled[::2] *= 1.01  # the norm of q and k hides a factor common to a whole head
         yield "every other row x 1.01", scaled
     else:
@@ -404,6 +489,13 @@ def neighbouring_pairs(config, tensors, layer):
     return changed
 
 
+def same_ramp(config, changed):
+    a, b = rope_settings(config), rope_settings(changed)
+    dim = head_sizes(config)[2]
+    return a["rope_type"] == "yarn" and np.array_equal(yarn_keep(a, dim), yarn_keep(b, dim)) and (
+        rope_scale(config) == rope_scale(changed))
+
+
 def config_changes(config, layer):
     """(what was changed, changed config); each one must be visible."""
     def put(**new):
@@ -426,7 +518,11 @@ def config_changes(config, layer):
         for key in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings", "beta_fast",
                     "beta_slow", "mscale", "mscale_all_dim"):
             if key in scaling:
-                yield f"rope {key} x 1.5", dict(config, **{scaling_key: dict(scaling, **{key: scaling[key] * 1.5})})
+                changed = dict(config, **{scaling_key: dict(scaling, **{key: scaling[key] * 1.5})})
+                if key.startswith(("beta", "original")) and scaling.get("truncate") is not False and same_ramp(
+                        config, changed):
+                    continue  # both ends of the ramp are at whole pairs, and no other ones
+                yield f"rope {key} x 1.5", changed
         if "truncate" in scaling:
             yield "rope truncate flipped", dict(
                 config, **{scaling_key: dict(scaling, truncate=not scaling["truncate"])})
@@ -440,16 +536,41 @@ def config_changes(config, layer):
         if config.get(key):
             yield f"{key} ignored", put(**{key: False})
     heads, kv_heads, dim = head_sizes(config)
-    if dim % 4 == 0 and family not in ("qwen3", "qwen3_moe"):
+    if dim % 4 == 0 and family not in ("qwen3", "qwen3_moe") + LATENT:
         yield f"heads {heads} -> {2 * heads}", put(
             num_attention_heads=2 * heads, num_key_value_heads=2 * kv_heads, head_dim=dim // 2)
     if is_moe(config, layer):
-        top_k, experts = config["num_experts_per_tok"], config.get("num_experts") or config["num_local_experts"]
+        top_k, experts = config["num_experts_per_tok"], expert_count(config)
         for other in (top_k - 1, top_k + 1):
             if other <= experts:
                 yield f"top_k {top_k} -> {other}", put(num_experts_per_tok=other)
-        if family == "qwen3_moe":
+        if family in LATENT:
+            yield "routed_scaling_factor x 1.1", put(routed_scaling_factor=config["routed_scaling_factor"] * 1.1)
+            if config["n_group"] > 1:
+                yield "groups ignored", put(n_group=1, topk_group=1)
+                yield "one group less", put(topk_group=config["topk_group"] - 1, num_experts_per_tok=min(
+                    top_k, experts // config["n_group"]))
+        if family in ("qwen3_moe", "deepseek_v3"):
             yield "norm_topk_prob flipped", put(norm_topk_prob=not config["norm_topk_prob"])
+
+
+def latent_errors(config, tensors, layer, x):
+    """(what is wrong, output) of the errors that implementations of these families make."""
+    def wrong(**changes):
+        net = Layer(config, tensors, layer)
+        for name, value in changes.items():
+            setattr(net, name, value)
+        return net(x)
+
+    yield "halves for neighbours or the reverse", wrong(
+        neighbours=not Layer(config, tensors, layer).neighbours)
+    if config["rms_norm_eps"] > 1e-4:
+        yield "the layer's eps for latents", wrong(latent_eps=config["rms_norm_eps"])
+    if is_moe(config, layer):
+        if config["model_type"] == "deepseek_v3":
+            yield "the correction bias in the weights", wrong(bias_in_weights=True)
+        if config["routed_scaling_factor"] != 1:
+            yield "scaled twice", wrong(scaled_twice=True)
 
 
 def verify(verbose):
@@ -477,8 +598,7 @@ def verify(verbose):
                 (silent if idle and idle in tensor else moved).append((added_error(y, golden, x)[0], f"{short} {what}"))
         for what, changed in config_changes(config, layer):
             y = Layer(changed, tensors, layer)(x)
-            everyone = what.startswith("norm_topk") and config["num_experts_per_tok"] == (
-                config.get("num_experts") or config["num_local_experts"])
+            everyone = what.startswith("norm_topk") and config["num_experts_per_tok"] == expert_count(config)
             (silent if everyone else moved).append((added_error(y, golden, x)[0], what))
         heads, kv_heads, _ = head_sizes(config)
         if config.get("sliding_window") and not entry["window"]:
@@ -489,8 +609,11 @@ def verify(verbose):
             order = [h for k in range(kv_heads) for h in range(heads) if h % kv_heads == k]
             y = Layer(config, head_order(config, tensors, layer, order), layer)(x)
             moved.append((added_error(y, golden, x)[0], "key heads dealt in turn"))
-        y = Layer(config, neighbouring_pairs(config, tensors, layer), layer)(x)
-        moved.append((added_error(y, golden, x)[0], "rope on neighbouring pairs"))
+        if config["model_type"] in LATENT:
+            moved += [(added_error(y, golden, x)[0], what) for what, y in latent_errors(config, tensors, layer, x)]
+        else:
+            y = Layer(config, neighbouring_pairs(config, tensors, layer), layer)(x)
+            moved.append((added_error(y, golden, x)[0], "rope on neighbouring pairs"))
 
         failures += [f"{name} layer {layer}: {what} moves it by only {e:.1e}" for e, what in moved if e <= NOTICED]
         failures += [f"{name} layer {layer}: {what} should be invisible, {e:.1e}"
@@ -510,7 +633,8 @@ def verify(verbose):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="write only these")
     parser.add_argument("--verify", action="store_true", help="check the stored cases, change nothing")
     parser.add_argument("--verbose", action="store_true", help="with --verify: every change, least seen first")
     arguments = parser.parse_args()
-    sys.exit(verify(arguments.verbose) if arguments.verify else generate())
+    sys.exit(verify(arguments.verbose) if arguments.verify else generate(arguments.cases))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One decoder layer of llama, qwen2, qwen3, mixtral or qwen3_moe in plain float64 numpy.
+"""One decoder layer of llama, qwen2, qwen3, mixtral, qwen3_moe, deepseek_v2 or deepseek_v3 in plain float64 numpy.
 
 Written from the description of the families, not from anybody's code, and sharing nothing with
 the program under test: it is the second opinion on the stored outputs, and the instrument that
@@ -8,7 +8,9 @@ shows which errors they would notice. Slow on purpose; meant for tens of tokens.
 
 import numpy as np
 
-FAMILIES = ("llama", "qwen2", "qwen3", "mixtral", "qwen3_moe")
+LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention, shared experts
+FAMILIES = ("llama", "qwen2", "qwen3", "mixtral", "qwen3_moe") + LATENT
+LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 
 # What a missing key means differs by family; these are the values of transformers 5.23.
 DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4}  # llama: heads
@@ -18,7 +20,9 @@ DEFAULT_THETA = {"mixtral": 1e6}  # the others: 1e4
 
 
 def head_sizes(config):
-    """(heads, kv_heads, head_dim)"""
+    """(heads, kv_heads, head_dim); of latent attention the rotated part of a head"""
+    if config["model_type"] in LATENT:
+        return config["num_attention_heads"], config["num_attention_heads"], config["qk_rope_head_dim"]
     family, heads = config["model_type"], config["num_attention_heads"]
     kv_heads = config.get("num_key_value_heads", DEFAULT_KV_HEADS.get(family, heads)) or heads
     head_dim = config.get("head_dim") or DEFAULT_HEAD_DIM.get(family) or config["hidden_size"] // heads
@@ -28,6 +32,8 @@ def head_sizes(config):
 def window_of(config, layer):
     """The number of keys a query sees, itself included; None where it sees all before it."""
     family = config["model_type"]
+    if family in LATENT:
+        return None
     if family == "llama":
         return None  # the key has no meaning there, even when present
     if family == "mixtral":
@@ -45,6 +51,8 @@ def window_of(config, layer):
 def is_moe(config, layer):
     if config["model_type"] == "mixtral":
         return True
+    if config["model_type"] in LATENT:
+        return layer >= config["first_k_dense_replace"]
     if config["model_type"] != "qwen3_moe":
         return False
     step = config.get("decoder_sparse_step", 1)
@@ -114,6 +122,44 @@ def rotate(x, frequency, scale):
     return np.concatenate((first * cos - second * sin, second * cos + first * sin), axis=-1)
 
 
+def rotate_neighbours(x, frequency, scale):
+    """As rotate, but the pair of dimension 2i is 2i + 1."""
+    order = np.concatenate((np.arange(0, x.shape[-1], 2), np.arange(1, x.shape[-1], 2)))
+    out = np.empty_like(x)
+    out[..., order] = rotate(x[..., order], frequency, scale)
+    return out
+
+
+def score_scale(config):
+    """What latent attention multiplies its scores by, beside 1 / sqrt(dimensions)."""
+    rope = rope_settings(config)
+    if rope["rope_type"] != "yarn" or not rope.get("mscale_all_dim"):
+        return 1.0
+    return (1 + 0.1 * rope["mscale_all_dim"] * np.log(rope["factor"])) ** 2
+
+
+def choose(config, choice):
+    """(experts chosen, distance of what is just in from what is just out, over the spread of all) of one token. The
+    distance is None where everything is chosen."""
+    def best(values, count):
+        order = np.argsort(-values, kind="stable")
+        out = values[order[count - 1]] - values[order[count]] if count < len(values) else np.inf
+        return order[:count], out
+
+    gap, allowed = np.inf, np.ones(len(choice), bool)
+    groups = config.get("n_group") or 1
+    if config["model_type"] == "deepseek_v2" and config.get("topk_method", "greedy") == "greedy":
+        groups = 1
+    if groups > 1:
+        members = -np.sort(-choice.reshape(groups, -1), axis=1)
+        of_group = members[:, 0] if config["model_type"] == "deepseek_v2" else members[:, :2].sum(1)
+        kept, gap = best(of_group, config["topk_group"])
+        allowed = np.isin(np.arange(len(choice)) // members.shape[1], kept)
+    chosen, inside = best(np.where(allowed, choice, -np.inf), config["num_experts_per_tok"])
+    gap = min(gap, inside)
+    return chosen, None if gap == np.inf else gap / (choice.max() - choice.min())
+
+
 def rms_norm(x, weight, eps):
     return weight * x / np.sqrt((x * x).mean(-1, keepdims=True) + eps)
 
@@ -139,8 +185,16 @@ class Layer:
         self.tensors = {k[len(prefix):]: np.asarray(v, np.float64) for k, v in tensors.items() if k.startswith(prefix)}
         self.eps = config.get("rms_norm_eps", DEFAULT_EPS.get(self.family, 1e-6))
         self.window = window_of(config, layer)
+        self.neighbours = self.family in LATENT and config.get("rope_interleave", True) is not False
+        self.latent_eps = LATENT_EPS
+        self.bias_in_weights = self.scaled_twice = False  # errors to be seen
 
     def biased(self, name):
+        if self.family in LATENT:
+            if name.startswith("self_attn."):
+                return self.config.get("attention_bias", False) and name.endswith(
+                    ("q_a_proj", "kv_a_proj_with_mqa", "o_proj"))
+            return self.config.get("mlp_bias", False) and ".experts." not in name and not name.endswith(".gate")
         if name.startswith("self_attn."):
             if self.family == "qwen2":
                 return not name.endswith("o_proj")  # always on q, k, v; no key turns it off
@@ -172,9 +226,32 @@ class Layer:
             out[:, :, head] = np.einsum("bij,bjd->bid", softmax(score), v[:, :, source])
         return self.linear(out.reshape(batch, seq, heads * dim), "self_attn.o_proj")
 
-    def dense_mlp(self, x):
-        hidden = silu(self.linear(x, "mlp.gate_proj")) * self.linear(x, "mlp.up_proj")
-        return self.linear(hidden, "mlp.down_proj")
+    def latent_attention(self, x):
+        c = self.config
+        heads, nope, rope = c["num_attention_heads"], c["qk_nope_head_dim"], c["qk_rope_head_dim"]
+        batch, seq, _ = x.shape
+        if c["q_lora_rank"] is None:
+            q = self.linear(x, "self_attn.q_proj")
+        else:
+            latent = rms_norm(self.linear(x, "self_attn.q_a_proj"), self.tensors["self_attn.q_a_layernorm.weight"],
+                              self.latent_eps)
+            q = self.linear(latent, "self_attn.q_b_proj")
+        q = q.reshape(batch, seq, heads, nope + rope)
+        latent, key = np.split(self.linear(x, "self_attn.kv_a_proj_with_mqa"), [c["kv_lora_rank"]], axis=-1)
+        latent = rms_norm(latent, self.tensors["self_attn.kv_a_layernorm.weight"], self.latent_eps)
+        made = self.linear(latent, "self_attn.kv_b_proj").reshape(batch, seq, heads, nope + c["v_head_dim"])
+        turn = rotate_neighbours if self.neighbours else rotate
+        frequency, scale = rope_frequencies(c), rope_scale(c)
+        q_turned, key = turn(q[..., nope:], frequency, scale), turn(key[:, :, None], frequency, scale)[:, :, 0]
+        score = (np.einsum("bihd,bjhd->bhij", q[..., :nope], made[..., :nope])
+                 + np.einsum("bihd,bjd->bhij", q_turned, key)) * score_scale(c) / np.sqrt(nope + rope)
+        score = np.where(np.tril(np.ones((seq, seq), bool)), score, -np.inf)
+        out = np.einsum("bhij,bjhd->bihd", softmax(score), made[..., nope:])
+        return self.linear(out.reshape(batch, seq, -1), "self_attn.o_proj")
+
+    def dense_mlp(self, x, block="mlp"):
+        hidden = silu(self.linear(x, block + ".gate_proj")) * self.linear(x, block + ".up_proj")
+        return self.linear(hidden, block + ".down_proj")
 
     def moe_names(self):
         """(name of the block, gate, up, down)"""
@@ -185,7 +262,30 @@ class Layer:
     def router_logits(self, x):
         return x @ self.tensors[self.moe_names()[0] + ".gate.weight"].T
 
+    def choices(self, logits):
+        """(scores, what the choice is made by)"""
+        if self.family != "deepseek_v3":
+            return softmax(logits), logits
+        score = 1 / (1 + np.exp(-logits))
+        return score, score + self.tensors["mlp.gate.e_score_correction_bias"]
+
+    def latent_moe(self, x):
+        tokens = x.reshape(-1, x.shape[-1])
+        scores, choices = self.choices(self.router_logits(tokens))
+        out = np.zeros_like(tokens)
+        for t, row in enumerate(scores):
+            chosen, _ = choose(self.config, choices[t])
+            weight = (choices[t] if self.bias_in_weights else row)[chosen]
+            if self.family == "deepseek_v3" and self.config.get("norm_topk_prob", True):
+                weight = weight / (weight.sum() + 1e-20)
+            weight = weight * self.config["routed_scaling_factor"] ** (2 if self.scaled_twice else 1)
+            for e, w in zip(chosen, weight):
+                out[t] += w * self.dense_mlp(tokens[t], f"mlp.experts.{e}")
+        return out.reshape(x.shape) + self.dense_mlp(x, "mlp.shared_experts")
+
     def moe(self, x):
+        if self.family in LATENT:
+            return self.latent_moe(x)
         block, gate, up, down = self.moe_names()
         tokens = x.reshape(-1, x.shape[-1])
         score = softmax(self.router_logits(tokens))
@@ -203,7 +303,8 @@ class Layer:
 
     def after_attention(self, x):
         """(attention's output, the second norm of the residual stream after it)"""
-        branch = self.attention(rms_norm(x, self.tensors["input_layernorm.weight"], self.eps))
+        attend = self.latent_attention if self.family in LATENT else self.attention
+        branch = attend(rms_norm(x, self.tensors["input_layernorm.weight"], self.eps))
         return branch, rms_norm(x + branch, self.tensors["post_attention_layernorm.weight"], self.eps)
 
     def __call__(self, x):

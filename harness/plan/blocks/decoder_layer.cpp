@@ -3,13 +3,17 @@
 
 #include <fmt/format.h>
 
+#include "harness/plan/family.h"
+
 namespace layercost {
 
-void decoder_layer(LayerBuilder& b, const GroupedQueryAttention& attention, const FeedForward& feed_forward) {
+void decoder_layer(LayerBuilder& b, const Attention& attention, const FeedForward& feed_forward) {
   const std::int64_t h = b.model().hidden;
   const std::string input = b.activation("input", h, BufferRole::input), normed = b.activation("normed", h);
   b.rms_norm("attention norm", input, b.norm_weight("attention_norm", h, "input_layernorm.weight"), normed, h);
-  const std::string projected = grouped_query_attention(b, attention, normed);
+  const auto* grouped = std::get_if<GroupedQueryAttention>(&attention);
+  const std::string projected = grouped != nullptr ? grouped_query_attention(b, *grouped, normed)
+                                                   : latent_attention(b, std::get<LatentAttention>(attention), normed);
   const std::string middle = b.activation("middle", h), output = b.activation("output", h, BufferRole::output);
   b.rms_norm("mlp norm", projected, b.norm_weight("mlp_norm", h, "post_attention_layernorm.weight"), normed, h, input,
              middle);
@@ -17,14 +21,42 @@ void decoder_layer(LayerBuilder& b, const GroupedQueryAttention& attention, cons
   else mixture(b, std::get<Mixture>(feed_forward), normed, middle, output);
 }
 
-std::string kind_name(const GroupedQueryAttention& attention, const FeedForward& feed_forward) {
+std::string kind_name(const Attention& attention, const FeedForward& feed_forward) {
   std::string name = std::holds_alternative<Mixture>(feed_forward) ? "moe" : "dense";
-  if (attention.window > 0) name += fmt::format(" window={}", attention.window);
+  const auto* grouped = std::get_if<GroupedQueryAttention>(&attention);
+  if (grouped != nullptr && grouped->window > 0) name += fmt::format(" window={}", grouped->window);
   return name;
 }
 
-void add_decoder_layer(ModelSpec& m, const GroupedQueryAttention& attention, const FeedForward& feed_forward) {
+void add_decoder_layer(ModelSpec& m, const Attention& attention, const FeedForward& feed_forward) {
   m.add_layer(kind_name(attention, feed_forward), [=](LayerBuilder& b) { decoder_layer(b, attention, feed_forward); });
+}
+
+void add_dense_then_experts(const JsonNode& config, std::int64_t absent, const Attention& attention, bool mlp_bias,
+                            const Mixture& experts, ModelSpec& m) {
+  constexpr const char* kKey = "first_k_dense_replace";
+  const std::int64_t dense = config.find_int(kKey, 0, kMaxLayers).value_or(absent);
+  if (dense > m.layers)
+    config.fail(kKey, fmt::format("expected at most num_hidden_layers ({}), got {}", m.layers, dense));
+  if (config.find_int("moe_layer_freq", 1, kMaxLayers).value_or(1) != 1)
+    config.fail("moe_layer_freq", fmt::format("expected 1 (every layer from {} on has experts), got {}", kKey,
+                                              config.get_int("moe_layer_freq", 1, kMaxLayers)));
+  const std::vector<std::string> words = read_layer_words(config, "mlp_layer_types", m.layers, {"dense", "sparse"});
+  for (std::size_t i = 0; i < words.size(); ++i)
+    if ((words[i] == "dense") != (static_cast<std::int64_t>(i) < dense))
+      config.fail(fmt::format("mlp_layer_types[{}]", i),
+                  fmt::format("\"{}\" contradicts {} ({})", words[i], kKey, dense));
+  DenseMlp mlp{.bias = mlp_bias};
+  if (dense > 0) mlp.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn);
+  if (dense == m.layers) m.notes.push_back(fmt::format("{} leaves no layer with experts", kKey));
+  for (std::int64_t i = 0; i < m.layers; ++i)
+    add_decoder_layer(m, attention, i < dense ? FeedForward(mlp) : FeedForward(experts));
+  for (const char* key : {"num_nextn_predict_layers", "num_mtp_layers"})
+    if (const auto n = config.find_int(key, 0, kMaxLayers); n && *n > 0) {
+      m.notes.push_back(fmt::format("{}: {} further layer{} for multi-token prediction left out", key, *n,
+                                    *n == 1 ? " is" : "s are"));
+      break;
+    }
 }
 
 void add_decoder_layers(ModelSpec& m, GroupedQueryAttention attention, const FeedForward& feed_forward,

@@ -8,16 +8,22 @@
 
 #include "harness/plan/blocks/dense_mlp.h"
 #include "harness/plan/blocks/grouped_query_attention.h"
+#include "harness/plan/blocks/latent_attention.h"
 #include "harness/plan/blocks/mixture.h"
 
 namespace layercost {
 
+using Attention = std::variant<GroupedQueryAttention, LatentAttention>;
 using FeedForward = std::variant<DenseMlp, Mixture>;
-void decoder_layer(LayerBuilder&, const GroupedQueryAttention&, const FeedForward&);
+void decoder_layer(LayerBuilder&, const Attention&, const FeedForward&);
 // "moe" or "dense", with its window: all in which layers of such a model differ.
-std::string kind_name(const GroupedQueryAttention&, const FeedForward&);
+std::string kind_name(const Attention&, const FeedForward&);
 // Adds the layer as one of the kind with that name.
-void add_decoder_layer(ModelSpec&, const GroupedQueryAttention&, const FeedForward&);
+void add_decoder_layer(ModelSpec&, const Attention&, const FeedForward&);
+// Layers 0 .. first_k_dense_replace - 1 (absent: `dense`) with an MLP of intermediate_size, the others with experts.
+// moe_layer_freq and mlp_layer_types have to say the same; of layers for further tokens the model's notes speak.
+void add_dense_then_experts(const JsonNode& config, std::int64_t dense, const Attention&, bool mlp_bias, const Mixture&,
+                            ModelSpec&);
 // All layers of a model in which only the windows differ.
 void add_decoder_layers(ModelSpec&, GroupedQueryAttention, const FeedForward&,
                         const std::vector<std::int64_t>& windows);

@@ -1,6 +1,6 @@
 // What:    the gated MLP of a dense layer: down(silu(gate(x)) * up(x)) + residual.
 // Layer:   gate_up -> glu -> down + residual
-// Tensors: mlp.{gate,up,down}_proj.{weight,bias}
+// Tensors: mlp.{gate,up,down}_proj.{weight,bias}, or with other names below another prefix
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,6 +11,8 @@ namespace layercost {
 struct DenseMlp {
   std::int64_t ffn_hidden = 0;
   bool bias = false;
+  std::string prefix = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
+  std::string name = {};  // before the names of components, buffers and weights: "shared "
 };
 
 // x [tokens, hidden]; y = residual + the MLP of x, both of that shape.

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "harness/plan/blocks/dense_mlp.h"
 #include "harness/plan/family.h"
 #include "kernels/core/error.h"
 
@@ -22,14 +23,34 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
       logits, e.experts, h, {.y_type = DType::f32});
   OpCase route("moe_route");
   route.set("tokens", t).set("experts", e.experts).set("top_k", e.top_k).set("renormalise", e.renormalise ? 1 : 0);
+  if (e.sigmoid) route.set("score", "sigmoid");
+  if (e.groups > 1) {
+    route.set("groups", e.groups).set("top_groups", e.top_groups);
+    if (e.group_by_best) route.set("group_score", "max");
+  }
+  if (e.scaling != 1) route.set("scaling", e.scaling);
   std::map<std::string, std::string> bind = {
       {"logits", logits}, {"ids", ids}, {"weights", weights}, {"counts", counts}};
+  if (e.correction_bias) {
+    route.set("bias", 1);
+    bind["bias"] = b.f32_vector("correction_bias", e.experts, e.prefix + ".gate.e_score_correction_bias");
+  }
   if (b.shape().forced_routing) {
     route.set("forced", 1);
     bind["forced_ids"] = b.buffer("forced_ids", BufferRole::forced_ids, DType::i32, {t, e.top_k});
   }
   route.set("x_type", DType::f32);
   b.op("route", std::move(route), std::move(bind));
+
+  // The experts add to the stream with the shared ones' part in it.
+  std::string base = residual;
+  if (e.shared_ffn > 0) {
+    base = b.activation("with_shared", h);
+    DenseMlp shared{.ffn_hidden = e.shared_ffn, .bias = e.shared_bias};
+    shared.prefix = e.prefix + ".shared_experts", shared.name = "shared ";
+    shared.gate = e.gate, shared.up = e.up, shared.down = e.down;
+    dense_mlp(b, shared, x, residual, base);
+  }
 
   LayerBuilder::Sources gate_up, down;
   for (std::int64_t i = 0; i < e.experts; ++i) {
@@ -56,7 +77,7 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
         {"weights", weights},
         {"w_gate_up", gate_up_w},
         {"w_down", down_w},
-        {"residual", residual},
+        {"residual", base},
         {"y", y}});
 }
 
@@ -69,6 +90,30 @@ std::int64_t read_expert_count(const JsonNode& config, std::string_view usual, s
   if (first) return *first;
   if (second) return *second;
   return config.get_int(usual, 1, kMaxExperts);  // for its message
+}
+
+std::int64_t read_shared_experts(const JsonNode& config) {
+  if (!config.has("n_shared_experts")) return config.get_int("n_shared_experts", 0, kMaxExperts);  // for its message
+  return config.find_int("n_shared_experts", 0, kMaxExperts).value_or(0);
+}
+
+void read_expert_groups(const JsonNode& config, const GroupDefaults& defaults, Mixture& e) {
+  const auto read = [&](const char* key, std::int64_t absent) {
+    return absent > 0 ? config.find_int(key, 1, kMaxExperts).value_or(absent) : config.get_int(key, 1, kMaxExperts);
+  };
+  e.groups = read("n_group", defaults.groups);
+  e.top_groups = read("topk_group", defaults.top_groups);
+  if (e.experts % e.groups != 0)
+    config.fail("n_group", fmt::format("{} groups do not divide {} experts", e.groups, e.experts));
+  const std::int64_t size = e.experts / e.groups;
+  if (!e.group_by_best && size < 2)
+    config.fail("n_group", fmt::format("a group counts its two best experts; expected at most {} groups, got {}",
+                                       e.experts / 2, e.groups));
+  if (e.top_groups > e.groups)
+    config.fail("topk_group", fmt::format("chooses {} of {} groups", e.top_groups, e.groups));
+  if (e.top_groups * size < e.top_k)
+    config.fail("topk_group",
+                fmt::format("{} groups of {} experts do not hold the {} that are chosen", e.top_groups, size, e.top_k));
 }
 
 std::int64_t read_top_k(const JsonNode& config, std::int64_t experts) {

@@ -1,6 +1,7 @@
 // What:    a mixture of experts: a router chooses top_k of the experts for each token; their gated MLPs, weighted, and
-//          the residual are the result.
-// Layer:   router -> route -> experts + residual
+//          the residual are the result. A shared expert is one that every token uses; several of them are one of
+//          their widths' sum.
+// Layer:   router -> route -> [shared gate_up -> shared glu -> shared down ->] experts + residual
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -11,9 +12,17 @@ namespace layercost {
 
 struct Mixture {
   std::int64_t experts = 0, top_k = 0;
-  std::int64_t ffn_hidden = 0;  // width of one expert
-  bool renormalise = true;      // weights of the chosen experts are divided by their sum
-  // Names of the tensors below "model.layers.N.": <prefix>.gate.weight, <prefix>.experts.E.<gate>.weight, ...
+  std::int64_t ffn_hidden = 0;   // width of one expert
+  bool renormalise = true;       // weights of the chosen experts are divided by their sum
+  bool sigmoid = false;          // of scores; else softmax
+  bool correction_bias = false;  // <prefix>.gate.e_score_correction_bias is added to the scores for the choice alone
+  std::int64_t groups = 1, top_groups = 1;  // of experts; only those of the best groups can be chosen
+  bool group_by_best = false;               // a group counts its best score; else the sum of its two best
+  double scaling = 1;                       // of the weights
+  std::int64_t shared_ffn = 0;              // width of the shared experts; 0: none
+  bool shared_bias = false;
+  // Names of the tensors below "model.layers.N.": <prefix>.gate.weight, <prefix>.experts.E.<gate>.weight, ...;
+  // <prefix>.shared_experts.<gate>.weight, ...
   std::string prefix = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
 };
 
@@ -23,6 +32,13 @@ void mixture(LayerBuilder&, const Mixture&, const std::string& x, const std::str
 // The number of experts goes by two names; which is the usual one differs between families, and between transformers 4
 // and 5.
 std::int64_t read_expert_count(const JsonNode& config, std::string_view usual, std::string_view other);
+// n_shared_experts; null: none.
+std::int64_t read_shared_experts(const JsonNode& config);
+// n_group and topk_group. Where they are absent: `groups` and `top_groups`, if given.
+struct GroupDefaults {
+  std::int64_t groups = 0, top_groups = 0;
+};
+void read_expert_groups(const JsonNode& config, const GroupDefaults&, Mixture&);
 // num_experts_per_tok, at most `experts`.
 std::int64_t read_top_k(const JsonNode& config, std::int64_t experts);
 

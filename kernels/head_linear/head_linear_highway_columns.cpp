@@ -1,0 +1,66 @@
+// Any types on any processor with vectors, in f32: SimdProduct, a group of rows for every head. Rows are put together
+// by heads before it and apart behind it.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "head_linear_variants.h"
+#include "kernels/contract/dispatch.h"
+#include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd_product.h"
+#include "kernels/head_linear/head_linear.h"
+
+namespace layercost {
+namespace {
+
+Support supports(const OpCase&, const DeviceInfo&) { return simd_product_support(); }
+
+// Of elements that are moved alone this many are worth a second thread.
+bool many(std::int64_t elements) { return elements >= kSimdParallelElements; }
+
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  const HeadLinearAxes a = head_linear_axes(c);
+  const Tensor x = t.tensor("x"), y = t.tensor("y");
+  const auto matrices = head_matrices(t.weight("w"), a);
+  const std::shared_ptr<SimdProduct> product =
+      SimdProduct::make(*matrices, x.dtype, y.dtype, a.heads * a.tokens, a.heads);
+  std::vector<SimdProduct::Group> groups;
+  for (std::int64_t h = 0; h < a.heads; ++h) groups.push_back({h * a.tokens, a.tokens, h});
+  const auto in = std::make_shared<OwnedTensor>(x.dtype, Shape{a.heads * a.tokens, a.k});
+  const auto out = std::make_shared<OwnedTensor>(y.dtype, Shape{a.heads * a.tokens, a.n});
+  return dispatch_float(x.dtype, [&]<class X>(X*) {
+    return dispatch_float(y.dtype, [&]<class Y>(Y*) {
+      return invocation(
+          [=, keep = matrices] {
+            X* rows = in->view().as<X>();
+#pragma omp parallel for collapse(2) schedule(static) if (many(a.heads * a.tokens * a.k))
+            for (std::int64_t h = 0; h < a.heads; ++h)
+              for (std::int64_t token = 0; token < a.tokens; ++token)
+                std::copy_n(x.as<X>() + (token * a.heads + h) * a.x_dim(), a.k, rows + (h * a.tokens + token) * a.k);
+            product->run(groups, {rows, nullptr, nullptr, out->view().data});
+            const Y* sums = out->view().as<Y>();
+#pragma omp parallel for collapse(2) schedule(static) if (many(a.heads * a.tokens * a.n))
+            for (std::int64_t token = 0; token < a.tokens; ++token)
+              for (std::int64_t h = 0; h < a.heads; ++h) {
+                const X* from = x.as<X>() + (token * a.heads + h) * a.x_dim() + a.k;
+                Y* to = y.as<Y>() + (token * a.heads + h) * a.y_dim();
+                std::copy_n(sums + (h * a.tokens + token) * a.n, a.n, to);
+                for (std::int64_t i = 0; i < a.tail; ++i) store_f32(to + a.n + i, load_f32(from + i));
+              }
+          },
+          product->chosen());
+    });
+  });
+}
+
+}  // namespace
+
+const Variant head_linear_highway_columns{
+    .name = "highway_columns",
+    .target = Target::cpu,
+    .provider = "layercost",
+    .knows = "first_row transposed tail x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .supports = supports,
+    .make = prepare,
+};
+
+}  // namespace layercost
