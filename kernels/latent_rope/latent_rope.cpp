@@ -69,7 +69,7 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
       {"cos", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::cos); }},
       {"sin", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::sin); }},
       {"rotated", Role::output, y, {a.tokens(), a.heads, a.head_dim()}},
-      {"cache", Role::updated, c.type("kv_type"), {a.batch, 1, a.capacity, a.entry()}},
+      {"latent_cache", Role::updated, c.type("kv_type"), {a.batch, 1, a.capacity, a.entry()}},
   };
   if (a.latents) out.push_back({"latents", Role::output, y, {a.tokens(), a.latent_dim}});
   return out;
@@ -90,13 +90,13 @@ Work work(const OpCase& c, const WorkFacts&) {
 }
 
 Tolerance tolerance(const OpCase& c, const std::string& output) {
-  return usual_tolerance(c.type(output == "cache" ? "kv_type" : "y_type"), c.axis("latent_dim"));
+  return usual_tolerance(c.type(output == "latent_cache" ? "kv_type" : "y_type"), c.axis("latent_dim"));
 }
 
 void reference(const OpCase& c, const OpTensors& t) {
   const LatentRopeAxes a = latent_rope_axes(c);
   const Tensor &q = t.tensor("q"), &kv = t.tensor("kv"), &cos = t.tensor("cos"), &sin = t.tensor("sin");
-  const Tensor &rotated = t.tensor("rotated"), &cache = t.tensor("cache");
+  const Tensor &rotated = t.tensor("rotated"), &cache = t.tensor("latent_cache");
   const OwnedTensor norm = t.weight("norm")->whole();
   const std::int64_t half = a.rope_dim / 2, d = a.head_dim();
 

@@ -2,15 +2,14 @@
 //          key that all heads share and of a part of each query head, append of latent and key to the cache.
 // Formula: token t belongs to sequence b = t / q_len and sits at position p = kv_len - q_len + t % q_len, which is also
 //          its slot. With L = latent_dim, N = nope_dim, rot() as in rope (interleaved=1: neighbours) and kv one row:
-//            latent             = kv[:L] / sqrt(mean(kv[:L]^2) + eps) * norm
-//            cache[b,0,p,:]     = latent, rot(kv[L:])
-//            latents[t,:]       = latent                       (latents=1)
-//            rotated[t,h,:]     = q[t,h,:N], rot(q[t,h,N:])
-// Shapes:  q [batch * q_len, heads * (nope_dim + rope_dim)]; kv [batch * q_len, latent_dim + rope_dim]; norm
-// [latent_dim];
-//          cos, sin [capacity, rope_dim / 2]; rotated [batch * q_len, heads, nope_dim + rope_dim]; latents [batch *
-//          q_len, latent_dim]; cache [batch, 1, capacity, latent_dim + rope_dim], of which only the slots
-//          kv_len - q_len .. kv_len - 1 change.
+//            latent                = kv[:L] / sqrt(mean(kv[:L]^2) + eps) * norm
+//            latent_cache[b,0,p,:] = latent, rot(kv[L:])
+//            latents[t,:]          = latent                       (latents=1)
+//            rotated[t,h,:]        = q[t,h,:N], rot(q[t,h,N:])
+// Shapes:  q [batch * q_len, heads * (nope_dim + rope_dim)]; kv [batch * q_len, latent_dim + rope_dim];
+//          norm [latent_dim]; cos, sin [capacity, rope_dim / 2]; rotated [batch * q_len, heads, nope_dim + rope_dim];
+//          latents [batch * q_len, latent_dim]; latent_cache [batch, 1, capacity, latent_dim + rope_dim], of which only
+//          the slots kv_len - q_len .. kv_len - 1 change.
 // Types:   x_type (q, kv), y_type (rotated, latents), kv_type (cache), w_type (norm): f32 or bf16; cos, sin f32.
 //          Arithmetic in f32.
 // Cost:    4 flops per element of a latent, 3 per rotated element; writes one cache entry per token.

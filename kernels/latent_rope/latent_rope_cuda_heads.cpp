@@ -25,7 +25,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.interleaved = a.interleaved, p.eps = static_cast<float>(a.eps);
   p.q = t.tensor("q").data, p.kv = t.tensor("kv").data, p.norm = norm->view().data;
   p.cos = t.tensor("cos").as<float>(), p.sin = t.tensor("sin").as<float>();
-  p.rotated = t.tensor("rotated").data, p.cache = t.tensor("cache").data;
+  p.rotated = t.tensor("rotated").data, p.cache = t.tensor("latent_cache").data;
   if (a.latents) p.latents = t.tensor("latents").data;
   p.x_type = simt_type(c.type("x_type")), p.w_type = simt_type(c.type("w_type"));
   p.y_type = simt_type(c.type("y_type")), p.kv_type = simt_type(c.type("kv_type"));

@@ -93,7 +93,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                 t.tensor("sin").as<float>(),
                 t.tensor("rotated").data,
                 a.latents ? t.tensor("latents").data : nullptr,
-                t.tensor("cache").data};
+                t.tensor("latent_cache").data};
   const HeadsFunction heads = HWY_DYNAMIC_DISPATCH(heads_function)(c.type("x_type"), c.type("w_type"), c.type("y_type"),
                                                                    c.type("kv_type"), a.interleaved);
   constexpr std::int64_t kTaskHeads = 8;

@@ -51,7 +51,7 @@ void tokens(const LatentRopeAxes& a, const X* q, const X* kv, const W* norm, con
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const LatentRopeAxes a = latent_rope_axes(c);
   const Tensor q = t.tensor("q"), kv = t.tensor("kv"), cos = t.tensor("cos"), sin = t.tensor("sin");
-  const Tensor rotated = t.tensor("rotated"), cache = t.tensor("cache");
+  const Tensor rotated = t.tensor("rotated"), cache = t.tensor("latent_cache");
   const Tensor latents = a.latents ? t.tensor("latents") : Tensor{};
   const auto norm = row_major(*t.weight("norm"));
   return dispatch_float(q.dtype, [&]<class X>(X*) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -33,6 +34,21 @@ Json tiny(const std::string& model_type) {
   if (model_type == "qwen3_moe") {
     config.update(
         {{"num_experts", 8}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 32}, {"norm_topk_prob", true}});
+  }
+  if (model_type.starts_with("deepseek") || model_type == "kimi_k2") {
+    config.update({{"num_key_value_heads", 4},
+                   {"q_lora_rank", 24},
+                   {"kv_lora_rank", 32},
+                   {"qk_nope_head_dim", 16},
+                   {"qk_rope_head_dim", 8},
+                   {"v_head_dim", 12},
+                   {"n_routed_experts", 16},
+                   {"n_shared_experts", 2},
+                   {"num_experts_per_tok", 3},
+                   {"moe_intermediate_size", 20},
+                   {"first_k_dense_replace", 1},
+                   {"n_group", 4},
+                   {"topk_group", 2}});
   }
   return config;
 }
@@ -112,6 +128,12 @@ const Published kPublished[] = {
     {"llama-3.1-405b", 405853388800, 405.853, 403.752, 401.651, 516096},
     {"mixtral-8x7b-v0.1", 46702792704, 46.703, 12.749, 12.618, 131072},
     {"mixtral-8x22b-v0.1", 140620634112, 140.621, 38.955, 38.759, 229376},
+    // With the routers' correction biases, which that class counts among its buffers.
+    {"deepseek-v2-lite", 15706484224, 15.706, 2.451, 2.242, 31104},
+    {"deepseek-v3", 671026419200, 671.026, 36.626, 35.699, 70272},
+    {"deepseek-r1-0528", 671026419200, 671.026, 36.626, 35.699, 70272},
+    {"kimi-k2-instruct", 1026408232448, 1026.408, 31.687, 30.513, 70272},
+    {"moonlight-16b-a3b", 15960110208, 15.960, 2.579, 2.244, 31104},
 };
 
 std::string billions(std::int64_t count) {
@@ -440,6 +462,101 @@ TEST(Families, ExpertCountHasTwoNames) {
   EXPECT_TRUE(contains(bad_input([&] { read(with(tiny("qwen3_moe"), {{"num_local_experts", 9}})); }), "num_experts"));
 }
 
+TEST(Latent, DecodeIsAbsorbedAndAPromptExpanded) {
+  const ModelSpec m = read(tiny("deepseek_v3"));
+  ASSERT_EQ(m.kinds.size(), 2u);
+  EXPECT_EQ(moe_layers(m), (Moes{false, true, true, true}));
+  const auto components = [](const LayerPlan& plan) {
+    std::vector<std::string> out;
+    for (const PlannedOp& p : plan.ops) out.push_back(p.component);
+    return out;
+  };
+  StepShape decode;
+  decode.batch = 3;
+  decode.kv_len = decode.capacity = 9;
+  const LayerPlan absorbed = plan_layer(m, m.layer(1), decode);
+  EXPECT_EQ(components(absorbed),
+            (std::vector<std::string>{"attention norm", "q_a", "q norm", "q_b", "kv_a", "latent rope", "absorb k",
+                                      "attention", "absorb v", "o", "mlp norm", "router", "route", "shared gate_up",
+                                      "shared glu", "shared down", "experts"}));
+  // A latent of 32 and a rotated key of 8 for each token.
+  EXPECT_EQ(absorbed.buffer(BufferRole::cache).shape, (Shape{3, 1, 9, 40}));
+  EXPECT_EQ(kv_elements_per_token(m), 4 * 40);
+  const auto attention = [](const LayerPlan& plan) {
+    for (const PlannedOp& p : plan.ops)
+      if (p.component == "attention") return p;
+    throw std::runtime_error("no attention");
+  };
+  const OpCase c = attention(absorbed).op_case;
+  EXPECT_EQ(c.axis("kv_heads"), 1);
+  EXPECT_EQ(c.axis("qk_dim"), 40);
+  EXPECT_EQ(c.axis("v_dim"), 32);
+  EXPECT_TRUE(c.flag("shared_kv"));
+  EXPECT_DOUBLE_EQ(c.real("scale"), 1 / std::sqrt(24.0));
+  // bf16: 9 entries of 40 for each of three sequences, once.
+  EXPECT_DOUBLE_EQ(absorbed.work(attention(absorbed), {}).kv_read_bytes, 2.0 * 3 * 9 * 40);
+
+  StepShape prompt = decode;
+  prompt.q_len = 9;
+  const LayerPlan expanded = plan_layer(m, m.layer(1), prompt);
+  const std::vector<std::string> names = components(expanded);
+  EXPECT_EQ((std::vector<std::string>(names.begin() + 5, names.begin() + 10)),
+            (std::vector<std::string>{"latent rope", "kv_b", "expand", "attention", "o"}));
+  EXPECT_EQ(attention(expanded).op_case.axis("kv_heads"), 4);
+  EXPECT_EQ(attention(expanded).op_case.axis("qk_dim"), 24);
+  EXPECT_EQ(attention(expanded).op_case.axis("v_dim"), 12);
+  // What it reads was made just before.
+  EXPECT_EQ(expanded.work(attention(expanded), {}).kv_read_bytes, 0);
+  // Both forms keep the same weights and cache.
+  ASSERT_EQ(expanded.weights.size(), absorbed.weights.size());
+  for (const WeightSpec& w : absorbed.weights)
+    EXPECT_TRUE(std::any_of(expanded.weights.begin(), expanded.weights.end(), [&](const WeightSpec& o) {
+      return o.name == w.name && o.shape == w.shape;
+    })) << w.name;
+  EXPECT_EQ(expanded.cache_bytes(), absorbed.cache_bytes());
+  // A prompt behind cached tokens reads the cache.
+  prompt.kv_len = prompt.capacity = 12;
+  EXPECT_TRUE(has_op(plan_layer(m, m.layer(1), prompt), "absorb k"));
+}
+
+TEST(Latent, ScoresAreScaledByYarn) {
+  const Json yarn = {{"rope_scaling",
+                      {{"type", "yarn"},
+                       {"factor", 40},
+                       {"mscale", 1.0},
+                       {"mscale_all_dim", 0.707},
+                       {"original_max_position_embeddings", 64}}}};
+  const ModelSpec m = read(with(tiny("deepseek_v2"), yarn));
+  const double mscale = 0.1 * 0.707 * std::log(40.0) + 1;
+  EXPECT_NEAR(op_case(m, "attention").real("scale"), mscale * mscale / std::sqrt(24.0), 1e-15);
+  EXPECT_NEAR(rotary(m).table_scale, (0.1 * std::log(40.0) + 1) / mscale, 1e-12);
+}
+
+TEST(Latent, RoutersFollowTheFamily) {
+  const ModelSpec v3 = read(tiny("deepseek_v3"));
+  const OpCase a = op_case(v3, "route", 1);
+  EXPECT_EQ(a.word("score", ""), "sigmoid");
+  EXPECT_TRUE(a.flag("bias"));
+  EXPECT_TRUE(a.flag("renormalise"));
+  EXPECT_EQ(a.axis("groups"), 4);
+  EXPECT_EQ(a.axis("top_groups"), 2);
+  EXPECT_EQ(a.word("group_score", "top2"), "top2");
+  EXPECT_DOUBLE_EQ(a.real("scaling"), 2.5);
+  EXPECT_EQ(op_case(v3, "shared down", 1).axis("k"), 40);  // two of 20
+  EXPECT_EQ(read(tiny("kimi_k2")).model_type, "deepseek_v3");
+
+  const ModelSpec greedy = read(with(tiny("deepseek_v2"), {{"norm_topk_prob", true}}));
+  EXPECT_FALSE(op_case(greedy, "route", 1).has("groups")) << "groups mean nothing to greedy";
+  EXPECT_FALSE(op_case(greedy, "route", 1).flag("renormalise"));
+  EXPECT_EQ(greedy.notes.size(), 1u);
+  const OpCase b = op_case(read(with(tiny("deepseek_v2"), {{"topk_method", "group_limited_greedy"}})), "route", 1);
+  EXPECT_EQ(b.word("score", "softmax"), "softmax");
+  EXPECT_EQ(b.word("group_score", ""), "max");
+  EXPECT_FALSE(b.flag("bias"));
+  // The layer for further tokens is not measured, and that is said.
+  EXPECT_TRUE(contains(read(with(tiny("deepseek_v3"), {{"num_nextn_predict_layers", 1}})).notes.at(0), "multi-token"));
+}
+
 TEST(Rope, ReadsBothSpellings) {
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 5e5}}))).theta, 5e5);
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 500000}}))).theta, 5e5);
@@ -751,7 +868,7 @@ std::vector<BadConfig> bad_configs() {
       {"unknown model_type",
        "llama",
        {{"model_type", "gpt_oss"}},
-       {": model_type: ", "gpt_oss", "llama, mixtral, qwen2, qwen3, qwen3_moe"}},
+       {": model_type: ", "gpt_oss", "deepseek_v2, deepseek_v3, llama, mixtral, qwen2, qwen3, qwen3_moe"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
       {"model_type with an escape",
        "llama",
@@ -970,6 +1087,46 @@ std::vector<BadConfig> bad_configs() {
        {{"quantization_config", {{"weights", "odd"}}}},
        {": quantization_config.quant_method: missing"}},
       {"quantisation no object", "llama", {{"quantization_config", 8}}, {": quantization_config: "}},
+      {"groups that do not divide",
+       "deepseek_v3",
+       {{"n_group", 5}},
+       {": n_group: ", "5 groups do not divide 16 experts"}},
+      {"groups of one", "deepseek_v3", {{"n_group", 16}}, {": n_group: ", "at most 8 groups, got 16"}},
+      {"more groups chosen than there are", "deepseek_v3", {{"topk_group", 5}}, {": topk_group: ", "5 of 4 groups"}},
+      {"too few in the chosen groups",
+       "deepseek_v3",
+       {{"topk_group", 1}, {"num_experts_per_tok", 5}},
+       {": topk_group: ", "do not hold the 5"}},
+      {"no groups where they are limited",
+       "deepseek_v2",
+       {{"topk_method", "group_limited_greedy"}, {"n_group", null}},
+       {": n_group: ", "missing"}},
+      {"dense layers beyond the last",
+       "deepseek_v3",
+       {{"first_k_dense_replace", 5}},
+       {": first_k_dense_replace: ", "num_hidden_layers (4), got 5"}},
+      {"experts in every second layer", "deepseek_v2", {{"moe_layer_freq", 2}}, {": moe_layer_freq: ", "got 2"}},
+      {"contradictory kinds of layer",
+       "deepseek_v3",
+       {{"mlp_layer_types", {"dense", "dense", "sparse", "sparse"}}},
+       {": mlp_layer_types[1]: ", "contradicts first_k_dense_replace (1)"}},
+      {"another scoring function",
+       "deepseek_v3",
+       {{"scoring_func", "softmax"}},
+       {": scoring_func: ", "\"softmax\" is not what", "sigmoid"}},
+      {"a misspelt scoring function",
+       "deepseek_v2",
+       {{"scoring_func", "softmx"}},
+       {": scoring_func: ", "did you mean 'softmax'?"}},
+      {"an unknown choice", "deepseek_v2", {{"topk_method", "noaux_tc"}}, {": topk_method: ", "group_limited_greedy"}},
+      {"an odd rotated part", "deepseek_v3", {{"qk_rope_head_dim", 7}}, {": qk_rope_head_dim: ", "even", "got 7"}},
+      {"fewer keys than heads",
+       "deepseek_v3",
+       {{"num_key_value_heads", 2}},
+       {": num_key_value_heads: ", "expected 4", "got 2"}},
+      {"no latent", "deepseek_v3", {{"kv_lora_rank", null}}, {": kv_lora_rank: ", "missing"}},
+      {"neither q_lora_rank nor null", "deepseek_v3", {{"q_lora_rank", null}}, {": q_lora_rank: ", "missing"}},
+      {"no word on shared experts", "deepseek_v2", {{"n_shared_experts", null}}, {": n_shared_experts: ", "missing"}},
       {"more parameters than a machine could count",
        "qwen3_moe",
        {{"hidden_size", 1 << 20},

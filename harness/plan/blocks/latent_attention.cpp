@@ -75,7 +75,7 @@ std::string latent_attention(LayerBuilder& b, const LatentAttention& a, const st
       {"cos", b.buffer("cos", BufferRole::rotary_cos, DType::f32, table)},
       {"sin", b.buffer("sin", BufferRole::rotary_sin, DType::f32, table)},
       {"rotated", rotated},
-      {"cache", cache}};
+      {"latent_cache", cache}};
   if (expand) bind["latents"] = b.activation("latents", a.latent_dim);
   b.op("latent rope", std::move(rope), bind);
 
