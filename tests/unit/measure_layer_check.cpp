@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "harness/measure/stack.h"
 #include "harness/measure/verify.h"
@@ -148,7 +149,8 @@ struct Ran {
   std::unique_ptr<Layer> layer;
 };
 
-constexpr const char* kGoldens[] = {"llama_bias", "qwen2_window", "qwen3_gqa", "qwen3_moe_sparse", "mixtral_window"};
+constexpr const char* kGoldens[] = {"llama_bias",     "qwen2_window",       "qwen3_gqa",       "qwen3_moe_sparse",
+                                    "mixtral_window", "deepseek_v2_groups", "deepseek_v3_kimi"};
 
 TEST(LayerRows, AFewAreCheckedAsAllAre) {
   for (const char* golden : kGoldens) {
@@ -166,6 +168,18 @@ TEST(LayerRows, AFewAreCheckedAsAllAre) {
     EXPECT_FALSE(ran.verdict(all).ok);
     EXPECT_TRUE(ran.verdict({3, 8}).ok);
   }
+}
+
+// Keys and values of all rows are made from the latents of all rows, whichever rows are looked at.
+TEST(LayerRows, OfAnExpandedPromptToo) {
+  Ran ran("deepseek_v3_groups", 7, 7);
+  for (const std::vector<std::int64_t>& rows : {std::vector<std::int64_t>{0}, {6}, {3, 9}, {7, 8, 13}})
+    EXPECT_TRUE(ran.verdict(rows).ok) << ran.verdict(rows).why;
+  const Tensor& x = ran.layer->buffer("input");
+  x.store(2 * ran.model.hidden, x.load(2 * ran.model.hidden) + 3);  // row 2 of the first sequence
+  EXPECT_TRUE(ran.verdict({0, 1}).ok) << "before it";
+  EXPECT_FALSE(ran.verdict({4}).ok) << "behind it";
+  EXPECT_TRUE(ran.verdict({8, 12}).ok) << "the other sequence";
 }
 
 // Every buffer that the reference takes from the layer, and every weight, takes part: one changed after the run no
@@ -203,6 +217,45 @@ TEST(LayerRows, IdsThatCannotBeAreNamed) {
   for (std::int32_t e = 0; e < 4; ++e)
     if (e != row[0] && e != row[1]) row[1] = e;
   EXPECT_NE(other.verdict({3}).why.find("a refused expert's logit"), std::string::npos) << other.verdict({3}).why;
+}
+
+// Sixteen experts in four groups of four, five chosen from the best two groups by their biased scores.
+TEST(LayerRows, IdsOfOtherGroupsAreNamed) {
+  const auto chosen_of = [](const Ran& ran) {
+    return ran.layer->buffer(BufferRole::expert_ids).as<std::int32_t>() + 5 * 3;
+  };
+  const auto in = [](const std::int32_t* row, std::int32_t e) { return std::find(row, row + 5, e) != row + 5; };
+  {
+    Ran ran("deepseek_v3_groups");
+    EXPECT_TRUE(ran.verdict({3}).ok) << ran.verdict({3}).why;
+    std::int32_t* row = chosen_of(ran);
+    // The fifth from a group that has none of the others.
+    std::set<std::int32_t> groups;
+    for (int j = 0; j < 5; ++j) groups.insert(row[j] / 4);
+    ASSERT_EQ(groups.size(), 2u) << "no group holds five";
+    for (std::int32_t g = 0; g < 4; ++g)
+      if (!groups.contains(g)) row[4] = 4 * g;
+    EXPECT_NE(ran.verdict({3}).why.find("groups"), std::string::npos) << ran.verdict({3}).why;
+  }
+  {
+    Ran ran("deepseek_v3_groups");
+    std::int32_t* row = chosen_of(ran);
+    // The best one replaced by one of its group that was refused; with all of the group chosen, by one of the other's.
+    for (std::int32_t e = 0; e < 16; ++e)
+      if (!in(row, e) && (e / 4 == row[0] / 4 || e / 4 == row[4] / 4)) row[0] = e;
+    EXPECT_NE(ran.verdict({3}).why.find("a refused expert's biased score"), std::string::npos) << ran.verdict({3}).why;
+  }
+  {
+    Ran ran("deepseek_v3_groups");
+    std::int32_t* row = chosen_of(ran);
+    std::set<std::int32_t> groups;
+    for (int j = 0; j < 5; ++j) groups.insert(row[j] / 4);
+    // All of the two groups that were refused, as far as five go.
+    int j = 0;
+    for (std::int32_t e = 0; e < 16 && j < 5; ++e)
+      if (!groups.contains(e / 4)) row[j++] = e;
+    EXPECT_NE(ran.verdict({3}).why.find("below the last of the best"), std::string::npos) << ran.verdict({3}).why;
+  }
 }
 
 // What the contract says of a reference that is asked for a few rows, for every op that does less then.

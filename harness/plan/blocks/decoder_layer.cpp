@@ -53,8 +53,7 @@ void add_dense_then_experts(const JsonNode& config, std::int64_t absent, const A
     add_decoder_layer(m, attention, i < dense ? FeedForward(mlp) : FeedForward(experts));
   for (const char* key : {"num_nextn_predict_layers", "num_mtp_layers"})
     if (const auto n = config.find_int(key, 0, kMaxLayers); n && *n > 0) {
-      m.notes.push_back(fmt::format("{}: {} further layer{} for multi-token prediction left out", key, *n,
-                                    *n == 1 ? " is" : "s are"));
+      m.notes.push_back(fmt::format("{}: {} layer{} for multi-token prediction left out", key, *n, *n == 1 ? "" : "s"));
       break;
     }
 }
