@@ -149,8 +149,8 @@ CASES = [
          rope_scaling={"type": "yarn", "factor": 40, "beta_fast": 32, "beta_slow": 1, "mscale": 0.707,
                        "mscale_all_dim": 0.707, "original_max_position_embeddings": 4096}),
     case("deepseek_v2_groups", "deepseek_v2", (42, 3, 3, 50), [0, 1], 1, 23,
-         "q_lora, two of four groups by their best expert, scaling, norm_topk_prob without meaning, biases on q_a, kv_a, "
-         "o, dense and shared experts, new style config; an odd number of dimensions that are not rotated",
+         "q_lora, two of four groups by their best expert, scaling, norm_topk_prob without meaning, biases on q_a, "
+         "kv_a, o, dense and shared experts, new style config; an odd number of dimensions that are not rotated",
          rms_norm_eps=1e-6, q_lora_rank=19, kv_lora_rank=26, qk_nope_head_dim=13, qk_rope_head_dim=6, v_head_dim=9,
          moe_intermediate_size=16, n_routed_experts=12, num_experts_per_tok=4, n_shared_experts=1,
          first_k_dense_replace=1, n_group=4, topk_group=2, topk_method="group_limited_greedy", norm_topk_prob=True,
@@ -166,7 +166,8 @@ CASES = [
          rope_scaling={"type": "yarn", "factor": 40, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0,
                        "mscale_all_dim": 1.0, "original_max_position_embeddings": 4096}),
     case("deepseek_v3_kimi", "deepseek_v3", (40, 2, 2, 46), [0, 1], 2, 17,
-         "as Kimi-K2: q_lora, no groups, yarn whose ramp has no width (beta_fast = beta_slow), an expert without tokens",
+         "as Kimi-K2: q_lora, no groups, yarn whose ramp has no width (beta_fast = beta_slow), an expert without "
+         "tokens",
          idle=3, rms_norm_eps=1e-6, q_lora_rank=18, kv_lora_rank=24, qk_nope_head_dim=14, qk_rope_head_dim=10,
          v_head_dim=12, moe_intermediate_size=14, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1,
          first_k_dense_replace=1, moe_layer_freq=1, n_group=1, topk_group=1, topk_method="noaux_tc",
