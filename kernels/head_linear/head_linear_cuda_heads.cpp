@@ -1,4 +1,4 @@
-// Few tokens: f32 sums, up to eight tokens per pass over the weights.
+// Few tokens: f32 sums, up to eight tokens per pass over the weights. Codes are decoded when they are uploaded.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
@@ -49,7 +49,7 @@ const Variant head_linear_cuda_heads{
     .name = "cuda_heads",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "first_row transposed tail x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .knows = "first_row transposed tail x_type=f32|bf16 w_type=* y_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

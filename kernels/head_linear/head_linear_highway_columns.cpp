@@ -1,6 +1,6 @@
 // Any types on any processor with vectors, in f32: SimdProduct, a group of rows for every head. Rows are put together
-// by heads before it and apart behind it.
-// SPDX-License-Identifier: Apache-2.0
+// by heads before it and apart behind it. A weight of codes is decoded when it is packed: it is some 3 % of a layer's,
+// and its rows lie across the product's columns where it is transposed. SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
 #include "head_linear_variants.h"
@@ -58,7 +58,7 @@ const Variant head_linear_highway_columns{
     .name = "highway_columns",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "first_row transposed tail x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .knows = "first_row transposed tail x_type=f32|bf16 w_type=* y_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

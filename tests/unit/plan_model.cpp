@@ -548,7 +548,7 @@ TEST(Latent, RoutersFollowTheFamily) {
   const ModelSpec greedy = read(with(tiny("deepseek_v2"), {{"norm_topk_prob", true}}));
   EXPECT_FALSE(op_case(greedy, "route", 1).has("groups")) << "groups mean nothing to greedy";
   EXPECT_FALSE(op_case(greedy, "route", 1).flag("renormalise"));
-  EXPECT_EQ(greedy.notes.size(), 1u);
+  EXPECT_EQ(greedy.notes.size(), 2u);  // norm_topk_prob and n_group
   const OpCase b = op_case(read(with(tiny("deepseek_v2"), {{"topk_method", "group_limited_greedy"}})), "route", 1);
   EXPECT_EQ(b.word("score", "softmax"), "softmax");
   EXPECT_EQ(b.word("group_score", ""), "max");

@@ -28,6 +28,8 @@ void read(const JsonNode& config, ModelSpec& m) {
   if (expect_word(config, "topk_method", methods, "greedy") == "group_limited_greedy") {
     e.group_by_best = true;
     read_expert_groups(config, {}, e);
+  } else if (config.find_int("n_group", 1, kMaxExperts).value_or(1) > 1) {
+    m.notes.push_back("n_group and topk_group are ignored: topk_method greedy knows no groups");
   }
   e.shared_ffn = read_shared_experts(config) * e.ffn_hidden;
   e.shared_bias = bias;
