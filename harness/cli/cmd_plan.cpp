@@ -61,7 +61,7 @@ PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::option
       const PlannedOp& op = kind.plan.ops[i];
       OpWork& w = kind.ops.emplace_back();
       w.op = &op;
-      w.work = kind.plan.work(op, p.facts);
+      w.work = find_op(op.op_case.op()).work(op.op_case, p.facts);
       w.bytes_per_distinct_expert = records[i].bytes_per_distinct_expert;
       p.flops += static_cast<double>(kind.plan.count) * w.work.flops;
       p.bytes += static_cast<double>(kind.plan.count) * (w.work.weight_bytes + w.cache_bytes());

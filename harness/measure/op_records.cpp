@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/measure/op_records.h"
 
+#include "kernels/contract/registry.h"
+
 namespace layercost {
 
 std::vector<OpRecord> op_records(const LayerPlan& plan) {
   std::vector<OpRecord> out;
   for (const PlannedOp& p : plan.ops) {
+    const OpDef& op = find_op(p.op_case.op());
     OpRecord r;
     r.component = p.component;
     r.case_text = p.op_case.text();
-    const Work one = plan.work(p, {1.0}), two = plan.work(p, {2.0});
+    const Work one = op.work(p.op_case, {1.0}), two = op.work(p.op_case, {2.0});
     r.flops = one.flops;
     r.bytes_per_distinct_expert = two.weight_bytes - one.weight_bytes;  // 0 for ops without experts
     r.bytes = one.weight_bytes - r.bytes_per_distinct_expert + one.kv_read_bytes + one.kv_write_bytes;

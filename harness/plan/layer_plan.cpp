@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
@@ -97,20 +96,10 @@ double LayerPlan::activation_bytes() const {
   return n;
 }
 
-Work LayerPlan::work(const PlannedOp& p, const WorkFacts& facts) const {
-  Work w = find_op(p.op_case.op()).work(p.op_case, facts);
-  const bool cached = std::any_of(buffers.begin(), buffers.end(), [&](const BufferSpec& b) {
-    return b.role == BufferRole::cache &&
-           std::any_of(p.bind.begin(), p.bind.end(), [&](const auto& bound) { return bound.second == b.name; });
-  });
-  if (!cached) w.activation_bytes += std::exchange(w.kv_read_bytes, 0.0);
-  return w;
-}
-
 double LayerPlan::touched_bytes(const WorkFacts& facts) const {
   double n = 0;
   for (const PlannedOp& p : ops) {
-    const Work w = work(p, facts);
+    const Work w = find_op(p.op_case.op()).work(p.op_case, facts);
     n += w.weight_bytes + w.kv_read_bytes;
   }
   return n;

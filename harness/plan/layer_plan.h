@@ -90,8 +90,6 @@ struct LayerPlan {
   double cache_bytes() const;         // of all positions
   double needed_cache_bytes() const;  // of those within the windows
   double activation_bytes() const;
-  // What the op cannot avoid. Keys and values that it reads from no cache were made on the way and may stay in one.
-  Work work(const PlannedOp&, const WorkFacts&) const;
   // Weights and cache that one pass touches, given the distinct experts: what has to come from memory.
   double touched_bytes(const WorkFacts&) const;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "attention_variants.h"
 #include "kernels/contract/reference.h"
@@ -44,6 +45,7 @@ constexpr KnownKey keys[] = {
     axis_key("v_dim"),
     integer_key("window", 0).or_else("0"),
     flag_key("shared_kv"),
+    flag_key("uncached"),
     real_key("scale"),
     type_key("x_type", kFloatTypes),
     type_key("kv_type", kFloatTypes),
@@ -87,6 +89,7 @@ Work work(const OpCase& c, const WorkFacts&) {
                     static_cast<double>(a.kv_len - a.first_key(0)) * batch * static_cast<double>(a.kv_heads) *
                     static_cast<double>(size_of(c.type("kv_type")));
   w.activation_bytes = queries * heads * (x_bytes + y_bytes);
+  if (c.flag("uncached")) w.activation_bytes += std::exchange(w.kv_read_bytes, 0.0);
   return w;
 }
 
@@ -235,6 +238,8 @@ std::vector<OpCase> test_cases() {
            "scale=3 x_type=bf16 kv_type=bf16 y_type=f32",
            "attention batch=1 q_len=40 kv_len=70 capacity=70 heads=2 kv_heads=1 qk_dim=64 v_dim=32 shared_kv=1 "
            "scale=0.12 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=45 kv_len=45 capacity=45 heads=3 kv_heads=3 qk_dim=192 v_dim=128 uncached=1 "
+           "scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
            // Partial tiles of 128 queries and 128 keys, several of each, on cached keys; the same with a window that
            // begins inside of a tile.
            "attention batch=2 q_len=150 kv_len=420 capacity=430 heads=4 kv_heads=2 qk_dim=128 v_dim=128 scale=0.088 "

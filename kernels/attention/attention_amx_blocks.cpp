@@ -363,7 +363,7 @@ const Variant attention_amx_blocks{
     .name = "amx_blocks",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .make = prepare,
 };

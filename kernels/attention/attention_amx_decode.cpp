@@ -483,7 +483,7 @@ const Variant attention_amx_decode{
     .name = "amx_decode",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

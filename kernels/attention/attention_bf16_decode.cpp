@@ -342,7 +342,7 @@ const Variant attention_bf16_decode{
     .name = "bf16_decode",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window shared_kv x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached shared_kv x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

@@ -117,7 +117,7 @@ const Variant attention_cuda_decode{
     .name = "cuda_decode",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

@@ -84,7 +84,7 @@ const Variant attention_cuda_latent{
     .name = "cuda_latent",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window shared_kv x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached shared_kv x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .make = prepare,
 };

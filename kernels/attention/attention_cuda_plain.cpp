@@ -49,7 +49,7 @@ const Variant attention_cuda_plain{
     .name = "cuda_plain",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
     .plain = true,
     .make = prepare,

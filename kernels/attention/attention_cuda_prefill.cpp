@@ -60,7 +60,7 @@ const Variant attention_cuda_prefill{
     .name = "cuda_prefill",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

@@ -59,7 +59,7 @@ const Variant attention_cuda_wgmma{
     .name = "cuda_wgmma",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

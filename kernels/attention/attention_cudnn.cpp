@@ -42,7 +42,7 @@ const Variant attention_cudnn{
     .name = "cudnn",
     .target = Target::cuda,
     .provider = "cuDNN",
-    .knows = "window x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .make = prepare,
 };

@@ -289,7 +289,7 @@ const Variant attention_highway_blocks{
     .name = "highway_blocks",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window uncached x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

@@ -395,7 +395,7 @@ const Variant attention_highway_decode{
     .name = "highway_decode",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

@@ -76,7 +76,7 @@ const Variant attention_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

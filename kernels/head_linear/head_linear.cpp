@@ -147,6 +147,7 @@ std::vector<OpCase> test_cases() {
            "head_linear tokens=4 heads=3 n=130 k=33 rows=40 first_row=5 transposed=1 tail=3 x_type=bf16 w_type=bf16 "
            "y_type=f32",
            "head_linear tokens=2 heads=4 n=40 k=66 rows=48 first_row=8 x_type=f32 w_type=bf16 y_type=bf16",
+           "head_linear tokens=3 heads=2 n=24 k=40 rows=25 first_row=1 tail=8 x_type=bf16 w_type=bf16 y_type=bf16",
            "head_linear tokens=5 heads=2 n=72 k=64 rows=64 transposed=1 tail=8 x_type=bf16 w_type=f32 y_type=bf16",
            "head_linear tokens=2 heads=2 n=70 k=130 rows=80 first_row=9 x_type=bf16 w_type=fp8_block128 y_type=bf16",
            "head_linear tokens=1 heads=2 n=200 k=30 rows=33 transposed=1 tail=2 x_type=f32 w_type=fp8_block128 "

@@ -12,6 +12,7 @@
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
 #include "harness/spec/json_reader.h"
+#include "kernels/contract/registry.h"
 #include "tests/unit/spec_testing.h"
 
 namespace layercost {
@@ -494,7 +495,7 @@ TEST(Latent, DecodeIsAbsorbedAndAPromptExpanded) {
   EXPECT_TRUE(c.flag("shared_kv"));
   EXPECT_DOUBLE_EQ(c.real("scale"), 1 / std::sqrt(24.0));
   // bf16: 9 entries of 40 for each of three sequences, once.
-  EXPECT_DOUBLE_EQ(absorbed.work(attention(absorbed), {}).kv_read_bytes, 2.0 * 3 * 9 * 40);
+  EXPECT_DOUBLE_EQ(find_op("attention").work(attention(absorbed).op_case, {}).kv_read_bytes, 2.0 * 3 * 9 * 40);
 
   StepShape prompt = decode;
   prompt.q_len = 9;
@@ -506,7 +507,7 @@ TEST(Latent, DecodeIsAbsorbedAndAPromptExpanded) {
   EXPECT_EQ(attention(expanded).op_case.axis("qk_dim"), 24);
   EXPECT_EQ(attention(expanded).op_case.axis("v_dim"), 12);
   // What it reads was made just before.
-  EXPECT_EQ(expanded.work(attention(expanded), {}).kv_read_bytes, 0);
+  EXPECT_EQ(find_op("attention").work(attention(expanded).op_case, {}).kv_read_bytes, 0);
   // Both forms keep the same weights and cache.
   ASSERT_EQ(expanded.weights.size(), absorbed.weights.size());
   for (const WeightSpec& w : absorbed.weights)

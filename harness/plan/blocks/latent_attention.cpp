@@ -98,7 +98,7 @@ std::string latent_attention(LayerBuilder& b, const LatentAttention& a, const st
     c.set("x_type", s.activation_type).set("kv_type", s.kv_type).set("y_type", s.activation_type);
     b.op("expand", std::move(c), {{"expanded", expanded}, {"cache", cache}, {"k", k}, {"v", v}});
     attention.set("capacity", s.kv_len).set("heads", a.heads).set("kv_heads", a.heads);
-    attention.set("qk_dim", a.qk_dim()).set("v_dim", a.v_dim).set("scale", a.scale);
+    attention.set("qk_dim", a.qk_dim()).set("v_dim", a.v_dim).set("uncached", 1).set("scale", a.scale);
     attention.set("x_type", s.activation_type).set("kv_type", s.activation_type).set("y_type", s.activation_type);
     b.op("attention", std::move(attention), {{"q", rotated}, {"k_cache", k}, {"v_cache", v}, {"y", attended}});
   } else {
