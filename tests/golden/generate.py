@@ -176,17 +176,17 @@ CASES = [
          rope_scaling={"type": "yarn", "factor": 32.0, "beta_fast": 1.0, "beta_slow": 1.0, "mscale": 1.0,
                        "mscale_all_dim": 1.0, "original_max_position_embeddings": 4096}),
     case("deepseek_v3_moonlight", "deepseek_v3", (48, 3, 3, 44), [0, 1], 2, 13,
-         "as Moonlight: no q_lora, no groups, two shared experts, plain rope; biases on kv_a and o",
+         "as Moonlight: no q_lora, no groups, two shared experts, plain rope",
          rms_norm_eps=1e-5, q_lora_rank=None, kv_lora_rank=18, qk_nope_head_dim=11, qk_rope_head_dim=12, v_head_dim=13,
          moe_intermediate_size=12, n_routed_experts=9, num_experts_per_tok=4, n_shared_experts=2,
          first_k_dense_replace=1, n_group=1, topk_group=1, topk_method="noaux_tc", scoring_func="sigmoid",
-         norm_topk_prob=True, routed_scaling_factor=2.446, attention_bias=True, rope_theta=50000.0, rope_scaling=None),
+         norm_topk_prob=True, routed_scaling_factor=2.446, attention_bias=False, rope_theta=50000.0, rope_scaling=None),
     case("deepseek_v3_raw", "deepseek_v3", (36, 3, 3, 40), [0], 3, 11,
-         "every layer has experts, weights not renormalised, rope_interleave false (halves), new style config",
+         "every layer has experts, weights not renormalised, rope_interleave false (halves), biases on q_a, kv_a and o",
          rms_norm_eps=1e-6, q_lora_rank=14, kv_lora_rank=16, qk_nope_head_dim=9, qk_rope_head_dim=10, v_head_dim=8,
          moe_intermediate_size=12, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=1,
          first_k_dense_replace=0, n_group=3, topk_group=2, norm_topk_prob=False, routed_scaling_factor=1.5,
-         attention_bias=False, rope_interleave=False, rope_parameters=rope(10000.0)),
+         attention_bias=True, rope_interleave=False, rope_parameters=rope(10000.0)),
 ]
 
 
