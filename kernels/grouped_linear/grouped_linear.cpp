@@ -123,6 +123,8 @@ std::vector<OpCase> test_cases() {
            "grouped_linear rows=8 experts=12 n=64 k=96 x_type=bf16 w_type=mxfp4 y_type=bf16",
            "grouped_linear rows=40 experts=3 n=70 k=160 x_type=f32 w_type=mxfp4 y_type=f32",
            "grouped_linear rows=20 experts=3 n=96 k=48 x_type=bf16 w_type=nvfp4 y_type=f32",
+           "grouped_linear rows=9 experts=4 n=70 k=512 x_type=f32 w_type=q4_k y_type=f32",
+           "grouped_linear rows=50 experts=3 n=65 k=128 x_type=f32 w_type=int4_g32_zp y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -156,6 +156,15 @@ std::vector<OpCase> test_cases() {
            "linear m=2 n=70 k=300 x_type=bf16 w_type=fp8_channel y_type=f32",
            "linear m=30 n=192 k=129 x_type=bf16 w_type=fp8_channel y_type=bf16",
            "linear m=300 n=130 k=520 x_type=bf16 w_type=fp8_block128 y_type=bf16",
+           // f32 activations.
+           "linear m=1 n=70 k=512 x_type=f32 w_type=q4_k y_type=f32 bias=1 bias_type=f32",
+           "linear m=14 n=64 k=256 x_type=f32 w_type=q4_k y_type=bf16",
+           "linear m=2 n=130 k=256 x_type=f32 w_type=int4_g128_zp y_type=f32",
+           "linear m=40 n=65 k=64 x_type=f32 w_type=int4_g32_zp y_type=f32",
+           "linear m=3 n=64 k=96 x_type=f32 w_type=q4_0 y_type=f32 residual=1",
+           "linear m=4 n=129 k=160 x_type=f32 w_type=mxfp4 y_type=f32",
+           "linear m=6 n=70 k=80 x_type=f32 w_type=nvfp4 y_type=f32",
+           "linear m=5 n=66 k=330 x_type=f32 w_type=fp8_channel y_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -1,0 +1,615 @@
+// Few rows: codes become f32 in registers and are multiplied there; a group's sum is scaled once. Many rows: a piece of
+// 64 columns and up to 128 k is decoded, scales applied, to where the first-level cache keeps it (32 KB), and multiplied
+// by tiles of rows as SimdProduct does. x is prepared once for all blocks: f32, in pieces of 128 k, a piece's rows one
+// after the other, so that reading it is one run however long k is.
+// SPDX-License-Identifier: Apache-2.0
+#include "kernels/cpu/simd_coded_product.h"
+
+#define LAYERCOST_SIMD_FILE "kernels/cpu/simd_coded_product.cpp"
+#include "kernels/cpu/simd_frame-inl.h"  // first
+
+#include <fmt/format.h>
+#include <hwy/cache_control.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "kernels/contract/dispatch.h"
+#include "kernels/cpu/simd-inl.h"
+#include "kernels/cpu/work_stealing.h"
+
+#ifndef LAYERCOST_SIMD_CODED_PRODUCT
+#define LAYERCOST_SIMD_CODED_PRODUCT
+namespace layercost {
+namespace {
+
+constexpr std::int64_t kColumns = CodedTiles::kColumns;
+constexpr std::int64_t kStepBytes = 4 * kColumns;  // of codes: 8 k of 4 bits or 4 k of 8 bits
+constexpr std::int64_t kPieceK = 128;              // a multiple of every group of k
+constexpr std::int64_t kSegmentRows = 256;         // sums of 64 KB
+// A prepared row of a piece: 128 k, then the sum of x of each group of k; 9 cache lines, so that rows of a tile do not
+// meet in the same sets.
+constexpr std::int64_t kXStride = kPieceK + 16;
+constexpr std::int64_t kAheadBytes = 2048;
+
+// What codes stand for, over `unit`: small integers for 4 bits and for int8.
+struct Codes {
+  enum class Kind { four, int8, e4m3 } kind = Kind::four;
+  float unit = 1;
+  alignas(64) std::array<float, 16> values{};          // of 4 bits
+  alignas(64) std::array<std::int8_t, 16> integers{};  // the same
+  explicit Codes(const WeightFormat& f) {
+    if (f.code_bits == 8) {
+      kind = f.table[128] == -128 ? Kind::int8 : Kind::e4m3;
+      return;
+    }
+    if (std::any_of(f.table, f.table + 16, [](float v) { return v != std::nearbyint(v); })) unit = 0.5f;  // e2m1
+    for (std::size_t i = 0; i < 16; ++i) {
+      values[i] = f.table[i] / unit;
+      integers[i] = static_cast<std::int8_t>(values[i]);
+      if (static_cast<float>(integers[i]) != values[i]) throw std::logic_error("SimdCodedProduct: table");
+    }
+  }
+};
+
+// Up to kSegmentRows rows times one block.
+struct CodedRows {
+  const CodedTiles* w;
+  const Codes* codes;
+  const std::byte* block;
+  const float* beside;
+  float factor;
+  const float* x;                  // prepared, the first row of the first piece
+  std::int64_t rows, piece_floats;  // from one piece of x to the next
+  float *sums, *decoded;           // [rows][kColumns], [kPieceK][kColumns]
+};
+
+struct CodedFinish {
+  const float* sums;
+  std::int64_t rows, columns, n;
+  const float* bias;     // at the first column
+  const void* residual;  // at the first row and column
+  void* y;
+};
+
+struct CodedFunctions {
+  // `count` <= kPieceK elements of a row to a prepared row.
+  void (*prepare)(const void* x, std::int64_t count, std::int64_t group_k, float* out);
+  void (*multiply)(const CodedRows&);
+  void (*finish)(const CodedFinish&);
+};
+
+}  // namespace
+}  // namespace layercost
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace layercost {
+namespace HWY_NAMESPACE {
+namespace {
+
+#if HWY_TARGET == HWY_SCALAR
+CodedFunctions coded_functions(DType, DType, Codes::Kind, bool) { return {}; }  // simd_coded_support says no
+#else
+
+using I32 = hn::RebindToSigned<F32>;
+using U8 = hn::Repartition<std::uint8_t, F32>;
+using I8 = hn::Repartition<std::int8_t, F32>;
+using Words16 = hn::Repartition<std::uint16_t, F32>;
+
+constexpr int kBlockVectors = kColumns / kLanes;
+// Sums that fit into the registers beside weights and x, as in simd_product.cpp.
+constexpr int kSums = kLanes == 16 || HWY_ARCH_ARM_A64 ? 24 : kLanes == 8 ? 12 : 8;
+constexpr int kMostRows = kLanes == 16 || HWY_ARCH_ARM_A64 ? 6 : kLanes == 8 ? 4 : 2;
+
+// Vectors of columns per pass.
+constexpr int vectors_for(int rows) {
+  int v = kBlockVectors;
+  while (v * rows > kSums) v /= 2;
+  return v;
+}
+
+// f<n>(), 1 <= n <= kMax
+template <int kMax, class F>
+HWY_INLINE void with_size(std::int64_t n, const F& f) {
+  if constexpr (kMax > 1)
+    if (n < kMax) return with_size<kMax - 1>(n, f);
+  f.template operator()<kMax>();
+}
+
+HWY_INLINE hn::Vec<U8> load_bytes(const std::byte* p) { return hn::LoadU(U8(), reinterpret_cast<const std::uint8_t*>(p)); }
+HWY_INLINE hn::Vec<U32> bytes_to_u32(const std::byte* p) {
+  const hn::Rebind<std::uint8_t, F32> bytes;
+  return hn::PromoteTo(U32(), hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(p)));
+}
+HWY_INLINE V u32_to_f32(hn::Vec<U32> v) { return hn::ConvertTo(F32(), hn::BitCast(I32(), v)); }
+HWY_INLINE V f16_to_f32(const std::byte* p) {
+  const hn::Rebind<hwy::float16_t, F32> halves;
+  return hn::PromoteTo(F32(), hn::LoadU(halves, reinterpret_cast<const hwy::float16_t*>(p)));
+}
+// The e4m3 code in the upper 8 bits of each lane; NaN codes give 480. Exponent and mantissa 20 bits up have f32's places
+// and 120 less of its bias: f. Without exponent (a subnormal) f is 2^-7 (1 + m / 8), the value 2^-6 m / 8 = 2 f - 2^-6:
+// no step has an f32 subnormal, which would be slow or taken for zero.
+HWY_INLINE V e4m3_to_f32(hn::Vec<U32> v) {
+  const U32 d;
+  const auto magnitude = hn::And(hn::ShiftRight<4>(v), hn::Set(d, 0x07f00000));
+  const V f = hn::BitCast(F32(), hn::Add(magnitude, hn::Set(d, 120u << 23)));
+  const auto subnormal = hn::Lt(hn::BitCast(I32(), magnitude), hn::Set(I32(), 0x00800000));
+  const V more = hn::IfThenElseZero(hn::RebindMask(F32(), subnormal), hn::Sub(f, hn::Set(F32(), 0.015625f)));
+  return hn::Or(hn::Add(f, more), hn::BitCast(F32(), hn::And(v, hn::Set(d, 0x80000000u))));
+}
+
+// Decoders: each(p, f) calls f(k, values of kLanes columns) for the kK k of a step whose codes begin at p.
+struct Four {
+  static constexpr int kK = 8;
+  explicit Four(const CodedRows& p)
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+      : table(hn::LoadU(F32(), p.codes->values.data())) {
+  }
+  V table;
+  // Nibble s of a word is k 2 s, of its upper half 2 (s - 4) + 1. An index is the low four bits, the rest is ignored.
+  template <int kNibble>
+  HWY_INLINE V value(hn::Vec<U32> words) const {
+    return V{_mm512_permutexvar_ps(hn::ShiftRight<4 * kNibble>(words).raw, table.raw)};
+  }
+  template <class F>
+  HWY_INLINE void each(const std::byte* p, const F& f) {
+    const auto words = hn::BitCast(U32(), load_bytes(p));
+    f(0, value<0>(words)), f(1, value<4>(words)), f(2, value<1>(words)), f(3, value<5>(words));
+    f(4, value<2>(words)), f(5, value<6>(words)), f(6, value<3>(words)), f(7, value<7>(words));
+  }
+#else
+      : table(hn::LoadDup128(I8(), p.codes->integers.data())) {
+  }
+  hn::Vec<I8> table;
+  template <int kByte>
+  static HWY_INLINE V value(hn::Vec<I8> bytes) {
+    const auto words = hn::BitCast(I32(), bytes);
+    return hn::ConvertTo(F32(), hn::ShiftRight<24>(hn::ShiftLeft<24 - 8 * kByte>(words)));
+  }
+  template <class F>
+  HWY_INLINE void each(const std::byte* p, const F& f) {
+    const auto codes = load_bytes(p);
+    const auto nibble = hn::Set(U8(), 15);
+    const auto upper = hn::BitCast(U8(), hn::ShiftRight<4>(hn::BitCast(Words16(), codes)));
+    const auto even = hn::TableLookupBytes(table, hn::BitCast(I8(), hn::And(codes, nibble)));
+    const auto odd = hn::TableLookupBytes(table, hn::BitCast(I8(), hn::And(upper, nibble)));
+    // Nibble s of a word is k 2 s, of its upper half 2 (s - 4) + 1.
+    f(0, value<0>(even)), f(1, value<2>(even)), f(2, value<0>(odd)), f(3, value<2>(odd));
+    f(4, value<1>(even)), f(5, value<3>(even)), f(6, value<1>(odd)), f(7, value<3>(odd));
+  }
+#endif
+  static bool has_nan() { return false; }
+};
+
+// Of 16 bytes, the lower eight are k 0 and 1 of four columns, the upper k 2 and 3. f(k, words whose upper 8 bits are the
+// code, bits below)
+template <class F>
+HWY_INLINE void eight_bits(hn::Vec<U8> bytes, const F& f) {
+  const Words16 d;
+  const auto pairs = hn::BitCast(d, bytes), zero = hn::Zero(d);
+  const auto low = hn::BitCast(U32(), hn::InterleaveLower(d, zero, pairs)),
+             high = hn::BitCast(U32(), hn::InterleaveUpper(d, zero, pairs));
+  f(0, hn::ShiftLeft<8>(low)), f(1, low), f(2, hn::ShiftLeft<8>(high)), f(3, high);
+}
+
+struct Int8 {
+  static constexpr int kK = 4;
+  explicit Int8(const CodedRows& p) : has_minus_128(p.w->has_minus_128()) {}
+  bool has_minus_128;
+  template <class F>
+  HWY_INLINE void each(const std::byte* p, const F& f) {
+    const auto codes = hn::BitCast(I8(), load_bytes(p));
+    // Sign and magnitude to two's complement.
+    const auto sign = hn::BroadcastSignBit(codes);
+    auto v = hn::Sub(hn::Xor(hn::And(codes, hn::Set(I8(), 127)), sign), sign);
+    const auto minus_128 = hn::Set(I8(), -128);
+    if (has_minus_128) v = hn::IfThenElse(hn::Eq(codes, minus_128), minus_128, v);
+    eight_bits(hn::BitCast(U8(), v), [&](int k, hn::Vec<U32> words) HWY_ATTR {
+      f(k, hn::ConvertTo(F32(), hn::ShiftRight<24>(hn::BitCast(I32(), words))));
+    });
+  }
+  static bool has_nan() { return false; }
+};
+
+struct E4m3 {
+  static constexpr int kK = 4;
+  explicit E4m3(const CodedRows&) : most(hn::Zero(U8())) {}
+  hn::Vec<U8> most;  // 127 is NaN: looked for once a block
+  template <class F>
+  HWY_INLINE void each(const std::byte* p, const F& f) {
+    const auto codes = load_bytes(p);
+    most = hn::Max(most, hn::And(codes, hn::Set(U8(), 127)));
+    eight_bits(codes, [&](int k, hn::Vec<U32> words) HWY_ATTR { f(k, e4m3_to_f32(words)); });
+  }
+  bool has_nan() const { return !hn::AllFalse(U8(), hn::Eq(most, hn::Set(U8(), 127))); }
+};
+
+struct Affines {
+  alignas(64) float scale[kColumns];
+  alignas(64) float minus[kColumns];
+};
+
+// Groups of k of a block in their order: next() makes `codes` and `affines` those of the next one.
+class Groups {
+ public:
+  explicit Groups(const CodedRows& p) : p_(p), at_(p.block), group_(p.w->chunk_groups()) {}
+  const std::byte* codes = nullptr;
+  Affines affines;
+
+  void next() {
+    const CodedTiles& w = *p_.w;
+    if (group_ == w.chunk_groups()) {
+      group_ = 0, ++chunk_;
+      scales_ = at_;
+      at_ += w.chunk_scale_bytes();
+      for (std::int64_t b = 0; b < w.chunk_scale_bytes(); b += 64) hwy::Prefetch(at_ + b + kAheadBytes);
+      if (w.scales() == CodedTiles::Scales::q4_k)
+        for (std::int64_t c = 0; c < kColumns; c += kLanes) {
+          store(f16_to_f32(scales_ + 2 * c), common_.scale + c);
+          store(f16_to_f32(scales_ + 2 * (kColumns + c)), common_.minus + c);
+        }
+    }
+    codes = at_;
+    at_ += w.group_code_bytes();
+    const V unit = hn::Set(F32(), p_.codes->unit);
+    for (std::int64_t c = 0; c < kColumns; c += kLanes) {
+      const V scale = hn::Mul(scale_of(c), unit);
+      store(scale, affines.scale + c);
+      if (w.has_zeros()) {
+        const auto both = bytes_to_u32(scales_ + (w.scales() == CodedTiles::Scales::f32 ? 4 : 2) * kColumns + c % 32);
+        const auto code = c < 32 ? hn::And(both, hn::Set(U32(), 15)) : hn::ShiftRight<4>(both);
+        store(hn::Mul(scale, hn::Sub(u32_to_f32(code), hn::Set(F32(), 8))), affines.minus + c);
+      }
+    }
+    ++group_;
+  }
+
+ private:
+  HWY_INLINE V scale_of(std::int64_t c) {
+    using Scales = CodedTiles::Scales;
+    switch (p_.w->scales()) {
+      case Scales::block:
+        return hn::Set(F32(), p_.beside[chunk_]);
+      case Scales::row:
+        return load(p_.beside + c);
+      case Scales::f16:
+        return f16_to_f32(scales_ + 2 * c);
+      case Scales::bf16:
+        return load(reinterpret_cast<const bf16*>(scales_ + 2 * c));
+      case Scales::f32:
+        return load(reinterpret_cast<const float*>(scales_ + 4 * c));
+      case Scales::e8m0: {
+        // 2^(code - 127) has the code as its exponent; 2^-127, below the normal ones, is code 0, and 255 is NaN.
+        const auto code = hn::BitCast(I32(), bytes_to_u32(scales_ + c));
+        const auto bits = hn::IfThenElse(hn::Eq(code, hn::Zero(I32())), hn::Set(I32(), 0x00400000),
+                                         hn::ShiftLeft<23>(code));
+        return hn::BitCast(F32(), hn::IfThenElse(hn::Eq(code, hn::Set(I32(), 255)), hn::Set(I32(), 0x7fc00000), bits));
+      }
+      case Scales::e4m3: {
+        const auto code = bytes_to_u32(scales_ + c);
+        const V v = hn::Mul(e4m3_to_f32(hn::ShiftLeft<24>(code)), hn::Set(F32(), p_.factor));
+        const auto nan = hn::Eq(hn::And(code, hn::Set(U32(), 127)), hn::Set(U32(), 127));
+        return hn::IfThenElse(hn::RebindMask(F32(), nan), hn::Set(F32(), std::numeric_limits<float>::quiet_NaN()), v);
+      }
+      case Scales::q4_k: {
+        // The scale or the minimum of group j: CodedTiles::Scales.
+        const std::byte* planes = scales_ + 4 * kColumns + c;
+        const auto low = bytes_to_u32(planes + group_ * kColumns);
+        const auto high = bytes_to_u32(planes + (8 + group_ / 2) * kColumns);
+        const auto four = group_ % 2 == 0 ? hn::And(high, hn::Set(U32(), 15)) : hn::ShiftRight<4>(high);
+        const auto minimum = hn::Or(hn::ShiftLeft<2>(four), hn::ShiftRight<6>(low));
+        store(hn::Mul(load(common_.minus + c), u32_to_f32(minimum)), affines.minus + c);
+        return hn::Mul(load(common_.scale + c), u32_to_f32(hn::And(low, hn::Set(U32(), 63))));
+      }
+    }
+    return hn::Zero(F32());
+  }
+
+  const CodedRows& p_;
+  const std::byte *at_, *scales_ = nullptr;
+  std::int64_t chunk_ = -1, group_;  // within the chunk, of the next one
+  Affines common_;                   // q4_k's scale of scales and of minima
+};
+
+// sums += scale * sum(x * code) - minus * sum(x), for kRows rows.
+template <class Decoder, bool kMinus, int kRows>
+void few_rows(const CodedRows& p, Decoder& decoder) {
+  constexpr int kVectors = vectors_for(kRows);
+  // One row: two sums each, or the chain of additions holds up the reading.
+  constexpr int kSets = kRows == 1 && kLanes == 16 ? 2 : 1;
+  const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k, steps = group_k / Decoder::kK;
+  Groups groups(p);
+  const float* piece = p.x;
+  for (std::int64_t g = 0, in_piece = 0; g < p.w->groups(); ++g, ++in_piece) {
+    if (in_piece == piece_groups) in_piece = 0, piece += p.piece_floats;
+    groups.next();
+    for (int first = 0; first < kBlockVectors; first += kVectors) {
+      V sum[kSets][kRows][kVectors];
+      for (auto& set : sum)
+        for (auto& row : set)
+          for (V& v : row) v = hn::Zero(F32());
+      const float* x = piece + in_piece * group_k;
+      const std::byte* codes = groups.codes + first * kLanes * 4;
+      for (std::int64_t s = 0; s < steps; ++s, codes += kStepBytes, x += Decoder::kK) {
+        for (std::int64_t b = 0; b < 4 * kLanes * kVectors; b += 64) hwy::Prefetch(codes + b + kAheadBytes);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v)
+          decoder.each(codes + v * kLanes * 4, [&](int k, V w) HWY_ATTR {
+            for (int r = 0; r < kRows; ++r)
+              sum[k % kSets][r][v] = hn::MulAdd(hn::Set(F32(), x[r * kXStride + k]), w, sum[k % kSets][r][v]);
+          });
+      }
+      for (int v = 0; v < kVectors; ++v) {
+        const std::int64_t column = (first + v) * kLanes;
+        const V scale = load(groups.affines.scale + column);
+        for (int r = 0; r < kRows; ++r) {
+          if constexpr (kSets == 2) sum[0][r][v] = hn::Add(sum[0][r][v], sum[1][r][v]);
+          float* out = p.sums + r * kColumns + column;
+          V all = hn::MulAdd(scale, sum[0][r][v], load(out));
+          if constexpr (kMinus)
+            all = hn::NegMulAdd(load(groups.affines.minus + column),
+                                hn::Set(F32(), piece[r * kXStride + kPieceK + in_piece]), all);
+          store(all, out);
+        }
+      }
+    }
+  }
+}
+
+// sums += x w for kRows rows and kVectors vectors of columns of decoded weights.
+template <int kRows, int kVectors>
+void decoded_tile(const float* x, const float* w, std::int64_t k, float* sums) {
+  V sum[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = load(sums + r * kColumns + v * kLanes);
+  for (std::int64_t i = 0; i < k; ++i, ++x, w += kColumns) {
+    V weights[kVectors];
+    for (int v = 0; v < kVectors; ++v) weights[v] = load(w + v * kLanes);
+    for (int r = 0; r < kRows; ++r) {
+      const V factor = hn::Set(F32(), x[r * kXStride]);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(factor, weights[v], sum[r][v]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) store(sum[r][v], sums + r * kColumns + v * kLanes);
+}
+
+// Rows per tile of decoded weights: what vectors of columns leave of the sums.
+constexpr int kTileRows = kLanes == 4 && kSums == 8 ? 4 : 6;
+
+template <class Decoder, bool kMinus>
+void many_rows(const CodedRows& p, Decoder& decoder) {
+  const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k, steps = group_k / Decoder::kK;
+  const std::int64_t tiles = (p.rows + kTileRows - 1) / kTileRows;
+  Groups groups(p);
+  const float* piece = p.x;
+  for (std::int64_t g = 0; g < p.w->groups(); g += piece_groups, piece += p.piece_floats) {
+    const std::int64_t here = std::min(piece_groups, p.w->groups() - g);
+    for (std::int64_t i = 0; i < here; ++i) {
+      groups.next();
+      const std::byte* codes = groups.codes;
+      float* out = p.decoded + i * group_k * kColumns;
+      for (std::int64_t s = 0; s < steps; ++s, codes += kStepBytes, out += Decoder::kK * kColumns) {
+        // The next piece.
+        for (std::int64_t b = 0; b < kStepBytes; b += 64)
+          __builtin_prefetch(codes + b + kPieceK / Decoder::kK * kStepBytes, 0, 2);
+        for (std::int64_t c = 0; c < kColumns; c += kLanes) {
+          const V scale = load(groups.affines.scale + c);
+          decoder.each(codes + 4 * c, [&](int k, V w) HWY_ATTR {
+            V value = hn::Mul(scale, w);
+            if constexpr (kMinus) value = hn::Sub(value, load(groups.affines.minus + c));
+            store(value, out + k * kColumns + c);
+          });
+        }
+      }
+    }
+    for (std::int64_t t = 0; t < tiles; ++t) {
+      const std::int64_t row = p.rows * t / tiles, rows = p.rows * (t + 1) / tiles - row;
+      with_size<kTileRows>(rows, [&]<int kRows>() HWY_ATTR {
+        constexpr int kVectors = vectors_for(kRows);
+        for (std::int64_t c = 0; c < kColumns; c += kVectors * kLanes)
+          decoded_tile<kRows, kVectors>(piece + row * kXStride, p.decoded + c, here * group_k,
+                                        p.sums + row * kColumns + c);
+      });
+    }
+  }
+}
+
+// A NaN among a column's codes makes all of its products NaN.
+void set_nan(const CodedRows& p) {
+  const CodedTiles& w = *p.w;
+  const std::byte* at = p.block;
+  for (std::int64_t chunk = 0; chunk < w.chunks(); ++chunk) {
+    at += w.chunk_scale_bytes();
+    for (std::int64_t i = 0; i < w.chunk_groups() * w.group_code_bytes(); ++i, ++at) {
+      if ((static_cast<unsigned>(*at) & 127u) != 127u) continue;
+      const std::int64_t column = i % kStepBytes / 16 * 4 + i % 8 / 2;
+      for (std::int64_t r = 0; r < p.rows; ++r)
+        p.sums[r * kColumns + column] = std::numeric_limits<float>::quiet_NaN();
+    }
+  }
+}
+
+template <class Decoder, bool kMinus>
+void multiply(const CodedRows& p) {
+  Decoder decoder(p);
+  std::fill_n(p.sums, p.rows * kColumns, 0.0f);
+  if (p.rows > kMostRows) many_rows<Decoder, kMinus>(p, decoder);
+  else
+    with_size<kMostRows>(p.rows,
+                         [&]<int kRows>() HWY_ATTR { few_rows<Decoder, kMinus, kRows>(p, decoder); });
+  if (decoder.has_nan()) set_nan(p);
+}
+
+template <class X>
+void prepare(const void* from, std::int64_t count, std::int64_t group_k, float* out) {
+  const auto* x = static_cast<const X*>(from);
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(load(x + i), out + i);
+  for (; i < count; ++i) out[i] = load_f32(x + i);
+  std::fill(out + count, out + kPieceK, 0.0f);
+  for (std::int64_t g = 0; g < kPieceK / group_k; ++g) {
+    V sum = hn::Zero(F32());
+    for (std::int64_t k = 0; k < group_k; k += kLanes) sum = hn::Add(sum, load(out + g * group_k + k));
+    out[kPieceK + g] = sum_of_lanes(sum);
+  }
+}
+
+template <class Y>
+void finish(const CodedFinish& f) {
+  for (std::int64_t r = 0; r < f.rows; ++r) {
+    const auto* residual = f.residual == nullptr ? nullptr : static_cast<const Y*>(f.residual) + r * f.n;
+    Y* y = static_cast<Y*>(f.y) + r * f.n;
+    for (std::int64_t c = 0; c < f.columns; c += kLanes) {
+      const std::int64_t n = std::min<std::int64_t>(kLanes, f.columns - c);
+      V v = load(f.sums + r * kColumns + c);
+      if (n == kLanes) {
+        if (f.bias != nullptr) v = hn::Add(v, load(f.bias + c));
+        if (residual != nullptr) v = hn::Add(v, load(residual + c));
+        store(v, y + c);
+      } else {
+        if (f.bias != nullptr) v = hn::Add(v, load_n(f.bias + c, n));
+        if (residual != nullptr) v = hn::Add(v, load_n(residual + c, n));
+        store_n(v, y + c, n);
+      }
+    }
+  }
+}
+
+CodedFunctions coded_functions(DType x, DType y, Codes::Kind kind, bool minus) {
+  CodedFunctions f;
+  f.prepare = dispatch_float(x, []<class X>(X*) { return prepare<X>; });
+  f.finish = dispatch_float(y, []<class Y>(Y*) { return finish<Y>; });
+  switch (kind) {
+    case Codes::Kind::four:
+      f.multiply = minus ? multiply<Four, true> : multiply<Four, false>;
+      break;
+    case Codes::Kind::int8:
+      f.multiply = multiply<Int8, false>;
+      break;
+    case Codes::Kind::e4m3:
+      f.multiply = multiply<E4m3, false>;
+      break;
+  }
+  return f;
+}
+
+#endif
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace layercost
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace layercost {
+namespace {
+
+HWY_EXPORT(coded_functions);
+
+class Product final : public SimdCodedProduct {
+ public:
+  Product(const Weight& w, DType x, DType y, std::int64_t rows, std::int64_t groups)
+      : tiles_(CodedTiles::of(w)),
+        codes_(tiles_->format()),
+        functions_(HWY_DYNAMIC_DISPATCH(coded_functions)(x, y, codes_.kind, tiles_->has_minus())),
+        threads_(omp_get_max_threads()),
+        x_bytes_(static_cast<std::int64_t>(size_of(x))),
+        y_bytes_(static_cast<std::int64_t>(size_of(y))),
+        rows_(rows),
+        most_rows_(std::min(rows, kSegmentRows)),
+        pieces_of_k_((tiles_->k() + kPieceK - 1) / kPieceK),
+        pieces_(std::make_unique<WorkStealing>(threads_)),
+        chosen_(fmt::format("{}, {}", simd_target(), tiles_->layout())) {
+    if (tiles_->has_minus() && codes_.kind != Codes::Kind::four) throw std::logic_error("SimdCodedProduct: zero points");
+    segments_.reserve(static_cast<std::size_t>(groups + rows / kSegmentRows + 1));
+    const auto floats = [](std::int64_t count) { return Buffer(static_cast<std::size_t>(count) * sizeof(float)); };
+    prepared_ = floats(pieces_of_k_ * rows_ * kXStride);
+    sums_ = floats(threads_ * most_rows_ * kColumns);
+    decoded_ = floats(threads_ * kPieceK * kColumns);
+  }
+
+  void run(std::span<const CodedGroup> groups, const Arguments& a) override {
+    segments_.clear();
+    for (const CodedGroup& g : groups)
+      for (std::int64_t i = 0, count = (g.rows + kSegmentRows - 1) / kSegmentRows; i < count; ++i)
+        segments_.push_back({g.first + g.rows * i / count, g.rows * (i + 1) / count - g.rows * i / count, g.matrix});
+    if (segments_.empty()) return;
+    const std::int64_t first = segments_.front().first, end = segments_.back().first + segments_.back().rows;
+    const std::int64_t blocks = tiles_->blocks(), k = tiles_->k();
+    pieces_->reset(static_cast<std::int64_t>(segments_.size()) * blocks);
+#pragma omp parallel num_threads(threads_)
+    {
+#pragma omp for collapse(2) schedule(static)
+      for (std::int64_t i = 0; i < pieces_of_k_; ++i)
+        for (std::int64_t r = first; r < end; ++r)
+          functions_.prepare(static_cast<const std::byte*>(a.x) + (r * k + i * kPieceK) * x_bytes_,
+                             std::min(kPieceK, k - i * kPieceK), tiles_->group_k(), prepared(i, r));
+      const int thread = omp_get_thread_num();
+      pieces_->each(thread, [&](std::int64_t i, std::int64_t) {
+        multiply(segments_[static_cast<std::size_t>(i / blocks)], i % blocks, thread, a);
+      });
+    }
+  }
+
+  std::string chosen() const override { return chosen_; }
+
+ private:
+  float* prepared(std::int64_t piece, std::int64_t row) const {
+    return prepared_.as<float>() + (piece * rows_ + row) * kXStride;
+  }
+
+  void multiply(const CodedGroup& g, std::int64_t b, std::int64_t thread, const Arguments& a) const {
+    float* sums = sums_.as<float>() + thread * most_rows_ * kColumns;
+    functions_.multiply({.w = tiles_.get(),
+                         .codes = &codes_,
+                         .block = tiles_->block(g.matrix, b),
+                         .beside = tiles_->beside(g.matrix, b),
+                         .factor = tiles_->factor(g.matrix),
+                         .x = prepared(0, g.first),
+                         .rows = g.rows,
+                         .piece_floats = rows_ * kXStride,
+                         .sums = sums,
+                         .decoded = decoded_.as<float>() + thread * kPieceK * kColumns});
+    const std::int64_t n = tiles_->n(), column = b * kColumns, at = (g.first * n + column) * y_bytes_;
+    functions_.finish({.sums = sums,
+                       .rows = g.rows,
+                       .columns = std::min(kColumns, n - column),
+                       .n = n,
+                       .bias = a.bias == nullptr ? nullptr : a.bias + column,
+                       .residual = a.residual == nullptr ? nullptr : static_cast<const std::byte*>(a.residual) + at,
+                       .y = static_cast<std::byte*>(a.y) + at});
+  }
+
+  std::shared_ptr<const CodedTiles> tiles_;
+  Codes codes_;
+  CodedFunctions functions_;
+  int threads_;
+  std::int64_t x_bytes_, y_bytes_, rows_, most_rows_, pieces_of_k_;
+  std::vector<CodedGroup> segments_;  // groups cut into up to kSegmentRows rows
+  Buffer prepared_;                   // x: [pieces of k][rows][kXStride]
+  Buffer sums_, decoded_;             // of each thread
+  std::unique_ptr<WorkStealing> pieces_;
+  std::string chosen_;
+};
+
+}  // namespace
+
+Support simd_coded_support(const WeightFormat& f) {
+  if (f.is_plain()) return Support::no("needs a weight format with scales");
+  return has_simd() ? Support::yes() : Support::no("needs SSSE3 or NEON");
+}
+
+std::unique_ptr<SimdCodedProduct> SimdCodedProduct::make(const Weight& w, DType x, DType y, std::int64_t rows,
+                                                         std::int64_t groups) {
+  return std::make_unique<Product>(w, x, y, rows, groups);
+}
+
+}  // namespace layercost
+#endif
