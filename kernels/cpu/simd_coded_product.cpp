@@ -1,8 +1,13 @@
 // Few rows: codes become f32 in registers and are multiplied there; a group's sum is scaled once. Many rows: a piece of
-// 64 columns and up to 128 k is decoded, scales applied, to where the first-level cache keeps it (32 KB), and multiplied
-// by tiles of rows as SimdProduct does. x is prepared once for all blocks: f32, in pieces of 128 k, a piece's rows one
-// after the other, so that reading it is one run however long k is.
-// SPDX-License-Identifier: Apache-2.0
+// 64 columns and up to 128 k is decoded, scales applied, to where the first-level cache keeps it (32 KB), and
+// multiplied by tiles of rows as SimdProduct does. x is prepared once for all blocks: f32, in pieces of 128 k, a
+// piece's rows one after the other, so that reading it is one run however long k is.
+//
+// Codes of 4 bits and x in bf16, a few rows: in integers. f32 takes a shift, a look-up and a multiply-add for every
+// code of 16 (AVX-512); here two instructions give 64 codes as bytes. x is a fixed-point number of 23 bits per group of
+// k, in three signed bytes: bf16 keeps all of its bits down to 2^-14 of the group's largest, below that the error is
+// 2^-22 of the largest, as in an f32 sum; a group below 2^-100 counts as zero. Sums are exact. SPDX-License-Identifier:
+// Apache-2.0
 #include "kernels/cpu/simd_coded_product.h"
 
 #define LAYERCOST_SIMD_FILE "kernels/cpu/simd_coded_product.cpp"
@@ -14,7 +19,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <vector>
@@ -32,9 +39,16 @@ constexpr std::int64_t kColumns = CodedTiles::kColumns;
 constexpr std::int64_t kStepBytes = 4 * kColumns;  // of codes: 8 k of 4 bits or 4 k of 8 bits
 constexpr std::int64_t kPieceK = 128;              // a multiple of every group of k
 constexpr std::int64_t kSegmentRows = 256;         // sums of 64 KB
-// A prepared row of a piece: 128 k, then the sum of x of each group of k; 9 cache lines, so that rows of a tile do not
-// meet in the same sets.
-constexpr std::int64_t kXStride = kPieceK + 16;
+// A prepared row of a piece, in floats: x; the sum of x of each group of k; and where the integers are wanted, the
+// value of their last bit for each group, the sums of each group's three bytes (i32, times Codes::least), and for every
+// 8 k the upper, the middle and the lower bytes of 8. An odd number of cache lines: rows of a tile do not meet in the
+// same sets.
+constexpr int kBytes = 3;
+constexpr std::int64_t kMostGroups = kPieceK / 16;
+constexpr std::int64_t kRowSums = kPieceK, kXScales = kRowSums + kMostGroups, kByteSums = kXScales + kMostGroups,
+                       kXBytes = kByteSums + kBytes * kMostGroups;
+constexpr std::int64_t kFloatStride = kPieceK + 16, kIntegerStride = kXBytes + kBytes * kPieceK / 4 + 8;
+static_assert(kFloatStride / 16 % 2 == 1 && kIntegerStride / 16 % 2 == 1 && kIntegerStride % 16 == 0);
 constexpr std::int64_t kAheadBytes = 2048;
 
 // What codes stand for, over `unit`: small integers for 4 bits and for int8.
@@ -43,6 +57,9 @@ struct Codes {
   float unit = 1;
   alignas(64) std::array<float, 16> values{};          // of 4 bits
   alignas(64) std::array<std::int8_t, 16> integers{};  // the same
+  int least = 0;                                       // of them
+  alignas(64) std::array<std::uint8_t, 16> above{};    // integers - least
+  bool is_code = false;                                // which are the codes themselves
   explicit Codes(const WeightFormat& f) {
     if (f.code_bits == 8) {
       kind = f.table[128] == -128 ? Kind::int8 : Kind::e4m3;
@@ -54,6 +71,12 @@ struct Codes {
       integers[i] = static_cast<std::int8_t>(values[i]);
       if (static_cast<float>(integers[i]) != values[i]) throw std::logic_error("SimdCodedProduct: table");
     }
+    least = *std::min_element(integers.begin(), integers.end());
+    is_code = true;
+    for (std::size_t i = 0; i < 16; ++i) {
+      above[i] = static_cast<std::uint8_t>(integers[i] - least);
+      is_code = is_code && above[i] == i;
+    }
   }
 };
 
@@ -64,9 +87,9 @@ struct CodedRows {
   const std::byte* block;
   const float* beside;
   float factor;
-  const float* x;                  // prepared, the first row of the first piece
-  std::int64_t rows, piece_floats;  // from one piece of x to the next
-  float *sums, *decoded;           // [rows][kColumns], [kPieceK][kColumns]
+  const float* x;                             // prepared, the first row of the first piece
+  std::int64_t rows, x_stride, piece_floats;  // floats from one row and from one piece of x to the next
+  float *sums, *decoded;                      // [rows][kColumns], [kPieceK][kColumns]
 };
 
 struct CodedFinish {
@@ -80,7 +103,11 @@ struct CodedFinish {
 struct CodedFunctions {
   // `count` <= kPieceK elements of a row to a prepared row.
   void (*prepare)(const void* x, std::int64_t count, std::int64_t group_k, float* out);
+  // To a prepared row, its integers. Null where there are none.
+  void (*prepare_integers)(std::int64_t group_k, int least, float* row);
+  std::int64_t integer_rows;  // up to how many rows they are faster
   void (*multiply)(const CodedRows&);
+  void (*multiply_integers)(const CodedRows&);
   void (*finish)(const CodedFinish&);
 };
 
@@ -94,7 +121,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 #if HWY_TARGET == HWY_SCALAR
-CodedFunctions coded_functions(DType, DType, Codes::Kind, bool) { return {}; }  // simd_coded_support says no
+CodedFunctions coded_functions(DType, DType, const Codes&, bool) { return {}; }  // simd_coded_support says no
 #else
 
 using I32 = hn::RebindToSigned<F32>;
@@ -122,7 +149,9 @@ HWY_INLINE void with_size(std::int64_t n, const F& f) {
   f.template operator()<kMax>();
 }
 
-HWY_INLINE hn::Vec<U8> load_bytes(const std::byte* p) { return hn::LoadU(U8(), reinterpret_cast<const std::uint8_t*>(p)); }
+HWY_INLINE hn::Vec<U8> load_bytes(const std::byte* p) {
+  return hn::LoadU(U8(), reinterpret_cast<const std::uint8_t*>(p));
+}
 HWY_INLINE hn::Vec<U32> bytes_to_u32(const std::byte* p) {
   const hn::Rebind<std::uint8_t, F32> bytes;
   return hn::PromoteTo(U32(), hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(p)));
@@ -132,9 +161,9 @@ HWY_INLINE V f16_to_f32(const std::byte* p) {
   const hn::Rebind<hwy::float16_t, F32> halves;
   return hn::PromoteTo(F32(), hn::LoadU(halves, reinterpret_cast<const hwy::float16_t*>(p)));
 }
-// The e4m3 code in the upper 8 bits of each lane; NaN codes give 480. Exponent and mantissa 20 bits up have f32's places
-// and 120 less of its bias: f. Without exponent (a subnormal) f is 2^-7 (1 + m / 8), the value 2^-6 m / 8 = 2 f - 2^-6:
-// no step has an f32 subnormal, which would be slow or taken for zero.
+// The e4m3 code in the upper 8 bits of each lane; NaN codes give 480. Exponent and mantissa 20 bits up have f32's
+// places and 120 less of its bias: f. Without exponent (a subnormal) f is 2^-7 (1 + m / 8), the value 2^-6 m / 8 = 2 f
+// - 2^-6: no step has an f32 subnormal, which would be slow or taken for zero.
 HWY_INLINE V e4m3_to_f32(hn::Vec<U32> v) {
   const U32 d;
   const auto magnitude = hn::And(hn::ShiftRight<4>(v), hn::Set(d, 0x07f00000));
@@ -187,8 +216,8 @@ struct Four {
   static bool has_nan() { return false; }
 };
 
-// Of 16 bytes, the lower eight are k 0 and 1 of four columns, the upper k 2 and 3. f(k, words whose upper 8 bits are the
-// code, bits below)
+// Of 16 bytes, the lower eight are k 0 and 1 of four columns, the upper k 2 and 3. f(k, words whose upper 8 bits are
+// the code, bits below)
 template <class F>
 HWY_INLINE void eight_bits(hn::Vec<U8> bytes, const F& f) {
   const Words16 d;
@@ -287,8 +316,8 @@ class Groups {
       case Scales::e8m0: {
         // 2^(code - 127) has the code as its exponent; 2^-127, below the normal ones, is code 0, and 255 is NaN.
         const auto code = hn::BitCast(I32(), bytes_to_u32(scales_ + c));
-        const auto bits = hn::IfThenElse(hn::Eq(code, hn::Zero(I32())), hn::Set(I32(), 0x00400000),
-                                         hn::ShiftLeft<23>(code));
+        const auto bits =
+            hn::IfThenElse(hn::Eq(code, hn::Zero(I32())), hn::Set(I32(), 0x00400000), hn::ShiftLeft<23>(code));
         return hn::BitCast(F32(), hn::IfThenElse(hn::Eq(code, hn::Set(I32(), 255)), hn::Set(I32(), 0x7fc00000), bits));
       }
       case Scales::e4m3: {
@@ -342,7 +371,7 @@ void few_rows(const CodedRows& p, Decoder& decoder) {
         for (int v = 0; v < kVectors; ++v)
           decoder.each(codes + v * kLanes * 4, [&](int k, V w) HWY_ATTR {
             for (int r = 0; r < kRows; ++r)
-              sum[k % kSets][r][v] = hn::MulAdd(hn::Set(F32(), x[r * kXStride + k]), w, sum[k % kSets][r][v]);
+              sum[k % kSets][r][v] = hn::MulAdd(hn::Set(F32(), x[r * p.x_stride + k]), w, sum[k % kSets][r][v]);
           });
       }
       for (int v = 0; v < kVectors; ++v) {
@@ -354,7 +383,7 @@ void few_rows(const CodedRows& p, Decoder& decoder) {
           V all = hn::MulAdd(scale, sum[0][r][v], load(out));
           if constexpr (kMinus)
             all = hn::NegMulAdd(load(groups.affines.minus + column),
-                                hn::Set(F32(), piece[r * kXStride + kPieceK + in_piece]), all);
+                                hn::Set(F32(), piece[r * p.x_stride + kRowSums + in_piece]), all);
           store(all, out);
         }
       }
@@ -362,9 +391,168 @@ void few_rows(const CodedRows& p, Decoder& decoder) {
   }
 }
 
+// Products of bytes, four neighbouring ones summed into each 32 bits: codes 0 .. 24 with -128 .. 127.
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+
+bool has_integers() { return __builtin_cpu_supports("avx512vnni"); }
+constexpr int kIntegerRows = 12, kIntegerSums = 24;
+// Two steps of codes (even and odd nibbles of each) with x of both, `stride` bytes apart.
+HWY_INLINE hn::Vec<I32> add_dots(hn::Vec<I32> sum, const hn::Vec<U8> (&codes)[4], const std::byte* x, int stride) {
+  // By name: Highway's AVX3 does not ask for VNNI, and its compiler then refuses the intrinsic.
+  for (int i = 0; i < 4; ++i) {
+    const auto& four = *reinterpret_cast<const std::int32_t*>(x + i / 2 * stride + i % 2 * 4);
+    asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum.raw) : "v"(codes[i].raw), "m"(four));
+  }
+  return sum;
+}
+
+#elif HWY_ARCH_X86 && HWY_TARGET <= HWY_SSSE3
+
+constexpr bool has_integers() { return true; }
+constexpr int kIntegerRows = 3, kIntegerSums = 6;
+#if HWY_TARGET == HWY_AVX2
+HWY_INLINE __m256i multiply_bytes(__m256i codes, __m256i x) { return _mm256_maddubs_epi16(codes, x); }
+HWY_INLINE __m256i add_pairs(__m256i v) { return _mm256_madd_epi16(v, _mm256_set1_epi16(1)); }
+#else
+HWY_INLINE __m128i multiply_bytes(__m128i codes, __m128i x) { return _mm_maddubs_epi16(codes, x); }
+HWY_INLINE __m128i add_pairs(__m128i v) { return _mm_madd_epi16(v, _mm_set1_epi16(1)); }
+#endif
+HWY_INLINE hn::Vec<I32> add_dots(hn::Vec<I32> sum, const hn::Vec<U8> (&codes)[4], const std::byte* x, int stride) {
+  const hn::Repartition<std::int16_t, F32> d;
+  auto words = hn::Zero(d);  // at most 4 * 2 * 24 * 128 = 24576
+  for (int i = 0; i < 4; ++i) {
+    std::int32_t four;
+    std::memcpy(&four, x + i / 2 * stride + i % 2 * 4, sizeof four);
+    words = hn::Add(words, hn::Vec<decltype(d)>{multiply_bytes(codes[i].raw, hn::Set(I32(), four).raw)});
+  }
+  return hn::Add(sum, hn::Vec<I32>{add_pairs(words.raw)});
+}
+
+#else
+
+constexpr bool has_integers() { return false; }
+constexpr int kIntegerRows = 1, kIntegerSums = 3;
+HWY_INLINE hn::Vec<I32> add_dots(hn::Vec<I32> sum, const hn::Vec<U8> (&)[4], const std::byte*, int) { return sum; }
+
+#endif
+
+// The integers of a prepared row.
+void prepare_integers(std::int64_t group_k, int least, float* row) {
+  const I32 d;
+  HWY_ALIGN std::int32_t digits[kBytes][kPieceK];
+  auto* byte_sums = reinterpret_cast<std::int32_t*>(row + kByteSums);
+  for (std::int64_t g = 0; g < kPieceK / group_k; ++g) {
+    const float* x = row + g * group_k;
+    auto most = hn::Zero(d);  // magnitudes compare as integers, NaN above infinity above the rest
+    for (std::int64_t k = 0; k < group_k; k += kLanes)
+      most = hn::Max(most, hn::And(hn::BitCast(d, load(x + k)), hn::Set(d, 0x7fffffff)));
+    const std::int32_t exponent = hn::GetLane(hn::MaxOfLanes(d, most)) >> 23;
+    const bool is_finite = exponent < 255, is_zero = exponent < 27;
+    // x / 2^(exponent - 127 - 21), below 2^22
+    const auto power = [](std::int32_t e) { return std::bit_cast<float>((e + 127) << 23); };
+    row[kXScales + g] = !is_finite ? std::numeric_limits<float>::quiet_NaN() : is_zero ? 0 : power(exponent - 148);
+    const V inverse = hn::Set(F32(), !is_finite || is_zero ? 0 : power(148 - exponent));
+    hn::Vec<I32> sums[kBytes] = {hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+    for (std::int64_t k = 0; k < group_k; k += kLanes) {
+      auto v = is_finite ? hn::NearestInt(hn::Mul(load(x + k), inverse)) : hn::Zero(d);
+      for (int b = kBytes - 1; b >= 0; --b) {
+        const auto low = b == 0 ? v : hn::ShiftRight<24>(hn::ShiftLeft<24>(v));
+        sums[b] = hn::Add(sums[b], low);
+        hn::StoreU(low, d, digits[b] + g * group_k + k);
+        v = hn::ShiftRight<8>(hn::Sub(v, low));
+      }
+    }
+    for (int b = 0; b < kBytes; ++b) byte_sums[g * kBytes + b] = least * hn::GetLane(hn::SumOfLanes(d, sums[b]));
+  }
+  // In the order in which nibbles give them (Four), even ones first.
+  constexpr std::array<std::int64_t, 8> kOrder = {0, 4, 1, 5, 2, 6, 3, 7};
+  auto* out = reinterpret_cast<std::int8_t*>(row + kXBytes);
+  for (std::int64_t k = 0; k < kPieceK; k += 8)
+    for (const auto& digit : digits)
+      for (const std::int64_t i : kOrder) *out++ = static_cast<std::int8_t>(digit[k + i]);
+}
+
+// sums += scale * x scale * (the integers' product) - minus * sum(x), for kRows rows of one group of k.
+template <bool kIsCode, bool kMinus, int kRows>
+HWY_INLINE void integer_group(const CodedRows& p, const std::byte* group_codes, const Affines& affines,
+                              const float* piece, std::int64_t in_piece, bool fetch, hn::Vec<U8> table, float* sums) {
+  constexpr int kVectors = std::max(1, std::min(kBlockVectors, kIntegerSums / kBytes / kRows / 2 * 2));
+  constexpr int kStep = 8 * kBytes;  // bytes of x
+  const std::int64_t group_k = p.w->group_k(), steps = group_k / 8;
+  const auto nibble = hn::Set(U8(), 15);
+  for (int first = 0; first < kBlockVectors; first += kVectors) {
+    hn::Vec<I32> sum[kRows][kVectors][kBytes];
+    for (int r = 0; r < kRows; ++r)
+      for (int b = 0; b < kBytes; ++b) {
+        std::int32_t start;
+        std::memcpy(&start, piece + r * p.x_stride + kByteSums + in_piece * kBytes + b, sizeof start);
+        for (int v = 0; v < kVectors; ++v) sum[r][v][b] = hn::Set(I32(), start);
+      }
+    const std::byte* codes = group_codes + first * kLanes * 4;
+    const auto* x = reinterpret_cast<const std::byte*>(piece + kXBytes) + in_piece * (group_k / 8) * kStep;
+    for (std::int64_t s = 0; s < steps; s += 2, codes += 2 * kStepBytes, x += 2 * kStep) {
+      if (fetch)
+        for (std::int64_t b = 0; b < 4 * kLanes * kVectors; b += 64) {
+          hwy::Prefetch(codes + b + kAheadBytes);
+          hwy::Prefetch(codes + b + kAheadBytes + kStepBytes);
+        }
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        hn::Vec<U8> bytes[4];
+        for (int i = 0; i < 2; ++i) {
+          const auto both = load_bytes(codes + i * kStepBytes + v * kLanes * 4);
+          bytes[2 * i] = hn::And(both, nibble);
+          bytes[2 * i + 1] = hn::And(hn::BitCast(U8(), hn::ShiftRight<4>(hn::BitCast(Words16(), both))), nibble);
+        }
+        if constexpr (!kIsCode)
+          for (auto& b : bytes) b = hn::TableLookupBytes(table, b);
+        for (int r = 0; r < kRows; ++r)
+          for (int b = 0; b < kBytes; ++b)
+            sum[r][v][b] = add_dots(sum[r][v][b], bytes, x + r * p.x_stride * 4 + 8 * b, kStep);
+      }
+    }
+    for (int v = 0; v < kVectors; ++v) {
+      const std::int64_t column = (first + v) * kLanes;
+      const V scale = load(affines.scale + column);
+      for (int r = 0; r < kRows; ++r) {
+        const float* row = piece + r * p.x_stride;
+        const V low = hn::ConvertTo(F32(), hn::Add(hn::ShiftLeft<8>(sum[r][v][1]), sum[r][v][2]));
+        const V all = hn::MulAdd(hn::ConvertTo(F32(), sum[r][v][0]), hn::Set(F32(), 65536), low);
+        float* out = sums + r * kColumns + column;
+        V y = hn::MulAdd(scale, hn::Mul(hn::Set(F32(), row[kXScales + in_piece]), all), load(out));
+        if constexpr (kMinus)
+          y = hn::NegMulAdd(load(affines.minus + column), hn::Set(F32(), row[kRowSums + in_piece]), y);
+        store(y, out);
+      }
+    }
+  }
+}
+
+constexpr int kIntegerTile = std::min(4, kIntegerRows);
+template <bool kIsCode, bool kMinus>
+void multiply_integers(const CodedRows& p) {
+  std::fill_n(p.sums, p.rows * kColumns, 0.0f);
+  const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k;
+  const std::int64_t tiles = (p.rows + kIntegerTile - 1) / kIntegerTile;
+  const auto table = hn::LoadDup128(U8(), p.codes->above.data());
+  Groups groups(p);
+  const float* piece = p.x;
+  for (std::int64_t g = 0, in_piece = 0; g < p.w->groups(); ++g, ++in_piece) {
+    if (in_piece == piece_groups) in_piece = 0, piece += p.piece_floats;
+    groups.next();
+    for (std::int64_t t = 0; t < tiles; ++t) {
+      const std::int64_t row = p.rows * t / tiles, rows = p.rows * (t + 1) / tiles - row;
+      with_size<kIntegerTile>(rows, [&]<int kRows>() HWY_ATTR {
+        integer_group<kIsCode, kMinus, kRows>(p, groups.codes, groups.affines, piece + row * p.x_stride, in_piece,
+                                              t == 0, table, p.sums + row * kColumns);
+      });
+    }
+  }
+}
+
 // sums += x w for kRows rows and kVectors vectors of columns of decoded weights.
 template <int kRows, int kVectors>
-void decoded_tile(const float* x, const float* w, std::int64_t k, float* sums) {
+void decoded_tile(const float* x, std::int64_t x_stride, const float* w, std::int64_t k, float* sums) {
   V sum[kRows][kVectors];
   for (int r = 0; r < kRows; ++r)
     for (int v = 0; v < kVectors; ++v) sum[r][v] = load(sums + r * kColumns + v * kLanes);
@@ -372,7 +560,7 @@ void decoded_tile(const float* x, const float* w, std::int64_t k, float* sums) {
     V weights[kVectors];
     for (int v = 0; v < kVectors; ++v) weights[v] = load(w + v * kLanes);
     for (int r = 0; r < kRows; ++r) {
-      const V factor = hn::Set(F32(), x[r * kXStride]);
+      const V factor = hn::Set(F32(), x[r * x_stride]);
       for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(factor, weights[v], sum[r][v]);
     }
   }
@@ -414,7 +602,7 @@ void many_rows(const CodedRows& p, Decoder& decoder) {
       with_size<kTileRows>(rows, [&]<int kRows>() HWY_ATTR {
         constexpr int kVectors = vectors_for(kRows);
         for (std::int64_t c = 0; c < kColumns; c += kVectors * kLanes)
-          decoded_tile<kRows, kVectors>(piece + row * kXStride, p.decoded + c, here * group_k,
+          decoded_tile<kRows, kVectors>(piece + row * p.x_stride, p.x_stride, p.decoded + c, here * group_k,
                                         p.sums + row * kColumns + c);
       });
     }
@@ -430,8 +618,7 @@ void set_nan(const CodedRows& p) {
     for (std::int64_t i = 0; i < w.chunk_groups() * w.group_code_bytes(); ++i, ++at) {
       if ((static_cast<unsigned>(*at) & 127u) != 127u) continue;
       const std::int64_t column = i % kStepBytes / 16 * 4 + i % 8 / 2;
-      for (std::int64_t r = 0; r < p.rows; ++r)
-        p.sums[r * kColumns + column] = std::numeric_limits<float>::quiet_NaN();
+      for (std::int64_t r = 0; r < p.rows; ++r) p.sums[r * kColumns + column] = std::numeric_limits<float>::quiet_NaN();
     }
   }
 }
@@ -441,9 +628,7 @@ void multiply(const CodedRows& p) {
   Decoder decoder(p);
   std::fill_n(p.sums, p.rows * kColumns, 0.0f);
   if (p.rows > kMostRows) many_rows<Decoder, kMinus>(p, decoder);
-  else
-    with_size<kMostRows>(p.rows,
-                         [&]<int kRows>() HWY_ATTR { few_rows<Decoder, kMinus, kRows>(p, decoder); });
+  else with_size<kMostRows>(p.rows, [&]<int kRows>() HWY_ATTR { few_rows<Decoder, kMinus, kRows>(p, decoder); });
   if (decoder.has_nan()) set_nan(p);
 }
 
@@ -457,7 +642,7 @@ void prepare(const void* from, std::int64_t count, std::int64_t group_k, float* 
   for (std::int64_t g = 0; g < kPieceK / group_k; ++g) {
     V sum = hn::Zero(F32());
     for (std::int64_t k = 0; k < group_k; k += kLanes) sum = hn::Add(sum, load(out + g * group_k + k));
-    out[kPieceK + g] = sum_of_lanes(sum);
+    out[kRowSums + g] = sum_of_lanes(sum);
   }
 }
 
@@ -482,11 +667,18 @@ void finish(const CodedFinish& f) {
   }
 }
 
-CodedFunctions coded_functions(DType x, DType y, Codes::Kind kind, bool minus) {
-  CodedFunctions f;
+CodedFunctions coded_functions(DType x, DType y, const Codes& codes, bool minus) {
+  CodedFunctions f{};
   f.prepare = dispatch_float(x, []<class X>(X*) { return prepare<X>; });
   f.finish = dispatch_float(y, []<class Y>(Y*) { return finish<Y>; });
-  switch (kind) {
+  if (codes.kind == Codes::Kind::four && x == DType::bf16 && has_integers() && (codes.is_code || !minus)) {
+    f.integer_rows = kIntegerRows;
+    f.prepare_integers = prepare_integers;
+    f.multiply_integers = !codes.is_code ? multiply_integers<false, false>
+                          : minus        ? multiply_integers<true, true>
+                                         : multiply_integers<true, false>;
+  }
+  switch (codes.kind) {
     case Codes::Kind::four:
       f.multiply = minus ? multiply<Four, true> : multiply<Four, false>;
       break;
@@ -518,19 +710,23 @@ class Product final : public SimdCodedProduct {
   Product(const Weight& w, DType x, DType y, std::int64_t rows, std::int64_t groups)
       : tiles_(CodedTiles::of(w)),
         codes_(tiles_->format()),
-        functions_(HWY_DYNAMIC_DISPATCH(coded_functions)(x, y, codes_.kind, tiles_->has_minus())),
+        functions_(HWY_DYNAMIC_DISPATCH(coded_functions)(x, y, codes_, tiles_->has_minus())),
         threads_(omp_get_max_threads()),
         x_bytes_(static_cast<std::int64_t>(size_of(x))),
         y_bytes_(static_cast<std::int64_t>(size_of(y))),
         rows_(rows),
         most_rows_(std::min(rows, kSegmentRows)),
         pieces_of_k_((tiles_->k() + kPieceK - 1) / kPieceK),
-        pieces_(std::make_unique<WorkStealing>(threads_)),
-        chosen_(fmt::format("{}, {}", simd_target(), tiles_->layout())) {
-    if (tiles_->has_minus() && codes_.kind != Codes::Kind::four) throw std::logic_error("SimdCodedProduct: zero points");
+        // Both forms of x lie side by side where most groups have few rows.
+        x_stride_(rows <= functions_.integer_rows * groups ? kIntegerStride : kFloatStride),
+        chosen_(fmt::format("{}{}, {}", simd_target(), x_stride_ == kIntegerStride ? " in integers" : "",
+                            tiles_->layout())),
+        pieces_(std::make_unique<WorkStealing>(threads_)) {
+    if (tiles_->has_minus() && codes_.kind != Codes::Kind::four)
+      throw std::logic_error("SimdCodedProduct: zero points");
     segments_.reserve(static_cast<std::size_t>(groups + rows / kSegmentRows + 1));
     const auto floats = [](std::int64_t count) { return Buffer(static_cast<std::size_t>(count) * sizeof(float)); };
-    prepared_ = floats(pieces_of_k_ * rows_ * kXStride);
+    prepared_ = floats(pieces_of_k_ * rows_ * x_stride_);
     sums_ = floats(threads_ * most_rows_ * kColumns);
     decoded_ = floats(threads_ * kPieceK * kColumns);
   }
@@ -548,9 +744,11 @@ class Product final : public SimdCodedProduct {
     {
 #pragma omp for collapse(2) schedule(static)
       for (std::int64_t i = 0; i < pieces_of_k_; ++i)
-        for (std::int64_t r = first; r < end; ++r)
+        for (std::int64_t r = first; r < end; ++r) {
           functions_.prepare(static_cast<const std::byte*>(a.x) + (r * k + i * kPieceK) * x_bytes_,
                              std::min(kPieceK, k - i * kPieceK), tiles_->group_k(), prepared(i, r));
+          if (x_stride_ == kIntegerStride) functions_.prepare_integers(tiles_->group_k(), codes_.least, prepared(i, r));
+        }
       const int thread = omp_get_thread_num();
       pieces_->each(thread, [&](std::int64_t i, std::int64_t) {
         multiply(segments_[static_cast<std::size_t>(i / blocks)], i % blocks, thread, a);
@@ -562,21 +760,24 @@ class Product final : public SimdCodedProduct {
 
  private:
   float* prepared(std::int64_t piece, std::int64_t row) const {
-    return prepared_.as<float>() + (piece * rows_ + row) * kXStride;
+    return prepared_.as<float>() + (piece * rows_ + row) * x_stride_;
   }
 
   void multiply(const CodedGroup& g, std::int64_t b, std::int64_t thread, const Arguments& a) const {
     float* sums = sums_.as<float>() + thread * most_rows_ * kColumns;
-    functions_.multiply({.w = tiles_.get(),
-                         .codes = &codes_,
-                         .block = tiles_->block(g.matrix, b),
-                         .beside = tiles_->beside(g.matrix, b),
-                         .factor = tiles_->factor(g.matrix),
-                         .x = prepared(0, g.first),
-                         .rows = g.rows,
-                         .piece_floats = rows_ * kXStride,
-                         .sums = sums,
-                         .decoded = decoded_.as<float>() + thread * kPieceK * kColumns});
+    const bool integers = x_stride_ == kIntegerStride && g.rows <= functions_.integer_rows;
+    (integers ? functions_.multiply_integers
+              : functions_.multiply)({.w = tiles_.get(),
+                                      .codes = &codes_,
+                                      .block = tiles_->block(g.matrix, b),
+                                      .beside = tiles_->beside(g.matrix, b),
+                                      .factor = tiles_->factor(g.matrix),
+                                      .x = prepared(0, g.first),
+                                      .rows = g.rows,
+                                      .x_stride = x_stride_,
+                                      .piece_floats = rows_ * x_stride_,
+                                      .sums = sums,
+                                      .decoded = decoded_.as<float>() + thread * kPieceK * kColumns});
     const std::int64_t n = tiles_->n(), column = b * kColumns, at = (g.first * n + column) * y_bytes_;
     functions_.finish({.sums = sums,
                        .rows = g.rows,
@@ -592,11 +793,12 @@ class Product final : public SimdCodedProduct {
   CodedFunctions functions_;
   int threads_;
   std::int64_t x_bytes_, y_bytes_, rows_, most_rows_, pieces_of_k_;
+  std::int64_t x_stride_;
   std::vector<CodedGroup> segments_;  // groups cut into up to kSegmentRows rows
-  Buffer prepared_;                   // x: [pieces of k][rows][kXStride]
+  Buffer prepared_;                   // x: [pieces of k][rows][x_stride_]
   Buffer sums_, decoded_;             // of each thread
-  std::unique_ptr<WorkStealing> pieces_;
   std::string chosen_;
+  std::unique_ptr<WorkStealing> pieces_;
 };
 
 }  // namespace

@@ -31,7 +31,8 @@ class SimdCodedProduct {
     void* y;
   };
   // For up to `rows` rows in up to `groups` groups.
-  static std::unique_ptr<SimdCodedProduct> make(const Weight&, DType x, DType y, std::int64_t rows, std::int64_t groups);
+  static std::unique_ptr<SimdCodedProduct> make(const Weight&, DType x, DType y, std::int64_t rows,
+                                                std::int64_t groups);
   virtual ~SimdCodedProduct() = default;
   virtual void run(std::span<const CodedGroup>, const Arguments&) = 0;
   virtual std::string chosen() const = 0;  // "AVX2, q4_k in blocks of 64"

@@ -6,10 +6,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstring>
+#include <random>
 #include <string_view>
 
 #include "harness/measure/verify.h"
 #include "kernels/contract/registry.h"
+#include "kernels/cpu/simd_coded_product.h"
 
 namespace layercost {
 namespace {
@@ -46,6 +50,83 @@ TEST_P(SimdTargets, EveryHighwayVariantIsRight) {
       }
     }
   EXPECT_GT(done, 0);
+}
+
+template <class T>
+void put(std::byte* to, T v) {
+  std::memcpy(to, &v, sizeof v);
+}
+
+// Every code beside scales of all sizes: what synthetic weights do not have (int8's -128, e4m3's NaN and subnormals,
+// zero points and minima of every value, e8m0's ends).
+std::unique_ptr<const CodedWeight> every_code(const WeightFormat& f, std::int64_t n, std::int64_t k) {
+  auto w = std::make_unique<CodedWeight>(f, Shape{n, k});
+  const auto bits = [&](std::int64_t row, std::int64_t i) { return static_cast<int>(row * 7 + i + i / 16); };
+  for (std::int64_t row = 0; row < n; ++row)
+    for (std::int64_t i = 0; i < f.row_bytes(k); ++i) {
+      int code = bits(row, i) % 256;
+      if (f.code_bits == 8 && std::isnan(f.table[code]) && (row != 5 || i != 300)) code = 1;
+      w->codes.data()[row * f.row_bytes(k) + i] = static_cast<std::byte>(code);
+    }
+  std::mt19937 random(7);
+  const auto below = [&](unsigned n_values) { return static_cast<int>(random() % n_values); };
+  const auto size = static_cast<std::int64_t>(w->scales.bytes());
+  for (std::int64_t i = 0; i < size; i += f.scale_bytes) {
+    std::byte* s = w->scales.data() + i;
+    const float scale =
+        std::ldexp(static_cast<float>(1025 + below(1000)), below(20) - 20) * (below(4) == 0 ? -1.0f : 1.0f);
+    if (f.scale_bytes == 1) *s = static_cast<std::byte>(f.has_factor ? below(127) : below(251));
+    if (f.scale_bytes == 2 || f.scale_bytes == 16) put(s, to_f16(std::ldexp(scale, -6)));
+    if (f.scale_bytes == 4 || f.scale_bytes == 8) put(s, scale);
+    if (f.scale_bytes == 8) put(s + 4, static_cast<float>(below(16) - 8));
+    if (f.scale_bytes == 16) {
+      put(s + 2, to_f16(std::abs(scale) / 64));
+      for (int b = 4; b < 16; ++b) s[b] = static_cast<std::byte>(below(256));
+    }
+  }
+  for (float& v : w->factors) v = 0.37f;
+  return w;
+}
+
+// Rows of x with a single one pick single weights: exactly scale * value, in one rounding.
+TEST_P(SimdTargets, CodedProductKnowsEveryCodeAndScale) {
+  if (!has_simd()) GTEST_SKIP() << "no vectors";
+  constexpr std::int64_t kN = 70, kK = 512;
+  for (const WeightFormat& f : weight_formats()) {
+    if (f.is_plain()) continue;
+    const Weight weight(Shape{kN, kK}, every_code(f, kN, kK));
+    const CodedWeight& coded = weight.coded();
+    std::vector<float> values(kN * kK);
+    std::vector<bool> has_nan(kN);
+    for (std::int64_t n = 0; n < kN; ++n) {
+      coded.decode(n, 0, kK, values.data() + n * kK);
+      for (std::int64_t k = 0; k < kK; ++k) has_nan[n] = has_nan[n] || std::isnan(values[n * kK + k]);
+    }
+    for (const DType type : {DType::f32, DType::bf16})
+      for (const std::int64_t rows : {1, 2, 16}) {
+        SCOPED_TRACE(testing::Message() << f.name << ", " << rows << " rows of " << to_string(type));
+        const OwnedTensor x(type, {rows, kK}), y(DType::f32, {rows, kN});
+        const auto product = SimdCodedProduct::make(weight, type, DType::f32, rows, 1);
+        int wrong = 0;
+        for (std::int64_t first = 0; first < kK; first += rows) {
+          for (std::int64_t i = 0; i < rows * kK; ++i) x.view().store(i, i % kK == first + i / kK ? 1 : 0);
+          const CodedGroup all{0, rows, 0};
+          product->run({&all, 1}, {x.view().data, nullptr, nullptr, y.view().data});
+          for (std::int64_t r = 0; r < rows && first + r < kK; ++r)
+            for (std::int64_t n = 0; n < kN; ++n) {
+              const float got = y.view().as<float>()[r * kN + n], want = values[n * kK + first + r];
+              const Affine a = coded.affine(n, first + r);
+              // A difference of two products has a rounding of each.
+              const float most =
+                  a.zero == 0 && a.offset == 0 ? 0 : 1e-6f * (16 * std::abs(a.scale) + std::abs(a.offset));
+              if (has_nan[n] ? std::isnan(got) : std::abs(got - want) <= most) continue;
+              if (++wrong <= 3)
+                ADD_FAILURE() << "column " << n << ", k " << first + r << ": " << got << ", not " << want;
+            }
+        }
+        EXPECT_EQ(wrong, 0);
+      }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Highway, SimdTargets, testing::ValuesIn(usable_targets()),
