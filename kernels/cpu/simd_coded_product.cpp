@@ -1,5 +1,5 @@
 // Few rows: codes become f32 in registers and are multiplied there; a group's sum is scaled once. Many rows: a piece of
-// 64 columns and up to 128 k is decoded, scales applied, to where the first-level cache keeps it (32 KB), and
+// 64 columns and up to 64 k is decoded, scales applied, to where the first-level cache keeps it (16 KB), and
 // multiplied by tiles of rows as SimdProduct does. x is prepared once for all blocks: f32, in pieces of 128 k, a
 // piece's rows one after the other, so that reading it is one run however long k is.
 //
@@ -38,6 +38,7 @@ namespace {
 constexpr std::int64_t kColumns = CodedTiles::kColumns;
 constexpr std::int64_t kStepBytes = 4 * kColumns;  // of codes: 8 k of 4 bits or 4 k of 8 bits
 constexpr std::int64_t kPieceK = 128;              // a multiple of every group of k
+constexpr std::int64_t kDecodedK = 64;             // divides it; 16 KB in f32
 constexpr std::int64_t kSegmentRows = 256;         // sums of 64 KB
 // A prepared row of a piece, in floats: x; the sum of x of each group of k; and where the integers are wanted, the
 // value of their last bit for each group, the sums of each group's three bytes (i32, times Codes::least), and for every
@@ -89,7 +90,7 @@ struct CodedRows {
   float factor;
   const float* x;                             // prepared, the first row of the first piece
   std::int64_t rows, x_stride, piece_floats;  // floats from one row and from one piece of x to the next
-  float *sums, *decoded;                      // [rows][kColumns], [kPieceK][kColumns]
+  float *sums, *decoded;                      // [rows][kColumns], [kDecodedK][kColumns]
 };
 
 struct CodedFinish {
@@ -277,7 +278,7 @@ class Groups {
       group_ = 0, ++chunk_;
       scales_ = at_;
       at_ += w.chunk_scale_bytes();
-      for (std::int64_t b = 0; b < w.chunk_scale_bytes(); b += 64) hwy::Prefetch(at_ + b + kAheadBytes);
+      for (std::int64_t b = 0; b < w.chunk_scale_bytes(); b += 64) hwy::Prefetch(scales_ + b + kAheadBytes);
       if (w.scales() == CodedTiles::Scales::q4_k)
         for (std::int64_t c = 0; c < kColumns; c += kLanes) {
           store(f16_to_f32(scales_ + 2 * c), common_.scale + c);
@@ -573,20 +574,20 @@ constexpr int kTileRows = kLanes == 4 && kSums == 8 ? 4 : 6;
 
 template <class Decoder, bool kMinus>
 void many_rows(const CodedRows& p, Decoder& decoder) {
-  const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k, steps = group_k / Decoder::kK;
+  constexpr std::int64_t kSteps = kDecodedK / Decoder::kK;
+  const std::int64_t steps_of_group = p.w->group_k() / Decoder::kK, all_steps = p.w->groups() * steps_of_group;
   const std::int64_t tiles = (p.rows + kTileRows - 1) / kTileRows;
   Groups groups(p);
-  const float* piece = p.x;
-  for (std::int64_t g = 0; g < p.w->groups(); g += piece_groups, piece += p.piece_floats) {
-    const std::int64_t here = std::min(piece_groups, p.w->groups() - g);
-    for (std::int64_t i = 0; i < here; ++i) {
-      groups.next();
-      const std::byte* codes = groups.codes;
-      float* out = p.decoded + i * group_k * kColumns;
-      for (std::int64_t s = 0; s < steps; ++s, codes += kStepBytes, out += Decoder::kK * kColumns) {
-        // The next piece.
-        for (std::int64_t b = 0; b < kStepBytes; b += 64)
-          __builtin_prefetch(codes + b + kPieceK / Decoder::kK * kStepBytes, 0, 2);
+  for (std::int64_t first = 0; first < all_steps; first += kSteps) {
+    const std::int64_t end = std::min(first + kSteps, all_steps);
+    float* out = p.decoded;
+    for (std::int64_t step = first; step < end;) {
+      if (step % steps_of_group == 0) groups.next();
+      const std::byte* codes = groups.codes + step % steps_of_group * kStepBytes;
+      const std::int64_t stop = std::min(end, (step / steps_of_group + 1) * steps_of_group);
+      for (; step < stop; ++step, codes += kStepBytes, out += Decoder::kK * kColumns) {
+        // What is decoded next time.
+        for (std::int64_t b = 0; b < kStepBytes; b += 64) __builtin_prefetch(codes + b + kSteps * kStepBytes, 0, 2);
         for (std::int64_t c = 0; c < kColumns; c += kLanes) {
           const V scale = load(groups.affines.scale + c);
           decoder.each(codes + 4 * c, [&](int k, V w) HWY_ATTR {
@@ -597,12 +598,14 @@ void many_rows(const CodedRows& p, Decoder& decoder) {
         }
       }
     }
+    const std::int64_t k = first * Decoder::kK;
+    const float* x = p.x + k / kPieceK * p.piece_floats + k % kPieceK;
     for (std::int64_t t = 0; t < tiles; ++t) {
       const std::int64_t row = p.rows * t / tiles, rows = p.rows * (t + 1) / tiles - row;
       with_size<kTileRows>(rows, [&]<int kRows>() HWY_ATTR {
         constexpr int kVectors = vectors_for(kRows);
         for (std::int64_t c = 0; c < kColumns; c += kVectors * kLanes)
-          decoded_tile<kRows, kVectors>(piece + row * p.x_stride, p.x_stride, p.decoded + c, here * group_k,
+          decoded_tile<kRows, kVectors>(x + row * p.x_stride, p.x_stride, p.decoded + c, (end - first) * Decoder::kK,
                                         p.sums + row * kColumns + c);
       });
     }
@@ -728,7 +731,7 @@ class Product final : public SimdCodedProduct {
     const auto floats = [](std::int64_t count) { return Buffer(static_cast<std::size_t>(count) * sizeof(float)); };
     prepared_ = floats(pieces_of_k_ * rows_ * x_stride_);
     sums_ = floats(threads_ * most_rows_ * kColumns);
-    decoded_ = floats(threads_ * kPieceK * kColumns);
+    decoded_ = floats(threads_ * kDecodedK * kColumns);
   }
 
   void run(std::span<const CodedGroup> groups, const Arguments& a) override {
@@ -777,7 +780,7 @@ class Product final : public SimdCodedProduct {
                                       .x_stride = x_stride_,
                                       .piece_floats = rows_ * x_stride_,
                                       .sums = sums,
-                                      .decoded = decoded_.as<float>() + thread * kPieceK * kColumns});
+                                      .decoded = decoded_.as<float>() + thread * kDecodedK * kColumns});
     const std::int64_t n = tiles_->n(), column = b * kColumns, at = (g.first * n + column) * y_bytes_;
     functions_.finish({.sums = sums,
                        .rows = g.rows,
