@@ -7,11 +7,11 @@
 // code of 16 (AVX-512); here two instructions give 64 codes as bytes. x is a fixed-point number of 23 bits per group of
 // k, in three signed bytes: bf16 keeps all of its bits down to 2^-14 of the group's largest, below that the error is
 // 2^-22 of the largest, as in an f32 sum; a group below 2^-100 counts as zero. Sums are exact.
-// Two parts would be a third faster and wrong by 2^-15 of the largest: seen where y is f32.
+// Two bytes would spare a third of the products; 2^-15 of the largest is within the limits for y in bf16 only.
 //
-// 2 threads of an EPYC that read 36 GB/s, 25600 x 5120, x bf16, one row: AVX-512 with VNNI 32 (q4_0), 38 (mxfp4) and 35
-// GB/s (q8_0), AVX2 21, 21 and 19; 8 rows of q4_0: 195 and 77 GFLOP/s; 24 and more rows 85 GFLOP/s a thread on both,
-// where multiply-adds alone do 97.
+// 2 threads of an EPYC that read 36 GB/s, 25600 x 5120, x bf16. One row: AVX-512 with VNNI 32 (q4_0), 38 (mxfp4) and 35
+// GB/s (q8_0); AVX2 21 (q4_k, mxfp4) and 19 (q8_0). 8 rows of q4_0: 195 and 77 GFLOP/s. 24 rows: 85 GFLOP/s a thread
+// with either.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/simd_coded_product.h"
 
