@@ -311,15 +311,15 @@ TEST_P(Format, ADamagedFileIsReadOrRefused) {
       const ModelSpec model = read_model(copy.path());
       Checkpoint checkpoint({weights_of(copy.path())}, model.quantization);
       std::ifstream in(copy.path() / "decoded.json");
-      for (const auto& [name, matrix] : nlohmann::json::parse(in).at("matrices").items())
+      const auto decoded = nlohmann::json::parse(in);  // held: items() refers to it
+      for (const auto& [name, matrix] : decoded.at("matrices").items())
         if (!checkpoint.is_gguf() || checkpoint.stored_format(name) != nullptr)
           decode(checkpoint, model, name, matrix.at("shape").get<Shape>(), {});
     });
     refused += said.empty() ? 0 : 1;
     EXPECT_FALSE(contains(said, "\n"));
   }
-  EXPECT_GT(refused, 0);
-  EXPECT_LT(refused, kCopies);
+  EXPECT_GT(refused, 0);  // all of them where a file is mostly header
 }
 
 void put_f32(Bytes b, float v) { std::memcpy(b.data(), &v, sizeof v); }
