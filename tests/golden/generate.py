@@ -22,7 +22,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from numpy_layer import LATENT, Layer, choose, head_sizes, is_moe, rope_scale, rope_settings, window_of, yarn_keep
+from numpy_layer import (
+    DENSE_FIRST, LATENT, SIGMOID, Layer, choose, head_sizes, is_moe, rope_scale, rope_settings, rotated_dims, window_of,
+    yarn_keep)
 
 HERE = Path(__file__).resolve().parent
 SEED = 20250
@@ -43,6 +45,7 @@ BASE = {
     "qwen3_moe": {"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe"},
     "deepseek_v2": {"architectures": ["DeepseekV2ForCausalLM"], "model_type": "deepseek_v2"},
     "deepseek_v3": {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3"},
+    "glm4_moe": {"architectures": ["Glm4MoeForCausalLM"], "model_type": "glm4_moe"},
 }
 
 
@@ -187,6 +190,27 @@ CASES = [
          moe_intermediate_size=12, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=1,
          first_k_dense_replace=0, n_group=3, topk_group=2, norm_topk_prob=False, routed_scaling_factor=1.5,
          attention_bias=True, rope_interleave=False, rope_parameters=rope(10000.0)),
+    case("glm4_moe_norms", "glm4_moe", (44, 6, 2, 50), [0, 1], 2, 13,
+         "as GLM-4.5: half of each head turned, biases on q, k and v, norms of q and k, layer 0 dense, layer 1 three of "
+         "eight experts by biased scores, scaled, beside a shared one; eps 1e-3",
+         rms_norm_eps=1e-3, head_dim=12, attention_bias=True, use_qk_norm=True, partial_rotary_factor=0.5,
+         rope_theta=1000000, rope_scaling=None, moe_intermediate_size=14, n_routed_experts=8, num_experts_per_tok=3,
+         n_shared_experts=1, first_k_dense_replace=1, n_group=1, topk_group=1, norm_topk_prob=True,
+         routed_scaling_factor=2.5, num_nextn_predict_layers=1),
+    case("glm4_moe_air", "glm4_moe", (44, 4, 1, 50), [0, 2], 1, 19,
+         "as GLM-4.5-Air: no norms of q and k, weights not scaled, partial_rotary_factor absent (half), layer 0 dense, "
+         "layer 2 with an expert without tokens",
+         idle=2, rms_norm_eps=1e-5, head_dim=16, attention_bias=True, use_qk_norm=False, rope_theta=1000000,
+         rope_scaling=None, moe_intermediate_size=12, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=1,
+         first_k_dense_replace=1, n_group=1, topk_group=1, norm_topk_prob=True, routed_scaling_factor=1.0,
+         num_nextn_predict_layers=1),
+    case("glm4_moe_raw", "glm4_moe", (42, 3, 3, 46), [0], 2, 11,
+         "norms without biases, a quarter of each head turned (new style config), groups, two shared experts, weights "
+         "not renormalised",
+         rms_norm_eps=1e-6, head_dim=24, attention_bias=False, use_qk_norm=True, moe_intermediate_size=12,
+         n_routed_experts=9, num_experts_per_tok=3, n_shared_experts=2, first_k_dense_replace=0, n_group=3, topk_group=2,
+         norm_topk_prob=False, routed_scaling_factor=1.5,
+         rope_parameters=rope(10000.0, partial_rotary_factor=0.25)),
 ]
 
 
@@ -238,7 +262,7 @@ def random_tensors(config, layer, rng):
         linear("self_attn.k_proj", kv_heads * dim, hidden, 1.25)
         linear("self_attn.v_proj", kv_heads * dim, hidden)
         linear("self_attn.o_proj", hidden, heads * dim)
-    if config["model_type"] in ("qwen3", "qwen3_moe"):
+    if reader.qk_norm == "head":
         norm("self_attn.q_norm", dim)
         norm("self_attn.k_norm", dim)
     if is_moe(config, layer):
@@ -246,10 +270,10 @@ def random_tensors(config, layer, rng):
         experts = expert_count(config)
         inner = config.get("moe_intermediate_size", width)
         linear(block + ".gate", experts, hidden, 1.3)
-        if config["model_type"] == "deepseek_v3":
+        if config["model_type"] in SIGMOID:
             made[prefix + block + ".gate.e_score_correction_bias"] = rng.uniform(-0.2, 0.2, experts)
-        if config["model_type"] in LATENT:
-            shared = inner * config["n_shared_experts"]
+        if reader.shared_experts():
+            shared = inner * reader.shared_experts()
             linear(block + ".shared_experts.gate_proj", shared, hidden, 1.25)
             linear(block + ".shared_experts.up_proj", shared, hidden, 1.25)
             linear(block + ".shared_experts.down_proj", hidden, shared)
@@ -457,7 +481,7 @@ def tensor_changes(config, layer, name, value):
     if name.endswith("e_score_correction_bias"):
         yield "negated", -value  # 1 % chooses no other expert
         return
-    normed = ("q_proj", "k_proj") if config["model_type"] in ("qwen3", "qwen3_moe") else ("q_a_proj", "_with_mqa")
+    normed = {"head": ("q_proj", "k_proj")}.get(Layer(config, {}, layer).qk_norm, ("q_a_proj", "_with_mqa"))
     if name.rsplit(".", 1)[0].endswith(normed):
         scaled[::2] *= 1.01  # the norm of q and k hides a factor common to a whole head
         yield "every other row x 1.01", scaled
@@ -474,19 +498,6 @@ def head_order(config, tensors, layer, order):
         if prefix + end in changed:
             changed[prefix + end] = changed[prefix + end][rows]
     changed[prefix + "o_proj.weight"] = changed[prefix + "o_proj.weight"][:, rows]
-    return changed
-
-
-def neighbouring_pairs(config, tensors, layer):
-    """The tensors whose halved rope equals neighbouring pairs on the original ones."""
-    heads, kv_heads, dim = head_sizes(config)
-    inside = np.concatenate([np.arange(0, dim, 2), np.arange(1, dim, 2)])
-    prefix, changed = f"model.layers.{layer}.self_attn.", dict(tensors)
-    for which, count in (("q", heads), ("k", kv_heads)):
-        rows = np.concatenate([h * dim + inside for h in range(count)])
-        for end, index in (("_proj.weight", rows), ("_proj.bias", rows), ("_norm.weight", inside)):
-            if prefix + which + end in changed:
-                changed[prefix + which + end] = changed[prefix + which + end][index]
     return changed
 
 
@@ -537,7 +548,7 @@ def config_changes(config, layer):
         if config.get(key):
             yield f"{key} ignored", put(**{key: False})
     heads, kv_heads, dim = head_sizes(config)
-    if dim % 4 == 0 and family not in ("qwen3", "qwen3_moe") + LATENT:
+    if dim % 4 == 0 and not Layer(config, {}, layer).qk_norm and family not in DENSE_FIRST:
         yield f"heads {heads} -> {2 * heads}", put(
             num_attention_heads=2 * heads, num_key_value_heads=2 * kv_heads, head_dim=dim // 2)
     if is_moe(config, layer):
@@ -545,32 +556,39 @@ def config_changes(config, layer):
         for other in (top_k - 1, top_k + 1):
             if other <= experts:
                 yield f"top_k {top_k} -> {other}", put(num_experts_per_tok=other)
-        if family in LATENT:
+        if family in DENSE_FIRST:
             yield "routed_scaling_factor x 1.1", put(routed_scaling_factor=config["routed_scaling_factor"] * 1.1)
             if config["n_group"] > 1:
                 yield "groups ignored", put(n_group=1, topk_group=1)
                 yield "one group less", put(topk_group=config["topk_group"] - 1, num_experts_per_tok=min(
                     top_k, experts // config["n_group"]))
-        if family in ("qwen3_moe", "deepseek_v3"):
+        if family == "qwen3_moe" or family in SIGMOID:
             yield "norm_topk_prob flipped", put(norm_topk_prob=not config["norm_topk_prob"])
 
 
-def latent_errors(config, tensors, layer, x):
+def typical_errors(config, tensors, layer, x):
     """(what is wrong, output) of the errors that implementations of these families make."""
+    right = Layer(config, tensors, layer)
+
     def wrong(**changes):
         net = Layer(config, tensors, layer)
         for name, value in changes.items():
             setattr(net, name, value)
         return net(x)
 
-    yield "halves for neighbours or the reverse", wrong(
-        neighbours=not Layer(config, tensors, layer).neighbours)
-    if config["rms_norm_eps"] > 1e-4:
-        yield "the layer's eps for latents", wrong(latent_eps=config["rms_norm_eps"])
+    yield "halves for neighbours or the reverse", wrong(neighbours=not right.neighbours)
+    if right.family in LATENT:
+        if right.eps > 1e-4:
+            yield "the layer's eps for latents", wrong(latent_eps=right.eps)
+    elif right.qk_norm:
+        yield "norms on the other side of the rotation", wrong(norm_after_rope=not right.norm_after_rope)
+        yield "no norm of q and k", wrong(qk_norm="")
+    if right.family not in LATENT and right.rotated_dims < head_sizes(config)[2]:
+        yield "two rotated dimensions less", wrong(rotated_dims=right.rotated_dims - 2)
     if is_moe(config, layer):
-        if config["model_type"] == "deepseek_v3":
+        if right.family in SIGMOID:
             yield "the correction bias in the weights", wrong(bias_in_weights=True)
-        if config["routed_scaling_factor"] != 1:
+        if right.family in DENSE_FIRST and config["routed_scaling_factor"] != 1:
             yield "scaled twice", wrong(scaled_twice=True)
 
 
@@ -610,11 +628,7 @@ def verify(verbose):
             order = [h for k in range(kv_heads) for h in range(heads) if h % kv_heads == k]
             y = Layer(config, head_order(config, tensors, layer, order), layer)(x)
             moved.append((added_error(y, golden, x)[0], "key heads dealt in turn"))
-        if config["model_type"] in LATENT:
-            moved += [(added_error(y, golden, x)[0], what) for what, y in latent_errors(config, tensors, layer, x)]
-        else:
-            y = Layer(config, neighbouring_pairs(config, tensors, layer), layer)(x)
-            moved.append((added_error(y, golden, x)[0], "rope on neighbouring pairs"))
+        moved += [(added_error(y, golden, x)[0], what) for what, y in typical_errors(config, tensors, layer, x)]
 
         failures += [f"{name} layer {layer}: {what} moves it by only {e:.1e}" for e, what in moved if e <= NOTICED]
         failures += [f"{name} layer {layer}: {what} should be invisible, {e:.1e}"

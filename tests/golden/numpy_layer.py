@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One decoder layer of llama, qwen2, qwen3, mixtral, qwen3_moe, deepseek_v2 or deepseek_v3 in plain float64 numpy.
+"""One decoder layer of the families below in plain float64 numpy.
 
 Written from the description of the families, not from anybody's code, and sharing nothing with
 the program under test: it is the second opinion on the stored outputs, and the instrument that
@@ -8,15 +8,18 @@ shows which errors they would notice. Slow on purpose; meant for tens of tokens.
 
 import numpy as np
 
-LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention, shared experts
-FAMILIES = ("llama", "qwen2", "qwen3", "mixtral", "qwen3_moe") + LATENT
+LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention
+FAMILIES = ("llama", "qwen2", "qwen3", "mixtral", "qwen3_moe", "glm4_moe") + LATENT
+DENSE_FIRST = ("glm4_moe",) + LATENT  # dense layers, then experts beside shared ones, whose part is scaled
+SIGMOID = ("deepseek_v3", "glm4_moe")  # scores, with a bias for the choice
 LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 
 # What a missing key means differs by family; these are the values of transformers 5.23.
-DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4}  # llama: heads
+DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8}  # llama: heads
 DEFAULT_HEAD_DIM = {"qwen3": 128}  # the others: hidden / heads
 DEFAULT_EPS = {"mixtral": 1e-5}  # the others: 1e-6
 DEFAULT_THETA = {"mixtral": 1e6}  # the others: 1e4
+DEFAULT_PART = {"glm4_moe": 0.5}  # of a head that is rotated; the others: all of it
 
 
 def head_sizes(config):
@@ -29,10 +32,25 @@ def head_sizes(config):
     return heads, kv_heads, head_dim
 
 
+def qk_norm_of(config):
+    """"" where there is none, "head": of each head before it is rotated"""
+    if config["model_type"] in ("qwen3", "qwen3_moe"):
+        return "head"
+    return "head" if config.get("use_qk_norm") else ""
+
+
+def rotated_dims(config):
+    """of a head, the first ones"""
+    rope = config.get("rope_parameters") or {}
+    part = rope.get("partial_rotary_factor", config.get("partial_rotary_factor"))
+    part = DEFAULT_PART.get(config["model_type"], 1.0) if part is None else part
+    return int(head_sizes(config)[2] * part)
+
+
 def window_of(config, layer):
     """The number of keys a query sees, itself included; None where it sees all before it."""
     family = config["model_type"]
-    if family in LATENT:
+    if family in DENSE_FIRST:
         return None
     if family == "llama":
         return None  # the key has no meaning there, even when present
@@ -51,7 +69,7 @@ def window_of(config, layer):
 def is_moe(config, layer):
     if config["model_type"] == "mixtral":
         return True
-    if config["model_type"] in LATENT:
+    if config["model_type"] in DENSE_FIRST:
         return layer >= config["first_k_dense_replace"]
     if config["model_type"] != "qwen3_moe":
         return False
@@ -94,7 +112,7 @@ def rope_scale(config):
 
 
 def rope_frequencies(config):
-    rope, dim = rope_settings(config), head_sizes(config)[2]
+    rope, dim = rope_settings(config), rotated_dims(config)
     frequency = float(rope["rope_theta"]) ** -(np.arange(0, dim, 2) / dim)
     if rope["rope_type"] == "default":
         return frequency
@@ -187,6 +205,8 @@ class Layer:
         self.window = window_of(config, layer)
         self.neighbours = self.family in LATENT and config.get("rope_interleave", True) is not False
         self.latent_eps = LATENT_EPS
+        self.qk_norm, self.norm_after_rope = qk_norm_of(config), False
+        self.rotated_dims = rotated_dims(config)
         self.bias_in_weights = self.scaled_twice = False  # errors to be seen
 
     def biased(self, name):
@@ -195,6 +215,8 @@ class Layer:
                 return self.config.get("attention_bias", False) and name.endswith(
                     ("q_a_proj", "kv_a_proj_with_mqa", "o_proj"))
             return self.config.get("mlp_bias", False) and ".experts." not in name and not name.endswith(".gate")
+        if self.family == "glm4_moe":
+            return self.config.get("attention_bias", False) and name.endswith(("q_proj", "k_proj", "v_proj"))
         if name.startswith("self_attn."):
             if self.family == "qwen2":
                 return not name.endswith("o_proj")  # always on q, k, v; no key turns it off
@@ -205,17 +227,29 @@ class Layer:
         y = x @ self.tensors[name + ".weight"].T
         return y + self.tensors[name + ".bias"] if self.biased(name) else y
 
+    def normed(self, q, k):
+        if self.qk_norm == "head":
+            q = rms_norm(q, self.tensors["self_attn.q_norm.weight"], self.eps)
+            k = rms_norm(k, self.tensors["self_attn.k_norm.weight"], self.eps)
+        return q, k
+
+    def turned(self, x):
+        turn = rotate_neighbours if self.neighbours else rotate
+        dims = self.rotated_dims
+        first = turn(x[..., :dims], rope_frequencies(self.config)[:dims // 2], rope_scale(self.config))
+        return np.concatenate((first, x[..., dims:]), axis=-1)
+
     def attention(self, x):
         heads, kv_heads, dim = head_sizes(self.config)
         batch, seq, _ = x.shape
         q = self.linear(x, "self_attn.q_proj").reshape(batch, seq, heads, dim)
         k = self.linear(x, "self_attn.k_proj").reshape(batch, seq, kv_heads, dim)
         v = self.linear(x, "self_attn.v_proj").reshape(batch, seq, kv_heads, dim)
-        if self.family in ("qwen3", "qwen3_moe"):
-            q = rms_norm(q, self.tensors["self_attn.q_norm.weight"], self.eps)
-            k = rms_norm(k, self.tensors["self_attn.k_norm.weight"], self.eps)
-        frequency, scale = rope_frequencies(self.config), rope_scale(self.config)
-        q, k = rotate(q, frequency, scale), rotate(k, frequency, scale)
+        if not self.norm_after_rope:
+            q, k = self.normed(q, k)
+        q, k = self.turned(q), self.turned(k)
+        if self.norm_after_rope:
+            q, k = self.normed(q, k)
         age = np.arange(seq)[:, None] - np.arange(seq)[None, :]
         visible = (age >= 0) & (age < (self.window or seq))
         out = np.empty_like(q)
@@ -264,42 +298,39 @@ class Layer:
 
     def choices(self, logits):
         """(scores, what the choice is made by)"""
-        if self.family != "deepseek_v3":
-            return softmax(logits), logits
-        score = 1 / (1 + np.exp(-logits))
-        return score, score + self.tensors["mlp.gate.e_score_correction_bias"]
+        if self.family in SIGMOID:
+            score = 1 / (1 + np.exp(-logits))
+            return score, score + self.tensors["mlp.gate.e_score_correction_bias"]
+        return softmax(logits), logits
 
-    def latent_moe(self, x):
+    def renormalises(self):
+        if self.family in SIGMOID:
+            return self.config.get("norm_topk_prob", True)
+        if self.family == "deepseek_v2":
+            return False
+        return self.family == "mixtral" or self.config.get("norm_topk_prob", False)
+
+    def moe(self, x):
+        block, gate, up, down = self.moe_names()
         tokens = x.reshape(-1, x.shape[-1])
         scores, choices = self.choices(self.router_logits(tokens))
+        scaling = self.config["routed_scaling_factor"] if self.family in DENSE_FIRST else 1.0
         out = np.zeros_like(tokens)
         for t, row in enumerate(scores):
             chosen, _ = choose(self.config, choices[t])
             weight = (choices[t] if self.bias_in_weights else row)[chosen]
-            if self.family == "deepseek_v3" and self.config.get("norm_topk_prob", True):
-                weight = weight / (weight.sum() + 1e-20)
-            weight = weight * self.config["routed_scaling_factor"] ** (2 if self.scaled_twice else 1)
-            for e, w in zip(chosen, weight):
-                out[t] += w * self.dense_mlp(tokens[t], f"mlp.experts.{e}")
-        return out.reshape(x.shape) + self.dense_mlp(x, "mlp.shared_experts")
-
-    def moe(self, x):
-        if self.family in LATENT:
-            return self.latent_moe(x)
-        block, gate, up, down = self.moe_names()
-        tokens = x.reshape(-1, x.shape[-1])
-        score = softmax(self.router_logits(tokens))
-        top_k = self.config["num_experts_per_tok"]
-        renormalise = self.family == "mixtral" or self.config.get("norm_topk_prob", False)
-        out = np.zeros_like(tokens)
-        for t, row in enumerate(score):
-            chosen = np.argsort(-row, kind="stable")[:top_k]
-            weight = row[chosen] / (row[chosen].sum() if renormalise else 1.0)
+            weight = weight / (weight.sum() if self.renormalises() else 1.0)
+            weight = weight * scaling ** (2 if self.scaled_twice else 1)
             for e, w in zip(chosen, weight):
                 def matrix(which):
                     return self.tensors[f"{block}.experts.{e}.{which}.weight"]
                 out[t] += w * (matrix(down) @ (silu(matrix(gate) @ tokens[t]) * (matrix(up) @ tokens[t])))
-        return out.reshape(x.shape)
+        out = out.reshape(x.shape)
+        return out + self.dense_mlp(x, block + ".shared_experts") if self.shared_experts() else out
+
+    def shared_experts(self):
+        """how many"""
+        return self.config["n_shared_experts"] if self.family in DENSE_FIRST else 0
 
     def after_attention(self, x):
         """(attention's output, the second norm of the residual stream after it)"""
