@@ -25,6 +25,7 @@ struct Family {
   // model_types of models of text and pictures whose language part is this family's.
   std::span<const std::string_view> multimodal = {};
   std::span<const std::string_view> aliases = {};  // other model_types of the same classes
+  bool tied_by_default = false;                    // what an absent tie_word_embeddings means
 };
 std::span<const Family* const> all_families();
 

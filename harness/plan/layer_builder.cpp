@@ -55,8 +55,10 @@ std::string LayerBuilder::bias(const std::string& name, Sources sources) {
   return name;
 }
 
-std::string LayerBuilder::f32_vector(const std::string& name, std::int64_t n, const std::string& tensor) {
-  plan_.weights.push_back({name, &weight_format(DType::f32), {n}, 0.0f, 0.1f, {{tensor, {n}}}});
+std::string LayerBuilder::f32_vector(const std::string& name, std::int64_t n, const std::string& tensor,
+                                     bool stored_as_row) {
+  const Shape stored = stored_as_row ? Shape{1, n} : Shape{n};
+  plan_.weights.push_back({name, &weight_format(DType::f32), {n}, 0.0f, 0.1f, {{tensor, stored}}});
   return name;
 }
 

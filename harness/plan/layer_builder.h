@@ -45,7 +45,8 @@ class LayerBuilder {
   std::string norm_weight(const std::string& name, std::int64_t n, const std::string& tensor);
   std::string bias(const std::string& name, Sources);
   // A vector that stays f32 in every checkpoint.
-  std::string f32_vector(const std::string& name, std::int64_t n, const std::string& tensor);
+  std::string f32_vector(const std::string& name, std::int64_t n, const std::string& tensor,
+                         bool stored_as_row = false);
 
   void op(std::string component, OpCase, std::map<std::string, std::string> bind);
   // x_type, w_type and y_type of an op between activations; its weights are vectors.

@@ -65,7 +65,8 @@ void refuse_bidirectional(const JsonNode& text) {
 }
 
 // transformers' rule since 5; before, files of models with pictures said it in either place.
-bool tied(const JsonNode& config, const JsonNode& text) {
+bool tied(const JsonNode& config, const JsonNode& text, bool absent) {
+  if (!config.has("tie_word_embeddings") && !text.has("tie_word_embeddings")) return absent;
   return config.find_bool("tie_word_embeddings").value_or(false) ||
          text.find_bool("tie_word_embeddings").value_or(false);
 }
@@ -370,7 +371,7 @@ ModelSpec read_model(const fs::path& path, const std::string& architecture) {
     m.notes.push_back("the name is one of a quantised model, but nothing here says how: measured as what --dtype says");
   if (of_multimodal) m.notes.push_back("the language part alone; what reads pictures or sound is left out");
   m.head = read_head(config, family, architecture, of_multimodal, m);
-  m.tied_embeddings = m.head.kind == HeadSpec::Kind::language && tied(config, text);
+  m.tied_embeddings = m.head.kind == HeadSpec::Kind::language && tied(config, text, family.tied_by_default);
   family.read(text, m);
   refuse_unread_layer_keys(text, m.model_type);
   if (m.quantization) {

@@ -23,8 +23,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from numpy_layer import (
-    DENSE_FIRST, LATENT, SIGMOID, Layer, choose, head_sizes, is_moe, rope_scale, rope_settings, rotated_dims, window_of,
-    yarn_keep)
+    CORRECTED, DENSE_FIRST, LATENT, SIGMOID, Layer, choose, head_sizes, is_moe, rope_scale, rope_settings, top_k_key,
+    window_of, yarn_keep)
 
 HERE = Path(__file__).resolve().parent
 SEED = 20250
@@ -46,6 +46,7 @@ BASE = {
     "deepseek_v2": {"architectures": ["DeepseekV2ForCausalLM"], "model_type": "deepseek_v2"},
     "deepseek_v3": {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3"},
     "glm4_moe": {"architectures": ["Glm4MoeForCausalLM"], "model_type": "glm4_moe"},
+    "ernie4_5_moe": {"architectures": ["Ernie4_5_MoeForCausalLM"], "model_type": "ernie4_5_moe"},
 }
 
 
@@ -211,6 +212,22 @@ CASES = [
          n_routed_experts=9, num_experts_per_tok=3, n_shared_experts=2, first_k_dense_replace=0, n_group=3, topk_group=2,
          norm_topk_prob=False, routed_scaling_factor=1.5,
          rope_parameters=rope(10000.0, partial_rotary_factor=0.25)),
+    case("ernie4_5_moe_shared", "ernie4_5_moe", (44, 4, 2, 50), [0, 1], 2, 13,
+         "as ERNIE-4.5-21B: neighbours turned, layer 0 dense, layer 1 three of eight experts by softmax plus bias, "
+         "renormalised without it, beside two shared ones; moe_layer_end_index -1; eps 1e-3",
+         rms_norm_eps=1e-3, head_dim=12, use_bias=False, rope_theta=500000.0, moe_intermediate_size=14,
+         moe_num_experts=8, moe_k=3, moe_num_shared_experts=2, moe_layer_start_index=1, moe_layer_end_index=-1,
+         moe_layer_interval=1, moe_norm_min=1e-12),
+    case("ernie4_5_moe_bias", "ernie4_5_moe", (42, 3, 1, 46), [1, 2], 1, 19,
+         "biases on all linears but the experts', experts in layer 1 alone by moe_layer_interval 2 and "
+         "moe_layer_end_index 2, an expert without tokens, one shared, head_dim absent; new style config",
+         idle=4, rms_norm_eps=1e-5, use_bias=True, moe_intermediate_size=12, moe_num_experts=6, moe_k=2,
+         moe_num_shared_experts=1, moe_layer_start_index=1, moe_layer_end_index=2, moe_layer_interval=2,
+         rope_parameters=rope(10000.0)),
+    case("ernie4_5_moe_plain", "ernie4_5_moe", (36, 3, 3, 40), [0], 2, 11,
+         "as ERNIE-4.5-300B: no shared experts; here from layer 0 on",
+         rms_norm_eps=1e-6, use_bias=False, rope_theta=10000.0, moe_intermediate_size=12, moe_num_experts=6, moe_k=2,
+         moe_num_shared_experts=0, moe_layer_start_index=0),
 ]
 
 
@@ -223,7 +240,7 @@ def to_bf16_grid(x):
 
 
 def expert_count(config):
-    return next(config[k] for k in ("num_experts", "num_local_experts", "n_routed_experts") if config.get(k))
+    return next(config[k] for k in ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts") if config.get(k))
 
 
 def random_tensors(config, layer, rng):
@@ -270,8 +287,9 @@ def random_tensors(config, layer, rng):
         experts = expert_count(config)
         inner = config.get("moe_intermediate_size", width)
         linear(block + ".gate", experts, hidden, 1.3)
-        if config["model_type"] in SIGMOID:
-            made[prefix + block + ".gate.e_score_correction_bias"] = rng.uniform(-0.2, 0.2, experts)
+        if config["model_type"] in CORRECTED:
+            row = (1, experts) if config["model_type"] == "ernie4_5_moe" else experts
+            made[prefix + reader.correction_name()] = rng.uniform(-0.2, 0.2, row)
         if reader.shared_experts():
             shared = inner * reader.shared_experts()
             linear(block + ".shared_experts.gate_proj", shared, hidden, 1.25)
@@ -351,7 +369,8 @@ def run_transformers(folder, layer, x, dtype):
     for name, value in block.named_buffers():
         assert np.array_equal(value.double().numpy(), stored[f"model.layers.{layer}.{name}"].astype(np.float64)), name
     fused = [name for name, _ in block.named_parameters() if name not in own]
-    assert all("experts" in name or name == "mlp.gate.weight" for name in fused), fused
+    renamed = ("mlp.gate.weight", "mlp.gate.moe_statics.e_score_correction_bias")
+    assert all("experts" in name or name in renamed for name in fused), fused
 
     seen, given = {}, torch.from_numpy(x).to(dtype)
     block.register_forward_pre_hook(lambda _m, args, kwargs: ((given,) + args[1:], kwargs), with_kwargs=True)
@@ -544,7 +563,7 @@ def config_changes(config, layer):
             yield f"window {window} -> {other}", put(sliding_window=other)
         if config.get("layer_types"):
             yield "layer_types ignored", put(layer_types=None)
-    for key in ("attention_bias", "mlp_bias"):
+    for key in ("attention_bias", "mlp_bias", "use_bias"):
         if config.get(key):
             yield f"{key} ignored", put(**{key: False})
     heads, kv_heads, dim = head_sizes(config)
@@ -552,10 +571,10 @@ def config_changes(config, layer):
         yield f"heads {heads} -> {2 * heads}", put(
             num_attention_heads=2 * heads, num_key_value_heads=2 * kv_heads, head_dim=dim // 2)
     if is_moe(config, layer):
-        top_k, experts = config["num_experts_per_tok"], expert_count(config)
+        top_k, experts = config[top_k_key(config)], expert_count(config)
         for other in (top_k - 1, top_k + 1):
             if other <= experts:
-                yield f"top_k {top_k} -> {other}", put(num_experts_per_tok=other)
+                yield f"top_k {top_k} -> {other}", put(**{top_k_key(config): other})
         if family in DENSE_FIRST:
             yield "routed_scaling_factor x 1.1", put(routed_scaling_factor=config["routed_scaling_factor"] * 1.1)
             if config["n_group"] > 1:
@@ -586,7 +605,7 @@ def typical_errors(config, tensors, layer, x):
     if right.family not in LATENT and right.rotated_dims < head_sizes(config)[2]:
         yield "two rotated dimensions less", wrong(rotated_dims=right.rotated_dims - 2)
     if is_moe(config, layer):
-        if right.family in SIGMOID:
+        if right.family in CORRECTED:
             yield "the correction bias in the weights", wrong(bias_in_weights=True)
         if right.family in DENSE_FIRST and config["routed_scaling_factor"] != 1:
             yield "scaled twice", wrong(scaled_twice=True)
@@ -617,7 +636,7 @@ def verify(verbose):
                 (silent if idle and idle in tensor else moved).append((added_error(y, golden, x)[0], f"{short} {what}"))
         for what, changed in config_changes(config, layer):
             y = Layer(changed, tensors, layer)(x)
-            everyone = what.startswith("norm_topk") and config["num_experts_per_tok"] == expert_count(config)
+            everyone = what.startswith("norm_topk") and config[top_k_key(config)] == expert_count(config)
             (silent if everyone else moved).append((added_error(y, golden, x)[0], what))
         heads, kv_heads, _ = head_sizes(config)
         if config.get("sliding_window") and not entry["window"]:

@@ -57,7 +57,7 @@ std::string anatomy(const ModelSpec& m, const LayerKind& kind) {
     out += " " + p.component;
     for (const char* key : {"bias", "residual", "qk_norm", "window", "renormalise", "shared_kv", "interleaved"})
       if (p.op_case.integer(key, 0) != 0) out += fmt::format("+{}", key);
-    for (const char* key : {"groups", "scaling"})
+    for (const char* key : {"groups", "scaling", "rotary_dims"})
       if (p.op_case.has(key)) out += fmt::format("+{}", key);
     for (const char* key : {"score", "group_score"})
       if (p.op_case.has(key)) out += "+" + p.op_case.word(key, "");

@@ -9,16 +9,17 @@ shows which errors they would notice. Slow on purpose; meant for tens of tokens.
 import numpy as np
 
 LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention
-FAMILIES = ("llama", "qwen2", "qwen3", "mixtral", "qwen3_moe", "glm4_moe") + LATENT
+FAMILIES = ("llama", "qwen2", "qwen3", "mixtral", "qwen3_moe", "glm4_moe", "ernie4_5_moe") + LATENT
 DENSE_FIRST = ("glm4_moe",) + LATENT  # dense layers, then experts beside shared ones, whose part is scaled
-SIGMOID = ("deepseek_v3", "glm4_moe")  # scores, with a bias for the choice
+SIGMOID = ("deepseek_v3", "glm4_moe")  # scores, else softmax
+CORRECTED = ("ernie4_5_moe",) + SIGMOID  # a bias for the choice
 LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 
 # What a missing key means differs by family; these are the values of transformers 5.23.
-DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8}  # llama: heads
+DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8, "ernie4_5_moe": 4}  # llama: heads
 DEFAULT_HEAD_DIM = {"qwen3": 128}  # the others: hidden / heads
-DEFAULT_EPS = {"mixtral": 1e-5}  # the others: 1e-6
-DEFAULT_THETA = {"mixtral": 1e6}  # the others: 1e4
+DEFAULT_EPS = {"mixtral": 1e-5, "ernie4_5_moe": 1e-5}  # the others: 1e-6
+DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5}  # the others: 1e4
 DEFAULT_PART = {"glm4_moe": 0.5}  # of a head that is rotated; the others: all of it
 
 
@@ -50,7 +51,7 @@ def rotated_dims(config):
 def window_of(config, layer):
     """The number of keys a query sees, itself included; None where it sees all before it."""
     family = config["model_type"]
-    if family in DENSE_FIRST:
+    if family in DENSE_FIRST + ("ernie4_5_moe",):
         return None
     if family == "llama":
         return None  # the key has no meaning there, even when present
@@ -71,6 +72,10 @@ def is_moe(config, layer):
         return True
     if config["model_type"] in DENSE_FIRST:
         return layer >= config["first_k_dense_replace"]
+    if config["model_type"] == "ernie4_5_moe":
+        first, last = config.get("moe_layer_start_index", 1), config.get("moe_layer_end_index", -1)
+        last = config["num_hidden_layers"] - 1 if last == -1 else last
+        return first <= layer <= last and (layer + 1) % config.get("moe_layer_interval", 1) == 0
     if config["model_type"] != "qwen3_moe":
         return False
     step = config.get("decoder_sparse_step", 1)
@@ -156,6 +161,10 @@ def score_scale(config):
     return (1 + 0.1 * rope["mscale_all_dim"] * np.log(rope["factor"])) ** 2
 
 
+def top_k_key(config):
+    return "moe_k" if config["model_type"] == "ernie4_5_moe" else "num_experts_per_tok"
+
+
 def choose(config, choice):
     """(experts chosen, distance of what is just in from what is just out, over the spread of all) of one token. The
     distance is None where everything is chosen."""
@@ -173,7 +182,7 @@ def choose(config, choice):
         of_group = members[:, 0] if config["model_type"] == "deepseek_v2" else members[:, :2].sum(1)
         kept, gap = best(of_group, config["topk_group"])
         allowed = np.isin(np.arange(len(choice)) // members.shape[1], kept)
-    chosen, inside = best(np.where(allowed, choice, -np.inf), config["num_experts_per_tok"])
+    chosen, inside = best(np.where(allowed, choice, -np.inf), config[top_k_key(config)])
     gap = min(gap, inside)
     return chosen, None if gap == np.inf else gap / (choice.max() - choice.min())
 
@@ -203,7 +212,8 @@ class Layer:
         self.tensors = {k[len(prefix):]: np.asarray(v, np.float64) for k, v in tensors.items() if k.startswith(prefix)}
         self.eps = config.get("rms_norm_eps", DEFAULT_EPS.get(self.family, 1e-6))
         self.window = window_of(config, layer)
-        self.neighbours = self.family in LATENT and config.get("rope_interleave", True) is not False
+        self.neighbours = self.family == "ernie4_5_moe" or (
+            self.family in LATENT and config.get("rope_interleave", True) is not False)
         self.latent_eps = LATENT_EPS
         self.qk_norm, self.norm_after_rope = qk_norm_of(config), False
         self.rotated_dims = rotated_dims(config)
@@ -215,6 +225,8 @@ class Layer:
                 return self.config.get("attention_bias", False) and name.endswith(
                     ("q_a_proj", "kv_a_proj_with_mqa", "o_proj"))
             return self.config.get("mlp_bias", False) and ".experts." not in name and not name.endswith(".gate")
+        if self.family == "ernie4_5_moe":
+            return self.config.get("use_bias", False) and ".experts." not in name and not name.endswith(".gate")
         if self.family == "glm4_moe":
             return self.config.get("attention_bias", False) and name.endswith(("q_proj", "k_proj", "v_proj"))
         if name.startswith("self_attn."):
@@ -298,17 +310,20 @@ class Layer:
 
     def choices(self, logits):
         """(scores, what the choice is made by)"""
-        if self.family in SIGMOID:
-            score = 1 / (1 + np.exp(-logits))
-            return score, score + self.tensors["mlp.gate.e_score_correction_bias"]
-        return softmax(logits), logits
+        score = 1 / (1 + np.exp(-logits)) if self.family in SIGMOID else softmax(logits)
+        if self.family not in CORRECTED:
+            return score, logits
+        return score, score + self.tensors[self.correction_name()].reshape(-1)
+
+    def correction_name(self):
+        return f"mlp.{'moe_statics' if self.family == 'ernie4_5_moe' else 'gate'}.e_score_correction_bias"
 
     def renormalises(self):
         if self.family in SIGMOID:
             return self.config.get("norm_topk_prob", True)
         if self.family == "deepseek_v2":
             return False
-        return self.family == "mixtral" or self.config.get("norm_topk_prob", False)
+        return self.family in ("mixtral", "ernie4_5_moe") or self.config.get("norm_topk_prob", False)
 
     def moe(self, x):
         block, gate, up, down = self.moe_names()
@@ -330,6 +345,8 @@ class Layer:
 
     def shared_experts(self):
         """how many"""
+        if self.family == "ernie4_5_moe":
+            return self.config.get("moe_num_shared_experts", 2)
         return self.config["n_shared_experts"] if self.family in DENSE_FIRST else 0
 
     def after_attention(self, x):

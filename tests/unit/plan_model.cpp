@@ -51,6 +51,22 @@ Json tiny(const std::string& model_type) {
                    {"n_group", 4},
                    {"topk_group", 2}});
   }
+  if (model_type == "glm4_moe") {
+    config.update({{"head_dim", 16},
+                   {"n_routed_experts", 16},
+                   {"n_shared_experts", 2},
+                   {"num_experts_per_tok", 3},
+                   {"moe_intermediate_size", 20},
+                   {"first_k_dense_replace", 1},
+                   {"partial_rotary_factor", 0.5}});
+  }
+  if (model_type == "ernie4_5_moe") {
+    config.update({{"moe_num_experts", 16},
+                   {"moe_k", 3},
+                   {"moe_intermediate_size", 20},
+                   {"moe_num_shared_experts", 2},
+                   {"moe_layer_start_index", 1}});
+  }
   return config;
 }
 
@@ -558,6 +574,56 @@ TEST(Latent, RoutersFollowTheFamily) {
   EXPECT_TRUE(contains(read(with(tiny("deepseek_v3"), {{"num_nextn_predict_layers", 1}})).notes.at(0), "multi-token"));
 }
 
+TEST(Families, Glm4MoeTurnsAPartOfEachHead) {
+  const ModelSpec bare = read(tiny("glm4_moe"));
+  EXPECT_EQ(moe_layers(bare), (Moes{false, true, true, true}));
+  EXPECT_EQ(op_case(bare, "rope").axis("rotary_dims"), 8);
+  EXPECT_EQ(rotary(bare).dims, 8);
+  EXPECT_FALSE(qk_norm(bare) || has_bias(bare, "qkv") || has_bias(bare, "o"));
+  EXPECT_EQ(read(with(tiny("glm4_moe"), {{"partial_rotary_factor", nullptr}})).notes.size(), 1u);
+  EXPECT_EQ(rotary(read(with(tiny("glm4_moe"), {{"partial_rotary_factor", nullptr}}))).dims, 8);
+  const ModelSpec full = read(with(tiny("glm4_moe"), {{"attention_bias", true}, {"use_qk_norm", true}}));
+  EXPECT_TRUE(qk_norm(full) && has_bias(full, "qkv"));
+  EXPECT_FALSE(has_bias(full, "o")) << "attention_bias never reaches o in this family";
+  const OpCase route = op_case(bare, "route", 1);
+  EXPECT_EQ(route.word("score", ""), "sigmoid");
+  EXPECT_TRUE(route.flag("bias") && route.flag("renormalise"));
+  EXPECT_FALSE(route.has("groups") || route.has("scaling"));
+  EXPECT_EQ(op_case(bare, "shared down", 1).axis("k"), 40);  // two of 20
+}
+
+TEST(Families, Ernie4_5MoeHasKeysOfItsOwn) {
+  const ModelSpec m = read(tiny("ernie4_5_moe"));
+  EXPECT_EQ(m.experts, (ExpertChoice{16, 3}));
+  EXPECT_EQ(moe_layers(m), (Moes{false, true, true, true}));
+  EXPECT_TRUE(op_case(m, "rope").flag("interleaved"));
+  EXPECT_FALSE(op_case(m, "rope").has("rotary_dims"));
+  EXPECT_EQ(rotary(m).theta, 5e5);
+  const OpCase route = op_case(m, "route", 1);
+  EXPECT_EQ(route.word("score", "softmax"), "softmax");
+  EXPECT_TRUE(route.flag("bias") && route.flag("renormalise"));
+  EXPECT_EQ(op_case(m, "shared down", 1).axis("k"), 40);  // two of 20
+  for (const WeightSpec& w : plan_of(m, 1).weights)
+    if (w.name == "correction_bias") {
+      EXPECT_EQ(w.sources.at(0).tensor, "mlp.moe_statics.e_score_correction_bias");
+      EXPECT_EQ(w.sources.at(0).shape, (Shape{1, 16}));
+    }
+  const auto moes = [](const Json& change) { return moe_layers(read(with(tiny("ernie4_5_moe"), change))); };
+  EXPECT_EQ(moes({{"moe_layer_interval", 2}}), (Moes{false, true, false, true}));
+  EXPECT_EQ(moes({{"moe_layer_end_index", 2}}), (Moes{false, true, true, false}));
+  EXPECT_EQ(moes({{"moe_layer_end_index", -1}, {"moe_layer_start_index", 2}}), (Moes{false, false, true, true}));
+  const ModelSpec biased = read(with(tiny("ernie4_5_moe"), {{"use_bias", true}}));
+  EXPECT_TRUE(has_bias(biased, "qkv") && has_bias(biased, "o") && has_bias(biased, "gate_up"));
+  EXPECT_EQ(
+      op_case(read(with(tiny("ernie4_5_moe"), {{"moe_num_shared_experts", nullptr}})), "shared down", 1).axis("k"),
+      40);  // two where the key is absent
+  EXPECT_FALSE(has_op(plan_of(read(with(tiny("ernie4_5_moe"), {{"moe_num_shared_experts", 0}})), 1), "shared down"));
+  // The class ties embeddings where a file is silent; no other family's does.
+  EXPECT_TRUE(read(with(tiny("ernie4_5_moe"), {{"tie_word_embeddings", nullptr}})).tied_embeddings);
+  EXPECT_FALSE(read(with(tiny("ernie4_5_moe"), {{"tie_word_embeddings", false}})).tied_embeddings);
+  EXPECT_FALSE(read(with(tiny("glm4_moe"), {{"tie_word_embeddings", nullptr}})).tied_embeddings);
+}
+
 TEST(Rope, ReadsBothSpellings) {
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 5e5}}))).theta, 5e5);
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 500000}}))).theta, 5e5);
@@ -869,7 +935,8 @@ std::vector<BadConfig> bad_configs() {
       {"unknown model_type",
        "llama",
        {{"model_type", "gpt_oss"}},
-       {": model_type: ", "gpt_oss", "deepseek_v2, deepseek_v3, llama, mixtral, qwen2, qwen3, qwen3_moe"}},
+       {": model_type: ", "gpt_oss",
+        "deepseek_v2, deepseek_v3, ernie4_5_moe, glm4_moe, llama, mixtral, qwen2, qwen3, qwen3_moe"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
       {"model_type with an escape",
        "llama",
@@ -1128,6 +1195,36 @@ std::vector<BadConfig> bad_configs() {
       {"no latent", "deepseek_v3", {{"kv_lora_rank", null}}, {": kv_lora_rank: ", "missing"}},
       {"neither q_lora_rank nor null", "deepseek_v3", {{"q_lora_rank", null}}, {": q_lora_rank: ", "missing"}},
       {"no word on shared experts", "deepseek_v2", {{"n_shared_experts", null}}, {": n_shared_experts: ", "missing"}},
+      {"an odd part of each head",
+       "glm4_moe",
+       {{"partial_rotary_factor", 0.2}},
+       {": partial_rotary_factor: ", "of head_dim 16 is 3", "even"}},
+      {"more than the whole head", "glm4_moe", {{"partial_rotary_factor", 1.5}}, {": partial_rotary_factor: ", "1.5"}},
+      {"another scoring function of GLM", "glm4_moe", {{"scoring_func", "softmax"}}, {": scoring_func: ", "sigmoid"}},
+      {"groups of GLM that do not divide",
+       "glm4_moe",
+       {{"n_group", 3}, {"topk_group", 1}},
+       {": n_group: ", "3 groups do not divide 16 experts"}},
+      {"dense layers of GLM beyond the last",
+       "glm4_moe",
+       {{"first_k_dense_replace", 5}},
+       {": first_k_dense_replace: ", "got 5"}},
+      {"more experts chosen than ERNIE has",
+       "ernie4_5_moe",
+       {{"moe_k", 17}},
+       {": moe_k: ", "chooses 17 of 16 experts"}},
+      {"two numbers of experts chosen", "ernie4_5_moe", {{"num_experts_per_tok", 4}}, {": moe_k: ", "3 contradicts"}},
+      {"experts of two kinds", "ernie4_5_moe", {{"moe_num_experts", {16, 16}}}, {": moe_num_experts: "}},
+      {"experts from behind the last layer",
+       "ernie4_5_moe",
+       {{"moe_layer_start_index", 5}},
+       {": moe_layer_start_index: ", "num_hidden_layers (4), got 5"}},
+      {"experts to behind the last layer",
+       "ernie4_5_moe",
+       {{"moe_layer_end_index", 4}},
+       {": moe_layer_end_index: ", "-1 or less than num_hidden_layers (4), got 4"}},
+      {"an interval of nothing", "ernie4_5_moe", {{"moe_layer_interval", 0}}, {": moe_layer_interval: "}},
+      {"weights divided by more than their sum", "ernie4_5_moe", {{"moe_norm_min", 0.5}}, {": moe_norm_min: ", "0.5"}},
       {"more parameters than a machine could count",
        "qwen3_moe",
        {{"hidden_size", 1 << 20},

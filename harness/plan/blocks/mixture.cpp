@@ -33,7 +33,7 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
       {"logits", logits}, {"ids", ids}, {"weights", weights}, {"counts", counts}};
   if (e.correction_bias) {
     route.set("bias", 1);
-    bind["bias"] = b.f32_vector("correction_bias", e.experts, e.prefix + ".gate.e_score_correction_bias");
+    bind["bias"] = b.f32_vector("correction_bias", e.experts, e.prefix + "." + e.correction, e.correction_is_row);
   }
   if (b.shape().forced_routing) {
     route.set("forced", 1);
@@ -116,9 +116,9 @@ void read_expert_groups(const JsonNode& config, const GroupDefaults& defaults, M
                 fmt::format("{} groups of {} experts do not hold the {} that are chosen", e.top_groups, size, e.top_k));
 }
 
-std::int64_t read_top_k(const JsonNode& config, std::int64_t experts) {
-  const std::int64_t k = config.get_int("num_experts_per_tok", 1, kMaxExperts);
-  if (k > experts) config.fail("num_experts_per_tok", fmt::format("chooses {} of {} experts", k, experts));
+std::int64_t read_top_k(const JsonNode& config, std::int64_t experts, std::string_view key) {
+  const std::int64_t k = read_expert_count(config, key, "num_experts_per_tok");
+  if (k > experts) config.fail(key, fmt::format("chooses {} of {} experts", k, experts));
   return k;
 }
 

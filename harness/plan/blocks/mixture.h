@@ -12,10 +12,10 @@ namespace layercost {
 
 struct Mixture {
   std::int64_t experts = 0, top_k = 0;
-  std::int64_t ffn_hidden = 0;   // width of one expert
-  bool renormalise = true;       // weights of the chosen experts are divided by their sum
-  bool sigmoid = false;          // of scores; else softmax
-  bool correction_bias = false;  // <prefix>.gate.e_score_correction_bias is added to the scores for the choice alone
+  std::int64_t ffn_hidden = 0;              // width of one expert
+  bool renormalise = true;                  // weights of the chosen experts are divided by their sum
+  bool sigmoid = false;                     // of scores; else softmax
+  bool correction_bias = false;             // <prefix>.<correction> is added to the scores for the choice alone
   std::int64_t groups = 1, top_groups = 1;  // of experts; only those of the best groups can be chosen
   bool group_by_best = false;               // a group counts its best score; else the sum of its two best
   double scaling = 1;                       // of the weights
@@ -24,6 +24,8 @@ struct Mixture {
   // Names of the tensors below "model.layers.N.": <prefix>.gate.weight, <prefix>.experts.E.<gate>.weight, ...;
   // <prefix>.shared_experts.<gate>.weight, ...
   std::string prefix = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
+  std::string correction = "gate.e_score_correction_bias";
+  bool correction_is_row = false;  // stored as [1, experts]
 };
 
 // x [tokens, hidden]; y = residual + the experts' part, both of that shape.
@@ -39,7 +41,7 @@ struct GroupDefaults {
   std::int64_t groups = 0, top_groups = 0;
 };
 void read_expert_groups(const JsonNode& config, const GroupDefaults&, Mixture&);
-// num_experts_per_tok, at most `experts`.
-std::int64_t read_top_k(const JsonNode& config, std::int64_t experts);
+// num_experts_per_tok, or a family's own `key` for it (the other name, if there too, has to agree); at most `experts`.
+std::int64_t read_top_k(const JsonNode& config, std::int64_t experts, std::string_view key = "num_experts_per_tok");
 
 }  // namespace layercost
