@@ -192,7 +192,7 @@ CASES = [
          first_k_dense_replace=0, n_group=3, topk_group=2, norm_topk_prob=False, routed_scaling_factor=1.5,
          attention_bias=True, rope_interleave=False, rope_parameters=rope(10000.0)),
     case("glm4_moe_norms", "glm4_moe", (44, 6, 2, 50), [0, 1], 2, 13,
-         "as GLM-4.5: half of each head turned, biases on q, k and v, norms of q and k, layer 0 dense, layer 1 three of "
+         "as GLM-4.5: half of each head turned, biases on q, k and v, norms of q and k, layer 0 dense, 1 three of "
          "eight experts by biased scores, scaled, beside a shared one; eps 1e-3",
          rms_norm_eps=1e-3, head_dim=12, attention_bias=True, use_qk_norm=True, partial_rotary_factor=0.5,
          rope_theta=1000000, rope_scaling=None, moe_intermediate_size=14, n_routed_experts=8, num_experts_per_tok=3,
@@ -209,7 +209,8 @@ CASES = [
          "norms without biases, a quarter of each head turned (new style config), groups, two shared experts, weights "
          "not renormalised",
          rms_norm_eps=1e-6, head_dim=24, attention_bias=False, use_qk_norm=True, moe_intermediate_size=12,
-         n_routed_experts=9, num_experts_per_tok=3, n_shared_experts=2, first_k_dense_replace=0, n_group=3, topk_group=2,
+         n_routed_experts=9, num_experts_per_tok=3, n_shared_experts=2, first_k_dense_replace=0, n_group=3,
+         topk_group=2,
          norm_topk_prob=False, routed_scaling_factor=1.5,
          rope_parameters=rope(10000.0, partial_rotary_factor=0.25)),
     case("ernie4_5_moe_shared", "ernie4_5_moe", (44, 4, 2, 50), [0, 1], 2, 13,
@@ -240,7 +241,8 @@ def to_bf16_grid(x):
 
 
 def expert_count(config):
-    return next(config[k] for k in ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts") if config.get(k))
+    names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+    return next(config[k] for k in names if config.get(k))
 
 
 def random_tensors(config, layer, rng):

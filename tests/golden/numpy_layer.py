@@ -16,7 +16,8 @@ CORRECTED = ("ernie4_5_moe",) + SIGMOID  # a bias for the choice
 LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 
 # What a missing key means differs by family; these are the values of transformers 5.23.
-DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8, "ernie4_5_moe": 4}  # llama: heads
+DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8,
+                    "ernie4_5_moe": 4}  # llama: heads
 DEFAULT_HEAD_DIM = {"qwen3": 128}  # the others: hidden / heads
 DEFAULT_EPS = {"mixtral": 1e-5, "ernie4_5_moe": 1e-5}  # the others: 1e-6
 DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5}  # the others: 1e4
