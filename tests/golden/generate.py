@@ -192,8 +192,8 @@ CASES = [
          first_k_dense_replace=0, n_group=3, topk_group=2, norm_topk_prob=False, routed_scaling_factor=1.5,
          attention_bias=True, rope_interleave=False, rope_parameters=rope(10000.0)),
     case("glm4_moe_norms", "glm4_moe", (44, 6, 2, 50), [0, 1], 2, 13,
-         "as GLM-4.5: half of each head turned, biases on q, k and v, norms of q and k, layer 0 dense, 1 three of "
-         "eight experts by biased scores, scaled, beside a shared one; eps 1e-3",
+         "as GLM-4.5: half of each head turned, biases on q, k and v, norms of q and k, layer 0 dense, layer 1 three "
+         "of eight experts by biased scores, scaled, beside a shared one; eps 1e-3",
          rms_norm_eps=1e-3, head_dim=12, attention_bias=True, use_qk_norm=True, partial_rotary_factor=0.5,
          rope_theta=1000000, rope_scaling=None, moe_intermediate_size=14, n_routed_experts=8, num_experts_per_tok=3,
          n_shared_experts=1, first_k_dense_replace=1, n_group=1, topk_group=1, norm_topk_prob=True,
