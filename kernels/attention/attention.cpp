@@ -230,6 +230,9 @@ std::vector<OpCase> test_cases() {
            "scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
            "attention batch=2 q_len=2 kv_len=95 capacity=97 heads=9 kv_heads=1 qk_dim=576 v_dim=512 window=50 "
            "shared_kv=1 scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
+           // Keys of more than two splits: with two, a first that combines too early is mended by the second.
+           "attention batch=1 q_len=1 kv_len=500 capacity=500 heads=5 kv_heads=1 qk_dim=576 v_dim=512 shared_kv=1 "
+           "scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
            "attention batch=1 q_len=1 kv_len=70 capacity=70 heads=128 kv_heads=1 qk_dim=576 v_dim=512 shared_kv=1 "
            "scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
            "attention batch=1 q_len=1 kv_len=1 capacity=1 heads=3 kv_heads=1 qk_dim=96 v_dim=64 shared_kv=1 "
