@@ -5,7 +5,6 @@
 
 #include "harness/cost/composition.h"
 #include "harness/cost/peers.h"
-#include "kernels/core/error.h"
 #include "kernels/core/weight_format.h"
 
 namespace layercost {
@@ -22,19 +21,6 @@ const WeightFormat* known_format(const std::string& name) {
 double bytes_of(const WeightFormat& f) {
   constexpr std::int64_t kSide = 4096;
   return f.bytes(kSide, kSide);
-}
-
-void add_layers(FormatRow& row, const PointRecord& base, const PointRecord& point, const ResultFile& file) {
-  const PointRecord our_base = layers_of(base), ours = layers_of(point);
-  row.possible_layers = possible_ratio(our_base, ours);
-  row.layers.push_back(paid_by(kOurName, our_base, ours, file.depths, ""));
-  for (const Implementation& peer : peer_implementations(file)) {
-    row.layers.push_back(
-        paid_by(peer.name, layers_by(peer.name, base, file), layers_by(peer.name, point, file), {}, ""));
-    for (const PeerRecord& record : file.peers)
-      if (implementation_of(record, file) == peer.name && (same_scenario(record, base) || same_scenario(record, point)))
-        row.layers.back().remarked |= !remark_of(record, file).empty();
-  }
 }
 
 }  // namespace
@@ -56,7 +42,10 @@ std::vector<FormatRow> format_rows(const ResultFile& file) {
     row.paid = whole.paid;
     row.verdict = whole.verdict;
     row.why = std::move(whole.why);
-    if (!file.peers.empty()) add_layers(row, *base, point, file);
+    if (!file.peers.empty()) {
+      row.possible_layers = possible_ratio(layers_of(*base), layers_of(point));
+      row.layers = paid_by_layers(*base, point, file, "");
+    }
     rows.push_back(std::move(row));
   }
   return rows;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/cost/composition.h"
+#include "harness/cost/peers.h"
 #include "harness/cost/roofline.h"
 
 namespace layercost {
@@ -123,6 +124,18 @@ PaidBy paid_by(std::string implementation, const PointRecord& base, const PointR
     result.why = why_unpaid(base, other, depths);
   }
   return result;
+}
+
+std::vector<PaidBy> paid_by_layers(const PointRecord& base, const PointRecord& other, const ResultFile& file,
+                                   std::string why) {
+  std::vector<PaidBy> all = {paid_by(kOurName, layers_of(base), layers_of(other), file.depths, std::move(why))};
+  for (const Implementation& peer : peer_implementations(file)) {
+    all.push_back(paid_by(peer.name, layers_by(peer.name, base, file), layers_by(peer.name, other, file), {}, ""));
+    for (const PeerRecord& record : file.peers)
+      if (implementation_of(record, file) == peer.name && (same_scenario(record, base) || same_scenario(record, other)))
+        all.back().remarked |= !remark_of(record, file).empty();
+  }
+  return all;
 }
 
 }  // namespace layercost

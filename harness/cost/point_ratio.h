@@ -34,5 +34,8 @@ std::optional<double> possible_ratio(const PointRecord& base, const PointRecord&
 // `why`: a reason to withhold, or "".
 PaidBy paid_by(std::string implementation, const PointRecord& base, const PointRecord& other,
                const std::vector<DepthRecord>& depths, std::string why);
+// The same of the layers alone: ours, then each program's in the file. `why`: a reason to withhold ours, or "".
+std::vector<PaidBy> paid_by_layers(const PointRecord& base, const PointRecord& other, const ResultFile& file,
+                                   std::string why);
 
 }  // namespace layercost

@@ -224,10 +224,9 @@ Json paid_by_json(const PaidBy& by) {
   return object;
 }
 
-Json tradeoff_json(const TradeoffRow& row) {
-  Json object;
-  object["dense"] = row.dense;
-  object["moe"] = row.moe;
+// What a trade-off and a weight format have in common.
+template <typename Row>
+void put_ratios(Json& object, const Row& row) {
   object["phase"] = row.phase;
   object["batch"] = row.batch;
   object["context"] = row.context;
@@ -243,35 +242,25 @@ Json tradeoff_json(const TradeoffRow& row) {
       put(object, "paid_ratio_high", row.paid->interval->high);
     }
   }
-  if (row.verdict) object["verdict"] = to_string(*row.verdict);
   if (!row.why.empty()) object["why"] = row.why;
   put(object, "layers_possible_ratio", row.possible_layers);
   for (const PaidBy& by : row.layers) object["layers_paid"].push_back(paid_by_json(by));
+}
+
+Json tradeoff_json(const TradeoffRow& row) {
+  Json object;
+  object["dense"] = row.dense;
+  object["moe"] = row.moe;
+  put_ratios(object, row);
+  if (row.verdict) object["verdict"] = to_string(*row.verdict);
   return object;
 }
 
 Json format_json(const FormatRow& row) {
   Json object;
   object["model"] = row.model;
-  object["phase"] = row.phase;
-  object["batch"] = row.batch;
-  object["context"] = row.context;
   object["base"] = row.base;
-  object["weight_type"] = row.weight_type;
-  object["routing"] = row.routing;
-  put(object, "promised_ratio", row.promised);
-  put(object, "possible_ratio", row.possible);
-  if (row.paid) {
-    put(object, "paid_ratio", row.paid->ratio);
-    object["paired_rounds"] = row.paid->rounds;
-    if (row.paid->interval) {
-      put(object, "paid_ratio_low", row.paid->interval->low);
-      put(object, "paid_ratio_high", row.paid->interval->high);
-    }
-  }
-  if (!row.why.empty()) object["why"] = row.why;
-  put(object, "layers_possible_ratio", row.possible_layers);
-  for (const PaidBy& by : row.layers) object["layers_paid"].push_back(paid_by_json(by));
+  put_ratios(object, row);
   return object;
 }
 

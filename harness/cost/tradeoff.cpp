@@ -50,20 +50,6 @@ std::string weak_products(const PointRecord& dense, const ResultFile& file) {
   return {};
 }
 
-void add_layers(TradeoffRow& row, const PointRecord& dense, const PointRecord& moe, const ResultFile& file) {
-  const PointRecord our_dense = layers_of(dense), our_moe = layers_of(moe);
-  row.possible_layers = possible_ratio(our_dense, our_moe);
-  row.layers.push_back(paid_by(kOurName, our_dense, our_moe, file.depths, weak_products(our_dense, file)));
-  for (const Implementation& peer : peer_implementations(file)) {
-    row.layers.push_back(
-        paid_by(peer.name, layers_by(peer.name, dense, file), layers_by(peer.name, moe, file), {}, ""));
-    for (const PeerRecord& record : file.peers) {
-      if (implementation_of(record, file) == peer.name && (same_scenario(record, dense) || same_scenario(record, moe)))
-        row.layers.back().remarked |= !remark_of(record, file).empty();
-    }
-  }
-}
-
 // What both sides of a pair have in common (same_task): the model and its routing apart.
 ScenarioRecord task_of(const ScenarioRecord& scenario) { return without(scenario, {Member::model, Member::routing}); }
 
@@ -109,7 +95,10 @@ std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
         row.paid = whole.paid;
         row.verdict = whole.verdict;
         row.why = std::move(whole.why);
-        if (!file.peers.empty()) add_layers(row, dense, moe, file);
+        if (!file.peers.empty()) {
+          row.possible_layers = possible_ratio(layers_of(dense), layers_of(moe));
+          row.layers = paid_by_layers(dense, moe, file, weak_products(layers_of(dense), file));
+        }
         rows.push_back(std::move(row));
       }
     }

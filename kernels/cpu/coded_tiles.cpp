@@ -544,9 +544,9 @@ void pass_of(const Pass& whole, const Tables& tables, bf16* decoded) {
 
 }  // namespace
 
-std::string CodedProduct::why_not(const DeviceInfo& d) {
-  return d.cpu.avx512_bf16 && __builtin_cpu_supports("avx512vbmi") ? "" : "needs AVX-512-BF16 and AVX-512-VBMI";
-}
+namespace {
+bool has_instructions(const DeviceInfo& d) { return d.cpu.avx512_bf16 && __builtin_cpu_supports("avx512vbmi"); }
+}  // namespace
 
 #else
 
@@ -570,9 +570,16 @@ void pass_of(const Pass&, const Tables&, bf16*) {
 }
 }  // namespace
 
-std::string CodedProduct::why_not(const DeviceInfo&) { return "needs AVX-512-BF16 and AVX-512-VBMI"; }
+namespace {
+bool has_instructions(const DeviceInfo&) { return false; }
+}  // namespace
 
 #endif
+
+Support CodedProduct::supports(const WeightFormat& f, const DeviceInfo& d) {
+  if (f.is_plain()) return Support::no("needs a weight format with scales");
+  return has_instructions(d) ? Support::yes() : Support::no("needs AVX-512-BF16 and AVX-512-VBMI");
+}
 
 CodedProduct::CodedProduct(const Weight& w, DType y, std::int64_t rows, std::int64_t groups)
     : tiles_(CodedTiles::of(w)),

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/contract/weight.h"
+#include "kernels/contract/op.h"
 #include "kernels/runtime/runtime.h"
 
 namespace layercost {
@@ -89,8 +89,7 @@ class CodedProduct {
     const void* residual;  // null: none
     void* y;
   };
-  // "" where the processor can, else why not.
-  static std::string why_not(const DeviceInfo&);
+  static Support supports(const WeightFormat&, const DeviceInfo&);
   // For up to `rows` rows in up to `groups` groups.
   CodedProduct(const Weight&, DType y, std::int64_t rows, std::int64_t groups);
   ~CodedProduct();

@@ -7,9 +7,7 @@ namespace layercost {
 namespace {
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
-  if (c.format("w_type").is_plain()) return Support::no("needs a weight format with scales");
-  const std::string why = CodedProduct::why_not(device);
-  return why.empty() ? Support::yes() : Support::no(why);
+  return CodedProduct::supports(c.format("w_type"), device);
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

@@ -1,33 +1,26 @@
 // Formats with scales in bf16 instructions: CodedProduct.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/contract/dispatch.h"
 #include "kernels/cpu/coded_tiles.h"
+#include "kernels/linear/linear_bias.h"
 #include "linear_variants.h"
 
 namespace layercost {
 namespace {
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
-  if (c.format("w_type").is_plain()) return Support::no("needs a weight format with scales");
-  const std::string why = CodedProduct::why_not(device);
-  return why.empty() ? Support::yes() : Support::no(why);
+  return CodedProduct::supports(c.format("w_type"), device);
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t m = c.axis("m");
   const Tensor x = t.tensor("x"), y = t.tensor("y");
-  const auto bias = std::make_shared<std::vector<float>>();
-  if (c.flag("bias")) {
-    const OwnedTensor values = t.weight("bias")->whole();
-    for (std::int64_t i = 0; i < c.axis("n"); ++i) bias->push_back(static_cast<float>(values.view().load(i)));
-  }
+  const auto bias = f32_bias(c, t);
   const auto product = std::make_shared<CodedProduct>(*t.weight("w"), y.dtype, m, 1);
-  const CodedProduct::Arguments a{x.as<bf16>(), bias->empty() ? nullptr : bias->data(),
+  const CodedProduct::Arguments a{x.as<bf16>(), bias ? bias->view().as<float>() : nullptr,
                                   c.flag("residual") ? t.tensor("residual").data : nullptr, y.data};
   return invocation(
-      [=] {
+      [a, m, product, bias] {
         const CodedGroup all{0, m, 0};
-        (void)bias;
         product->run({&all, 1}, a);
       },
       product->chosen());

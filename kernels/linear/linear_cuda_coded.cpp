@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/coded_weight.h"
 #include "kernels/cuda/cuda_variant.h"
+#include "kernels/linear/linear_bias.h"
 #include "kernels/linear/linear_cuda_coded_launch.h"
 #include "linear_variants.h"
 
@@ -18,14 +19,11 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
-  const std::int64_t n = c.axis("n");
   const auto w = CodedRows::of(*t.weight("w"), runtime);
   std::shared_ptr<OwnedTensor> bias;
   if (c.flag("bias")) {
-    const OwnedTensor given = t.weight("bias")->whole(), values(DType::f32, {n});
-    for (std::int64_t i = 0; i < n; ++i) values.view().store(i, given.view().load(i));
-    bias = std::make_shared<OwnedTensor>(runtime.tensor(DType::f32, {n}));
-    runtime.upload(*bias, values);
+    bias = std::make_shared<OwnedTensor>(runtime.tensor(DType::f32, {c.axis("n")}));
+    runtime.upload(*bias, *f32_bias(c, t));
     runtime.constant(*bias);
   }
   LinearCudaCoded p{w->view(),

@@ -1,6 +1,7 @@
 // Formats with scales on any processor with vectors, and for f32 activations: SimdCodedProduct.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/simd_coded_product.h"
+#include "kernels/linear/linear_bias.h"
 #include "linear_variants.h"
 
 namespace layercost {
@@ -11,18 +12,13 @@ Support supports(const OpCase& c, const DeviceInfo&) { return simd_coded_support
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t m = c.axis("m");
   const Tensor x = t.tensor("x"), y = t.tensor("y");
-  const auto bias = std::make_shared<std::vector<float>>();
-  if (c.flag("bias")) {
-    const OwnedTensor values = t.weight("bias")->whole();
-    for (std::int64_t i = 0; i < c.axis("n"); ++i) bias->push_back(static_cast<float>(values.view().load(i)));
-  }
+  const auto bias = f32_bias(c, t);
   const std::shared_ptr<SimdCodedProduct> product = SimdCodedProduct::make(*t.weight("w"), x.dtype, y.dtype, m, 1);
-  const SimdCodedProduct::Arguments a{x.data, bias->empty() ? nullptr : bias->data(),
+  const SimdCodedProduct::Arguments a{x.data, bias ? bias->view().as<float>() : nullptr,
                                       c.flag("residual") ? t.tensor("residual").data : nullptr, y.data};
   return invocation(
-      [=] {
+      [a, m, product, bias] {
         const CodedGroup all{0, m, 0};
-        (void)bias;
         product->run({&all, 1}, a);
       },
       product->chosen());

@@ -116,6 +116,20 @@ void read_expert_groups(const JsonNode& config, const GroupDefaults& defaults, M
                 fmt::format("{} groups of {} experts do not hold the {} that are chosen", e.top_groups, size, e.top_k));
 }
 
+Mixture read_biased_mixture(const JsonNode& config, const BiasedMixtureDefaults& defaults) {
+  Mixture e{.sigmoid = true, .correction_bias = true};
+  e.experts = read_expert_count(config, "n_routed_experts", "num_local_experts");
+  e.top_k = read_top_k(config, e.experts);
+  e.ffn_hidden = config.get_int("moe_intermediate_size", 1, kMaxFfn);
+  e.renormalise = config.find_bool("norm_topk_prob").value_or(true);
+  e.scaling = config.find_number("routed_scaling_factor", 1e-6, 1e6).value_or(defaults.scaling);
+  expect_word(config, "scoring_func", {"sigmoid"}, "sigmoid");
+  expect_word(config, "topk_method", {"noaux_tc"}, "noaux_tc");
+  read_expert_groups(config, defaults.groups, e);
+  e.shared_ffn = read_shared_experts(config) * e.ffn_hidden;
+  return e;
+}
+
 std::int64_t read_top_k(const JsonNode& config, std::int64_t experts, std::string_view key) {
   const std::int64_t k = read_expert_count(config, key, "num_experts_per_tok");
   if (k > experts) config.fail(key, fmt::format("chooses {} of {} experts", k, experts));

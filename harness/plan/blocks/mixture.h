@@ -41,6 +41,13 @@ struct GroupDefaults {
   std::int64_t groups = 0, top_groups = 0;
 };
 void read_expert_groups(const JsonNode& config, const GroupDefaults&, Mixture&);
+// deepseek_v3's: sigmoid scores, a bias for the choice, groups, renormalised and scaled weights, shared experts. What a
+// family means by absent keys: `defaults`.
+struct BiasedMixtureDefaults {
+  GroupDefaults groups;
+  double scaling = 1;
+};
+Mixture read_biased_mixture(const JsonNode& config, const BiasedMixtureDefaults& defaults);
 // num_experts_per_tok, or a family's own `key` for it (the other name, if there too, has to agree); at most `experts`.
 std::int64_t read_top_k(const JsonNode& config, std::int64_t experts, std::string_view key = "num_experts_per_tok");
 

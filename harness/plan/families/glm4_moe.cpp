@@ -12,16 +12,7 @@ void read(const JsonNode& config, ModelSpec& m) {
   GroupedQueryAttention a = read_grouped_query_attention(config, {.kv_heads = 8, .rotary_part = 0.5}, m);
   a.qkv_bias = config.find_bool("attention_bias").value_or(false);
   a.qk_norm = config.find_bool("use_qk_norm").value_or(false);
-  Mixture e{.sigmoid = true, .correction_bias = true};
-  e.experts = read_expert_count(config, "n_routed_experts", "num_local_experts");
-  e.top_k = read_top_k(config, e.experts);
-  e.ffn_hidden = config.get_int("moe_intermediate_size", 1, kMaxFfn);
-  e.renormalise = config.find_bool("norm_topk_prob").value_or(true);
-  e.scaling = config.find_number("routed_scaling_factor", 1e-6, 1e6).value_or(1.0);
-  expect_word(config, "scoring_func", {"sigmoid"}, "sigmoid");
-  expect_word(config, "topk_method", {"noaux_tc"}, "noaux_tc");
-  read_expert_groups(config, {1, 1}, e);
-  e.shared_ffn = read_shared_experts(config) * e.ffn_hidden;
+  const Mixture e = read_biased_mixture(config, {.groups = {1, 1}, .scaling = 1.0});
   add_dense_then_experts(config, 1, a, false, e, m);
 }
 
