@@ -107,6 +107,13 @@ VariantPin parse_pin(const std::string& text, const RunPlan& plan) {
   return pin;
 }
 
+// The first layer of each kind, before anything is written: a checkpoint of another model is an error now.
+void expect_readable(const RunPlan& plan) {
+  const ModelSpec& m = plan.models.front();
+  for (std::size_t part = 0; part < m.kinds.size() + (plan.with_head ? 1 : 0); ++part)
+    part_weights(plan, plan_part(m, part, plan.points.front().scenario), part, 1, 0, 0);
+}
+
 void pin(ResultFile& result) {
   EnvironmentRecord& e = result.environment;
   const Pinning pinning = pin_threads(e.threads);
@@ -130,6 +137,7 @@ int run(const Options& o) {
   Points points = make_points(o.points, configs);
   plan.models = points.models;
   plan.points = points.points;
+  plan.stored = points.stored;
   plan.with_head = !o.no_head;
   // Before an earlier result is read: from here on no other run adds to it.
   ResultSaver saver(o.out, o.resume, o.force, utc_now("layercost-{:%Y%m%dT%H%M%SZ}"));
@@ -146,6 +154,7 @@ int run(const Options& o) {
   if (o.cell_s) plan.policy.cell_s = *o.cell_s;
   if (!o.depths.empty()) plan.depths = parse_list("--depth", o.depths, 4096);
 
+  if (plan.stored) expect_readable(plan);
   for (const std::string& text : o.pins) plan.pins.push_back(parse_pin(text, plan));
   Runtime runtime(find_device(o.device, o.threads));
   ResultFile result;

@@ -22,6 +22,10 @@ void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_option("--weights-format", o.weights_format,
                "how matrices are stored: layercost list formats, or several, e.g. bf16,q8_0,q4_k (default: as a "
                "quantised model's config says, else the dtype)");
+  c.add_option("--weights", o.weights,
+               "the only model's checkpoint: safetensors file(s), an index file, a folder, or a GGUF file (default: "
+               "weights are made up)");
+  c.add_option("--prefix", o.prefix, "what stands before 'layers.N.' in its tensors' names (default: found there)");
   c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
 }
 
@@ -64,6 +68,18 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
         throw BadInput(fmt::format("-m: {} and {} are both called '{}'", other.path, model.path, model.name));
     if (std::none_of(out.models.begin(), out.models.end(), [&](const ModelSpec& m) { return m.name == model.name; }))
       out.models.push_back(std::move(model));
+  }
+
+  if (!o.weights.empty()) {
+    if (out.models.size() != 1)
+      throw BadInput(fmt::format("--weights: expected one model (-m), got {}", out.models.size()));
+    if (!o.weights_format.empty()) throw BadInput("--weights-format: the checkpoint that --weights names has its own");
+    if (!suite.formats.empty())
+      throw BadInput(fmt::format("--weights: suite '{}' names formats, and a checkpoint has its own", suite.name));
+    out.stored = std::make_shared<StoredModel>(
+        out.models[0], std::vector<std::filesystem::path>(o.weights.begin(), o.weights.end()), o.prefix);
+  } else if (o.prefix) {
+    throw BadInput("--prefix: is of a checkpoint's names; expected --weights with it");
   }
 
   std::optional<Phase> only;
@@ -123,7 +139,9 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
       p.scenario.phase = step.phase;
       p.scenario.batch = step.batch;
       p.scenario.context = step.context;
-      p.scenario.weights = format != nullptr ? WeightTypes::of(*format, type) : weights_by_config(out.models[m], type);
+      p.scenario.weights = out.stored          ? out.stored->weights(type)
+                           : format != nullptr ? WeightTypes::of(*format, type)
+                                               : weights_by_config(out.models[m], type);
       p.scenario.activation_type = p.scenario.kv_type = type;
       p.scenario.routing = routing;
       out.points.push_back(p);

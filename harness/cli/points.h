@@ -12,6 +12,8 @@ namespace layercost {
 
 struct PointOptions {
   std::vector<std::string> models;
+  std::vector<std::string> weights;
+  std::optional<std::string> prefix;
   std::string suite, phase, batches, contexts, dtype, weights_format, routing, architecture;
 };
 
@@ -20,6 +22,7 @@ struct Points {
   std::vector<RunPoint> points;
   std::vector<PairRecord> pairs;
   std::string suite;
+  std::shared_ptr<StoredModel> stored;  // of --weights
 };
 
 void add_point_options(CLI::App&, PointOptions&);

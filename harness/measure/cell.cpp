@@ -56,7 +56,8 @@ class CellMeasurement {
       fixed_.push_back(r_.ops.empty()
                            ? pinned_variant(run_.plan.pins, cell_.point, cell_.plan, ops[i], run_.runtime.device())
                            : &find_variant(find_op(ops[i].op_case.op()), r_.ops[i].variant));
-    stack_ = std::make_unique<Stack>(cell_.plan, cell_.weights, cell_.size.layers, cell_.seed, run_.runtime, fixed_);
+    stack_ = std::make_unique<Stack>(cell_.plan, cell_.weights, cell_.size.layers, cell_.seed, run_.runtime, fixed_,
+                                     cell_.chain);
     if (cell_.plan.router() != nullptr)
       feed_ = std::make_unique<RoutingFeed>(cell_.scenario.routing, seed_for(policy().seed, "routing"), *stack_,
                                             run_.runtime, run_.draws);
@@ -84,8 +85,7 @@ class CellMeasurement {
       if (checked && l > 0) shrink_input(stack_->layer(l), run_.runtime);
       stack_->layer(l).run();
       if (feed_) feed_->count(stack_->layer(l));
-      if (checked)
-        check_sampled(stack_->layer(l), policy().rows_checked, cell_.seed, verdict_);
+      if (checked) check_sampled(stack_->layer(l), policy().rows_checked, cell_.seed, verdict_);
       if (!verdict_.ok) return wrong(fmt::format("layer {} of the stack: {}", l, verdict_.why));
     }
     return true;

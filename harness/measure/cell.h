@@ -38,6 +38,7 @@ struct Cell {
   const StackSize& size;
   const std::vector<WeightSet>& weights;
   std::uint64_t seed;
+  std::int64_t chain;     // of the stack
   bool check_all_layers;  // else the first one: packed weights are shared by the points of a part
 };
 

@@ -14,12 +14,12 @@ namespace layercost {
 DepthRecord measure_depths(RunContext& run, const RunPoint& point, const ScenarioRecord& scenario) {
   const ModelSpec& model = run.plan.models[point.model];
   const std::uint64_t plan_seed = run.plan.policy.seed;
-  const LayerPlan plan = plan_layer(model, model.kinds.front(), step_shape(point.scenario, model.experts.has_value()));
+  LayerPlan plan = plan_part(model, 0, point.scenario);
+  plan.stored_weights = run.plan.stored != nullptr;
   DepthRecord d{scenario, plan.kind, {}, {}};
   const std::uint64_t seed = seed_for(plan_seed, model.name + "/depth");
-  std::vector<WeightSet> weights;
   const std::int64_t most = *std::max_element(run.plan.depths.begin(), run.plan.depths.end());
-  for (std::int64_t l = 0; l < most; ++l) weights.push_back(synthetic_weights(plan, seed, l));
+  const std::vector<WeightSet> weights = part_weights(run.plan, plan, 0, most, seed, 0);
   for (const std::int64_t depth : run.plan.depths) {
     const double need =
         static_cast<double>(depth) * (plan.held_weight_bytes() + plan.cache_bytes()) + plan.activation_bytes();
@@ -31,7 +31,7 @@ DepthRecord measure_depths(RunContext& run, const RunPoint& point, const Scenari
     }
     run.tell(fmt::format("depth {} of {} {} b={}", depth, model.name, to_string(point.scenario.phase),
                          point.scenario.batch));
-    Stack stack(plan, weights, depth, seed, run.runtime);
+    Stack stack(plan, weights, depth, seed, run.runtime, {}, chain_of(run.plan, 0));
     std::optional<RoutingFeed> feed;
     if (plan.router() != nullptr)
       feed.emplace(point.scenario.routing, seed_for(plan_seed, "routing"), stack, run.runtime, run.draws);

@@ -36,8 +36,10 @@ WeightSet synthetic_weights(const LayerPlan& plan, std::uint64_t seed, std::int6
 
 namespace {
 
+using TensorName = std::function<std::string(const std::string& source)>;
+
 std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpoint& checkpoint,
-                                                    const std::string& prefix) {
+                                                    const TensorName& name) {
   const WeightFormat& f = *w.format;
   auto out = std::make_unique<CodedWeight>(f, w.shape);
   std::int64_t row = 0;  // over all matrices
@@ -45,7 +47,7 @@ std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpo
     const std::int64_t rows = s.shape[0], in_matrix = row % out->rows;
     if (in_matrix % f.block_rows != 0 || (rows % f.block_rows != 0 && in_matrix + rows != out->rows))
       throw BadInput(
-          checkpoint.source(), prefix + s.tensor,
+          checkpoint.source(), name(s.tensor),
           fmt::format("its {} rows begin at row {} of the matrix that is multiplied with as one, where no block "
                       "of {} rows begins and ends",
                       rows, in_matrix, f.block_rows));
@@ -56,12 +58,12 @@ std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpo
                           static_cast<std::size_t>(rows * f.row_bytes(out->columns))},
                          {out->scales.data() + (out->scales_of(row) - out->scales.data()),
                           static_cast<std::size_t>(f.blocks_of(rows, out->columns) * f.scale_bytes)}};
-    const float factor = checkpoint.read_coded(prefix + s.tensor, part);
+    const float factor = checkpoint.read_coded(name(s.tensor), part);
     if (f.has_factor) {
       float& known = out->factors[static_cast<std::size_t>(row / out->rows)];
       if (in_matrix > 0 && known != factor)
         throw BadInput(
-            checkpoint.source(), prefix + s.tensor,
+            checkpoint.source(), name(s.tensor),
             fmt::format("has the factor {}, the rows above it in the matrix that is multiplied with as one {}; "
                         "expected one factor, as llm-compressor writes for such matrices",
                         factor, known));
@@ -74,27 +76,31 @@ std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpo
 
 }  // namespace
 
-WeightSet checkpoint_weights(const LayerPlan& plan, Checkpoint& reader, const std::string& prefix) {
+WeightSet checkpoint_weights(const LayerPlan& plan, Checkpoint& reader, const TensorName& name) {
   WeightSet out;
   for (const WeightSpec& w : plan.weights) {
+    interrupt_check();
     if (!w.format->is_plain()) {
-      out[w.name] = std::make_shared<const Weight>(w.shape, checkpoint_codes(w, reader, prefix));
+      out[w.name] = std::make_shared<const Weight>(w.shape, checkpoint_codes(w, reader, name));
       continue;
     }
-    // A layer to be checked is read once, whole: the file need not stay open, and a fill must not fail.
-    auto values = std::make_shared<std::vector<float>>(static_cast<std::size_t>(elements_of(w.shape)));
-    std::size_t at = 0;
+    // Read once, whole: the file need not stay as it is, and a fill must not fail. Kept in the plan's type, because a
+    // stack holds many layers.
+    const DType type = w.format->values;
+    const auto values = std::make_shared<const OwnedTensor>(type, w.shape);
+    std::int64_t at = 0;
+    std::vector<float> part;
     for (const WeightSpec::Source& s : w.sources) {
-      const auto n = static_cast<std::size_t>(elements_of(s.shape));
-      reader.read_f32(prefix + s.tensor, s.shape, std::span(values->data() + at, n));
-      at += n;
+      part.resize(static_cast<std::size_t>(elements_of(s.shape)));
+      reader.read_f32(name(s.tensor), s.shape, part);
+      dispatch_float(type, [&]<class T>(T*) {
+        for (const float v : part) store_f32(values->view().as<T>() + at++, v);
+      });
     }
-    out[w.name] = std::make_shared<const Weight>(
-        *w.format, w.shape, [values, t = w.format->values](std::int64_t first, std::int64_t n, void* p) {
-          const float* from = values->data() + first;
-          dispatch_float(t, [&]<class T>(T*) {
-            for (std::int64_t i = 0; i < n; ++i) store_f32(static_cast<T*>(p) + i, from[i]);
-          });
+    out[w.name] =
+        std::make_shared<const Weight>(*w.format, w.shape, [values](std::int64_t first, std::int64_t n, void* p) {
+          const auto size = static_cast<std::int64_t>(size_of(values->view().dtype));
+          std::memcpy(p, values->view().as<std::byte>() + first * size, static_cast<std::size_t>(n * size));
         });
   }
   return out;

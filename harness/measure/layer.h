@@ -21,9 +21,10 @@ using WeightSet = std::map<std::string, std::shared_ptr<const Weight>>;  // by W
 
 // Values from (seed, layer, weight name): every layer has its own.
 WeightSet synthetic_weights(const LayerPlan&, std::uint64_t seed, std::int64_t layer);
-// The tensors "<prefix><source>" of a checkpoint: codes as they are where the plan's format has codes, else values,
-// rounded to the plan's type.
-WeightSet checkpoint_weights(const LayerPlan&, Checkpoint&, const std::string& prefix);
+// A checkpoint's tensors, each by the name that `name` gives to a source: codes as they are where the plan's format has
+// codes, else values, rounded to the plan's type and kept beside what is packed from them.
+WeightSet checkpoint_weights(const LayerPlan&, Checkpoint&,
+                             const std::function<std::string(const std::string& source)>& name);
 
 // Asked while weights are filled; throws Interrupted to stop (Ctrl-C). Set by the program.
 void set_interrupt_check(std::function<void()>);

@@ -11,6 +11,7 @@
 #include <numeric>
 #include <set>
 
+#include "harness/measure/stored_model.h"
 #include "harness/measure/verify.h"
 #include "harness/result/rules.h"
 #include "kernels/contract/registry.h"
@@ -494,51 +495,7 @@ LayerIo read_layer_io(const std::filesystem::path& path, std::int64_t hidden) {
   return io;
 }
 
-std::string find_prefix(const Checkpoint& reader, const LayerPlan& plan, std::int64_t layer) {
-  if (reader.is_gguf()) return "model.";  // whose names have none
-  const std::string& checkpoint = reader.source();
-  // A norm: matrices that are quantised go by other names.
-  const std::string tail = fmt::format("layers.{}.{}", layer, plan.weights.front().sources.front().tensor);
-  std::vector<std::string> found;
-  const std::vector<std::string> names = reader.names();
-  for (const std::string& name : names) {
-    if (!name.ends_with(tail)) continue;
-    const std::string before = name.substr(0, name.size() - tail.size());
-    if (before.empty() || before.ends_with('.')) found.push_back(before);
-  }
-  for (const char* usual : {"model.", "", "model.language_model."})
-    if (std::find(found.begin(), found.end(), usual) != found.end()) return usual;
-  if (found.size() == 1) return found.front();
-  if (found.empty()) {
-    const std::string near = nearest_spelling("model." + tail, names);
-    throw BadInput(checkpoint, "",
-                   fmt::format("has no tensor '{}', with or without something before it{}", tail,
-                               near.empty() ? "" : fmt::format("; the nearest name is '{}'", printable(near))));
-  }
-  std::vector<std::string> shown;
-  for (const std::string& prefix : found) shown.push_back("'" + printable(prefix) + "'");
-  throw BadInput(
-      checkpoint, "",
-      fmt::format("has several tensors '...{}', behind {}; say which with --prefix", tail, fmt::join(shown, ", ")));
-}
-
 namespace {
-
-// A layer without one of its tensors, such as a bias, is another layer, and may agree by chance or be called wrong for
-// no fault of a kernel.
-void refuse_unused_tensors(const Checkpoint& checkpoint, const LayerPlan& plan, const std::string& place) {
-  std::vector<std::string> sources;
-  for (const WeightSpec& weight : plan.weights)
-    for (const WeightSpec::Source& source : weight.sources) sources.push_back(source.tensor);
-  const std::vector<std::string> unused = checkpoint.unused(place, sources);
-  if (unused.empty()) return;
-  const std::size_t shown = std::min<std::size_t>(unused.size(), 4);
-  throw BadInput(checkpoint.source(), "",
-                 fmt::format("has tensors of this layer that its model does not use, so that another layer would be "
-                             "checked: {}{}",
-                             fmt::join(unused.begin(), unused.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-                             shown < unused.size() ? fmt::format(" and {} more", unused.size() - shown) : ""));
-}
 
 // One layer of a checkpoint: its plan at any shape, and its weights.
 struct StoredLayer {
@@ -557,22 +514,12 @@ StoredLayer read_layer(const ModelSpec& model, std::int64_t index, Checkpoint& c
   const LayerPlan by_config = plan_layer(model, out.kind, out.shape);
   const std::string prefix =
       fmt::format("{}layers.{}.", given_prefix ? *given_prefix : find_prefix(checkpoint, by_config, index), index);
-  if (checkpoint.is_gguf()) {  // whose types are those of its tensors
+  if (checkpoint.is_gguf()) {
     out.shape.weights.by_config = true;
-    out.kind.formats.clear();
-    for (const WeightSpec& w : by_config.weights) {
-      if (!w.quantisable) continue;
-      const WeightFormat* const first = checkpoint.stored_format(prefix + w.sources.front().tensor);
-      for (const WeightSpec::Source& s : w.sources)
-        if (const WeightFormat* f = checkpoint.stored_format(prefix + s.tensor); f != first)
-          throw BadInput(checkpoint.source(), prefix + s.tensor,
-                         fmt::format("is {}, {} is {}: matrices that are multiplied with as one need one format",
-                                     f != nullptr ? f->name : "plain", w.sources.front().tensor,
-                                     first != nullptr ? first->name : "plain"));
-      if (first != nullptr) out.kind.formats[w.name] = first;
-    }
+    out.kind.formats = stored_formats(checkpoint, by_config, prefix);
   }
-  out.weights = checkpoint_weights(plan_layer(model, out.kind, out.shape), checkpoint, prefix);
+  out.weights = checkpoint_weights(plan_layer(model, out.kind, out.shape), checkpoint,
+                                   [&](const std::string& tensor) { return prefix + tensor; });
   refuse_unused_tensors(checkpoint, by_config, prefix);  // after: one that is missing says more
   return out;
 }

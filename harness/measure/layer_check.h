@@ -56,12 +56,7 @@ struct LayerCheckRow {
   std::string mode;  // "prefill", "decode", "prefill 7 + decode 6"
   Verdict verdict;
 };
-// What stands before "layers.N." in a checkpoint's names: "model." of most, "" of bare models, "model.language_model."
-// of models that read pictures too. Found by the layer's first tensor; where several fit, those three in this order.
-// BadInput if none does, or another choice would have to be made.
-std::string find_prefix(const Checkpoint&, const LayerPlan&, std::int64_t layer);
-
-// `prefix`: as above; nothing: find it. Prefill in one call; decode token by token from an empty cache; prefill of the
+// `prefix`: as of find_prefix; nothing: find it. Prefill in one call; decode token by token from an empty cache; prefill of the
 // first half followed by decode.
 std::vector<LayerCheckRow> check_against_io(const ModelSpec&, std::int64_t layer, Checkpoint&, const LayerIo&, DType,
                                             Runtime&, const std::optional<std::string>& prefix = {});

@@ -25,8 +25,6 @@ struct Part {
   std::size_t index = 0;            // among PointRecord::parts
 };
 
-LayerPlan plan_of(const ModelSpec& m, const Part& part, const Scenario& s) { return plan_part(m, part.index, s); }
-
 class Measurement {
  public:
   Measurement(const RunPlan& plan, Runtime& runtime, ResultFile& result, const RunEvents& events)
@@ -80,6 +78,11 @@ class Measurement {
     return {plan_,      runtime_, result_, *roofs_,
             gpu_.get(), memory_,  draws_,  [this](const std::string& what) { tell(what, done()); }};
   }
+  LayerPlan plan_of(const ModelSpec& m, const Part& part, const Scenario& s) const {
+    LayerPlan plan = plan_part(m, part.index, s);
+    plan.stored_weights = plan_.stored != nullptr;
+    return plan;
+  }
   PartRecord& record(const Part& part, std::size_t point) { return result_.points[point].parts[part.index]; }
 
   bool wanted(const Part& part, std::size_t point, std::int64_t round) {
@@ -129,7 +132,15 @@ class Measurement {
     const std::uint64_t seed =
         seed_for(plan_.policy.seed, model.name + "/" + any.kind, static_cast<std::uint64_t>(round));
     std::vector<WeightSet> weights;
-    for (std::int64_t l = 0; l < most; ++l) weights.push_back(synthetic_weights(any, seed, l));
+    try {
+      weights = part_weights(plan_, any, part.index, most, seed, round);
+    } catch (const BadInput& e) {  // a checkpoint's layer that is not as the first one
+      for (const auto& [p, size] : sizes) {
+        record(part, p).outcome = Outcome::failed;
+        record(part, p).why = e.what();
+      }
+      return changed();
+    }
     for (const auto& [p, size] : sizes) {
       PartRecord& r = record(part, p);
       try {
@@ -138,7 +149,7 @@ class Measurement {
           RunContext context = this->context();
           measure_cell(context,
                        {model, result_.points[p], s, plan_of(model, part, s), round, size, weights, seed,
-                        round == 0 && p == tallest},
+                        chain_of(plan_, part.index), round == 0 && p == tallest},
                        r);
         }
       } catch (const Interrupted&) {
@@ -218,6 +229,20 @@ LayerPlan plan_part(const ModelSpec& m, std::size_t index, const Scenario& s) {
   return index < m.kinds.size() ? plan_layer(m, m.kinds[index], shape) : plan_head(m, s.batch, shape);
 }
 
+std::vector<WeightSet> part_weights(const RunPlan& plan, const LayerPlan& layer, std::size_t part, std::int64_t layers,
+                                    std::uint64_t seed, std::int64_t round) {
+  std::vector<WeightSet> out;
+  for (std::int64_t l = 0; l < layers; ++l)
+    out.push_back(plan.stored ? plan.stored->read(layer, part, round + l) : synthetic_weights(layer, seed, l));
+  return out;
+}
+
+std::int64_t chain_of(const RunPlan& plan, std::size_t part) {
+  return plan.stored && part < plan.models.front().kinds.size()
+             ? static_cast<std::int64_t>(plan.stored->layers_of(part))
+             : Stack::kWhole;
+}
+
 ModelRecord model_record(const ModelSpec& m) {
   ModelRecord r;
   r.name = m.name;
@@ -257,7 +282,10 @@ void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& resu
   const Policy& p = plan.policy;
   result.policy = PolicyRecord{p.rounds, p.cell_s,       p.min_samples, p.max_samples,       p.section_min_s,
                                p.seed,   plan.with_head, plan.depths,   pin_words(plan.pins)};
-  for (const ModelSpec& m : plan.models) result.models.push_back(model_record(m));
+  for (const ModelSpec& m : plan.models) {
+    result.models.push_back(model_record(m));
+    if (plan.stored) result.models.back().weights_from = plan.stored->name();
+  }
   for (const RunPoint& point : plan.points) {
     const ModelSpec& m = plan.models[point.model];
     const Scenario& s = point.scenario;

@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "harness/measure/choose.h"
+#include "harness/measure/stored_model.h"
 #include "harness/plan/model.h"
 #include "harness/result/record.h"
 #include "harness/result/sample_labels.h"
@@ -61,7 +62,13 @@ struct RunPlan {
   std::vector<std::int64_t> depths;  // --depth: stacks of these heights at every point's first kind of layer
   std::vector<VariantPin> pins;
   Policy policy;
+  std::shared_ptr<StoredModel> stored = {};  // of the only model; null: weights are synthetic
 };
+
+// Weights of the first `layers` layers of a stack of part number `part` (plan_part), in this round. Those of a
+// checkpoint begin one later each round.
+std::vector<WeightSet> part_weights(const RunPlan&, const LayerPlan&, std::size_t part, std::int64_t layers,
+                                    std::uint64_t seed, std::int64_t round);
 
 struct RunEvents {
   // One line about what is being done, and how much of the run is behind us (0..1).
@@ -69,6 +76,9 @@ struct RunEvents {
   // After every part that was measured or given up: the file so far is worth writing.
   std::function<void()> changed;
 };
+
+// Of stacks of a part: as many layers as a checkpoint has of it.
+std::int64_t chain_of(const RunPlan&, std::size_t part);
 
 // The plan of part number `index` of every point of the model: its kinds in their order, then the head.
 LayerPlan plan_part(const ModelSpec&, std::size_t index, const Scenario&);

@@ -6,7 +6,7 @@
 namespace layercost {
 
 Stack::Stack(const LayerPlan& plan, const std::vector<WeightSet>& weights, std::int64_t layers, std::uint64_t seed,
-             Runtime& runtime, const std::vector<const Variant*>& variants)
+             Runtime& runtime, const std::vector<const Variant*>& variants, std::int64_t chain)
     : runtime_(runtime), plan_(plan) {
   const std::string &in = plan.buffer(BufferRole::input).name, &out = plan.buffer(BufferRole::output).name;
   const BufferSet shared = shared_buffers(plan, runtime);
@@ -29,7 +29,7 @@ Stack::Stack(const LayerPlan& plan, const std::vector<WeightSet>& weights, std::
           std::make_shared<const OwnedTensor>(Buffer(p, own.bytes(), nullptr), own.dtype, own.shape);
     }
     if (plan.adds_to_input) {
-      buffers[in] = l == 0 ? start : l % 2 == 1 ? a : b;
+      buffers[in] = l % chain == 0 ? start : l % 2 == 1 ? a : b;
       buffers[out] = l % 2 == 0 ? a : b;
     }
     layers_.push_back(

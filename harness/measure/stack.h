@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -14,9 +15,12 @@ namespace layercost {
 
 class Stack {
  public:
-  // weights: at least one set for each layer. variants: as of Layer.
+  // weights: at least one set for each layer. variants: as of Layer. chain: of that many layers one reads the output of
+  // the one before it, the next one the stack's input again: what the same weights add time after time would soon be
+  // smaller than the stream's rounding.
   Stack(const LayerPlan&, const std::vector<WeightSet>& weights, std::int64_t layers, std::uint64_t seed, Runtime&,
-        const std::vector<const Variant*>& variants = {});
+        const std::vector<const Variant*>& variants = {}, std::int64_t chain = kWhole);
+  static constexpr std::int64_t kWhole = std::numeric_limits<std::int64_t>::max();
 
   std::size_t size() const { return layers_.size(); }
   Layer& layer(std::size_t l) { return *layers_[l]; }

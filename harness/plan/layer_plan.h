@@ -74,6 +74,8 @@ struct LayerPlan {
   StepShape shape;
   // The output is the residual stream, input included. A head's is logits, and every copy of it reads the same input.
   bool adds_to_input = true;
+  // Of a checkpoint: its values are kept beside what is packed from them.
+  bool stored_weights = false;
   RotarySpec rotary;
   std::vector<BufferSpec> buffers;
   std::vector<WeightSpec> weights;

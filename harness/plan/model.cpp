@@ -183,32 +183,9 @@ void assign_formats(ModelSpec& m, bool of_multimodal) {
     throw BadInput(m.quantization->place(), "",
                    fmt::format("{:.0f} matrices against lists of {} names: more than {:.0e} tests", names,
                                m.quantization->patterns(), kMostTests));
-  std::vector<LayerKind> kinds;
-  std::vector<std::size_t> origin;  // of a kind, among the family's
-  std::vector<std::size_t> kind_of_layer;
-  for (std::size_t i = 0; i < m.kind_of_layer.size(); ++i) {
-    const std::size_t was = m.kind_of_layer[i];
-    MatrixFormats formats = formats_of(m, plans[was], prefixes, fmt::format("layers.{}.", i));
-    std::size_t k = 0;
-    while (k < kinds.size() && (origin[k] != was || kinds[k].formats != formats)) ++k;
-    if (k == kinds.size()) {
-      kinds.push_back(m.kinds[was]);
-      kinds.back().formats = std::move(formats);
-      origin.push_back(was);
-    }
-    kind_of_layer.push_back(k);
-  }
-  // The kind that comes first keeps its name; others say what they have.
-  for (std::size_t k = 0; k < kinds.size(); ++k) {
-    if (std::find(origin.begin(), origin.begin() + static_cast<std::ptrdiff_t>(k), origin[k]) ==
-        origin.begin() + static_cast<std::ptrdiff_t>(k))
-      continue;
-    std::vector<std::string> said;
-    for (const auto& [name, format] : kinds[k].formats) said.push_back(fmt::format("{} {}", name, format->name));
-    kinds[k].name += said.empty() ? " unquantised" : fmt::format(" ({})", fmt::join(said, ", "));
-  }
-  m.kinds = std::move(kinds);
-  m.kind_of_layer = std::move(kind_of_layer);
+  split_kinds(m, [&](std::size_t i) {
+    return formats_of(m, plans[m.kind_of_layer[i]], prefixes, fmt::format("layers.{}.", i));
+  });
   m.head_formats = formats_of(m, plan_head(m, 1, {}), prefixes, "");
   // Planned once, so that what cannot be is refused here.
   StepShape shape;
@@ -300,6 +277,35 @@ void ModelSpec::add_layer(std::string kind, std::function<void(LayerBuilder&)> l
   const auto it = std::find_if(kinds.begin(), kinds.end(), [&](const LayerKind& k) { return k.name == kind; });
   kind_of_layer.push_back(static_cast<std::size_t>(it - kinds.begin()));
   if (it == kinds.end()) kinds.push_back({std::move(kind), std::move(lower)});
+}
+
+void split_kinds(ModelSpec& m, const std::function<MatrixFormats(std::size_t layer)>& formats_of_layer) {
+  std::vector<LayerKind> kinds;
+  std::vector<std::size_t> origin;  // of a kind, among the family's
+  std::vector<std::size_t> kind_of_layer;
+  for (std::size_t i = 0; i < m.kind_of_layer.size(); ++i) {
+    const std::size_t was = m.kind_of_layer[i];
+    MatrixFormats formats = formats_of_layer(i);
+    std::size_t k = 0;
+    while (k < kinds.size() && (origin[k] != was || kinds[k].formats != formats)) ++k;
+    if (k == kinds.size()) {
+      kinds.push_back(m.kinds[was]);
+      kinds.back().formats = std::move(formats);
+      origin.push_back(was);
+    }
+    kind_of_layer.push_back(k);
+  }
+  // The kind that comes first keeps its name; others say what they have.
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    if (std::find(origin.begin(), origin.begin() + static_cast<std::ptrdiff_t>(k), origin[k]) ==
+        origin.begin() + static_cast<std::ptrdiff_t>(k))
+      continue;
+    std::vector<std::string> said;
+    for (const auto& [name, format] : kinds[k].formats) said.push_back(fmt::format("{} {}", name, format->name));
+    kinds[k].name += said.empty() ? " unquantised" : fmt::format(" ({})", fmt::join(said, ", "));
+  }
+  m.kinds = std::move(kinds);
+  m.kind_of_layer = std::move(kind_of_layer);
 }
 
 std::int64_t ModelSpec::count_of(const LayerKind& kind) const {

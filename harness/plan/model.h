@@ -65,6 +65,9 @@ struct ModelSpec {
   std::int64_t count_of(const LayerKind&) const;
 };
 
+// Gives every layer's matrices their formats. Layers of one kind that get others become kinds of their own.
+void split_kinds(ModelSpec&, const std::function<MatrixFormats(std::size_t layer)>& formats_of_layer);
+
 LayerPlan plan_layer(const ModelSpec&, const LayerKind&, const StepShape&);
 // Final norm and what the head multiplies with; `sequences` rows go through it.
 LayerPlan plan_head(const ModelSpec&, std::int64_t sequences, const StepShape&);

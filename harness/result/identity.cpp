@@ -165,6 +165,7 @@ std::optional<Difference> model_difference(const ModelRecord& a, const ModelReco
   sides.always("top_k", count(a.top_k), count(b.top_k));
   sides.number("parameters_total", a.parameters_total, b.parameters_total);
   sides.number("parameters_active", a.parameters_active, b.parameters_active);
+  sides.always("weights_from", a.weights_from, b.weights_from);
   sides.text("digest", a.digest, b.digest);
   return sides.found();
 }

@@ -178,6 +178,7 @@ struct ModelRecord {
   std::optional<std::int64_t> experts, top_k;
   std::optional<std::int64_t> parameters_active_with_embedding = {};  // as model cards count
   std::string digest = {};  // of all that its numbers follow from (plan/digest.h); "" in files before 1.4
+  std::string weights_from = {};  // the checkpoint's name; "": synthetic
 };
 
 struct PairRecord {

@@ -223,6 +223,7 @@ void fields(V& v, ModelRecord& m) {
   v("experts", m.experts, kOneUp);
   v("top_k", m.top_k, kOneUp);
   v.unless_empty("digest", m.digest);
+  v.unless_empty("weights_from", m.weights_from);
 }
 template <typename V>
 void fields(V& v, PairRecord& p) {

@@ -32,6 +32,11 @@ const std::map<std::string_view, std::string_view> kGgufExpertNames{{"gate_proj"
                                                                     {"down_proj", "ffn_down"}, {"w1", "ffn_gate"},
                                                                     {"w3", "ffn_up"},          {"w2", "ffn_down"}};
 
+constexpr std::pair<std::string_view, std::string_view> kGgufHeadNames[] = {
+    {"model.norm.weight", "output_norm.weight"},
+    {"lm_head.weight", "output.weight"},
+    {"model.embed_tokens.weight", "token_embd.weight"}};
+
 // What a quantised matrix may consist of, behind its module's name; scales of the input are not read.
 constexpr const char* kParts[] = {".weight_scale_inv",
                                   ".weight_scale",
@@ -98,6 +103,10 @@ const std::string& Checkpoint::source() const { return gguf_ ? gguf_->path() : s
 
 std::vector<std::string> Checkpoint::names() const { return gguf_ ? gguf_->names() : safetensors_->names(); }
 
+bool Checkpoint::has(const std::string& name) const {
+  return gguf_ ? gguf_->has(gguf_place(name).tensor) : safetensors_->has(name);
+}
+
 std::vector<std::string> Checkpoint::unused(const std::string& place, const std::vector<std::string>& sources) const {
   std::set<std::string> used;
   std::string below = place;
@@ -119,6 +128,8 @@ std::vector<std::string> Checkpoint::unused(const std::string& place, const std:
 }
 
 Checkpoint::Place Checkpoint::gguf_place(const std::string& name) const {
+  for (const auto& [usual, stored] : kGgufHeadNames)
+    if (name == usual) return {std::string(stored)};
   const std::size_t at = name.find("layers.");
   std::int64_t layer = 0;
   const char* const end = name.data() + name.size();

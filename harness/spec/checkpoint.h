@@ -35,6 +35,8 @@ class Checkpoint {
   const std::string& source() const;  // what the user named, for messages
   bool is_gguf() const { return gguf_ != nullptr; }
   std::vector<std::string> names() const;  // of the tensors, as the file has them; sorted
+  // Whether there is a tensor with plain values of this name.
+  bool has(const std::string& name) const;
   // Tensors below `place` ("model.layers.3.") that belong to none of `sources`, which are named without it. A packed
   // matrix's scales, shapes and zero points belong to it; tables of the rotation, which older files carry, to the
   // layer.
