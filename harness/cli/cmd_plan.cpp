@@ -286,6 +286,7 @@ void add_plan(CLI::App& app, Action& action) {
   auto* c = app.add_subcommand("plan", "ops, shapes, FLOPs, bytes and memory of a model at a point; needs no device");
   auto o = std::make_shared<Options>();
   add_point_options(*c, o->points);
+  add_checkpoint_options(*c, o->points);
   c->add_option("--on", o->on, "also what is possible on this hardware (layercost list hardware): a projection");
   c->add_option("--devices", o->devices, "how many of them (default 1)")->check(CLI::Range(1, 1024));
   c->add_flag("--json", o->json, "for programs: exact numbers, one JSON object");

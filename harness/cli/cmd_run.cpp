@@ -216,6 +216,7 @@ void add_run(CLI::App& app, Action& action) {
   auto* c = app.add_subcommand("run", "measure: what a token costs on this machine");
   auto o = std::make_shared<Options>();
   add_point_options(*c, o->points);
+  add_checkpoint_options(*c, o->points);
   c->add_option("--device", o->device, "cpu or cuda:N (default: cuda:0 where it can be used, else cpu)");
   add_price_options(*c, o->price, false);
   c->add_option("--rounds", o->rounds, "interleaved rounds (default 3; 10 for a headline)")->check(CLI::Range(1, 1000));

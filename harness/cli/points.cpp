@@ -22,11 +22,14 @@ void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_option("--weights-format", o.weights_format,
                "how matrices are stored: layercost list formats, or several, e.g. bf16,q8_0,q4_k (default: as a "
                "quantised model's config says, else the dtype)");
+  c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
+}
+
+void add_checkpoint_options(CLI::App& c, PointOptions& o) {
   c.add_option("--weights", o.weights,
                "the only model's checkpoint: safetensors file(s), an index file, a folder, or a GGUF file (default: "
                "weights are made up)");
   c.add_option("--prefix", o.prefix, "what stands before 'layers.N.' in its tensors' names (default: found there)");
-  c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
 }
 
 const WeightFormat& weight_format_option(const std::string& name) {

@@ -26,6 +26,7 @@ struct Points {
 };
 
 void add_point_options(CLI::App&, PointOptions&);
+void add_checkpoint_options(CLI::App&, PointOptions&);
 // The format with the name of --weights-format.
 const WeightFormat& weight_format_option(const std::string& name);
 std::vector<const WeightFormat*> weight_format_options(const std::string& names);  // separated by commas

@@ -56,8 +56,8 @@ struct LayerCheckRow {
   std::string mode;  // "prefill", "decode", "prefill 7 + decode 6"
   Verdict verdict;
 };
-// `prefix`: as of find_prefix; nothing: find it. Prefill in one call; decode token by token from an empty cache; prefill of the
-// first half followed by decode.
+// `prefix`: as of find_prefix; nothing: find it. Prefill in one call; decode token by token from an empty cache;
+// prefill of the first half followed by decode.
 std::vector<LayerCheckRow> check_against_io(const ModelSpec&, std::int64_t layer, Checkpoint&, const LayerIo&, DType,
                                             Runtime&, const std::optional<std::string>& prefix = {});
 

@@ -72,7 +72,8 @@ double LayerPlan::weight_bytes() const {
 
 double LayerPlan::held_weight_bytes() const {
   double n = 0;
-  for (const WeightSpec& w : weights) n += w.format->held_bytes(w.shape) + (stored_weights && w.format->is_plain() ? w.bytes() : 0);
+  for (const WeightSpec& w : weights)
+    n += w.format->held_bytes(w.shape) + (stored_weights && w.format->is_plain() ? w.bytes() : 0);
   return n;
 }
 

@@ -46,8 +46,8 @@ def norms(layer):
 def whole_config(folder, name, layers, tied=False):
     (folder / name).mkdir()
     (folder / name / "config.json").write_text(json.dumps({
-        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": HIDDEN, "num_hidden_layers": layers,
-        "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": DIM, "intermediate_size": WIDTH,
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_hidden_layers": layers,
+        "hidden_size": HIDDEN, "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": DIM, "intermediate_size": WIDTH,
         "vocab_size": WORDS, "max_position_embeddings": 64, "tie_word_embeddings": tied}))
 
 
@@ -194,7 +194,8 @@ def refusals(program, folder):
     bad("two models", [*run("whole", "whole", **out), "-m", "tied"], 2, ["--weights", "one model"])
     bad("a format of one's own", run("whole", "whole", "--weights-format", "q8_0", **out), 2, ["--weights-format"])
     bad("a suite's formats", run("whole", "whole", "--suite", "formats", **out), 2, ["formats"])
-    bad("a prefix alone", ["run", *QUICK, "-m", "whole", "--prefix", "model.", "-o", kept], 2, ["--prefix", "--weights"])
+    bad("a prefix alone", ["run", *QUICK, "-m", "whole", "--prefix", "model.", "-o", kept], 2,
+        ["--prefix", "--weights"])
     bad("a prefix that is none", run("whole", "whole", "--prefix", "x.", **out), 2, ["x.layers.0."])
     bad("no such file", run("whole", "nowhere", **out), 2, ["nowhere"])
     program.that("nothing is written when it is refused", not kept.exists(), list(folder.iterdir()))
