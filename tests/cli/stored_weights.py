@@ -47,7 +47,8 @@ def whole_config(folder, name, layers, tied=False):
     (folder / name).mkdir()
     (folder / name / "config.json").write_text(json.dumps({
         "model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_hidden_layers": layers,
-        "hidden_size": HIDDEN, "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": DIM, "intermediate_size": WIDTH,
+        "hidden_size": HIDDEN, "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": DIM,
+        "intermediate_size": WIDTH,
         "vocab_size": WORDS, "max_position_embeddings": 64, "tie_word_embeddings": tied}))
 
 
