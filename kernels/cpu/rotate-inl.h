@@ -20,6 +20,11 @@ namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
 
+// Of n values with this sum of squares.
+HWY_INLINE float scale_of_squares(V squares, std::int64_t n, double eps) {
+  return 1.0f / std::sqrt(sum_of_lanes(squares) / static_cast<float>(n) + static_cast<float>(eps));
+}
+
 template <class X>
 float rms_scale(const X* x, std::int64_t n, double eps) {
   V squares = hn::Zero(F32());
@@ -27,7 +32,7 @@ float rms_scale(const X* x, std::int64_t n, double eps) {
     const V v = i + kLanes <= n ? load(x + i) : load_n(x + i, n - i);
     squares = hn::MulAdd(v, v, squares);
   }
-  return 1.0f / std::sqrt(sum_of_lanes(squares) / static_cast<float>(n) + static_cast<float>(eps));
+  return scale_of_squares(squares, n, eps);
 }
 
 // n pairs: a and b are the elements p[0 .. n) and p[half .. half + n).
@@ -84,10 +89,25 @@ struct Neighbours {
   }
 };
 
+// a and b become the n pairs of a and b, turned.
+HWY_INLINE void turn_lanes(const float* cos, const float* sin, std::int64_t n, V& a, V& b) {
+  const bool whole = n == kLanes;
+  const V co = whole ? load(cos) : load_n(cos, n), si = whole ? load(sin) : load_n(sin, n);
+  const V turned = hn::NegMulAdd(b, si, hn::Mul(a, co));
+  b = hn::MulAdd(a, si, hn::Mul(b, co));
+  a = turned;
+}
+
+template <class Pairs, class X>
+HWY_INLINE void turned_lanes(const X* x, const float* cos, const float* sin, std::int64_t half, std::int64_t n, V& a,
+                             V& b) {
+  Pairs::load_pairs(x, half, n, a, b);
+  turn_lanes(cos, sin, n, a, b);
+}
+
 template <class Pairs, class X, class W, class Y>
 HWY_INLINE void rotate_lanes(const X* x, const W* norm, V scale, const float* cos, const float* sin, std::int64_t half,
                              std::int64_t n, Y* out) {
-  const bool whole = n == kLanes;
   V a, b;
   Pairs::load_pairs(x, half, n, a, b);
   if (norm != nullptr) {
@@ -96,8 +116,8 @@ HWY_INLINE void rotate_lanes(const X* x, const W* norm, V scale, const float* co
     a = hn::Mul(a, hn::Mul(scale, norm_a));
     b = hn::Mul(b, hn::Mul(scale, norm_b));
   }
-  const V co = whole ? load(cos) : load_n(cos, n), si = whole ? load(sin) : load_n(sin, n);
-  Pairs::store_pairs(hn::NegMulAdd(b, si, hn::Mul(a, co)), hn::MulAdd(a, si, hn::Mul(b, co)), out, half, n);
+  turn_lanes(cos, sin, n, a, b);
+  Pairs::store_pairs(a, b, out, half, n);
 }
 
 // n elements that are not rotated.

@@ -9,7 +9,17 @@
 
 namespace layercost {
 
+namespace {
+
+constexpr std::string_view kNorms[] = {"0", "1", "whole", "after"};  // in the order of QkNorm
+
+}  // namespace
+
+std::string_view qk_norm_word(QkNorm n) { return kNorms[static_cast<std::size_t>(n)]; }
+
 RopeAxes rope_axes(const OpCase& c) {
+  const auto norm = std::find(std::begin(kNorms), std::end(kNorms), c.word("qk_norm", "0"));
+  if (norm == std::end(kNorms)) throw BadCase("'" + c.text() + "': qk_norm must be 0, 1, whole or after");
   RopeAxes a{.batch = c.axis("batch"),
              .q_len = c.axis("q_len"),
              .kv_len = c.axis("kv_len"),
@@ -19,9 +29,9 @@ RopeAxes rope_axes(const OpCase& c) {
              .head_dim = c.axis("head_dim"),
              .rotary_dims = c.integer("rotary_dims", c.axis("head_dim")),
              .interleaved = c.flag("interleaved"),
-             .qk_norm = c.flag("qk_norm"),
+             .qk_norm = static_cast<QkNorm>(norm - std::begin(kNorms)),
              .eps = 0.0};
-  if (a.qk_norm) a.eps = c.real("eps");
+  if (a.has_norm()) a.eps = c.real("eps");
   const auto expect = [&](bool ok, const char* what) {
     if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
   };
@@ -44,7 +54,7 @@ constexpr KnownKey keys[] = {
     axis_key("head_dim"),
     integer_key("rotary_dims", 2).optional(),  // head_dim
     flag_key("interleaved"),
-    flag_key("qk_norm"),
+    word_key("qk_norm", kNorms).or_else("0"),
     real_key("eps", 0).only_beside("qk_norm"),
     type_key("x_type", kFloatTypes),
     type_key("y_type", kFloatTypes),
@@ -74,9 +84,10 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
       {"k_cache", Role::updated, kv, cache},
       {"v_cache", Role::updated, kv, cache},
   };
-  if (a.qk_norm) {
-    out.push_back({"q_norm", Role::weight, w, {a.head_dim}, 0.2f, 1.0f});
-    out.push_back({"k_norm", Role::weight, w, {a.head_dim}, 0.2f, 1.0f});
+  if (a.has_norm()) {
+    const bool whole = a.qk_norm == QkNorm::whole;
+    out.push_back({"q_norm", Role::weight, w, {whole ? a.heads * a.head_dim : a.head_dim}, 0.2f, 1.0f});
+    out.push_back({"k_norm", Role::weight, w, {whole ? a.kv_heads * a.head_dim : a.head_dim}, 0.2f, 1.0f});
   }
   return out;
 }
@@ -88,8 +99,9 @@ Work work(const OpCase& c, const WorkFacts&) {
   const auto tokens = static_cast<double>(a.tokens());
   const double q = tokens * static_cast<double>(a.heads) * d, k = tokens * static_cast<double>(a.kv_heads) * d;
   Work w;
-  w.flops = tokens * static_cast<double>(a.heads + a.kv_heads) * (3 * r + (a.qk_norm ? 4 * d : 0));
-  w.weight_bytes = a.qk_norm ? 2 * d * bytes("w_type") : 0;
+  w.flops = tokens * static_cast<double>(a.heads + a.kv_heads) * (3 * r + (a.has_norm() ? 4 * d : 0));
+  const double normed = a.qk_norm == QkNorm::whole ? static_cast<double>(a.heads + a.kv_heads) : 2;
+  w.weight_bytes = a.has_norm() ? normed * d * bytes("w_type") : 0;
   w.kv_write_bytes = 2 * k * bytes("kv_type");
   w.activation_bytes = (q + 2 * k) * bytes("x_type") + q * bytes("y_type") +
                        static_cast<double>(a.q_len) * r * static_cast<double>(sizeof(float));  // cos and sin
@@ -97,7 +109,10 @@ Work work(const OpCase& c, const WorkFacts&) {
 }
 
 Tolerance tolerance(const OpCase& c, const std::string& output) {
-  return usual_tolerance(c.type(output == "q" ? "y_type" : "kv_type"), c.axis("head_dim"));
+  const RopeAxes a = rope_axes(c);
+  const std::int64_t heads = output == "q" ? a.heads : a.kv_heads;
+  return usual_tolerance(c.type(output == "q" ? "y_type" : "kv_type"),
+                         a.qk_norm == QkNorm::whole ? heads * a.head_dim : a.head_dim);
 }
 
 void reference(const OpCase& c, const OpTensors& t) {
@@ -105,39 +120,48 @@ void reference(const OpCase& c, const OpTensors& t) {
   const std::int64_t d = a.head_dim, half = a.rotary_dims / 2, row = (a.heads + 2 * a.kv_heads) * d;
   const Tensor &qkv = t.tensor("qkv"), &cos = t.tensor("cos"), &sin = t.tensor("sin");
   const Tensor &q = t.tensor("q"), &k_cache = t.tensor("k_cache"), &v_cache = t.tensor("v_cache");
-  const OwnedTensor q_norm = a.qk_norm ? t.weight("q_norm")->whole() : OwnedTensor();
-  const OwnedTensor k_norm = a.qk_norm ? t.weight("k_norm")->whole() : OwnedTensor();
+  const OwnedTensor q_norm = a.has_norm() ? t.weight("q_norm")->whole() : OwnedTensor();
+  const OwnedTensor k_norm = a.has_norm() ? t.weight("k_norm")->whole() : OwnedTensor();
 
-  const auto rotate = [&](std::int64_t in, std::int64_t position, const OwnedTensor& norm, const Tensor& out,
-                          std::int64_t at) {
-    std::vector<double> x(static_cast<std::size_t>(d));
-    double squares = 0;
-    for (std::int64_t i = 0; i < d; ++i) {
-      x[i] = qkv.load(in + i);
-      squares += x[i] * x[i];
-    }
-    if (a.qk_norm)
-      for (std::int64_t i = 0; i < d; ++i)
-        x[i] = x[i] / std::sqrt(squares / static_cast<double>(d) + a.eps) * norm.view().load(i);
-    for (std::int64_t i = 0; i < half; ++i) {
-      const double co = cos.load(position * half + i), si = sin.load(position * half + i);
-      const std::int64_t one = a.interleaved ? 2 * i : i, other = a.interleaved ? 2 * i + 1 : i + half;
-      out.store(at + one, x[one] * co - x[other] * si);
-      out.store(at + other, x[other] * co + x[one] * si);
-    }
-    for (std::int64_t i = a.rotary_dims; i < d; ++i) out.store(at + i, x[i]);
+  // `heads` of them from element `in` of qkv on, head h to element slot(h) of `out`.
+  const auto rotate = [&](std::int64_t in, std::int64_t heads, std::int64_t position, const OwnedTensor& norm,
+                          const Tensor& out, const auto& slot) {
+    std::vector<double> x(static_cast<std::size_t>(heads * d));
+    for (std::int64_t i = 0; i < heads * d; ++i) x[i] = qkv.load(in + i);
+    const auto normalise = [&](std::int64_t n) {  // each n of them
+      for (std::int64_t first = 0; first < heads * d; first += n) {
+        double squares = 0;
+        for (std::int64_t i = first; i < first + n; ++i) squares += x[i] * x[i];
+        for (std::int64_t i = first; i < first + n; ++i)
+          x[i] = x[i] / std::sqrt(squares / static_cast<double>(n) + a.eps) * norm.view().load(i - first);
+      }
+    };
+    if (a.qk_norm == QkNorm::head) normalise(d);
+    if (a.qk_norm == QkNorm::whole) normalise(heads * d);
+    for (std::int64_t h = 0; h < heads; ++h)
+      for (std::int64_t i = 0; i < half; ++i) {
+        const double co = cos.load(position * half + i), si = sin.load(position * half + i);
+        double& one = x[h * d + (a.interleaved ? 2 * i : i)];
+        double& other = x[h * d + (a.interleaved ? 2 * i + 1 : i + half)];
+        const double turned = one * co - other * si;
+        other = other * co + one * si;
+        one = turned;
+      }
+    if (a.qk_norm == QkNorm::after) normalise(d);
+    for (std::int64_t h = 0; h < heads; ++h)
+      for (std::int64_t i = 0; i < d; ++i) out.store(slot(h) + i, x[h * d + i]);
   };
 
   for (std::int64_t token = 0; token < a.tokens(); ++token) {
     const std::int64_t first_k = token * row + a.heads * d, first_v = first_k + a.kv_heads * d;
     const bool with_q =
         t.asked() == nullptr || std::binary_search(t.asked()->rows.begin(), t.asked()->rows.end(), token);
-    for (std::int64_t h = 0; with_q && h < a.heads; ++h)
-      rotate(token * row + h * d, a.position(token), q_norm, q, (token * a.heads + h) * d);
-    for (std::int64_t h = 0; h < a.kv_heads; ++h) {
-      rotate(first_k + h * d, a.position(token), k_norm, k_cache, a.slot(token, h));
+    if (with_q)
+      rotate(token * row, a.heads, a.position(token), q_norm, q,
+             [&](std::int64_t h) { return (token * a.heads + h) * d; });
+    rotate(first_k, a.kv_heads, a.position(token), k_norm, k_cache, [&](std::int64_t h) { return a.slot(token, h); });
+    for (std::int64_t h = 0; h < a.kv_heads; ++h)
       for (std::int64_t i = 0; i < d; ++i) v_cache.store(a.slot(token, h) + i, qkv.load(first_v + h * d + i));
-    }
   }
 }
 
@@ -188,6 +212,28 @@ std::vector<OpCase> test_cases() {
            "x_type=f32 y_type=f32 kv_type=f32 w_type=f32",
            "rope batch=2 q_len=2 kv_len=3 capacity=4 heads=3 kv_heads=1 head_dim=192 rotary_dims=64 interleaved=1 "
            "qk_norm=1 eps=0.001 x_type=f32 y_type=f32 kv_type=f32 w_type=bf16",
+           // One norm over all heads, as in OLMoE (whole heads) and MiniMax-M2 (half of each).
+           "rope batch=2 q_len=1 kv_len=9 capacity=10 heads=6 kv_heads=2 head_dim=128 rotary_dims=64 qk_norm=whole "
+           "eps=1e-05 x_type=bf16 y_type=bf16 kv_type=bf16 w_type=bf16",
+           "rope batch=1 q_len=5 kv_len=7 capacity=8 heads=4 kv_heads=4 head_dim=64 qk_norm=whole eps=0.001 x_type=f32 "
+           "y_type=f32 kv_type=f32 w_type=f32",
+           "rope batch=2 q_len=3 kv_len=3 capacity=5 heads=6 kv_heads=2 head_dim=90 rotary_dims=46 qk_norm=whole "
+           "eps=0.001 x_type=f32 y_type=bf16 kv_type=f32 w_type=f32",
+           "rope batch=1 q_len=2 kv_len=3 capacity=4 heads=10 kv_heads=5 head_dim=32 interleaved=1 qk_norm=whole "
+           "eps=0.01 x_type=bf16 y_type=f32 kv_type=bf16 w_type=f32",
+           "rope batch=1 q_len=2 kv_len=3 capacity=3 heads=24 kv_heads=12 head_dim=256 rotary_dims=64 qk_norm=whole "
+           "eps=0.001 x_type=f32 y_type=f32 kv_type=bf16 w_type=f32",
+           // Each head after it is turned, as in Hunyuan.
+           "rope batch=2 q_len=1 kv_len=9 capacity=10 heads=8 kv_heads=2 head_dim=128 qk_norm=after eps=1e-05 "
+           "x_type=bf16 y_type=bf16 kv_type=bf16 w_type=bf16",
+           "rope batch=1 q_len=5 kv_len=7 capacity=8 heads=3 kv_heads=1 head_dim=64 rotary_dims=24 qk_norm=after "
+           "eps=0.001 x_type=f32 y_type=f32 kv_type=f32 w_type=f32",
+           "rope batch=1 q_len=3 kv_len=4 capacity=5 heads=4 kv_heads=2 head_dim=64 rotary_dims=32 interleaved=1 "
+           "qk_norm=after eps=0.01 x_type=bf16 y_type=f32 kv_type=bf16 w_type=f32",
+           "rope batch=2 q_len=2 kv_len=3 capacity=3 heads=2 kv_heads=2 head_dim=90 rotary_dims=46 interleaved=1 "
+           "qk_norm=after eps=0.001 x_type=f32 y_type=bf16 kv_type=f32 w_type=f32",
+           "rope batch=1 q_len=2 kv_len=5 capacity=6 heads=2 kv_heads=1 head_dim=44 qk_norm=after eps=0.001 x_type=f32 "
+           "y_type=f32 kv_type=bf16 w_type=bf16",
            // The whole head, said in words.
            "rope batch=1 q_len=2 kv_len=3 capacity=3 heads=2 kv_heads=1 head_dim=32 rotary_dims=32 interleaved=0 "
            "x_type=bf16 y_type=bf16 kv_type=bf16 w_type=bf16",

@@ -4,9 +4,10 @@
 // 8l + 7 of both halves: the partners i and i + d/2 of the rotation meet in one lane, and every access has 16 bytes.
 // Only the sum of squares needs the other lanes.
 // `any_dim`: a warp per head, one element of each half per lane and step.
-// Where not the halves of whole heads are turned (kWhole false), lanes hold other elements, and still whole pairs: see
-// place_of. These are kernels of their own, so that whole heads pay nothing for it.
-// SPDX-License-Identifier: Apache-2.0
+// `under_one_norm`: a block for all q heads of a token, another one for its k and v heads: a sum over all of them
+// first. Where not the halves of whole heads are turned (kWhole false), lanes hold other elements, and still whole
+// pairs: see place_of. These are kernels of their own, so that whole heads pay nothing for it. SPDX-License-Identifier:
+// Apache-2.0
 #include "kernels/rope/rope_cuda_heads_launch.h"
 
 #include "kernels/simt/elements.h"
@@ -16,12 +17,17 @@ namespace {
 
 using namespace simt;
 
-constexpr int kThreads = 128;
+constexpr int kThreads = 128, kThreadsUnderOneNorm = 256;
+
+struct Shared {
+  Array<float, kThreadsUnderOneNorm / 32> partial;
+};
 
 // Where head number `item` comes from and goes to.
 struct Head {
   enum Kind { q, k, v } kind;
   std::int64_t position, to;  // `to`: first element, in q or in a cache
+  std::int64_t norm_at;       // first of its weights in the norm of its kind
 };
 
 // 32-bit divisions: a 64-bit one is a function of some hundred instructions. `supports` knows the limit.
@@ -33,9 +39,11 @@ SIMT_INLINE Head head_of(const RopeCudaHeads& p, std::uint32_t item) {
   out.kind = h < p.heads ? Head::q : h < p.heads + p.kv_heads ? Head::k : Head::v;
   if (out.kind == Head::q) {
     out.to = (token * p.heads + h) * p.head_dim;
+    out.norm_at = p.norm_whole ? h * p.head_dim : 0;
   } else {
     const std::int64_t kv_head = h - p.heads - (out.kind == Head::v ? p.kv_heads : 0);
     out.to = ((sequence * p.kv_heads + kv_head) * p.capacity + out.position) * p.head_dim;
+    out.norm_at = p.norm_whole ? kv_head * p.head_dim : 0;
   }
   return out;
 }
@@ -91,8 +99,8 @@ template <int N>
 SIMT_INLINE void load_norm(const RopeCudaHeads& p, const Head& head, const Place& at, Turn<N>& t) {
   if (head.kind == Head::v || p.q_norm == nullptr) return;
   const void* norm = head.kind == Head::q ? p.q_norm : p.k_norm;
-  load_typed(p.w_type, norm, at.low, t.low);
-  load_typed(p.w_type, norm, at.high, t.high);
+  load_typed(p.w_type, norm, head.norm_at + at.low, t.low);
+  load_typed(p.w_type, norm, head.norm_at + at.high, t.high);
 }
 template <int N>
 SIMT_INLINE void load_table(const RopeCudaHeads& p, const Head& head, const Place& at, std::int64_t i, Turn<N>& t) {
@@ -107,30 +115,53 @@ SIMT_INLINE void store_head(const RopeCudaHeads& p, const Head& head, std::int64
   else store_typed(p.kv_type, head.kind == Head::k ? p.k_cache : p.v_cache, head.to + i, v);
 }
 
-// a and b, the elements from `low` and from `high` on: normalised, rotated, stored.
+// a and b are the elements from `low` and from `high` on in the functions below, and neighbours are parted between
+// `part` and `put`. Nothing happens to those of v before they are stored.
+template <bool kWhole>
+SIMT_INLINE bool has_neighbours(const RopeCudaHeads& p, const Head& head, const Place& at) {
+  return !kWhole && p.interleaved && at.turned && head.kind != Head::v;
+}
 template <bool kWhole, int N>
-SIMT_INLINE void finish(const RopeCudaHeads& p, const Head& head, const Place& at, float scale, Turn<N>& t,
-                        float (&a)[N], float (&b)[N]) {
-  const bool neighbours = !kWhole && p.interleaved && at.turned && head.kind != Head::v;
-  if (neighbours) {
-    part_neighbours(a, b);
-    part_neighbours(t.low, t.high);
-  }
-  if (head.kind != Head::v) {
+SIMT_INLINE void part(const RopeCudaHeads& p, const Head& head, const Place& at, Turn<N>& t, float (&a)[N],
+                      float (&b)[N]) {
+  if (!has_neighbours<kWhole>(p, head, at)) return;
+  part_neighbours(a, b);
+  part_neighbours(t.low, t.high);
+}
+template <int N>
+SIMT_INLINE void normalise(const RopeCudaHeads& p, const Head& head, float scale, const Turn<N>& t, float (&a)[N],
+                           float (&b)[N]) {
+  if (head.kind == Head::v || p.q_norm == nullptr) return;
 #pragma unroll
-    for (int j = 0; j < N; ++j) {
-      const float x = p.q_norm != nullptr ? a[j] * (scale * t.low[j]) : a[j];
-      const float y = p.q_norm != nullptr ? b[j] * (scale * t.high[j]) : b[j];
-      a[j] = at.turned ? x * t.cos[j] - y * t.sin[j] : x;
-      b[j] = at.turned ? y * t.cos[j] + x * t.sin[j] : y;
-    }
+  for (int j = 0; j < N; ++j) a[j] = a[j] * (scale * t.low[j]), b[j] = b[j] * (scale * t.high[j]);
+}
+template <int N>
+SIMT_INLINE void rotate(const Head& head, const Place& at, const Turn<N>& t, float (&a)[N], float (&b)[N]) {
+  if (head.kind == Head::v || !at.turned) return;
+#pragma unroll
+  for (int j = 0; j < N; ++j) {
+    const float x = a[j], y = b[j];
+    a[j] = x * t.cos[j] - y * t.sin[j];
+    b[j] = y * t.cos[j] + x * t.sin[j];
   }
-  if (neighbours) join_neighbours(a, b);
+}
+template <bool kWhole, int N>
+SIMT_INLINE void put(const RopeCudaHeads& p, const Head& head, const Place& at, float (&a)[N], float (&b)[N]) {
+  if (has_neighbours<kWhole>(p, head, at)) join_neighbours(a, b);
   store_head(p, head, at.low, a);
   store_head(p, head, at.high, b);
 }
 
-template <bool kWhole, class X>
+template <int N>
+SIMT_INLINE float squares_of(const float (&a)[N], const float (&b)[N]) {
+  float squares = 0;
+#pragma unroll
+  for (int j = 0; j < N; ++j) squares += a[j] * a[j] + b[j] * b[j];
+  return squares;
+}
+
+// kAfter: the norm comes after the rotation.
+template <bool kWhole, bool kAfter, class X>
 __global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
   grid_launch_dependents();
   const std::int64_t items = p.tokens * (p.heads + 2 * p.kv_heads);
@@ -154,18 +185,35 @@ __global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
     to_floats(low, a);
     to_floats(high, b);
   }
-  float scale = 1.0f;
+  if (valid) part<kWhole>(p, head, at, turn, a, b);
+  if (kAfter && valid) rotate(head, at, turn, a, b);
   if (p.q_norm != nullptr) {
-    float squares = 0;
-#pragma unroll
-    for (int j = 0; j < 8; ++j) squares += a[j] * a[j] + b[j] * b[j];
+    float squares = squares_of(a, b);
     for (int mask = p.lanes / 2; mask > 0; mask /= 2) squares += shuffle_xor(squares, mask);
-    scale = reciprocal_sqrt(squares / static_cast<float>(p.head_dim) + p.eps);
+    if (valid) normalise(p, head, reciprocal_sqrt(squares / static_cast<float>(p.head_dim) + p.eps), turn, a, b);
   }
-  if (valid) finish<kWhole>(p, head, at, scale, turn, a, b);
+  if (!kAfter && valid) rotate(head, at, turn, a, b);
+  if (valid) put<kWhole>(p, head, at, a, b);
 }
 
-template <bool kWhole, class X>
+// Pair i of the head, or i to i + N - 1, between reading and storing.
+template <bool kWhole, int N, class X>
+struct Pairs {
+  Place at;
+  Turn<N> turn = {};
+  float a[N], b[N];
+
+  SIMT_INLINE Pairs(const RopeCudaHeads& p, const Head& head, const X* x, std::int64_t i)
+      : at(place_of<kWhole, N>(p, i)) {
+    to_floats(load_elements<N>(x + at.low), a);
+    to_floats(load_elements<N>(x + at.high), b);
+    load_norm(p, head, at, turn);
+    load_table(p, head, at, i, turn);
+    part<kWhole>(p, head, at, turn, a, b);
+  }
+};
+
+template <bool kWhole, bool kAfter, class X>
 __global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
   grid_launch_dependents();
   const std::int64_t items = p.tokens * (p.heads + 2 * p.kv_heads), half = p.head_dim / 2;
@@ -173,33 +221,81 @@ __global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
   grid_wait();
   if (item >= items) return;  // whole warps
   const X* x = static_cast<const X*>(p.qkv) + item * p.head_dim;
+  const Head head = head_of(p, item);
   float scale = 1.0f;
   if (p.q_norm != nullptr) {
     float squares = 0;
-    for (std::int64_t i = lane(); i < p.head_dim; i += 32) squares += to_float(x[i]) * to_float(x[i]);
+    for (std::int64_t i = lane(); i < half; i += 32) {
+      Pairs<kWhole, 1, X> of(p, head, x, i);
+      if (kAfter) rotate(head, of.at, of.turn, of.a, of.b);
+      squares += squares_of(of.a, of.b);
+    }
     scale = reciprocal_sqrt(warp_sum(squares) / static_cast<float>(p.head_dim) + p.eps);
   }
-  const Head head = head_of(p, item);
   for (std::int64_t i = lane(); i < half; i += 32) {
-    const Place at = place_of<kWhole, 1>(p, i);
-    float a[1] = {to_float(x[at.low])}, b[1] = {to_float(x[at.high])};
-    Turn<1> turn = {};
-    load_norm(p, head, at, turn);
-    load_table(p, head, at, i, turn);
-    finish<kWhole>(p, head, at, scale, turn, a, b);
+    Pairs<kWhole, 1, X> of(p, head, x, i);
+    if (kAfter) rotate(head, of.at, of.turn, of.a, of.b);
+    normalise(p, head, scale, of.turn, of.a, of.b);
+    if (!kAfter) rotate(head, of.at, of.turn, of.a, of.b);
+    put<kWhole>(p, head, of.at, of.a, of.b);
   }
+}
+
+template <bool kWhole, int N, class X>
+__global__ void __launch_bounds__(kThreadsUnderOneNorm) under_one_norm(RopeCudaHeads p) {
+  grid_launch_dependents();
+  const bool keys = blockIdx.x % 2 == 1;
+  const std::int64_t token = blockIdx.x / 2, normed = keys ? p.kv_heads : p.heads;
+  const std::int64_t first = token * (p.heads + 2 * p.kv_heads) + (keys ? p.heads : 0);
+  const X* x = static_cast<const X*>(p.qkv) + first * p.head_dim;
+  grid_wait();
+  float squares = 0;
+  for (std::int64_t i = threadIdx.x * N; i < normed * p.head_dim; i += kThreadsUnderOneNorm * N) {
+    float v[N];
+    to_floats(load_elements<N>(x + i), v);
+#pragma unroll
+    for (int j = 0; j < N; ++j) squares += v[j] * v[j];
+  }
+  squares = warp_sum(squares);
+  Shared& s = shared<Shared>();
+  if (lane() == 0) s.partial[warp()] = squares;
+  sync_block();
+  squares = 0;
+  for (int i = 0; i < kThreadsUnderOneNorm / 32; ++i) squares += s.partial[i];
+  const float scale = reciprocal_sqrt(squares / static_cast<float>(normed * p.head_dim) + p.eps);
+  const auto per_head = static_cast<std::uint32_t>(p.head_dim / (2 * N));
+  const auto all = static_cast<std::uint32_t>(keys ? 2 * p.kv_heads : p.heads) * per_head;
+  for (std::uint32_t u = threadIdx.x; u < all; u += kThreadsUnderOneNorm) {
+    const std::uint32_t h = u / per_head;
+    const Head head = head_of(p, static_cast<std::uint32_t>(first) + h);
+    Pairs<kWhole, N, X> of(p, head, x + h * p.head_dim, u % per_head * N);
+    normalise(p, head, scale, of.turn, of.a, of.b);
+    rotate(head, of.at, of.turn, of.a, of.b);
+    put<kWhole>(p, head, of.at, of.a, of.b);
+  }
+}
+
+template <bool kWhole, class X>
+int launch_rope(const RopeCudaHeads& p, Stream stream) {
+  if (p.norm_whole) {
+    const Launch l{dim3(static_cast<unsigned>(2 * p.tokens)), dim3(kThreadsUnderOneNorm), sizeof(Shared), stream,
+                   kOverlap};
+    return launch("rope_cuda_heads", l, p.lanes != 0 ? under_one_norm<kWhole, 8, X> : under_one_norm<kWhole, 1, X>, p);
+  }
+  const std::int64_t threads = p.tokens * (p.heads + 2 * p.kv_heads) * (p.lanes != 0 ? p.lanes : 32);
+  const Launch l{dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads)), dim3(kThreads), 0, stream, kOverlap};
+  if (p.lanes != 0)
+    return launch("rope_cuda_heads", l, p.norm_after ? vectors<kWhole, true, X> : vectors<kWhole, false, X>, p);
+  return launch("rope_cuda_heads", l, p.norm_after ? any_dim<kWhole, true, X> : any_dim<kWhole, false, X>, p);
 }
 
 }  // namespace
 
 int launch_rope_cuda_heads(const RopeCudaHeads& p, Stream stream) {
-  const std::int64_t threads = p.tokens * (p.heads + 2 * p.kv_heads) * (p.lanes != 0 ? p.lanes : 32);
-  const Launch l{dim3(static_cast<unsigned>((threads + kThreads - 1) / kThreads)), dim3(kThreads), 0, stream, kOverlap};
   return with_type(p.x_type, [&](auto* x) {
     using X = std::remove_pointer_t<decltype(x)>;
     const bool whole = p.rotary_dims == p.head_dim && !p.interleaved;
-    if (p.lanes != 0) return launch("rope_cuda_heads", l, whole ? vectors<true, X> : vectors<false, X>, p);
-    return launch("rope_cuda_heads", l, whole ? any_dim<true, X> : any_dim<false, X>, p);
+    return whole ? launch_rope<true, X>(p, stream) : launch_rope<false, X>(p, stream);
   });
 }
 

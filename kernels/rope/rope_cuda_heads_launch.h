@@ -8,6 +8,7 @@ namespace layercost {
 struct RopeCudaHeads {
   std::int64_t tokens, q_len, first_position, capacity, heads, kv_heads, head_dim, rotary_dims;
   bool interleaved;
+  bool norm_whole, norm_after;  // else a norm is one of each head, before it is turned
   float eps;
   const void* qkv;
   const float *cos, *sin;

@@ -9,28 +9,43 @@
 namespace layercost {
 namespace {
 
+// n values as in an RMSNorm before its weight.
+template <class F>
+float scale_of(std::int64_t n, double eps, F&& value) {
+  float squares = 0;
+  for (std::int64_t i = 0; i < n; ++i) squares += value(i) * value(i);
+  return 1.0f / std::sqrt(squares / static_cast<float>(n) + static_cast<float>(eps));
+}
+
+// x, head h of the `heads` from `all` on.
 template <class X, class W, class Y>
-void rotate(const RopeAxes& axes, const X* x, const W* norm, const float* cos, const float* sin, Y* out) {
+void rotate(const RopeAxes& axes, const X* all, std::int64_t heads, std::int64_t h, const W* norm, const float* cos,
+            const float* sin, Y* out) {
   const std::int64_t d = axes.head_dim, half = axes.rotary_dims / 2;
+  const X* x = all + h * d;
+  if (norm != nullptr) norm += h * axes.norm_stride();
+  const auto before = [&](float scale, std::int64_t i) {
+    const float v = load_f32(x + i);
+    return norm != nullptr && axes.qk_norm != QkNorm::after ? v * (scale * load_f32(norm + i)) : v;
+  };
   float scale = 1.0f;
-  if (norm != nullptr) {
-    float squares = 0;
-    for (std::int64_t i = 0; i < d; ++i) squares += load_f32(x + i) * load_f32(x + i);
-    scale = 1.0f / std::sqrt(squares / static_cast<float>(d) + static_cast<float>(axes.eps));
+  if (axes.qk_norm == QkNorm::head) scale = scale_of(d, axes.eps, [&](std::int64_t i) { return load_f32(x + i); });
+  if (axes.qk_norm == QkNorm::whole)
+    scale = scale_of(heads * d, axes.eps, [&](std::int64_t i) { return load_f32(all + i); });
+  const auto turned = [&](std::int64_t i) {
+    if (i >= axes.rotary_dims) return before(scale, i);
+    const std::int64_t pair = axes.interleaved ? i / 2 : i % half;
+    const bool first = axes.interleaved ? i % 2 == 0 : i < half;
+    const std::int64_t one = axes.interleaved ? 2 * pair : pair, other = axes.interleaved ? one + 1 : one + half;
+    const float a = before(scale, one), b = before(scale, other);
+    return first ? a * cos[pair] - b * sin[pair] : b * cos[pair] + a * sin[pair];
+  };
+  if (axes.qk_norm == QkNorm::after) {
+    const float after = scale_of(d, axes.eps, turned);
+    for (std::int64_t i = 0; i < d; ++i) store_f32(out + i, turned(i) * (after * load_f32(norm + i)));
+  } else {
+    for (std::int64_t i = 0; i < d; ++i) store_f32(out + i, turned(i));
   }
-  const auto normed = [&](std::int64_t i) {
-    return norm != nullptr ? load_f32(x + i) * (scale * load_f32(norm + i)) : load_f32(x + i);
-  };
-  const auto turn = [&](std::int64_t one, std::int64_t other, std::int64_t i) {
-    const float a = normed(one), b = normed(other);
-    store_f32(out + one, a * cos[i] - b * sin[i]);
-    store_f32(out + other, b * cos[i] + a * sin[i]);
-  };
-  if (axes.interleaved)
-    for (std::int64_t i = 0; i < half; ++i) turn(2 * i, 2 * i + 1, i);
-  else
-    for (std::int64_t i = 0; i < half; ++i) turn(i, i + half, i);
-  for (std::int64_t i = axes.rotary_dims; i < d; ++i) store_f32(out + i, normed(i));
 }
 
 template <class X, class W, class Y, class KV>
@@ -44,9 +59,9 @@ void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin,
     const float *co = cos + first, *si = sin + first;
     const X* x = qkv + i * d;
     if (h < a.heads) {
-      rotate(a, x, q_norm, co, si, q + (t * a.heads + h) * d);
+      rotate(a, qkv + t * heads * d, a.heads, h, q_norm, co, si, q + (t * a.heads + h) * d);
     } else if (h < a.heads + a.kv_heads) {
-      rotate(a, x, k_norm, co, si, k_cache + a.slot(t, kv_h));
+      rotate(a, qkv + (t * heads + a.heads) * d, a.kv_heads, kv_h, k_norm, co, si, k_cache + a.slot(t, kv_h));
     } else {
       for (std::int64_t j = 0; j < d; ++j) store_f32(v_cache + a.slot(t, kv_h) + j, load_f32(x + j));
     }
@@ -57,8 +72,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const RopeAxes a = rope_axes(c);
   const Tensor qkv = t.tensor("qkv"), cos = t.tensor("cos"), sin = t.tensor("sin"), q = t.tensor("q");
   const Tensor k_cache = t.tensor("k_cache"), v_cache = t.tensor("v_cache");
-  const auto q_norm = a.qk_norm ? row_major(*t.weight("q_norm")) : nullptr;
-  const auto k_norm = a.qk_norm ? row_major(*t.weight("k_norm")) : nullptr;
+  const auto q_norm = a.has_norm() ? row_major(*t.weight("q_norm")) : nullptr;
+  const auto k_norm = a.has_norm() ? row_major(*t.weight("k_norm")) : nullptr;
   return dispatch_float(qkv.dtype, [&]<class X>(X*) {
     return dispatch_float(c.type("w_type"), [&]<class W>(W*) {
       return dispatch_float(q.dtype, [&]<class Y>(Y*) {
@@ -79,7 +94,9 @@ const Variant rope_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "rotary_dims interleaved qk_norm eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 w_type=f32|bf16",
+    .knows =
+        "rotary_dims interleaved qk_norm=1|whole|after eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 "
+        "w_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

@@ -67,7 +67,7 @@ TEST(Unknown, KeysAreNoCaseOfAnyOp) {
   for (const OpDef* op : all_ops())
     for (const OpCase& c : {op->test_cases().front(), op->test_cases().back()}) {
       OpCase more = c;
-      expect_no_case(*op, more.set("sinks", 4), {op->name, "sinks", "4"});
+      expect_no_case(*op, more.set("stars", 4), {op->name, "stars", "4"});
       // One letter more than a key that it has.
       for (const KnownKey& key : op->keys) {
         const std::string name(key.name), wrong = name + "s";
@@ -94,7 +94,7 @@ TEST(Unknown, ValuesAreNoCaseOfAnyOp) {
           bad = {"nan", "inf", "-inf", "x", "1e999"};
           break;
         case KnownKey::Kind::word:
-          bad = {"sil", "SILU", "0"};
+          bad = {"sil", "SILU", "2"};
           break;
         case KnownKey::Kind::type:
           bad = {"f64", "i32", "bf17", "fp8", "float", "0"};
