@@ -2,9 +2,11 @@
 #include "harness/cli/points.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "harness/cli/commands.h"
 #include "harness/spec/suite_spec.h"
+#include "kernels/contract/keys.h"
 
 namespace layercost {
 
@@ -19,6 +21,7 @@ void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_option("-b,--batch", o.batches, "batch sizes, e.g. 1,8,64 (default 1)");
   c.add_option("-c,--context", o.contexts, "decode: tokens already cached; prefill: prompt length (default 1024)");
   c.add_option("--dtype", o.dtype, "bf16 or f32 (default bf16)");
+  c.add_option("--kv-type", o.kv_type, "of the key-value cache: f32, bf16 or fp8_e4m3 (default: the dtype)");
   c.add_option("--weights-format", o.weights_format,
                "how matrices are stored: layercost list formats, or several, e.g. bf16,q8_0,q4_k (default: as a "
                "quantised model's config says, else the dtype)");
@@ -52,6 +55,30 @@ std::vector<const WeightFormat*> weight_format_options(const std::string& names)
   }
   return out;
 }
+
+namespace {
+
+DType kv_type_option(const std::string& name, DType otherwise) {
+  if (name.empty()) return otherwise;
+  std::vector<std::string> known;
+  for (const DType t : kCacheTypes) {
+    known.emplace_back(to_string(t));
+    if (known.back() == name) return t;
+  }
+  throw BadInput(fmt::format("--kv-type: expected {}, got '{}'{}", fmt::join(known, ", "), printable(name),
+                             did_you_mean(name, known)));
+}
+
+// What cannot be planned is said here, by its option.
+void expect_cache_type(const ModelSpec& m, const Scenario& s) {
+  try {
+    for (const LayerKind& kind : m.kinds) plan_layer(m, kind, step_shape(s, m.experts.has_value()));
+  } catch (const BadCase& e) {
+    throw BadInput(fmt::format("--kv-type: {}: {}", m.name, e.what()));
+  }
+}
+
+}  // namespace
 
 Points make_points(const PointOptions& o, const std::filesystem::path& configs) {
   constexpr std::int64_t kMaxBatch = 1 << 16, kMaxContext = std::int64_t{1} << 24;
@@ -94,6 +121,7 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   if (dtype != "bf16" && dtype != "f32")
     throw BadInput("--dtype: expected bf16 or f32, got '" + printable(dtype) + "'");
   const DType type = dtype_from(dtype);
+  const DType kv_type = kv_type_option(o.kv_type, type);
   std::vector<const WeightFormat*> formats;
   if (!o.weights_format.empty()) formats = weight_format_options(o.weights_format);
   for (const std::string& name : suite.formats)
@@ -145,8 +173,10 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
       p.scenario.weights = out.stored          ? out.stored->weights(type)
                            : format != nullptr ? WeightTypes::of(*format, type)
                                                : weights_by_config(out.models[m], type);
-      p.scenario.activation_type = p.scenario.kv_type = type;
+      p.scenario.activation_type = type;
+      p.scenario.kv_type = kv_type;
       p.scenario.routing = routing;
+      if (kv_type != type) expect_cache_type(out.models[m], p.scenario);
       out.points.push_back(p);
     }
 

@@ -14,7 +14,7 @@ struct PointOptions {
   std::vector<std::string> models;
   std::vector<std::string> weights;
   std::optional<std::string> prefix;
-  std::string suite, phase, batches, contexts, dtype, weights_format, routing, architecture;
+  std::string suite, phase, batches, contexts, dtype, kv_type, weights_format, routing, architecture;
 };
 
 struct Points {

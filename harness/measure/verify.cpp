@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kGuardBytes = std::size_t{64} << 10;
 constexpr std::uint32_t kPoison32 = 0x7fd3c0deu;
 constexpr std::uint16_t kPoison16 = 0x7fd3u;
+constexpr std::uint8_t kPoison8 = 0x7fu;
 
 std::byte guard_byte(std::size_t i) { return static_cast<std::byte>((i * 167 + 41) & 255); }
 
@@ -48,6 +49,9 @@ void poison(const Tensor& t) {
     case DType::f64:
       for (std::int64_t i = 0; i < n; ++i) t.as<double>()[i] = std::nan("");
       break;
+    case DType::fp8_e4m3:
+      std::memset(t.data, kPoison8, static_cast<std::size_t>(n));
+      break;
   }
 }
 
@@ -60,6 +64,8 @@ bool is_poison(const Tensor& t, std::int64_t i) {
       return std::memcmp(t.as<std::byte>() + 2 * i, &kPoison16, 2) == 0;
     case DType::f64:
       return std::isnan(t.as<double>()[i]);
+    case DType::fp8_e4m3:
+      return t.as<std::uint8_t>()[i] == kPoison8;
   }
   no_such_type(t.dtype);
 }

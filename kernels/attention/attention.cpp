@@ -48,7 +48,7 @@ constexpr KnownKey keys[] = {
     flag_key("uncached"),
     real_key("scale"),
     type_key("x_type", kFloatTypes),
-    type_key("kv_type", kFloatTypes),
+    type_key("kv_type", kCacheTypes),
     type_key("y_type", kFloatTypes),
 };
 
@@ -128,6 +128,13 @@ std::int64_t first_shared_column(const OpCase&, const std::string&) {
 std::vector<OpCase> test_cases() {
   std::vector<OpCase> out;
   for (const char* text : {
+           // caches in fp8: decode over several chunks, dims that fill no vector, a prompt
+           "attention batch=2 q_len=1 kv_len=300 capacity=320 heads=8 kv_heads=2 qk_dim=128 v_dim=128 scale=0.088 "
+           "x_type=bf16 kv_type=fp8_e4m3 y_type=bf16",
+           "attention batch=1 q_len=2 kv_len=70 capacity=70 heads=3 kv_heads=1 qk_dim=36 v_dim=20 window=50 scale=0.16 "
+           "x_type=f32 kv_type=fp8_e4m3 y_type=f32",
+           "attention batch=1 q_len=130 kv_len=190 capacity=200 heads=4 kv_heads=2 qk_dim=64 v_dim=64 scale=0.125 "
+           "x_type=bf16 kv_type=fp8_e4m3 y_type=bf16",
            "attention batch=1 q_len=1 kv_len=1 capacity=1 heads=1 kv_heads=1 qk_dim=1 v_dim=1 scale=1 x_type=f32 "
            "kv_type=f32 y_type=f32",
            "attention batch=2 q_len=3 kv_len=7 capacity=9 heads=6 kv_heads=2 qk_dim=12 v_dim=12 scale=0.3 x_type=f32 "

@@ -10,13 +10,13 @@
 // Shapes:  q [batch * q_len, heads, qk_dim]; k_cache [batch, kv_heads, capacity, qk_dim];
 //          v_cache [batch, kv_heads, capacity, v_dim]; y [batch * q_len, heads * v_dim]. Slots from kv_len on hold
 //          anything, also NaN: the tests put NaN there.
-// Types:   x_type (q), kv_type (caches), y_type (y): f32 or bf16. Products, softmax and sums in f32.
+// Types:   x_type (q), y_type (y): f32 or bf16; kv_type (caches): f32, bf16 or fp8_e4m3, without a scale. Products,
+//          softmax and sums in f32.
 // Cost:    2 (qk_dim + v_dim) flops per visible pair and head (the exponentials are not counted); reads each visible
-//          cache entry once (with shared_kv that is qk_dim elements a key); with
-//          uncached=1 keys and values are activations, which may stay in a cache of the processor.
+//          cache entry once (with shared_kv that is qk_dim elements a key); with uncached=1 keys and
+//          values are activations, which may stay in a cache of the processor.
 // Axes:    batch q_len kv_len capacity heads kv_heads qk_dim v_dim [window=0] [shared_kv=0|1] [uncached=0|1] scale
-// x_type kv_type
-//          y_type
+//          x_type kv_type y_type
 //          kv_len counts the keys of this call's queries too: rope has appended them.
 // Tolerance: usual, sums of kv_len terms.
 // Errors:  BadCase unless q_len <= kv_len <= capacity, kv_heads divides heads and, with shared_kv, v_dim <= qk_dim.

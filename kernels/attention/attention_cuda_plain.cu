@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kThreads) plain(AttentionCudaPlain p) {
 int launch_attention_cuda_plain(const AttentionCudaPlain& p, Stream stream) {
   const Launch l{dim3(static_cast<unsigned>(p.batch) * p.q_len * p.heads), dim3(kThreads), sizeof(Shared), stream};
   return with_type(p.x_type, [&](auto* x) {
-    return with_type(p.kv_type, [&](auto* kv) {
+    return with_cache_type(p.kv_type, [&](auto* kv) {
       return with_type(p.y_type, [&](auto* y) {
         return launch("attention_cuda_plain", l,
                       plain<std::remove_pointer_t<decltype(x)>, std::remove_pointer_t<decltype(kv)>,

@@ -14,7 +14,8 @@ struct AttentionCudaPlain {
   float scale;
   const void *q, *k, *v;
   void* y;
-  simt::Type x_type, kv_type, y_type;
+  simt::Type x_type, y_type;
+  simt::CacheType kv_type;
 };
 LAYERCOST_DEVICE_CODE int launch_attention_cuda_plain(const AttentionCudaPlain&, Stream);
 

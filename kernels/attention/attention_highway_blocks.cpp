@@ -98,7 +98,7 @@ HWY_INLINE void transpose(D d, VD (&v)[4]) {
   v[3] = hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23));
 }
 // Elements i .. of four rows as columns: out[e * kKeysPerBlock + j] = rows[j][i + e]; e < 4 for f32. bf16 has two in a
-// word, the even one in the lower half: e < 8.
+// word, the even one in the lower half: e < 8; fp8_e4m3: e < 16.
 HWY_INLINE void store_columns(const float* const* rows, std::int64_t i, float* out) {
   const hn::Full128<std::uint32_t> d;
   const hn::Full128<float> f;
@@ -118,6 +118,14 @@ HWY_INLINE void store_columns(const bf16* const* rows, std::int64_t i, float* ou
     hn::StoreU(hn::BitCast(f, hn::ShiftLeft<16>(v[j])), f, out + 2 * j * kKeysPerBlock);
     hn::StoreU(hn::BitCast(f, hn::And(v[j], hn::Set(d, 0xffff0000u))), f, out + (2 * j + 1) * kKeysPerBlock);
   }
+}
+
+HWY_INLINE void store_columns(const fp8_e4m3* const* rows, std::int64_t i, float* out) {
+  HWY_ALIGN float wide[4][16];
+  const float* p[4] = {wide[0], wide[1], wide[2], wide[3]};
+  for (int j = 0; j < 4; ++j)
+    for (std::int64_t e = 0; e < 16; e += kLanes) store(load(rows[j] + i + e), wide[j] + e);
+  for (std::int64_t e = 0; e < 16; e += 4) store_columns(p, e, out + e * kKeysPerBlock);
 }
 
 // Behind the last key the last key again, so that every score is finite; soften() sets those aside.
@@ -233,7 +241,7 @@ void task(const Blocks& t, std::int64_t kv_head, std::int64_t first_query, const
 
 TaskFunction task_function(DType x, DType kv, DType y) {
   return dispatch_float(x, [&]<class X>(X*) {
-    return dispatch_float(kv, [&]<class KV>(KV*) {
+    return dispatch_cache(kv, [&]<class KV>(KV*) {
       return dispatch_float(y, [&]<class Y>(Y*) { return TaskFunction(task<X, KV, Y>); });
     });
   });
@@ -289,7 +297,7 @@ const Variant attention_highway_blocks{
     .name = "highway_blocks",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window uncached x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window uncached x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

@@ -92,9 +92,13 @@ HWY_INLINE void for_row_tiles(std::int64_t rows, const F& f) {
   }
 }
 
-// The two vectors of kPair elements, in split order: even and odd elements of bf16, first and second half of f32.
+// The two vectors of kPair elements, in split order: even and odd elements of bf16, halves of the others.
 template <int kPart>
 HWY_INLINE V load_part(const float* p) {
+  return load(p + kPart * kLanes);
+}
+template <int kPart>
+HWY_INLINE V load_part(const fp8_e4m3* p) {
   return load(p + kPart * kLanes);
 }
 template <int kPart>
@@ -112,12 +116,14 @@ HWY_INLINE void prefetch_pair(const KV* p) {
 }
 
 // f32 in memory order to split order and back.
-HWY_INLINE void split(const float* p, const float*, V& part0, V& part1) {
+template <class KV>
+HWY_INLINE void split(const float* p, const KV*, V& part0, V& part1) {
   part0 = load(p);
   part1 = load(p + kLanes);
 }
 HWY_INLINE void split(const float* p, const bf16*, V& part0, V& part1) { hn::LoadInterleaved2(F32(), p, part0, part1); }
-HWY_INLINE void unsplit(V part0, V part1, const float*, float* p) {
+template <class KV>
+HWY_INLINE void unsplit(V part0, V part1, const KV*, float* p) {
   store(part0, p);
   store(part1, p + kLanes);
 }
@@ -322,7 +328,7 @@ void finish(const Decode& c, std::int64_t kv_head, std::int64_t row) {
 }
 
 DecodeFunctions decode_functions(DType x, DType kv, DType y) {
-  return dispatch_float(kv, [&]<class KV>(KV*) {
+  return dispatch_cache(kv, [&]<class KV>(KV*) {
     return DecodeFunctions{dispatch_float(x, []<class X>(X*) { return load_queries<X, KV>; }), chunk<KV>,
                            dispatch_float(y, []<class Y>(Y*) { return finish<KV, Y>; })};
   });
@@ -395,7 +401,7 @@ const Variant attention_highway_decode{
     .name = "highway_decode",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

@@ -61,7 +61,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const Tensor q = t.tensor("q"), k = t.tensor("k_cache"), v = attention_values(a, t), y = t.tensor("y");
   const auto scratch = std::make_shared<OwnedTensor>(DType::f32, Shape{threads, a.kv_len + a.v_dim});
   return dispatch_float(q.dtype, [&]<class X>(X*) {
-    return dispatch_float(k.dtype, [&]<class KV>(KV*) {
+    return dispatch_cache(k.dtype, [&]<class KV>(KV*) {
       return dispatch_float(y.dtype, [&]<class Y>(Y*) {
         return invocation(
             [=] { queries(a, threads, q.as<X>(), k.as<KV>(), v.as<KV>(), scratch->view().as<float>(), y.as<Y>()); });
@@ -76,7 +76,7 @@ const Variant attention_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16 y_type=f32|bf16",
+    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

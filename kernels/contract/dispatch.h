@@ -1,5 +1,5 @@
 // What:    small helpers for variants: from a run-time type to a template argument, and the row-major form of a weight.
-// Errors:  dispatch_float throws BadCase for a type that is neither f32 nor bf16.
+// Errors:  dispatch_float (dispatch_cache) throws BadCase for a type that is neither f32 nor bf16 (nor fp8_e4m3).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -18,9 +18,17 @@ auto dispatch_float(DType t, F&& f) {
       return f(static_cast<bf16*>(nullptr));
     case DType::f64:
     case DType::i32:
+    case DType::fp8_e4m3:
       break;
   }
   throw BadCase("expected f32 or bf16, got " + std::string(to_string(t)));
+}
+
+// The same for the types of a cache.
+template <class F>
+auto dispatch_cache(DType t, F&& f) {
+  if (t == DType::fp8_e4m3) return f(static_cast<fp8_e4m3*>(nullptr));
+  return dispatch_float(t, std::forward<F>(f));
 }
 
 // The weight as it is, kept beside other packed forms for as long as somebody holds it.

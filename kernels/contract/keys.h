@@ -57,6 +57,7 @@ struct KnownKey {
 };
 
 inline constexpr DType kFloatTypes[] = {DType::f32, DType::bf16};
+inline constexpr DType kCacheTypes[] = {DType::f32, DType::bf16, DType::fp8_e4m3};
 
 // The largest integer that a double holds exactly, far beyond any size.
 inline constexpr double kMostInteger = 9007199254740992.0;

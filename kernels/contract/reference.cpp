@@ -35,10 +35,15 @@ void widen(const Tensor& from, std::int64_t first, std::int64_t n, double* to) {
     case DType::f32:
     case DType::f64:
     case DType::i32:
+    case DType::fp8_e4m3:
       for (std::int64_t i = 0; i < n; ++i) to[i] = from.load(first + i);
       return;
   }
   no_such_type(from.dtype);
+}
+
+double as_cached(DType t, double v) {
+  return t == DType::fp8_e4m3 ? static_cast<double>(from_e4m3(to_e4m3(static_cast<float>(v)))) : v;
 }
 
 }  // namespace layercost

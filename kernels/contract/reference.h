@@ -43,4 +43,8 @@ void for_rows_of(const Weight& w, std::int64_t rows, std::int64_t k, F&& f, std:
   }
 }
 
+// What a cache of this type holds for a value: references round to fp8_e4m3 as variants do, because what follows would
+// differ by more than other roundings. Of f32 and bf16, the value.
+double as_cached(DType, double);
+
 }  // namespace layercost

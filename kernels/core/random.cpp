@@ -73,11 +73,16 @@ void fill_normal(std::uint64_t seed, std::int64_t first, std::int64_t count, flo
       std::transform(table, table + 256, rounded, to_bf16);
       return fill(seed, first, count, rounded, static_cast<bf16*>(out));
     }
+    case DType::fp8_e4m3: {
+      fp8_e4m3 rounded[256];
+      std::transform(table, table + 256, rounded, [](float v) { return fp8_e4m3{to_e4m3(v)}; });
+      return fill(seed, first, count, rounded, static_cast<fp8_e4m3*>(out));
+    }
     case DType::f64:
     case DType::i32:
       break;
   }
-  throw BadCase("normal values are made in f32 and bf16, not in " + std::string(to_string(dtype)));
+  throw BadCase("normal values are made in f32, bf16 and fp8_e4m3, not in " + std::string(to_string(dtype)));
 }
 
 void fill_normal(const Tensor& t, std::uint64_t seed, float mean, float sigma) {

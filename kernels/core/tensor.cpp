@@ -24,6 +24,8 @@ std::string_view to_string(DType t) {
       return "f64";
     case DType::i32:
       return "i32";
+    case DType::fp8_e4m3:
+      return "fp8_e4m3";
   }
   no_such_type(t);
 }
@@ -31,9 +33,9 @@ std::string_view to_string(DType t) {
 void no_such_type(DType t) { throw std::logic_error(fmt::format("type number {}", static_cast<int>(t))); }
 
 DType dtype_from(std::string_view word) {
-  for (DType t : {DType::f32, DType::bf16, DType::f64, DType::i32})
+  for (DType t : {DType::f32, DType::bf16, DType::f64, DType::i32, DType::fp8_e4m3})
     if (to_string(t) == word) return t;
-  throw BadCase(fmt::format("unknown type '{}': expected f32, bf16, f64 or i32", printable(word)));
+  throw BadCase(fmt::format("unknown type '{}': expected f32, bf16, f64, i32 or fp8_e4m3", printable(word)));
 }
 
 std::int64_t elements_of(const Shape& shape) {

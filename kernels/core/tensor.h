@@ -49,6 +49,8 @@ struct Tensor {
         return as<double>()[i];
       case DType::i32:
         return as<std::int32_t>()[i];
+      case DType::fp8_e4m3:
+        return from_e4m3(as<std::uint8_t>()[i]);
     }
     no_such_type(dtype);
   }
@@ -65,6 +67,9 @@ struct Tensor {
         return;
       case DType::i32:
         as<std::int32_t>()[i] = static_cast<std::int32_t>(v);
+        return;
+      case DType::fp8_e4m3:
+        as<std::uint8_t>()[i] = to_e4m3(static_cast<float>(v));
         return;
     }
     no_such_type(dtype);

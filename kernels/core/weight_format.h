@@ -93,9 +93,6 @@ const WeightFormat& weight_format(std::string_view name);
 // The format that stores elements of this type as they are.
 const WeightFormat& weight_format(DType);
 
-// Rounds to nearest even and saturates at +-448; NaN is 0x7f.
-std::uint8_t to_e4m3(float);
-float from_e4m3(std::uint8_t);
 // Rounds to nearest even, beyond 65504 to infinity.
 std::uint16_t to_f16(float);
 float from_f16(std::uint16_t);

@@ -83,6 +83,12 @@ struct Neighbours {
     b = hn::BitCast(F32(), upper_half(words));
   }
   static HWY_INLINE void store_all(V a, V b, float* p) { hn::StoreInterleaved2(a, b, F32(), p); }
+  static HWY_INLINE void store_all(V a, V b, fp8_e4m3* p) {
+    HWY_ALIGN float both[2 * kLanes];
+    store_all(a, b, both);
+    store(load(both), p);
+    store(load(both + kLanes), p + kLanes);
+  }
   static HWY_INLINE void store_all(V a, V b, bf16* p) {
     const auto words = hn::Or(hn::ShiftRight<16>(round_to_bf16(a)), upper_half(round_to_bf16(b)));
     hn::StoreU(words, U32(), reinterpret_cast<std::uint32_t*>(p));

@@ -1,5 +1,6 @@
 // What:    loads, stores and sums that the Highway variants share. f32 vectors; bf16 is widened by a shift and rounded
-//          to nearest even (Highway 1.0 truncates).
+//          to nearest even (Highway 1.0 truncates). fp8_e4m3, a cache's, is widened in vectors, and rounded one by one:
+//          a step reads a cache and writes a token.
 // Included once per instruction set: see kernels/cpu/simd.h.
 // SPDX-License-Identifier: Apache-2.0
 #if defined(LAYERCOST_CPU_SIMD_INL_H) == defined(HWY_TARGET_TOGGLE)
@@ -33,6 +34,21 @@ HWY_INLINE V load(const bf16* p) {
   return hn::BitCast(F32(), hn::ShiftLeft<16>(bits));
 }
 
+// Exponent and mantissa 20 bits up have f32's places and 120 less of its bias: f. Without exponent (a subnormal) f is
+// 2^-7 (1 + m / 8), the value 2^-6 m / 8 = 2 f - 2^-6: no step has an f32 subnormal, which would be slow.
+HWY_INLINE V load(const fp8_e4m3* p) {
+  const U32 d;
+  const hn::Rebind<std::uint8_t, F32> bytes;
+  const auto codes = hn::PromoteTo(d, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(p)));
+  const auto magnitude = hn::And(codes, hn::Set(d, 127));
+  const V f = hn::BitCast(F32(), hn::Add(hn::ShiftLeft<20>(magnitude), hn::Set(d, 120u << 23)));
+  const auto subnormal = hn::RebindMask(F32(), hn::Eq(hn::And(codes, hn::Set(d, 0x78)), hn::Zero(d)));
+  const V v = hn::Add(f, hn::IfThenElseZero(subnormal, hn::Sub(f, hn::Set(F32(), 0.015625f))));
+  const auto nan = hn::IfThenElseZero(hn::Eq(magnitude, hn::Set(d, 127)), hn::Set(d, 0x7fc00000));
+  const auto sign = hn::ShiftLeft<24>(hn::Xor(codes, magnitude));
+  return hn::Or(v, hn::BitCast(F32(), hn::Or(sign, nan)));
+}
+
 // The upper 16 bits of every lane hold the rounded value.
 HWY_INLINE hn::Vec<U32> round_to_bf16(V v) {
   const U32 d;
@@ -47,6 +63,12 @@ HWY_INLINE void store(V v, float* p) { hn::StoreU(v, F32(), p); }
 HWY_INLINE void store(V v, bf16* p) {
   const auto bits = hn::BitCast(hn::RebindToSigned<U32>(), hn::ShiftRight<16>(round_to_bf16(v)));
   hn::StoreU(hn::DemoteTo(U16(), bits), U16(), reinterpret_cast<std::uint16_t*>(p));
+}
+
+HWY_INLINE void store(V v, fp8_e4m3* p) {
+  HWY_ALIGN float values[kLanes];
+  hn::Store(v, F32(), values);
+  for (std::int64_t i = 0; i < kLanes; ++i) store_f32(p + i, values[i]);
 }
 
 // The value as a store to this type and a load would return it.

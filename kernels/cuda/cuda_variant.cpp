@@ -63,9 +63,15 @@ simt::Type simt_type(DType t) {
       return simt::Type::bf16;
     case DType::f64:
     case DType::i32:
+    case DType::fp8_e4m3:
       break;
   }
   throw BadCase("expected f32 or bf16, got " + std::string(to_string(t)));
+}
+
+simt::CacheType simt_cache_type(DType t) {
+  if (t == DType::fp8_e4m3) return simt::CacheType::fp8_e4m3;
+  return simt_type(t) == simt::Type::f32 ? simt::CacheType::f32 : simt::CacheType::bf16;
 }
 
 }  // namespace layercost

@@ -26,5 +26,6 @@ TensorMap rows_map(const void* base, std::int64_t rows, std::int64_t columns, Ru
 std::shared_ptr<const OwnedTensor> on_device(const Weight&, Runtime&);
 
 simt::Type simt_type(DType);  // BadCase unless f32 or bf16
+simt::CacheType simt_cache_type(DType);
 
 }  // namespace layercost

@@ -67,6 +67,7 @@ cudaDataType_t type_of(DType t) {
       return CUDA_R_16BF;
     case DType::f64:
     case DType::i32:
+    case DType::fp8_e4m3:
       break;
   }
   throw BadCase("cuBLASLt is given f32 and bf16 here, not " + std::string(to_string(t)));

@@ -58,6 +58,7 @@ dnnl::memory::data_type to_dnnl(DType t) {
       return dnnl::memory::data_type::bf16;
     case DType::f64:
     case DType::i32:
+    case DType::fp8_e4m3:
       break;
   }
   throw BadCase("oneDNN is given f32 and bf16 here, not " + std::string(to_string(t)));

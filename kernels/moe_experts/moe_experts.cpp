@@ -100,6 +100,7 @@ Tolerance tolerance(const OpCase& c, const std::string&) {
       return {6e-3 + f32.rel_l2, 12e-3 + f32.rel_l2, 5e-4};
     case DType::f64:
     case DType::i32:
+    case DType::fp8_e4m3:
       break;
   }
   throw BadCase("no limits are known for experts in " + std::string(to_string(coarser)));

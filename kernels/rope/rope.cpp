@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/contract/reference.h"
 #include "kernels/core/error.h"
 #include "rope_variants.h"
 
@@ -58,7 +59,7 @@ constexpr KnownKey keys[] = {
     real_key("eps", 0).only_beside("qk_norm"),
     type_key("x_type", kFloatTypes),
     type_key("y_type", kFloatTypes),
-    type_key("kv_type", kFloatTypes),
+    type_key("kv_type", kCacheTypes),
     type_key("w_type", kFloatTypes),
 };
 
@@ -123,9 +124,14 @@ void reference(const OpCase& c, const OpTensors& t) {
   const OwnedTensor q_norm = a.has_norm() ? t.weight("q_norm")->whole() : OwnedTensor();
   const OwnedTensor k_norm = a.has_norm() ? t.weight("k_norm")->whole() : OwnedTensor();
 
-  // `heads` of them from element `in` of qkv on, head h to element slot(h) of `out`.
+  const auto cache = [&, type = c.type("kv_type")](const Tensor& out, std::int64_t token) {
+    return [&a, &out, token, type](std::int64_t h, std::int64_t i, double v) {
+      out.store(a.slot(token, h) + i, as_cached(type, v));
+    };
+  };
+  // `heads` of them from element `in` of qkv on; put(head, element, value).
   const auto rotate = [&](std::int64_t in, std::int64_t heads, std::int64_t position, const OwnedTensor& norm,
-                          const Tensor& out, const auto& slot) {
+                          const auto& put) {
     std::vector<double> x(static_cast<std::size_t>(heads * d));
     for (std::int64_t i = 0; i < heads * d; ++i) x[i] = qkv.load(in + i);
     const auto normalise = [&](std::int64_t n) {  // each n of them
@@ -149,7 +155,7 @@ void reference(const OpCase& c, const OpTensors& t) {
       }
     if (a.qk_norm == QkNorm::after) normalise(d);
     for (std::int64_t h = 0; h < heads; ++h)
-      for (std::int64_t i = 0; i < d; ++i) out.store(slot(h) + i, x[h * d + i]);
+      for (std::int64_t i = 0; i < d; ++i) put(h, i, x[h * d + i]);
   };
 
   for (std::int64_t token = 0; token < a.tokens(); ++token) {
@@ -157,11 +163,11 @@ void reference(const OpCase& c, const OpTensors& t) {
     const bool with_q =
         t.asked() == nullptr || std::binary_search(t.asked()->rows.begin(), t.asked()->rows.end(), token);
     if (with_q)
-      rotate(token * row, a.heads, a.position(token), q_norm, q,
-             [&](std::int64_t h) { return (token * a.heads + h) * d; });
-    rotate(first_k, a.kv_heads, a.position(token), k_norm, k_cache, [&](std::int64_t h) { return a.slot(token, h); });
+      rotate(token * row, a.heads, a.position(token), q_norm,
+             [&](std::int64_t h, std::int64_t i, double v) { q.store((token * a.heads + h) * d + i, v); });
+    rotate(first_k, a.kv_heads, a.position(token), k_norm, cache(k_cache, token));
     for (std::int64_t h = 0; h < a.kv_heads; ++h)
-      for (std::int64_t i = 0; i < d; ++i) v_cache.store(a.slot(token, h) + i, qkv.load(first_v + h * d + i));
+      for (std::int64_t i = 0; i < d; ++i) cache(v_cache, token)(h, i, qkv.load(first_v + h * d + i));
   }
 }
 
@@ -171,6 +177,11 @@ std::int64_t first_shared_column(const OpCase& c, const std::string&) { return c
 std::vector<OpCase> test_cases() {
   std::vector<OpCase> out;
   for (const char* text : {
+           // caches in fp8: halves and neighbours, lanes that do not fill a vector
+           "rope batch=2 q_len=3 kv_len=9 capacity=12 heads=4 kv_heads=2 head_dim=64 x_type=bf16 y_type=bf16 "
+           "kv_type=fp8_e4m3 w_type=bf16",
+           "rope batch=1 q_len=5 kv_len=5 capacity=6 heads=3 kv_heads=1 head_dim=40 rotary_dims=24 interleaved=1 "
+           "qk_norm=1 eps=1e-06 x_type=f32 y_type=f32 kv_type=fp8_e4m3 w_type=f32",
            "rope batch=1 q_len=1 kv_len=1 capacity=1 heads=1 kv_heads=1 head_dim=2 x_type=f32 y_type=f32 kv_type=f32 "
            "w_type=f32",
            "rope batch=2 q_len=3 kv_len=7 capacity=9 heads=6 kv_heads=2 head_dim=12 qk_norm=1 eps=0.001 x_type=f32 "

@@ -15,7 +15,8 @@
 //          [heads * head_dim] and [kv_heads * head_dim];
 //          q [batch * q_len, heads, head_dim]; k_cache, v_cache [batch, kv_heads, capacity, head_dim], of which only
 //          the slots kv_len - q_len .. kv_len - 1 change.
-// Types:   x_type (qkv), y_type (q), kv_type (caches), w_type (norms): f32 or bf16; cos and sin f32. Arithmetic in f32.
+// Types:   x_type (qkv), y_type (q), w_type (norms): f32 or bf16; kv_type (caches): f32, bf16 or
+//          fp8_e4m3; cos and sin f32. Arithmetic in f32.
 // Cost:    3 flops per rotated element of q and k, and 4 per element of q and k with qk_norm; of the tables the rows of
 //          q_len positions: q_len * rotary_dims * 4 bytes for both.
 // Axes:    batch q_len kv_len capacity heads kv_heads head_dim [rotary_dims] [interleaved=0|1]

@@ -32,7 +32,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.q = t.tensor("q").data, p.k_cache = t.tensor("k_cache").data, p.v_cache = t.tensor("v_cache").data;
   if (a.has_norm()) p.q_norm = q_norm->view().data, p.k_norm = k_norm->view().data;
   p.x_type = simt_type(c.type("x_type")), p.w_type = simt_type(c.type("w_type"));
-  p.y_type = simt_type(c.type("y_type")), p.kv_type = simt_type(c.type("kv_type"));
+  p.y_type = simt_type(c.type("y_type")), p.kv_type = simt_cache_type(c.type("kv_type"));
   for (int lanes = 1; lanes <= 32; lanes *= 2)
     if (a.head_dim == 16 * lanes && a.rotary_dims % 16 == 0) p.lanes = lanes;
   return invocation(
@@ -49,7 +49,7 @@ const Variant rope_cuda_heads{
     .target = Target::cuda,
     .provider = "layercost",
     .knows =
-        "rotary_dims interleaved qk_norm=1|whole|after eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 "
+        "rotary_dims interleaved qk_norm=1|whole|after eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 "
         "w_type=f32|bf16",
     .supports = supports,
     .make = prepare,

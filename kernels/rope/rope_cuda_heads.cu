@@ -6,8 +6,8 @@
 // `any_dim`: a warp per head, one element of each half per lane and step.
 // `under_one_norm`: a block for all q heads of a token, another one for its k and v heads: a sum over all of them
 // first. Where not the halves of whole heads are turned (kWhole false), lanes hold other elements, and still whole
-// pairs: see place_of. These are kernels of their own, so that whole heads pay nothing for it. SPDX-License-Identifier:
-// Apache-2.0
+// pairs: see place_of. These are kernels of their own, so that whole heads pay nothing for it.
+// SPDX-License-Identifier: Apache-2.0
 #include "kernels/rope/rope_cuda_heads_launch.h"
 
 #include "kernels/simt/elements.h"
@@ -112,7 +112,7 @@ SIMT_INLINE void load_table(const RopeCudaHeads& p, const Head& head, const Plac
 template <int N>
 SIMT_INLINE void store_head(const RopeCudaHeads& p, const Head& head, std::int64_t i, const float (&v)[N]) {
   if (head.kind == Head::q) store_typed(p.y_type, p.q, head.to + i, v);
-  else store_typed(p.kv_type, head.kind == Head::k ? p.k_cache : p.v_cache, head.to + i, v);
+  else store_cached(p.kv_type, head.kind == Head::k ? p.k_cache : p.v_cache, head.to + i, v);
 }
 
 // a and b are the elements from `low` and from `high` on in the functions below, and neighbours are parted between

@@ -14,7 +14,8 @@ struct RopeCudaHeads {
   const float *cos, *sin;
   const void *q_norm, *k_norm;  // null without
   void *q, *k_cache, *v_cache;
-  simt::Type x_type, w_type, y_type, kv_type;
+  simt::Type x_type, w_type, y_type;
+  simt::CacheType kv_type;
   int lanes;  // per head: head_dim / 16, a power of two up to 32, if 16 divides rotary_dims; 0: a warp per head
 };
 LAYERCOST_DEVICE_CODE int launch_rope_cuda_heads(const RopeCudaHeads&, Stream);

@@ -111,7 +111,7 @@ HeadsFunction heads_function(DType x, DType w, DType y, DType kv, bool interleav
   return dispatch_float(x, [&]<class X>(X*) {
     return dispatch_float(w, [&]<class W>(W*) {
       return dispatch_float(y, [&]<class Y>(Y*) {
-        return dispatch_float(kv, [&]<class KV>(KV*) {
+        return dispatch_cache(kv, [&]<class KV>(KV*) {
           return interleaved ? HeadsFunction(heads<Neighbours, X, W, Y, KV>)
                              : HeadsFunction(heads<Halves, X, W, Y, KV>);
         });
@@ -172,7 +172,7 @@ const Variant rope_highway_heads{
     .target = Target::cpu,
     .provider = "layercost",
     .knows =
-        "rotary_dims interleaved qk_norm=1|whole|after eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 "
+        "rotary_dims interleaved qk_norm=1|whole|after eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 "
         "w_type=f32|bf16",
     .make = prepare,
 };

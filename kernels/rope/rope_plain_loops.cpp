@@ -77,7 +77,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   return dispatch_float(qkv.dtype, [&]<class X>(X*) {
     return dispatch_float(c.type("w_type"), [&]<class W>(W*) {
       return dispatch_float(q.dtype, [&]<class Y>(Y*) {
-        return dispatch_float(k_cache.dtype, [&]<class KV>(KV*) {
+        return dispatch_cache(k_cache.dtype, [&]<class KV>(KV*) {
           return invocation([=] {
             tokens(a, qkv.as<X>(), cos.as<float>(), sin.as<float>(), q_norm ? q_norm->view().as<W>() : nullptr,
                    k_norm ? k_norm->view().as<W>() : nullptr, q.as<Y>(), k_cache.as<KV>(), v_cache.as<KV>());
@@ -95,7 +95,7 @@ const Variant rope_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows =
-        "rotary_dims interleaved qk_norm=1|whole|after eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16 "
+        "rotary_dims interleaved qk_norm=1|whole|after eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 "
         "w_type=f32|bf16",
     .plain = true,
     .make = prepare,

@@ -3,8 +3,8 @@
 //            Elements<T, N>               as stored: as many registers as bytes / 4
 //            load_elements<N>(p)          p + N elements must exist; 16-byte aligned for N = 8
 //            to_floats(e, v), store_elements(p, v)          v: float[N]
-//            load_typed<N>(type, p, i, v), store_typed(type, p, i, v)    the type is a value of the launch: for what is
-//                                         read or written once per thread, where a template argument would only
+//            load_typed<N>(type, p, i, v), store_typed(type, p, i, v), store_cached(type, p, i, v)
+//                                         the type is a value of the launch: for what is read or written once per thread, where a template argument would only
 //                                         double the number of kernels
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -104,6 +104,22 @@ SIMT_INLINE void store_typed(Type t, void* p, std::int64_t i, const float (&v)[N
       return store_elements(static_cast<float*>(p) + i, v);
     case Type::bf16:
       return store_elements(static_cast<bf16*>(p) + i, v);
+  }
+  SIMT_NEVER();
+}
+
+// Of fp8 one byte after the other: a step writes one token of a cache.
+template <int N>
+SIMT_INLINE void store_cached(CacheType t, void* p, std::int64_t i, const float (&v)[N]) {
+  switch (t) {
+    case CacheType::f32:
+      return store_typed(Type::f32, p, i, v);
+    case CacheType::bf16:
+      return store_typed(Type::bf16, p, i, v);
+    case CacheType::fp8_e4m3:
+#pragma unroll
+      for (int j = 0; j < N; ++j) store(static_cast<fp8_e4m3*>(p) + i + j, v[j]);
+      return;
   }
   SIMT_NEVER();
 }

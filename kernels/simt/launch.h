@@ -19,5 +19,6 @@ using Stream = struct StreamOfTheDevice*;
 namespace simt {
 constexpr bool kOverlap = true;  // Launch::overlap_previous
 enum class Type : int { f32, bf16 };
+enum class CacheType : int { f32, bf16, fp8_e4m3 };
 }  // namespace simt
 }  // namespace layercost

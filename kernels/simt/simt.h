@@ -78,6 +78,19 @@ int with_type(Type t, F&& f) {
   return 1;  // CUDA's "invalid value"; simt_type lets no other type through
 }
 
+template <class F>
+int with_cache_type(CacheType t, F&& f) {
+  switch (t) {
+    case CacheType::f32:
+      return f(static_cast<float*>(nullptr));
+    case CacheType::bf16:
+      return f(static_cast<bf16*>(nullptr));
+    case CacheType::fp8_e4m3:
+      return f(static_cast<fp8_e4m3*>(nullptr));
+  }
+  return 1;
+}
+
 // Calls f with the std::integral_constant of `which`, which is one of 0 .. kCount - 1: from a number to a template
 // argument.
 template <int kCount, int kFirst = 0, class F>

@@ -26,6 +26,10 @@ struct bf16 {
   std::uint16_t bits;
 };
 
+struct fp8_e4m3 {
+  std::uint8_t bits;
+};
+
 struct alignas(16) Vec16 {
   std::uint32_t word[4];
 };
@@ -57,6 +61,25 @@ SIMT_INLINE std::uint32_t as_bits(float v) {
 SIMT_INLINE float to_float(float v) { return v; }
 SIMT_INLINE float to_float(bf16 v) { return as_float(static_cast<std::uint32_t>(v.bits) << 16); }
 
+SIMT_INLINE float to_float(fp8_e4m3 v) {
+  const std::uint32_t magnitude = v.bits & 127u, sign = static_cast<std::uint32_t>(v.bits & 128u) << 24;
+  // Exponent and mantissa have f32's places 20 bits up, and 120 less of its bias; below 8 there is no exponent.
+  std::uint32_t bits = (magnitude << 20) + (120u << 23);
+  if (magnitude < 8) bits = as_bits(static_cast<float>(magnitude) * 0.001953125f);
+  if (magnitude == 127) bits = 0x7fc00000u;
+  return as_float(bits | sign);
+}
+// Rounds to nearest even and saturates at +-448.
+SIMT_INLINE fp8_e4m3 to_fp8_e4m3(float v) {
+  const std::uint32_t u = as_bits(v), sign = u >> 24 & 128u;
+  std::uint32_t bits = u & 0x7fffffffu;
+  if (bits > 0x7f800000u) return {127};
+  if (bits >= 0x43e00000u) bits = 126;                                                   // from 448 on
+  else if (bits < 0x3c800000u) bits = as_bits(as_float(bits) + 16384.0f) - 0x46800000u;  // below 2^-6: steps of 2^-9
+  else bits = ((bits + 0x7ffffu + (bits >> 20 & 1u)) >> 20) - (120u << 3);
+  return {static_cast<std::uint8_t>(bits | sign)};
+}
+
 SIMT_INLINE bf16 to_bf16(float v) {
 #if defined(__CUDACC__)
   return {__bfloat16_as_ushort(__float2bfloat16_rn(v))};
@@ -70,6 +93,7 @@ SIMT_INLINE bf16 to_bf16(float v) {
 // store(p, v) rounds to the type of *p.
 SIMT_INLINE void store(float* p, float v) { *p = v; }
 SIMT_INLINE void store(bf16* p, float v) { *p = to_bf16(v); }
+SIMT_INLINE void store(fp8_e4m3* p, float v) { *p = to_fp8_e4m3(v); }
 
 // The value v has after it was stored in T.
 template <class T>

@@ -51,6 +51,18 @@ def goldens(program, folder):
     program.expect("input and output swapped for weights", check("qwen3_gqa", weights=str(io)), 2, ["io_layer0"])
 
 
+def cache_types(program):
+    # 36 layers x (k and v) x 8 heads x 128 elements, of 8 sequences of 8193 tokens
+    for kv_type, size in (("bf16", 2), ("fp8_e4m3", 1)):
+        done = program.expect(f"plan with a cache in {kv_type}",
+                              ["plan", "-m", "qwen3-4b", "--phase", "decode", "-c", "8192", "-b", "8", "--kv-type",
+                               kv_type, "--json"], 0)
+        point = json.loads(done.stdout)["points"][0]
+        seen = point["kv_bytes_per_token"], point["memory"]["kv_bytes"]
+        each = 36 * 2 * 8 * 128 * size
+        program.that(f"plan: bytes of a cache in {kv_type}", seen == (each, each * 8 * 8193), seen)
+
+
 def spoiled_files(program, folder):
     name = "qwen3_gqa"
     tensors = folder / name / "model.safetensors"
@@ -118,6 +130,7 @@ def main():
     program = Program(sys.argv)
     with program.scratch() as folder:
         goldens(program, folder)
+        cache_types(program)
         spoiled_files(program, folder)
         plan_and_lists(program)
     return program.finish()

@@ -568,6 +568,30 @@ INSTANTIATE_TEST_SUITE_P(All, Mma, testing::ValuesIn(kFormats),
 
 // ---- types ----------------------------------------------------------------------------------------------------------
 
+TEST(Types, Fp8RoundsToNearestEven) {
+  // By the definition: 4 bits of exponent (bias 7), 3 of mantissa, 127 is NaN.
+  const auto value = [](int code) {
+    const int exponent = code >> 3, mantissa = code & 7;
+    return exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(1 + mantissa / 8.0, exponent - 7);
+  };
+  for (int code = 0; code < 127; ++code) {
+    const auto bits = static_cast<std::uint8_t>(code), minus = static_cast<std::uint8_t>(code | 128);
+    EXPECT_EQ(to_float(fp8_e4m3{bits}), value(code));
+    EXPECT_EQ(to_float(fp8_e4m3{minus}), -value(code));
+    EXPECT_EQ(to_fp8_e4m3(static_cast<float>(value(code))).bits, bits);
+    EXPECT_EQ(to_fp8_e4m3(static_cast<float>(-value(code))).bits, minus);
+    if (code == 126) break;
+    const auto middle = static_cast<float>((value(code) + value(code + 1)) / 2);
+    EXPECT_EQ(to_fp8_e4m3(middle).bits, code + code % 2);
+    EXPECT_EQ(to_fp8_e4m3(std::nextafter(middle, 0.0f)).bits, code);
+    EXPECT_EQ(to_fp8_e4m3(std::nextafter(middle, 1e9f)).bits, code + 1);
+  }
+  EXPECT_EQ(to_fp8_e4m3(1e30f).bits, 126);
+  EXPECT_EQ(to_fp8_e4m3(-INFINITY).bits, 254);
+  EXPECT_EQ(to_fp8_e4m3(NAN).bits, 127);
+  EXPECT_TRUE(std::isnan(to_float(fp8_e4m3{127})) && std::isnan(to_float(fp8_e4m3{255})));
+}
+
 TEST(Types, Bf16RoundsToNearestEven) {
   EXPECT_EQ(to_bf16(1.0f).bits, 0x3f80);
   EXPECT_EQ(to_bf16(as_float(0x3f808000)).bits, 0x3f80);  // half way, down to even
