@@ -4,8 +4,8 @@
 //            load_elements<N>(p)          p + N elements must exist; 16-byte aligned for N = 8
 //            to_floats(e, v), store_elements(p, v)          v: float[N]
 //            load_typed<N>(type, p, i, v), store_typed(type, p, i, v), store_cached(type, p, i, v)
-//                                         the type is a value of the launch: for what is read or written once per thread, where a template argument would only
-//                                         double the number of kernels
+//                                         the type is a value of the launch: for what is read or written once per
+//                                         thread, where a template argument would only double the number of kernels
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
