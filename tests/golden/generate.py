@@ -24,7 +24,7 @@ from safetensors.numpy import load_file, save_file
 
 from numpy_layer import (
     CORRECTED, DENSE_FIRST, LATENT, SIGMOID, Layer, choose, head_sizes, is_moe, rope_scale, rope_settings, top_k_key,
-    window_of, yarn_keep)
+    top_k_of, window_of, yarn_keep)
 
 HERE = Path(__file__).resolve().parent
 SEED = 20250
@@ -47,6 +47,9 @@ BASE = {
     "deepseek_v3": {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3"},
     "glm4_moe": {"architectures": ["Glm4MoeForCausalLM"], "model_type": "glm4_moe"},
     "ernie4_5_moe": {"architectures": ["Ernie4_5_MoeForCausalLM"], "model_type": "ernie4_5_moe"},
+    "olmoe": {"architectures": ["OlmoeForCausalLM"], "model_type": "olmoe"},
+    "minimax_m2": {"architectures": ["MiniMaxM2ForCausalLM"], "model_type": "minimax_m2"},
+    "hunyuan_v1_moe": {"architectures": ["HunYuanMoEV1ForCausalLM"], "model_type": "hunyuan_v1_moe"},
 }
 
 
@@ -229,6 +232,39 @@ CASES = [
          "as ERNIE-4.5-300B: no shared experts; here from layer 0 on",
          rms_norm_eps=1e-6, use_bias=False, rope_theta=10000.0, moe_intermediate_size=12, moe_num_experts=6, moe_k=2,
          moe_num_shared_experts=0, moe_layer_start_index=0),
+    case("olmoe_raw", "olmoe", (48, 4, 4, 14), [1], 2, 13,
+         "as OLMoE-1B-7B: one norm over all heads of q, one over all of k, as many key heads as heads, three of eight "
+         "experts whose weights are not renormalised, clip_qkv null; eps 1e-3",
+         rms_norm_eps=1e-3, rope_theta=10000.0, rope_scaling=None, attention_bias=False, clip_qkv=None,
+         num_experts=8, num_experts_per_tok=3, norm_topk_prob=False),
+    case("olmoe_bias", "olmoe", (60, 6, 2, 12), [0], 1, 19,
+         "three heads to a key head, biases on q, k, v and o, weights renormalised, an expert without tokens; new style "
+         "config",
+         idle=3, rms_norm_eps=1e-5, attention_bias=True, num_experts=6, num_experts_per_tok=2, norm_topk_prob=True,
+         rope_parameters=rope(50000.0)),
+    case("minimax_m2_part", "minimax_m2", (44, 6, 2, 14), [1], 2, 13,
+         "as MiniMax-M2: norms over all heads, the first 8 of 20 elements turned (rotary_dim), three of eight experts by "
+         "sigmoid plus a bias that lies beside the gate; eps 1e-3",
+         rms_norm_eps=1e-3, head_dim=20, rope_theta=5000000, rotary_dim=8, num_local_experts=8, num_experts_per_tok=3,
+         scoring_func="sigmoid", use_qk_norm=True, qk_norm_type="per_layer", use_routing_bias=True,
+         shared_intermediate_size=0),
+    case("minimax_m2_defaults", "minimax_m2", (32, 2, 1, 12), [0], 1, 19,
+         "head_dim absent (128), half of it turned by partial_rotary_factor, an expert without tokens; new style config",
+         idle=4, rms_norm_eps=1e-6, num_local_experts=6, num_experts_per_tok=2,
+         rope_parameters=rope(10000.0, partial_rotary_factor=0.5)),
+    case("hunyuan_v1_moe_alpha", "hunyuan_v1_moe", (44, 4, 2, 14), [1], 2, 13,
+         "as Hunyuan-A13B: heads of q and k normed after they are turned, rope with alpha, lists of one number a layer, "
+         "three of eight experts beside a shared one, head_dim given; eps 1e-3",
+         rms_norm_eps=1e-3, head_dim=12, attention_bias=False, rope_theta=10000.0, use_qk_norm=True, use_cla=False,
+         num_experts=8, moe_topk=[3, 3, 3, 3], moe_intermediate_size=[14] * 4, num_shared_expert=[1] * 4,
+         use_mixed_mlp_moe=True,
+         rope_scaling={"type": "dynamic", "alpha": 1000.0, "beta_fast": 32, "beta_slow": 1, "factor": 1.0, "mscale": 1.0,
+                       "mscale_all_dim": 1.0}),
+    case("hunyuan_v1_moe_bias", "hunyuan_v1_moe", (60, 5, 5, 12), [0], 1, 19,
+         "biases on q, k, v and o, as many key heads as heads, an expert without tokens; new style "
+         "config",
+         idle=2, rms_norm_eps=1e-5, head_dim=8, attention_bias=True, num_experts=6, moe_topk=2,
+         rope_parameters=rope(10000.0)),
 ]
 
 
@@ -281,22 +317,23 @@ def random_tensors(config, layer, rng):
         linear("self_attn.k_proj", kv_heads * dim, hidden, 1.25)
         linear("self_attn.v_proj", kv_heads * dim, hidden)
         linear("self_attn.o_proj", hidden, heads * dim)
-    if reader.qk_norm == "head":
-        norm("self_attn.q_norm", dim)
-        norm("self_attn.k_norm", dim)
+    if reader.qk_norm:
+        for name, count in zip(reader.norm_names(), (heads, kv_heads)):
+            norm(name, dim if reader.qk_norm == "head" else count * dim)
     if is_moe(config, layer):
         block, gate, up, down = reader.moe_names()
         experts = expert_count(config)
         inner = config.get("moe_intermediate_size", width)
-        linear(block + ".gate", experts, hidden, 1.3)
+        inner = inner if isinstance(inner, int) else inner[layer]
+        linear(reader.router_name(), experts, hidden, 1.3)
         if config["model_type"] in CORRECTED:
             row = (1, experts) if config["model_type"] == "ernie4_5_moe" else experts
             made[prefix + reader.correction_name()] = rng.uniform(-0.2, 0.2, row)
         if reader.shared_experts():
-            shared = inner * reader.shared_experts()
-            linear(block + ".shared_experts.gate_proj", shared, hidden, 1.25)
-            linear(block + ".shared_experts.up_proj", shared, hidden, 1.25)
-            linear(block + ".shared_experts.down_proj", hidden, shared)
+            shared, beside = inner * reader.shared_experts(), reader.shared_name()
+            linear(beside + ".gate_proj", shared, hidden, 1.25)
+            linear(beside + ".up_proj", shared, hidden, 1.25)
+            linear(beside + ".down_proj", hidden, shared)
         for e in range(experts):
             linear(f"{block}.experts.{e}.{gate}", inner, hidden, 1.25)
             linear(f"{block}.experts.{e}.{up}", inner, hidden, 1.25)
@@ -370,7 +407,9 @@ def run_transformers(folder, layer, x, dtype):
         held = dict(block.named_parameters())[name]  # a router's matrix may stay f32
         assert torch.equal(held, torch.from_numpy(value).to(held.dtype)), name
     for name, value in block.named_buffers():
-        assert np.array_equal(value.double().numpy(), stored[f"model.layers.{layer}.{name}"].astype(np.float64)), name
+        kept = stored[f"model.layers.{layer}." + (name if f"model.layers.{layer}.{name}" in stored
+                                                  else name.replace("mlp.", "block_sparse_moe."))]
+        assert torch.equal(value, torch.from_numpy(kept).to(value.dtype)), name
     fused = [name for name, _ in block.named_parameters() if name not in own]
     renamed = ("mlp.gate.weight", "mlp.gate.moe_statics.e_score_correction_bias")
     assert all("experts" in name or name in renamed for name in fused), fused
@@ -503,7 +542,7 @@ def tensor_changes(config, layer, name, value):
     if name.endswith("e_score_correction_bias"):
         yield "negated", -value  # 1 % chooses no other expert
         return
-    normed = {"head": ("q_proj", "k_proj")}.get(Layer(config, {}, layer).qk_norm, ("q_a_proj", "_with_mqa"))
+    normed = ("q_proj", "k_proj") if Layer(config, {}, layer).qk_norm else ("q_a_proj", "_with_mqa")
     if name.rsplit(".", 1)[0].endswith(normed):
         scaled[::2] *= 1.01  # the norm of q and k hides a factor common to a whole head
         yield "every other row x 1.01", scaled
@@ -549,8 +588,9 @@ def config_changes(config, layer):
     if "factor" in scaling:
         bare = {k: v for k, v in scaling.items() if k == "rope_theta"}
         yield "rope scaling left out", dict(config, **{scaling_key: bare})
-        for key in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings", "beta_fast",
-                    "beta_slow", "mscale", "mscale_all_dim"):
+        for key in ("alpha",) if "alpha" in scaling else (
+                "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings", "beta_fast",
+                "beta_slow", "mscale", "mscale_all_dim"):
             if key in scaling:
                 changed = dict(config, **{scaling_key: dict(scaling, **{key: scaling[key] * 1.5})})
                 if key.startswith(("beta", "original")) and scaling.get("truncate") is not False and same_ramp(
@@ -574,7 +614,7 @@ def config_changes(config, layer):
         yield f"heads {heads} -> {2 * heads}", put(
             num_attention_heads=2 * heads, num_key_value_heads=2 * kv_heads, head_dim=dim // 2)
     if is_moe(config, layer):
-        top_k, experts = config[top_k_key(config)], expert_count(config)
+        top_k, experts = top_k_of(config), expert_count(config)
         for other in (top_k - 1, top_k + 1):
             if other <= experts:
                 yield f"top_k {top_k} -> {other}", put(**{top_k_key(config): other})
@@ -584,7 +624,7 @@ def config_changes(config, layer):
                 yield "groups ignored", put(n_group=1, topk_group=1)
                 yield "one group less", put(topk_group=config["topk_group"] - 1, num_experts_per_tok=min(
                     top_k, experts // config["n_group"]))
-        if family == "qwen3_moe" or family in SIGMOID:
+        if family in ("qwen3_moe", "olmoe") or family in SIGMOID and "norm_topk_prob" in config:
             yield "norm_topk_prob flipped", put(norm_topk_prob=not config["norm_topk_prob"])
 
 
@@ -605,6 +645,8 @@ def typical_errors(config, tensors, layer, x):
     elif right.qk_norm:
         yield "norms on the other side of the rotation", wrong(norm_after_rope=not right.norm_after_rope)
         yield "no norm of q and k", wrong(qk_norm="")
+        if right.qk_norm == "whole":
+            yield "a norm of each head", wrong(qk_norm="head")
     if right.family not in LATENT and right.rotated_dims < head_sizes(config)[2]:
         yield "two rotated dimensions less", wrong(rotated_dims=right.rotated_dims - 2)
     if is_moe(config, layer):
@@ -639,7 +681,7 @@ def verify(verbose):
                 (silent if idle and idle in tensor else moved).append((added_error(y, golden, x)[0], f"{short} {what}"))
         for what, changed in config_changes(config, layer):
             y = Layer(changed, tensors, layer)(x)
-            everyone = what.startswith("norm_topk") and config[top_k_key(config)] == expert_count(config)
+            everyone = what.startswith("norm_topk") and top_k_of(config) == expert_count(config)
             (silent if everyone else moved).append((added_error(y, golden, x)[0], what))
         heads, kv_heads, _ = head_sizes(config)
         if config.get("sliding_window") and not entry["window"]:

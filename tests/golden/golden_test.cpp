@@ -55,12 +55,12 @@ std::string anatomy(const ModelSpec& m, const LayerKind& kind) {
   std::string out = m.model_type + ":";
   for (const PlannedOp& p : plan.ops) {
     out += " " + p.component;
-    for (const char* key : {"bias", "residual", "qk_norm", "window", "renormalise", "shared_kv", "interleaved"})
+    for (const char* key : {"bias", "residual", "window", "renormalise", "shared_kv", "interleaved"})
       if (p.op_case.integer(key, 0) != 0) out += fmt::format("+{}", key);
     for (const char* key : {"groups", "scaling", "rotary_dims"})
       if (p.op_case.has(key)) out += fmt::format("+{}", key);
-    for (const char* key : {"score", "group_score"})
-      if (p.op_case.has(key)) out += "+" + p.op_case.word(key, "");
+    for (const char* key : {"score", "group_score", "qk_norm"})
+      if (p.op_case.has(key)) out += fmt::format("+{} {}", key, p.op_case.word(key, ""));
   }
   return out;
 }

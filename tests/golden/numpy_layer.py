@@ -9,18 +9,19 @@ shows which errors they would notice. Slow on purpose; meant for tens of tokens.
 import numpy as np
 
 LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention
-FAMILIES = ("llama", "qwen2", "qwen3", "mixtral", "qwen3_moe", "glm4_moe", "ernie4_5_moe") + LATENT
+ALL_SPARSE = ("mixtral", "olmoe", "minimax_m2", "hunyuan_v1_moe")  # experts in every layer
+FAMILIES = ("llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe", "ernie4_5_moe") + ALL_SPARSE + LATENT
 DENSE_FIRST = ("glm4_moe",) + LATENT  # dense layers, then experts beside shared ones, whose part is scaled
-SIGMOID = ("deepseek_v3", "glm4_moe")  # scores, else softmax
+SIGMOID = ("deepseek_v3", "glm4_moe", "minimax_m2")  # scores, else softmax
 CORRECTED = ("ernie4_5_moe",) + SIGMOID  # a bias for the choice
 LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 
 # What a missing key means differs by family; these are the values of transformers 5.23.
 DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8,
-                    "ernie4_5_moe": 4}  # llama: heads
-DEFAULT_HEAD_DIM = {"qwen3": 128}  # the others: hidden / heads
-DEFAULT_EPS = {"mixtral": 1e-5, "ernie4_5_moe": 1e-5}  # the others: 1e-6
-DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5}  # the others: 1e4
+                    "ernie4_5_moe": 4, "minimax_m2": 8}  # llama, olmoe, hunyuan: heads
+DEFAULT_HEAD_DIM = {"qwen3": 128, "minimax_m2": 128}  # the others: hidden / heads
+DEFAULT_EPS = {"mixtral": 1e-5, "ernie4_5_moe": 1e-5, "olmoe": 1e-5, "hunyuan_v1_moe": 1e-5}  # the others: 1e-6
+DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5, "minimax_m2": 5e6}  # the others: 1e4
 DEFAULT_PART = {"glm4_moe": 0.5}  # of a head that is rotated; the others: all of it
 
 
@@ -35,9 +36,11 @@ def head_sizes(config):
 
 
 def qk_norm_of(config):
-    """"" where there is none, "head": of each head before it is rotated"""
-    if config["model_type"] in ("qwen3", "qwen3_moe"):
+    """"" where there is none, "head": of each head, "whole": of all heads together"""
+    if config["model_type"] in ("qwen3", "qwen3_moe", "hunyuan_v1_moe"):
         return "head"
+    if config["model_type"] in ("olmoe", "minimax_m2"):
+        return "whole"
     return "head" if config.get("use_qk_norm") else ""
 
 
@@ -45,6 +48,8 @@ def rotated_dims(config):
     """of a head, the first ones"""
     rope = config.get("rope_parameters") or {}
     part = rope.get("partial_rotary_factor", config.get("partial_rotary_factor"))
+    if part is None and config.get("rotary_dim"):
+        return config["rotary_dim"]
     part = DEFAULT_PART.get(config["model_type"], 1.0) if part is None else part
     return int(head_sizes(config)[2] * part)
 
@@ -52,7 +57,7 @@ def rotated_dims(config):
 def window_of(config, layer):
     """The number of keys a query sees, itself included; None where it sees all before it."""
     family = config["model_type"]
-    if family in DENSE_FIRST + ("ernie4_5_moe",):
+    if family in DENSE_FIRST + ("ernie4_5_moe", "olmoe", "minimax_m2", "hunyuan_v1_moe"):
         return None
     if family == "llama":
         return None  # the key has no meaning there, even when present
@@ -69,7 +74,7 @@ def window_of(config, layer):
 
 
 def is_moe(config, layer):
-    if config["model_type"] == "mixtral":
+    if config["model_type"] in ALL_SPARSE:
         return True
     if config["model_type"] in DENSE_FIRST:
         return layer >= config["first_k_dense_replace"]
@@ -120,6 +125,9 @@ def rope_scale(config):
 def rope_frequencies(config):
     rope, dim = rope_settings(config), rotated_dims(config)
     frequency = float(rope["rope_theta"]) ** -(np.arange(0, dim, 2) / dim)
+    if rope["rope_type"] == "dynamic":  # Hunyuan's: another base, whatever the length
+        stretched = rope["rope_theta"] * rope["alpha"] ** (dim / (dim - 2))
+        return float(stretched) ** -(np.arange(0, dim, 2) / dim)
     if rope["rope_type"] == "default":
         return frequency
     if rope["rope_type"] == "linear":
@@ -163,7 +171,12 @@ def score_scale(config):
 
 
 def top_k_key(config):
-    return "moe_k" if config["model_type"] == "ernie4_5_moe" else "num_experts_per_tok"
+    return {"ernie4_5_moe": "moe_k", "hunyuan_v1_moe": "moe_topk"}.get(config["model_type"], "num_experts_per_tok")
+
+
+def top_k_of(config):
+    top_k = config[top_k_key(config)]
+    return top_k[0] if isinstance(top_k, list) else top_k  # of layers that all choose as many
 
 
 def choose(config, choice):
@@ -183,7 +196,7 @@ def choose(config, choice):
         of_group = members[:, 0] if config["model_type"] == "deepseek_v2" else members[:, :2].sum(1)
         kept, gap = best(of_group, config["topk_group"])
         allowed = np.isin(np.arange(len(choice)) // members.shape[1], kept)
-    chosen, inside = best(np.where(allowed, choice, -np.inf), config[top_k_key(config)])
+    chosen, inside = best(np.where(allowed, choice, -np.inf), top_k_of(config))
     gap = min(gap, inside)
     return chosen, None if gap == np.inf else gap / (choice.max() - choice.min())
 
@@ -216,7 +229,7 @@ class Layer:
         self.neighbours = self.family == "ernie4_5_moe" or (
             self.family in LATENT and config.get("rope_interleave", True) is not False)
         self.latent_eps = LATENT_EPS
-        self.qk_norm, self.norm_after_rope = qk_norm_of(config), False
+        self.qk_norm, self.norm_after_rope = qk_norm_of(config), self.family == "hunyuan_v1_moe"
         self.rotated_dims = rotated_dims(config)
         self.bias_in_weights = self.scaled_twice = False  # errors to be seen
 
@@ -240,11 +253,21 @@ class Layer:
         y = x @ self.tensors[name + ".weight"].T
         return y + self.tensors[name + ".bias"] if self.biased(name) else y
 
+    def norm_names(self):
+        """of q and k"""
+        hunyuan = self.family == "hunyuan_v1_moe"
+        return ("self_attn.query_layernorm", "self_attn.key_layernorm") if hunyuan else (
+            "self_attn.q_norm", "self_attn.k_norm")
+
     def normed(self, q, k):
-        if self.qk_norm == "head":
-            q = rms_norm(q, self.tensors["self_attn.q_norm.weight"], self.eps)
-            k = rms_norm(k, self.tensors["self_attn.k_norm.weight"], self.eps)
-        return q, k
+        def norm(x, name):
+            weight = self.tensors[name + ".weight"]
+            if self.qk_norm == "whole":
+                return rms_norm(x.reshape(*x.shape[:2], -1), weight, self.eps).reshape(x.shape)
+            return rms_norm(x, weight if weight.size == x.shape[-1] else weight.reshape(x.shape[2:]), self.eps)
+        if not self.qk_norm:
+            return q, k
+        return [norm(x, name) for x, name in zip((q, k), self.norm_names())]
 
     def turned(self, x):
         turn = rotate_neighbours if self.neighbours else rotate
@@ -302,12 +325,18 @@ class Layer:
 
     def moe_names(self):
         """(name of the block, gate, up, down)"""
-        if self.family == "mixtral":
+        if self.family in ("mixtral", "minimax_m2"):
             return "block_sparse_moe", "w1", "w3", "w2"
         return "mlp", "gate_proj", "up_proj", "down_proj"
 
+    def router_name(self):
+        return self.moe_names()[0] + (".gate.wg" if self.family == "hunyuan_v1_moe" else ".gate")
+
+    def shared_name(self):
+        return self.moe_names()[0] + (".shared_mlp" if self.family == "hunyuan_v1_moe" else ".shared_experts")
+
     def router_logits(self, x):
-        return x @ self.tensors[self.moe_names()[0] + ".gate.weight"].T
+        return x @ self.tensors[self.router_name() + ".weight"].T
 
     def choices(self, logits):
         """(scores, what the choice is made by)"""
@@ -317,14 +346,17 @@ class Layer:
         return score, score + self.tensors[self.correction_name()].reshape(-1)
 
     def correction_name(self):
-        return f"mlp.{'moe_statics' if self.family == 'ernie4_5_moe' else 'gate'}.e_score_correction_bias"
+        inside = {"ernie4_5_moe": ".moe_statics", "minimax_m2": ""}.get(self.family, ".gate")
+        return f"{self.moe_names()[0]}{inside}.e_score_correction_bias"
 
     def renormalises(self):
+        if self.family in ("mixtral", "ernie4_5_moe", "minimax_m2", "hunyuan_v1_moe"):
+            return True
         if self.family in SIGMOID:
             return self.config.get("norm_topk_prob", True)
         if self.family == "deepseek_v2":
             return False
-        return self.family in ("mixtral", "ernie4_5_moe") or self.config.get("norm_topk_prob", False)
+        return self.config.get("norm_topk_prob", False)
 
     def moe(self, x):
         block, gate, up, down = self.moe_names()
@@ -342,12 +374,14 @@ class Layer:
                     return self.tensors[f"{block}.experts.{e}.{which}.weight"]
                 out[t] += w * (matrix(down) @ (silu(matrix(gate) @ tokens[t]) * (matrix(up) @ tokens[t])))
         out = out.reshape(x.shape)
-        return out + self.dense_mlp(x, block + ".shared_experts") if self.shared_experts() else out
+        return out + self.dense_mlp(x, self.shared_name()) if self.shared_experts() else out
 
     def shared_experts(self):
         """how many"""
         if self.family == "ernie4_5_moe":
             return self.config.get("moe_num_shared_experts", 2)
+        if self.family == "hunyuan_v1_moe":
+            return 1
         return self.config["n_shared_experts"] if self.family in DENSE_FIRST else 0
 
     def after_attention(self, x):

@@ -94,7 +94,7 @@ OpCase op_case(const ModelSpec& m, const std::string& component, std::int64_t la
 std::int64_t kv_heads(const ModelSpec& m) { return op_case(m, "rope").axis("kv_heads"); }
 std::int64_t head_dim(const ModelSpec& m) { return op_case(m, "rope").axis("head_dim"); }
 RotarySpec rotary(const ModelSpec& m) { return plan_of(m).rotary; }
-bool qk_norm(const ModelSpec& m) { return op_case(m, "rope").flag("qk_norm"); }
+bool qk_norm(const ModelSpec& m) { return op_case(m, "rope").word("qk_norm", "0") == "1"; }
 bool renormalises(const ModelSpec& m) { return op_case(m, "route").flag("renormalise"); }
 std::int64_t expert_width(const ModelSpec& m) { return op_case(m, "experts").axis("ffn_hidden"); }
 bool has_bias(const ModelSpec& m, const std::string& component) { return op_case(m, component).flag("bias"); }

@@ -37,7 +37,8 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   rope.set("heads", a.heads).set("kv_heads", a.kv_heads).set("head_dim", d);
   if (a.rotary.dims != d) rope.set("rotary_dims", a.rotary.dims);
   if (a.rotary.interleaved) rope.set("interleaved", 1);
-  if (a.qk_norm) rope.set("qk_norm", 1).set("eps", b.model().rms_norm_eps);
+  const bool normed = a.qk_norm != QkNorm::none, whole = a.qk_norm == QkNorm::whole;
+  if (normed) rope.set("qk_norm", qk_norm_word(a.qk_norm)).set("eps", b.model().rms_norm_eps);
   b.types(rope);
   rope.set("kv_type", s.kv_type);
   std::map<std::string, std::string> bind = {{"qkv", qkv},
@@ -46,9 +47,9 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
                                              {"q", rotated},
                                              {"k_cache", k_cache},
                                              {"v_cache", v_cache}};
-  if (a.qk_norm) {
-    bind["q_norm"] = b.norm_weight("q_norm", d, in + "q_norm.weight");
-    bind["k_norm"] = b.norm_weight("k_norm", d, in + "k_norm.weight");
+  if (normed) {
+    bind["q_norm"] = b.norm_weight("q_norm", whole ? q : d, in + a.q_norm + ".weight");
+    bind["k_norm"] = b.norm_weight("k_norm", whole ? kv : d, in + a.k_norm + ".weight");
   }
   b.op("rope", std::move(rope), std::move(bind));
 

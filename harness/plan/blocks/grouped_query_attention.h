@@ -1,8 +1,8 @@
 // What:    causal self-attention in which groups of query heads share a key and a value head (one group per head is
-//          multi-head attention), with optional biases, q/k norm per head before the rotation, and a window. The
-//          rotation may leave the end of each head as it is.
+//          multi-head attention), with optional biases, norms of q and k, and a window. The rotation may leave the end
+//          of each head as it is.
 // Layer:   qkv -> rope (q/k norm, cache append) -> attention -> o
-// Tensors: self_attn.{q,k,v,o}_proj.{weight,bias}, self_attn.{q,k}_norm.weight
+// Tensors: self_attn.{q,k,v,o}_proj.{weight,bias}, self_attn.{q,k}_norm.weight or with other names
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,6 +10,7 @@
 
 #include "harness/plan/layer_builder.h"
 #include "harness/spec/json_reader.h"
+#include "kernels/rope/rope.h"
 
 namespace layercost {
 
@@ -17,7 +18,8 @@ struct GroupedQueryAttention {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
   std::int64_t window = 0;  // 0: full attention; else key j is visible to query i when i - j < window
   bool qkv_bias = false, o_bias = false;
-  bool qk_norm = false;
+  QkNorm qk_norm = QkNorm::none;
+  std::string q_norm = "q_norm", k_norm = "k_norm";
   RotarySpec rotary;
 };
 

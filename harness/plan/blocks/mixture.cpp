@@ -17,10 +17,10 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   const std::string ids = b.buffer("ids", BufferRole::expert_ids, DType::i32, {t, e.top_k});
   const std::string weights = b.buffer("route_weights", BufferRole::activation, DType::f32, {t, e.top_k});
   const std::string counts = b.buffer("counts", BufferRole::counts, DType::i32, {e.experts});
-  b.linear(
-      "router", x,
-      b.matrix("router_w", {e.experts, h}, {{e.prefix + ".gate.weight", {e.experts, h}}}, b.shape().weights.router),
-      logits, e.experts, h, {.y_type = DType::f32});
+  b.linear("router", x,
+           b.matrix("router_w", {e.experts, h}, {{fmt::format("{}.{}.weight", e.prefix, e.router), {e.experts, h}}},
+                    b.shape().weights.router),
+           logits, e.experts, h, {.y_type = DType::f32});
   OpCase route("moe_route");
   route.set("tokens", t).set("experts", e.experts).set("top_k", e.top_k).set("renormalise", e.renormalise ? 1 : 0);
   if (e.sigmoid) route.set("score", "sigmoid");
@@ -47,7 +47,7 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   if (e.shared_ffn > 0) {
     base = b.activation("with_shared", h);
     DenseMlp shared{.ffn_hidden = e.shared_ffn, .bias = e.shared_bias};
-    shared.prefix = e.prefix + ".shared_experts", shared.name = "shared ";
+    shared.prefix = fmt::format("{}.{}", e.prefix, e.shared), shared.name = "shared ";
     shared.gate = e.gate, shared.up = e.up, shared.down = e.down;
     dense_mlp(b, shared, x, residual, base);
   }

@@ -21,9 +21,10 @@ struct Mixture {
   double scaling = 1;                       // of the weights
   std::int64_t shared_ffn = 0;              // width of the shared experts; 0: none
   bool shared_bias = false;
-  // Names of the tensors below "model.layers.N.": <prefix>.gate.weight, <prefix>.experts.E.<gate>.weight, ...;
-  // <prefix>.shared_experts.<gate>.weight, ...
+  // Names of the tensors below "model.layers.N.": <prefix>.<router>.weight, <prefix>.experts.E.<gate>.weight, ...;
+  // <prefix>.<shared>.<gate>.weight, ...
   std::string prefix = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
+  std::string router = "gate", shared = "shared_experts";
   std::string correction = "gate.e_score_correction_bias";
   bool correction_is_row = false;  // stored as [1, experts]
 };

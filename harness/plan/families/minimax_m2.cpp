@@ -1,0 +1,63 @@
+// minimax_m2: one norm over all heads of q and one over all of k, before the first rotary_dim elements of each head are
+// turned (an absent head_dim is 128). Experts in every layer: sigmoid scores, a bias beside the gate corrects the
+// choice, weights always renormalised. Its checkpoints say w1, w3, w2 for gate, up, down. transformers reads none of
+// use_qk_norm, qk_norm_type, use_routing_bias, scoring_func: other values than the published are refused.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "harness/plan/blocks/decoder_layer.h"
+#include "harness/plan/family.h"
+
+namespace layercost {
+namespace {
+
+void expect_true(const JsonNode& config, std::string_view key) {
+  if (!config.find_bool(key).value_or(true))
+    config.fail(key, "model_type minimax_m2 always does that; expected true or no such key");
+}
+
+// rotary_dim counts where partial_rotary_factor is absent, inside and outside of rope_parameters.
+void read_rotary_dim(const JsonNode& config, GroupedQueryAttention& a) {
+  const auto dims = config.find_int("rotary_dim", 2, a.head_dim);
+  if (!dims) return;
+  if (*dims % 2 != 0)
+    config.fail("rotary_dim", fmt::format("expected an even number (rope turns pairs), got {}", *dims));
+  bool part = config.find("partial_rotary_factor").has_value();
+  for (const char* place : {"rope_scaling", "rope_parameters"})
+    if (const auto rope = config.find(place)) part |= rope->find("partial_rotary_factor").has_value();
+  if (!part) a.rotary.dims = *dims;
+  else if (a.rotary.dims != *dims)
+    config.fail("rotary_dim", fmt::format("{} contradicts partial_rotary_factor ({} of head_dim {})", *dims,
+                                          a.rotary.dims, a.head_dim));
+}
+
+void read(const JsonNode& config, ModelSpec& m) {
+  GroupedQueryAttention a =
+      read_grouped_query_attention(config, {.head_dim = 128, .kv_heads = 8, .rope_theta = 5e6, .rotary_part = 1.0}, m);
+  read_rotary_dim(config, a);
+  a.qk_norm = QkNorm::whole;
+  expect_true(config, "use_qk_norm");
+  expect_word(config, "qk_norm_type", {"per_layer"}, "per_layer");
+  expect_layer_types(config, m, std::vector<std::int64_t>(static_cast<std::size_t>(m.layers)));
+  // 0 is lightning attention, of MiniMax-Text-01.
+  if (const auto kinds = config.find("attn_type_list")) kinds->as_int_list(1, 1);
+  Mixture e{.sigmoid = true, .correction_bias = true};
+  e.prefix = "block_sparse_moe", e.gate = "w1", e.up = "w3", e.down = "w2", e.correction = "e_score_correction_bias";
+  e.experts = read_expert_count(config, "num_local_experts", "num_experts");
+  e.top_k = read_top_k(config, e.experts);
+  e.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn);
+  expect_word(config, "scoring_func", {"sigmoid"}, "sigmoid");
+  expect_true(config, "use_routing_bias");
+  for (std::int64_t i = 0; i < m.layers; ++i) add_decoder_layer(m, a, e);
+  const std::int64_t modules = config.find_int("num_mtp_modules", 0, kMaxLayers).value_or(0),
+                     each = config.find_int("mtp_transformer_layers", 0, kMaxLayers).value_or(1);
+  if (config.find_bool("use_mtp").value_or(false) && modules * each > 0)
+    m.notes.push_back(fmt::format("num_mtp_modules: {} layers for multi-token prediction left out", modules * each));
+}
+
+}  // namespace
+
+extern const Family minimax_m2_family;
+const Family minimax_m2_family{"minimax_m2", "MiniMaxM2", 1e-6, read};
+
+}  // namespace layercost
