@@ -16,8 +16,6 @@ constexpr std::string_view kNorms[] = {"0", "1", "whole", "after"};  // in the o
 
 }  // namespace
 
-std::string_view qk_norm_word(QkNorm n) { return kNorms[static_cast<std::size_t>(n)]; }
-
 RopeAxes rope_axes(const OpCase& c) {
   const auto norm = std::find(std::begin(kNorms), std::end(kNorms), c.word("qk_norm", "0"));
   if (norm == std::end(kNorms)) throw BadCase("'" + c.text() + "': qk_norm must be 0, 1, whole or after");

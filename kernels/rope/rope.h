@@ -1,6 +1,5 @@
 // What:    rotary position embedding of queries and keys, an optional RMSNorm of both before or after it, and the
-// append
-//          of keys and values to the cache.
+//          append of keys and values to the cache.
 // Formula: token t belongs to sequence b = t / q_len and sits at position p = kv_len - q_len + t % q_len, which is also
 //          its slot in the cache. With d = head_dim, r = rotary_dims, i < r/2, and x one head of q or k:
 //            x = x / sqrt(mean(x^2) + eps) * norm    (qk_norm=1: over the head; =whole: over all q heads, or all k
@@ -39,7 +38,6 @@ namespace layercost {
 extern const OpDef rope_op;
 
 enum class QkNorm { none, head, whole, after };
-std::string_view qk_norm_word(QkNorm);  // as in a case
 
 struct RopeAxes {
   std::int64_t batch, q_len, kv_len, capacity, heads, kv_heads, head_dim, rotary_dims;

@@ -4,9 +4,9 @@
 // 8l + 7 of both halves: the partners i and i + d/2 of the rotation meet in one lane, and every access has 16 bytes.
 // Only the sum of squares needs the other lanes.
 // `any_dim`: a warp per head, one element of each half per lane and step.
-// `under_one_norm`: a block for all q heads of a token, another one for its k and v heads: a sum over all of them
-// first. Where not the halves of whole heads are turned (kWhole false), lanes hold other elements, and still whole
-// pairs: see place_of. These are kernels of their own, so that whole heads pay nothing for it.
+// `under_one_norm`: a block for all q heads of a token, another for its k and v heads, which sums squares first.
+// Where not the halves of whole heads are turned (kWhole false), lanes hold other elements, and still whole pairs: see
+// place_of. These are kernels of their own, so that whole heads pay nothing for it.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/rope/rope_cuda_heads_launch.h"
 

@@ -238,28 +238,29 @@ CASES = [
          rms_norm_eps=1e-3, rope_theta=10000.0, rope_scaling=None, attention_bias=False, clip_qkv=None,
          num_experts=8, num_experts_per_tok=3, norm_topk_prob=False),
     case("olmoe_bias", "olmoe", (60, 6, 2, 12), [0], 1, 19,
-         "three heads to a key head, biases on q, k, v and o, weights renormalised, an expert without tokens; new style "
-         "config",
+         "three heads to a key head, biases on q, k, v and o, weights renormalised, an expert without tokens; new "
+         "style config",
          idle=3, rms_norm_eps=1e-5, attention_bias=True, num_experts=6, num_experts_per_tok=2, norm_topk_prob=True,
          rope_parameters=rope(50000.0)),
     case("minimax_m2_part", "minimax_m2", (44, 6, 2, 14), [1], 2, 13,
-         "as MiniMax-M2: norms over all heads, the first 8 of 20 elements turned (rotary_dim), three of eight experts by "
-         "sigmoid plus a bias that lies beside the gate; eps 1e-3",
+         "as MiniMax-M2: norms over all heads, the first 8 of 20 elements turned (rotary_dim), three of eight experts "
+         "by sigmoid plus a bias that lies beside the gate; eps 1e-3",
          rms_norm_eps=1e-3, head_dim=20, rope_theta=5000000, rotary_dim=8, num_local_experts=8, num_experts_per_tok=3,
          scoring_func="sigmoid", use_qk_norm=True, qk_norm_type="per_layer", use_routing_bias=True,
          shared_intermediate_size=0),
     case("minimax_m2_defaults", "minimax_m2", (32, 2, 1, 12), [0], 1, 19,
-         "head_dim absent (128), half of it turned by partial_rotary_factor, an expert without tokens; new style config",
+         "head_dim absent (128), half of it turned by partial_rotary_factor, an expert without tokens; new style "
+         "config",
          idle=4, rms_norm_eps=1e-6, num_local_experts=6, num_experts_per_tok=2,
          rope_parameters=rope(10000.0, partial_rotary_factor=0.5)),
     case("hunyuan_v1_moe_alpha", "hunyuan_v1_moe", (44, 4, 2, 14), [1], 2, 13,
-         "as Hunyuan-A13B: heads of q and k normed after they are turned, rope with alpha, lists of one number a layer, "
-         "three of eight experts beside a shared one, head_dim given; eps 1e-3",
+         "as Hunyuan-A13B: heads of q and k normed after they are turned, rope with alpha, lists of one number a "
+         "layer, three of eight experts beside a shared one, head_dim given; eps 1e-3",
          rms_norm_eps=1e-3, head_dim=12, attention_bias=False, rope_theta=10000.0, use_qk_norm=True, use_cla=False,
          num_experts=8, moe_topk=[3, 3, 3, 3], moe_intermediate_size=[14] * 4, num_shared_expert=[1] * 4,
          use_mixed_mlp_moe=True,
-         rope_scaling={"type": "dynamic", "alpha": 1000.0, "beta_fast": 32, "beta_slow": 1, "factor": 1.0, "mscale": 1.0,
-                       "mscale_all_dim": 1.0}),
+         rope_scaling={"type": "dynamic", "alpha": 1000.0, "beta_fast": 32, "beta_slow": 1, "factor": 1.0,
+                       "mscale": 1.0, "mscale_all_dim": 1.0}),
     case("hunyuan_v1_moe_bias", "hunyuan_v1_moe", (60, 5, 5, 12), [0], 1, 19,
          "biases on q, k, v and o, as many key heads as heads, an expert without tokens; new style "
          "config",

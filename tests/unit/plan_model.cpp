@@ -67,6 +67,11 @@ Json tiny(const std::string& model_type) {
                    {"moe_num_shared_experts", 2},
                    {"moe_layer_start_index", 1}});
   }
+  if (model_type == "olmoe") config.update({{"num_experts", 16}, {"num_experts_per_tok", 3}});
+  if (model_type == "minimax_m2") {
+    config.update({{"head_dim", 20}, {"rotary_dim", 8}, {"num_local_experts", 16}, {"num_experts_per_tok", 3}});
+  }
+  if (model_type == "hunyuan_v1_moe") config.update({{"head_dim", 16}, {"num_experts", 16}, {"moe_topk", 3}});
   return config;
 }
 
@@ -154,6 +159,9 @@ const Published kPublished[] = {
     {"glm-4.5", 352797829024, 352.798, 32.856, 32.080, 376832},
     {"glm-4.5-air", 106852251264, 106.852, 12.803, 12.183, 188416},
     {"ernie-4.5-21b-a3b-pt", 21825437888, 21.825, 3.352, 3.087, 57344},
+    {"minimax-m2.5", 228689764864, 228.690, 10.416, 9.801, 253952},
+    {"hunyuan-a13b-instruct", 80393183232, 80.393, 12.747, 12.222, 131072},
+    {"olmoe-1b-7b-0924", 6919161856, 6.919, 1.179, 1.076, 131072},
 };
 
 std::string billions(std::int64_t count) {
@@ -627,6 +635,70 @@ TEST(Families, Ernie4_5MoeHasKeysOfItsOwn) {
   EXPECT_FALSE(read(with(tiny("glm4_moe"), {{"tie_word_embeddings", nullptr}})).tied_embeddings);
 }
 
+const WeightSpec& weight(const LayerPlan& plan, const std::string& name) {
+  for (const WeightSpec& w : plan.weights)
+    if (w.name == name) return w;
+  throw std::runtime_error("no weight " + name);
+}
+
+TEST(Families, OlmoeNormsAllHeadsTogether) {
+  const ModelSpec m = read(tiny("olmoe"));
+  EXPECT_EQ(op_case(m, "rope").word("qk_norm", ""), "whole");
+  EXPECT_EQ(weight(plan_of(m), "q_norm").shape, (Shape{64}));
+  EXPECT_EQ(weight(plan_of(m), "k_norm").shape, (Shape{32}));  // two heads of 16
+  EXPECT_EQ(moe_layers(m), (Moes{true, true, true, true}));
+  EXPECT_EQ(expert_width(m), 96);
+  EXPECT_FALSE(renormalises(m));
+  EXPECT_TRUE(renormalises(read(with(tiny("olmoe"), {{"norm_topk_prob", true}}))));
+  EXPECT_FALSE(has_bias(m, "qkv") || has_bias(m, "o"));
+  const ModelSpec biased = read(with(tiny("olmoe"), {{"attention_bias", true}}));
+  EXPECT_TRUE(has_bias(biased, "qkv") && has_bias(biased, "o"));
+}
+
+TEST(Families, MiniMaxM2TurnsRotaryDim) {
+  const ModelSpec m = read(tiny("minimax_m2"));
+  const OpCase rope = op_case(m, "rope");
+  EXPECT_EQ(rope.word("qk_norm", ""), "whole");
+  EXPECT_EQ(rope.axis("rotary_dims"), 8);
+  EXPECT_EQ(rotary(m).dims, 8);
+  EXPECT_EQ(rotary(m).theta, 5e6);
+  EXPECT_EQ(weight(plan_of(m), "q_norm").shape, (Shape{80}));
+  EXPECT_EQ(weight(plan_of(m), "k_norm").shape, (Shape{40}));
+  EXPECT_EQ(weight(plan_of(m), "correction_bias").sources.at(0).tensor, "block_sparse_moe.e_score_correction_bias");
+  EXPECT_EQ(weight(plan_of(m), "experts_gate_up").sources.at(1).tensor, "block_sparse_moe.experts.0.w3.weight");
+  const OpCase route = op_case(m, "route");
+  EXPECT_EQ(route.word("score", ""), "sigmoid");
+  EXPECT_TRUE(route.flag("bias") && route.flag("renormalise"));
+  EXPECT_FALSE(route.has("groups") || route.has("scaling"));
+  // partial_rotary_factor comes first, wherever it stands; without either all is turned.
+  const Json half = {{"rope_parameters", {{"rope_theta", 10.0}, {"partial_rotary_factor", 0.4}}}};
+  EXPECT_EQ(rotary(read(with(tiny("minimax_m2"), half))).dims, 8);
+  EXPECT_FALSE(op_case(read(with(tiny("minimax_m2"), {{"rotary_dim", nullptr}})), "rope").has("rotary_dims"));
+  EXPECT_EQ(head_dim(read(with(tiny("minimax_m2"), {{"head_dim", nullptr}}))), 128);
+  const ModelSpec mtp = read(with(tiny("minimax_m2"), {{"use_mtp", true}, {"num_mtp_modules", 3}}));
+  EXPECT_TRUE(contains(mtp.notes.at(0), "3 layers for multi-token prediction left out"));
+}
+
+TEST(Families, HunyuanNormsWhatIsTurned) {
+  const ModelSpec m = read(tiny("hunyuan_v1_moe"));
+  EXPECT_EQ(op_case(m, "rope").word("qk_norm", ""), "after");
+  EXPECT_EQ(weight(plan_of(m), "q_norm").sources.at(0).tensor, "self_attn.query_layernorm.weight");
+  EXPECT_EQ(weight(plan_of(m), "k_norm").sources.at(0).tensor, "self_attn.key_layernorm.weight");
+  EXPECT_EQ(weight(plan_of(m), "router_w").sources.at(0).tensor, "mlp.gate.wg.weight");
+  EXPECT_EQ(weight(plan_of(m), "shared down_w").sources.at(0).tensor, "mlp.shared_mlp.down_proj.weight");
+  EXPECT_EQ(op_case(m, "shared down").axis("k"), 96);
+  EXPECT_EQ(expert_width(m), 96);
+  EXPECT_TRUE(renormalises(m));
+  const ModelSpec lists =
+      read(with(tiny("hunyuan_v1_moe"), {{"moe_topk", {3, 3, 3, 3}},
+                                         {"moe_intermediate_size", {96, 96, 96, 96}},
+                                         {"num_shared_expert", {1, 1, 1, 1}},
+                                         {"num_experts", {16, 16, 16, 16}},
+                                         {"rope_scaling", {{"type", "dynamic"}, {"alpha", 1000}}}}));
+  EXPECT_EQ(lists.experts, (ExpertChoice{16, 3}));
+  EXPECT_NEAR(rotary(lists).theta, 1e4 * std::pow(1000, 16.0 / 14), 1e-3);
+}
+
 TEST(Rope, ReadsBothSpellings) {
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 5e5}}))).theta, 5e5);
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 500000}}))).theta, 5e5);
@@ -939,7 +1011,8 @@ std::vector<BadConfig> bad_configs() {
        "llama",
        {{"model_type", "gpt_oss"}},
        {": model_type: ", "gpt_oss",
-        "deepseek_v2, deepseek_v3, ernie4_5_moe, glm4_moe, llama, mixtral, qwen2, qwen3, qwen3_moe"}},
+        "deepseek_v2, deepseek_v3, ernie4_5_moe, glm4_moe, hunyuan_v1_moe, llama, minimax_m2, mixtral, olmoe, qwen2, "
+        "qwen3, qwen3_moe"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
       {"model_type with an escape",
        "llama",
@@ -1228,6 +1301,58 @@ std::vector<BadConfig> bad_configs() {
        {": moe_layer_end_index: ", "-1 or less than num_hidden_layers (4), got 4"}},
       {"an interval of nothing", "ernie4_5_moe", {{"moe_layer_interval", 0}}, {": moe_layer_interval: "}},
       {"weights divided by more than their sum", "ernie4_5_moe", {{"moe_norm_min", 0.5}}, {": moe_norm_min: ", "0.5"}},
+      {"clipped q, k and v", "olmoe", {{"clip_qkv", 8.0}}, {": clip_qkv: ", "8", "null"}},
+      {"norms of another width than the heads",
+       "olmoe",
+       {{"head_dim", 20}},
+       {": head_dim: ", "hidden_size (64)", "4) heads of 16, got 20"}},
+      {"more experts chosen than OLMoE has",
+       "olmoe",
+       {{"num_experts_per_tok", 17}},
+       {": num_experts_per_tok: ", "chooses 17 of 16"}},
+      {"an odd rotary_dim", "minimax_m2", {{"rotary_dim", 7}}, {": rotary_dim: ", "even", "got 7"}},
+      {"rotary_dim beyond the head", "minimax_m2", {{"rotary_dim", 22}}, {": rotary_dim: ", "22"}},
+      {"two rotated parts",
+       "minimax_m2",
+       {{"partial_rotary_factor", 0.5}},
+       {": rotary_dim: ", "8 contradicts partial_rotary_factor (10 of head_dim 20)"}},
+      {"MiniMax without norms", "minimax_m2", {{"use_qk_norm", false}}, {": use_qk_norm: ", "expected true"}},
+      {"MiniMax with norms of each head",
+       "minimax_m2",
+       {{"qk_norm_type", "per_head"}},
+       {": qk_norm_type: ", "per_head", "per_layer"}},
+      {"MiniMax without a bias",
+       "minimax_m2",
+       {{"use_routing_bias", false}},
+       {": use_routing_bias: ", "expected true"}},
+      {"another scoring function of MiniMax",
+       "minimax_m2",
+       {{"scoring_func", "softmax"}},
+       {": scoring_func: ", "sigmoid"}},
+      {"lightning attention", "minimax_m2", {{"attn_type_list", {1, 0, 1, 1}}}, {": attn_type_list[1]: ", "got 0"}},
+      {"a shared expert of MiniMax",
+       "minimax_m2",
+       {{"shared_intermediate_size", 96}},
+       {": shared_intermediate_size: ", "96"}},
+      {"Hunyuan without norms", "hunyuan_v1_moe", {{"use_qk_norm", false}}, {": use_qk_norm: ", "expected true"}},
+      {"keys of another layer", "hunyuan_v1_moe", {{"use_cla", true}}, {": use_cla: ", "expected false"}},
+      {"no shared expert of Hunyuan", "hunyuan_v1_moe", {{"num_shared_expert", 0}}, {": num_shared_expert: ", "got 0"}},
+      {"layers that choose differently",
+       "hunyuan_v1_moe",
+       {{"moe_topk", {3, 3, 2, 3}}},
+       {": moe_topk[2]: ", "expected 3", "got 2"}},
+      {"a list for other layers",
+       "hunyuan_v1_moe",
+       {{"moe_topk", {3, 3}}},
+       {": moe_topk: ", "num_hidden_layers (4)", "a list of 2"}},
+      {"more experts chosen than Hunyuan has",
+       "hunyuan_v1_moe",
+       {{"moe_topk", 17}},
+       {": moe_topk: ", "chooses 17 of 16 experts"}},
+      {"experts of another width",
+       "hunyuan_v1_moe",
+       {{"moe_intermediate_size", 48}},
+       {": moe_intermediate_size: ", "48 contradicts intermediate_size (96)"}},
       {"more parameters than a machine could count",
        "qwen3_moe",
        {{"hidden_size", 1 << 20},

@@ -184,7 +184,7 @@ class RotatedHeads : public ::testing::Test {
     ModelSpec m;
     m.hidden = 24, m.rms_norm_eps = 1e-3;
     GroupedQueryAttention a = read_grouped_query_attention(parse_json("config.json", config.dump()), defaults, m);
-    a.rotary.interleaved = interleaved, a.qk_norm = qk_norm;
+    a.rotary.interleaved = interleaved, a.qk_norm = qk_norm ? "1" : "";
     const StepShape step{.batch = 1,
                          .q_len = 2,
                          .kv_len = 4,

@@ -37,8 +37,8 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   rope.set("heads", a.heads).set("kv_heads", a.kv_heads).set("head_dim", d);
   if (a.rotary.dims != d) rope.set("rotary_dims", a.rotary.dims);
   if (a.rotary.interleaved) rope.set("interleaved", 1);
-  const bool normed = a.qk_norm != QkNorm::none, whole = a.qk_norm == QkNorm::whole;
-  if (normed) rope.set("qk_norm", qk_norm_word(a.qk_norm)).set("eps", b.model().rms_norm_eps);
+  const bool normed = !a.qk_norm.empty(), whole = a.qk_norm == "whole";
+  if (normed) rope.set("qk_norm", a.qk_norm).set("eps", b.model().rms_norm_eps);
   b.types(rope);
   rope.set("kv_type", s.kv_type);
   std::map<std::string, std::string> bind = {{"qkv", qkv},

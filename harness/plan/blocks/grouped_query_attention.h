@@ -10,7 +10,6 @@
 
 #include "harness/plan/layer_builder.h"
 #include "harness/spec/json_reader.h"
-#include "kernels/rope/rope.h"
 
 namespace layercost {
 
@@ -18,7 +17,7 @@ struct GroupedQueryAttention {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
   std::int64_t window = 0;  // 0: full attention; else key j is visible to query i when i - j < window
   bool qkv_bias = false, o_bias = false;
-  QkNorm qk_norm = QkNorm::none;
+  std::string qk_norm = {};  // as the rope op says it: "1" of each head, "whole", "after"; empty: none
   std::string q_norm = "q_norm", k_norm = "k_norm";
   RotarySpec rotary;
 };

@@ -11,7 +11,7 @@ namespace {
 void read(const JsonNode& config, ModelSpec& m) {
   GroupedQueryAttention a = read_grouped_query_attention(config, {.kv_heads = 8, .rotary_part = 0.5}, m);
   a.qkv_bias = config.find_bool("attention_bias").value_or(false);
-  if (config.find_bool("use_qk_norm").value_or(false)) a.qk_norm = QkNorm::head;
+  if (config.find_bool("use_qk_norm").value_or(false)) a.qk_norm = "1";
   const Mixture e = read_biased_mixture(config, {.groups = {1, 1}, .scaling = 1.0});
   add_dense_then_experts(config, 1, a, false, e, m);
 }

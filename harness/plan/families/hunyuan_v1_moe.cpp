@@ -1,7 +1,8 @@
 // hunyuan_v1_moe: heads of q and k are turned first and normed then. Experts in every layer, always renormalised,
 // beside one shared MLP of their width; both have intermediate_size. Keys that transformers does not read
 // (moe_intermediate_size, num_shared_expert, use_mixed_mlp_moe, use_qk_norm, use_cla) may say nothing else. moe_topk,
-// num_experts and those may be lists of one number for each layer. SPDX-License-Identifier: Apache-2.0
+// num_experts and those may be lists of one number for each layer.
+// SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include "harness/plan/blocks/decoder_layer.h"
@@ -36,7 +37,7 @@ void expect(const JsonNode& config, std::string_view key, bool value, const char
 void read(const JsonNode& config, ModelSpec& m) {
   GroupedQueryAttention a = read_grouped_query_attention(config, {.rope_theta = 1e4}, m);
   a.qkv_bias = a.o_bias = config.find_bool("attention_bias").value_or(false);
-  a.qk_norm = QkNorm::after, a.q_norm = "query_layernorm", a.k_norm = "key_layernorm";
+  a.qk_norm = "after", a.q_norm = "query_layernorm", a.k_norm = "key_layernorm";
   expect(config, "use_qk_norm", true, "always norms q and k");
   expect(config, "use_cla", false, "has keys and values in every layer");
   expect(config, "use_mixed_mlp_moe", true, "always has a shared expert");

@@ -35,7 +35,7 @@ void read(const JsonNode& config, ModelSpec& m) {
   GroupedQueryAttention a =
       read_grouped_query_attention(config, {.head_dim = 128, .kv_heads = 8, .rope_theta = 5e6, .rotary_part = 1.0}, m);
   read_rotary_dim(config, a);
-  a.qk_norm = QkNorm::whole;
+  a.qk_norm = "whole";
   expect_true(config, "use_qk_norm");
   expect_word(config, "qk_norm_type", {"per_layer"}, "per_layer");
   expect_layer_types(config, m, std::vector<std::int64_t>(static_cast<std::size_t>(m.layers)));

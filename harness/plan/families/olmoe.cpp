@@ -1,6 +1,7 @@
 // olmoe: experts in every layer, of intermediate_size; one norm over all heads of q and one over all of k, before they
 // are turned, so that heads times head_dim is hidden_size. Weights are renormalised only with norm_topk_prob. clip_qkv,
-// which the published models leave null, is refused. SPDX-License-Identifier: Apache-2.0
+// which the published models leave null, is refused.
+// SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include "harness/plan/blocks/decoder_layer.h"
@@ -17,7 +18,7 @@ void read(const JsonNode& config, ModelSpec& m) {
                                         m.hidden, a.heads, static_cast<double>(m.hidden) / static_cast<double>(a.heads),
                                         a.head_dim));
   a.qkv_bias = a.o_bias = config.find_bool("attention_bias").value_or(false);
-  a.qk_norm = QkNorm::whole;
+  a.qk_norm = "whole";
   expect_layer_types(config, m, std::vector<std::int64_t>(static_cast<std::size_t>(m.layers)));
   Mixture e;
   e.experts = read_expert_count(config, "num_experts", "num_local_experts");

@@ -10,7 +10,7 @@ void read(const JsonNode& config, ModelSpec& m) {
   GroupedQueryAttention a =
       read_grouped_query_attention(config, {.head_dim = 128, .kv_heads = 32, .rope_theta = 1e4}, m);
   a.qkv_bias = a.o_bias = config.find_bool("attention_bias").value_or(false);
-  a.qk_norm = QkNorm::head;
+  a.qk_norm = "1";
   if (!config.find_bool("use_qk_norm").value_or(true))
     config.fail("use_qk_norm", "model_type qwen3 always norms q and k; expected true or no such key");
   const std::vector<std::int64_t> windows = read_upper_windows(config, m);

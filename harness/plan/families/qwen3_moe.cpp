@@ -35,7 +35,7 @@ std::vector<bool> read_sparse_layers(const JsonNode& config, const ModelSpec& m)
 void read(const JsonNode& config, ModelSpec& m) {
   GroupedQueryAttention a = read_grouped_query_attention(config, {.kv_heads = 4, .rope_theta = 1e4}, m);
   a.qkv_bias = a.o_bias = config.find_bool("attention_bias").value_or(false);
-  a.qk_norm = QkNorm::head;
+  a.qk_norm = "1";
   if (!config.find_bool("use_qk_norm").value_or(true))
     config.fail("use_qk_norm", "model_type qwen3_moe always norms q and k; expected true or no such key");
   a.window = read_switched_window(config, m);
