@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "attention_variants.h"
+#include "kernels/contract/dispatch.h"
 #include "kernels/contract/reference.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
@@ -17,7 +18,7 @@ AttentionAxes attention_axes(const OpCase& c) {
   const AttentionAxes a{
       c.axis("batch"),        c.axis("q_len"),    c.axis("kv_len"),    c.axis("capacity"),
       c.axis("heads"),        c.axis("kv_heads"), c.axis("qk_dim"),    c.axis("v_dim"),
-      c.integer("window", 0), c.real("scale"),    c.flag("shared_kv"),
+      c.integer("window", 0), c.real("scale"),    c.flag("shared_kv"), c.flag("sinks"),
   };
   const auto expect = [&](bool ok, const char* what) {
     if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
@@ -30,6 +31,10 @@ AttentionAxes attention_axes(const OpCase& c) {
 
 const Tensor& attention_values(const AttentionAxes& a, const OpTensors& t) {
   return t.tensor(a.shared_kv ? "k_cache" : "v_cache");
+}
+
+std::shared_ptr<const OwnedTensor> attention_sinks(const AttentionAxes& a, const OpTensors& t) {
+  return a.sinks ? row_major(*t.weight("sinks")) : nullptr;
 }
 
 namespace {
@@ -46,6 +51,7 @@ constexpr KnownKey keys[] = {
     integer_key("window", 0).or_else("0"),
     flag_key("shared_kv"),
     flag_key("uncached"),
+    flag_key("sinks"),
     real_key("scale"),
     type_key("x_type", kFloatTypes),
     type_key("kv_type", kCacheTypes),
@@ -72,6 +78,8 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
   };
   if (!a.shared_kv)
     out.insert(out.begin() + 2, {"v_cache", Role::input, kv, {a.batch, a.kv_heads, a.capacity, a.v_dim}, 1, 0, fill});
+  // Around the logarithm of a few keys: some heads' sinks are nearly all of the weights, some hardly any.
+  if (a.sinks) out.push_back({"sinks", Role::weight, DType::f32, {a.heads}, 2.0f, 2.0f});
   return out;
 }
 
@@ -89,6 +97,7 @@ Work work(const OpCase& c, const WorkFacts&) {
                     static_cast<double>(a.kv_len - a.first_key(0)) * batch * static_cast<double>(a.kv_heads) *
                     static_cast<double>(size_of(c.type("kv_type")));
   w.activation_bytes = queries * heads * (x_bytes + y_bytes);
+  if (a.sinks) w.weight_bytes = heads * static_cast<double>(size_of(DType::f32));
   if (c.flag("uncached")) w.activation_bytes += std::exchange(w.kv_read_bytes, 0.0);
   return w;
 }
@@ -99,6 +108,7 @@ void reference(const OpCase& c, const OpTensors& t) {
   const AttentionAxes a = attention_axes(c);
   const std::vector<double> q = as_double(t.tensor("q")), k = as_double(t.tensor("k_cache"));
   const Tensor &v = attention_values(a, t), &y = t.tensor("y");
+  const OwnedTensor sinks = a.sinks ? t.weight("sinks")->whole() : OwnedTensor();
   const AskedRows* asked = t.asked();
 #pragma omp parallel for collapse(3) schedule(dynamic)
   for (std::int64_t b = 0; b < a.batch; ++b)
@@ -110,8 +120,9 @@ void reference(const OpCase& c, const OpTensors& t) {
         std::vector<double> s, out(static_cast<std::size_t>(a.v_dim));
         for (std::int64_t j = first; j < end; ++j)
           s.push_back(a.scale * dot(q.data() + row * a.qk_dim, k.data() + (slots + j) * a.qk_dim, a.qk_dim));
-        const double max = *std::max_element(s.begin(), s.end());
-        double sum = 0;
+        double max = *std::max_element(s.begin(), s.end());
+        if (a.sinks) max = std::max(max, sinks.view().load(h));
+        double sum = a.sinks ? std::exp(sinks.view().load(h) - max) : 0;
         for (std::int64_t j = first; j < end; ++j) {
           const double p = std::exp(s[static_cast<std::size_t>(j - first)] - max);
           sum += p;
@@ -256,6 +267,28 @@ std::vector<OpCase> test_cases() {
            "x_type=bf16 kv_type=bf16 y_type=bf16",
            "attention batch=1 q_len=270 kv_len=400 capacity=400 heads=2 kv_heads=1 qk_dim=128 v_dim=128 window=150 "
            "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           // Sinks: awkward sizes, one key, gpt-oss's layers with and without a window, several splits, fewer rows than
+           // warps, several queries of several heads, prompts, large scores, values in the keys.
+           "attention batch=2 q_len=3 kv_len=7 capacity=9 heads=6 kv_heads=2 qk_dim=12 v_dim=12 sinks=1 scale=0.3 "
+           "x_type=f32 kv_type=f32 y_type=f32",
+           "attention batch=2 q_len=1 kv_len=1 capacity=3 heads=4 kv_heads=2 qk_dim=64 v_dim=64 sinks=1 scale=0.125 "
+           "x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=1 kv_len=333 capacity=340 heads=64 kv_heads=8 qk_dim=64 v_dim=64 window=128 "
+           "sinks=1 scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=1300 capacity=1301 heads=16 kv_heads=2 qk_dim=64 v_dim=64 sinks=1 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=2700 capacity=2700 heads=4 kv_heads=4 qk_dim=128 v_dim=128 sinks=1 "
+           "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=3 kv_len=520 capacity=521 heads=20 kv_heads=1 qk_dim=64 v_dim=64 sinks=1 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=70 kv_len=201 capacity=203 heads=4 kv_heads=2 qk_dim=64 v_dim=64 sinks=1 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=150 kv_len=333 capacity=400 heads=6 kv_heads=2 qk_dim=128 v_dim=128 window=50 "
+           "sinks=1 scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=40 kv_len=65 capacity=65 heads=2 kv_heads=1 qk_dim=64 v_dim=64 sinks=1 scale=4 "
+           "x_type=bf16 kv_type=bf16 y_type=f32",
+           "attention batch=1 q_len=1 kv_len=331 capacity=340 heads=16 kv_heads=1 qk_dim=96 v_dim=64 shared_kv=1 "
+           "sinks=1 scale=0.1 x_type=bf16 kv_type=bf16 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

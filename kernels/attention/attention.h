@@ -7,21 +7,23 @@
 //          attention over the latents of DeepSeek's models, in its absorbed form.
 //          uncached=1: keys and values come from an op before this one and from no cache. It changes nothing but the
 //          cost.
+//          sinks=1: sinks[h] is one more score of every query of head h, without a value: it takes its share of the
+//          weights, and nothing is added for it.
 // Shapes:  q [batch * q_len, heads, qk_dim]; k_cache [batch, kv_heads, capacity, qk_dim];
-//          v_cache [batch, kv_heads, capacity, v_dim]; y [batch * q_len, heads * v_dim]. Slots from kv_len on hold
-//          anything, also NaN: the tests put NaN there.
-// Types:   x_type (q), y_type (y): f32 or bf16; kv_type (caches): f32, bf16 or fp8_e4m3, without a scale. Products,
-//          softmax and sums in f32.
+//          v_cache [batch, kv_heads, capacity, v_dim]; sinks [heads]; y [batch * q_len, heads * v_dim]. Slots from
+//          kv_len on hold anything, also NaN: the tests put NaN there.
+// Types:   x_type (q), y_type (y): f32 or bf16; kv_type (caches): f32, bf16 or fp8_e4m3, without a scale; sinks f32.
+//          Products, softmax and sums in f32.
 // Cost:    2 (qk_dim + v_dim) flops per visible pair and head (the exponentials are not counted); reads each visible
-//          cache entry once (with shared_kv that is qk_dim elements a key); with uncached=1 keys and
-//          values are activations, which may stay in a cache of the processor.
-// Axes:    batch q_len kv_len capacity heads kv_heads qk_dim v_dim [window=0] [shared_kv=0|1] [uncached=0|1] scale
-//          x_type kv_type y_type
+//          cache entry once (with shared_kv that is qk_dim elements a key); with uncached=1 keys and values are
+//          activations, which may stay in a cache of the processor.
+// Axes:    batch q_len kv_len capacity heads kv_heads qk_dim v_dim [window=0] [shared_kv=0|1] [uncached=0|1]
+//          [sinks=0|1] scale x_type kv_type y_type
 //          kv_len counts the keys of this call's queries too: rope has appended them.
 // Tolerance: usual, sums of kv_len terms.
 // Errors:  BadCase unless q_len <= kv_len <= capacity, kv_heads divides heads and, with shared_kv, v_dim <= qk_dim.
 // Source:  Vaswani et al., 2017; Ainslie et al., "GQA", 2023; sliding window as in transformers 5; shared_kv:
-//          DeepSeek-AI, "DeepSeek-V2", 2024.
+//          DeepSeek-AI, "DeepSeek-V2", 2024; sinks: gpt-oss as in transformers 5.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -36,7 +38,7 @@ struct AttentionAxes {
   std::int64_t batch, q_len, kv_len, capacity, heads, kv_heads, qk_dim, v_dim;
   std::int64_t window;  // 0: none
   double scale;
-  bool shared_kv;
+  bool shared_kv, sinks;
 
   std::int64_t v_stride() const { return shared_kv ? qk_dim : v_dim; }  // from the value of a key to the next key's
   std::int64_t group() const { return heads / kv_heads; }
@@ -49,4 +51,6 @@ struct AttentionAxes {
 AttentionAxes attention_axes(const OpCase&);
 // What the values are read from: of key j in slot s, v_dim elements from s * v_stride() on.
 const Tensor& attention_values(const AttentionAxes&, const OpTensors&);
+// [heads], f32; null without.
+std::shared_ptr<const OwnedTensor> attention_sinks(const AttentionAxes&, const OpTensors&);
 }  // namespace layercost

@@ -40,6 +40,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 struct Decode {
   AttentionAxes a;
   const bf16 *q, *k_cache, *v_cache;
+  const float* sinks = nullptr;             // null: none
   std::int64_t chunks = 0, chunk_keys = 0;  // per kv head; whole blocks
 
   std::int64_t rows() const { return a.q_len * a.group(); }
@@ -263,6 +264,11 @@ void finish(const Decode& d, const float* partials, std::int64_t kv_head, std::i
   const auto of = [&](std::int64_t i) { return partials + (kv_head * d.chunks + i) * d.partial_floats(); };
   float max = -kInfinity, total = 0;
   for (std::int64_t i = 0; i < d.chunks; ++i) max = std::max(max, of(i)[padded * dim + row]);
+  if (d.sinks != nullptr) {
+    const float sink = d.sinks[d.row_of(kv_head, row) % d.a.heads] * 1.44269504f;  // weights are powers of 2
+    max = std::max(max, sink);
+    total = std::exp2(sink - max);
+  }
   std::fill_n(sums, dim, 0.0f);
   for (std::int64_t i = 0; i < d.chunks; ++i) {
     const float *partial = of(i), factor = std::exp2(partial[padded * dim + row] - max);
@@ -295,6 +301,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const int threads = omp_get_max_threads();
   Decode d{attention_axes(c), t.tensor("q").as<bf16>(), t.tensor("k_cache").as<bf16>(), nullptr};
   d.v_cache = attention_values(d.a, t).as<bf16>();
+  const auto sinks = attention_sinks(d.a, t);
+  if (sinks) d.sinks = sinks->view().as<float>();
   // Four tasks per thread even out unequal threads; below two blocks a chunk is hardly more than its overhead.
   const std::int64_t blocks = ceil_div(d.a.kv_len - d.a.first_key(0), kKeysPerBlock);
   const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(4 * threads, d.kv_heads()), 1, ceil_div(blocks, 2));
@@ -309,7 +317,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const auto partials = std::make_shared<OwnedTensor>(DType::f32, Shape{d.kv_heads(), d.chunks, d.partial_floats()});
   return dispatch_float(y.dtype, [&]<class Y>(Y*) {
     return invocation(
-        [=, to = y.as<Y>()] {
+        [=, to = y.as<Y>(), kept = sinks] {
           bf16* queries = packed->view().as<bf16>();
           float* results = partials->view().as<float>();
 #pragma omp parallel num_threads(threads)
@@ -342,7 +350,7 @@ const Variant attention_bf16_decode{
     .name = "bf16_decode",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window uncached shared_kv x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached shared_kv sinks x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

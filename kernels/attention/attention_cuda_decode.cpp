@@ -99,13 +99,16 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.k = t.tensor("k_cache").data;
   p.v = t.tensor("v_cache").data;
   p.y = t.tensor("y").data;
+  const auto sinks = a.sinks ? on_device(*t.weight("sinks"), runtime) : nullptr;
+  if (sinks) p.sinks = sinks->view().as<float>();
+  p.sink_factor = static_cast<float>(1 / a.scale);
   if (splits > 1) {
     p.sums = partial->sums.view().as<float>();
     p.weights = partial->weights.view().as<float>();
     p.arrived = partial->arrived.view().as<int>();
   }
   return invocation(
-      [p, partial, &runtime] {
+      [p, partial, sinks, &runtime] {
         runtime.check(launch_attention_cuda_decode(p, runtime.stream()), "attention cuda_decode");
       },
       fmt::format("splits={} of {} keys, {} blocks", splits, std::min(each * kTileKeys, keys), units * splits));
@@ -117,7 +120,7 @@ const Variant attention_cuda_decode{
     .name = "cuda_decode",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window uncached x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached sinks x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

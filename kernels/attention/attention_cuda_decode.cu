@@ -68,6 +68,12 @@ struct Block {
     const int group = p.heads / p.kv_heads, head = kv_head % p.kv_heads * group + (first_row + row) % group;
     return ((static_cast<std::int64_t>(kv_head / p.kv_heads) * p.q_len + query(p, row)) * p.heads + head) * p.dim;
   }
+  // What a row's head has beside its keys; -inf without sinks.
+  SIMT_INLINE float sink(const AttentionCudaDecode& p, int row) const {
+    const int group = p.heads / p.kv_heads;
+    if (p.sinks == nullptr) return kMinusInfinity;
+    return p.sinks[kv_head % p.kv_heads * group + (first_row + row) % group] * p.sink_factor;
+  }
   // Where a row stands in the partial results of a split.
   SIMT_INLINE std::int64_t partial(const AttentionCudaDecode& p, int of_split, int row) const {
     return (static_cast<std::int64_t>(unit) * p.splits + of_split) * kRows + row;
@@ -102,10 +108,12 @@ SIMT_INLINE void combine(const AttentionCudaDecode& p, const Block<kTiles>& bloc
                                                        kColumns * lane());
     };
     load(part);
-    float max = kMinusInfinity;
+    const float sink = block.sink(p, row);
+    float max = sink;
     for (int i = lane(); i < p.splits; i += 32) max = fmaxf(max, p.weights[2 * block.partial(p, i, row)]);
     max = warp_max(max);
     float total = 0, sums[kColumns] = {};
+    if (part == 0 && lane() == 0) total = exp2_fast((sink - max) * p.scale);
     for (int first = part; first < p.splits; first += kAtOnce * parts) {
       float factor = 0;  // of split first + lane * parts
       const int split = first + lane() * parts;
@@ -235,10 +243,13 @@ __global__ void __launch_bounds__(kThreads, 2) decode(AttentionCudaDecode p) {
   sync_block();
   for (int i = static_cast<int>(threadIdx.x); i < block.rows * (kDim / 4); i += kThreads) {
     const int row = i / (kDim / 4), column = i % (kDim / 4) * 4, of_tile = row / 16, in_tile = row % 16;
-    float max = kMinusInfinity, total = 0, sum[4] = {};
+    // Of several splits the last block adds the sink, in combine().
+    const float sink = p.splits == 1 ? block.sink(p, row) : kMinusInfinity;
+    float max = sink, total = 0, sum[4] = {};
 #pragma unroll
     for (int t = 0; t < kTeams; ++t) max = fmaxf(max, s.merge.max[t * kTiles + of_tile][in_tile]);
     const float base = exponent_base(max, p.scale);
+    total = exp2_fast(sink * p.scale - base);
 #pragma unroll
     for (int t = 0; t < kTeams; ++t) {
       const int w = t * kTiles + of_tile;

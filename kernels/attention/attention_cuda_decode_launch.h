@@ -9,15 +9,17 @@ namespace layercost {
 // divided into splits. One block per unit and split, splits of a unit side by side.
 struct AttentionCudaDecode {
   int q_len, kv_len, capacity, heads, kv_heads;
-  int window;       // kv_len where the case has none
-  int dim;          // 64 or 128
-  int tiles;        // of 16 rows in a unit: 1, 2 or 4
-  int row_blocks;   // units per kv head
-  int units;        // in all
-  int first_key;    // of the first split
+  int window;              // kv_len where the case has none
+  int dim;                 // 64 or 128
+  int tiles;               // of 16 rows in a unit: 1, 2 or 4
+  int row_blocks;          // units per kv head
+  int units;               // in all
+  int first_key;           // of the first split
   int splits, split_keys;  // whole tiles of 64 keys, the last one what is left
   float scale;             // times log2(e)
   const void *q, *k, *v;
+  const float* sinks;  // of all heads; null: none
+  float sink_factor;   // to what scale makes of scores: 1 / scale of the case
   void* y;
   // With more than one split: [units, splits, 16 tiles, dim] and, of the same rows, [.., 2] maximum and sum of weights;
   // [units] zeros, which every launch leaves as zeros.

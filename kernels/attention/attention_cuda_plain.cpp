@@ -36,11 +36,14 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.v = attention_values(a, t).data;
   p.v_stride = static_cast<int>(a.v_stride());
   p.y = t.tensor("y").data;
+  const auto sinks = a.sinks ? on_device(*t.weight("sinks"), runtime) : nullptr;
+  if (sinks) p.sinks = sinks->view().as<float>();
   p.x_type = simt_type(c.type("x_type"));
   p.kv_type = simt_cache_type(c.type("kv_type"));
   p.y_type = simt_type(c.type("y_type"));
-  return invocation(
-      [p, &runtime] { runtime.check(launch_attention_cuda_plain(p, runtime.stream()), "attention cuda_plain"); });
+  return invocation([p, sinks, &runtime] {
+    runtime.check(launch_attention_cuda_plain(p, runtime.stream()), "attention cuda_plain");
+  });
 }
 
 }  // namespace
@@ -49,7 +52,7 @@ const Variant attention_cuda_plain{
     .name = "cuda_plain",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
+    .knows = "window uncached shared_kv sinks x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .supports = supports,
     .plain = true,
     .make = prepare,

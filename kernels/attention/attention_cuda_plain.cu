@@ -39,7 +39,8 @@ __global__ void __launch_bounds__(kThreads) plain(AttentionCudaPlain p) {
   for (int d = thread; d < p.v_dim; d += kThreads) s.sums[d] = 0;  // each thread its own, until the end
   sync_block();
 
-  float max = -INFINITY, total = 0;  // total: of this thread's weights
+  // total: of this thread's weights; a sink is the first thread's.
+  float max = p.sinks != nullptr ? p.sinks[head] : -INFINITY, total = p.sinks != nullptr && thread == 0 ? 1.0f : 0.0f;
   for (int first = begin; first < end; first += kThreads) {
     const int count = end - first < kThreads ? end - first : kThreads;
     float score = -INFINITY;

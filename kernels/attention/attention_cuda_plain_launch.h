@@ -13,6 +13,7 @@ struct AttentionCudaPlain {
   int window;    // kv_len where the case has none
   float scale;
   const void *q, *k, *v;
+  const float* sinks;  // of all heads; null: none
   void* y;
   simt::Type x_type, y_type;
   simt::CacheType kv_type;

@@ -49,8 +49,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.k = t.tensor("k_cache").data;
   p.v = t.tensor("v_cache").data;
   p.y = t.tensor("y").data;
+  const auto sinks = a.sinks ? on_device(*t.weight("sinks"), runtime) : nullptr;
+  if (sinks) p.sinks = sinks->view().as<float>();
+  p.sink_factor = static_cast<float>(1 / a.scale);
   return invocation(
-      [p, &runtime] { runtime.check(launch_attention_cuda_prefill(p, runtime.stream()), "attention cuda_prefill"); },
+      [p, sinks, &runtime] {
+        runtime.check(launch_attention_cuda_prefill(p, runtime.stream()), "attention cuda_prefill");
+      },
       fmt::format("{} queries per block", p.block_queries));
 }
 
@@ -60,7 +65,7 @@ const Variant attention_cuda_prefill{
     .name = "cuda_prefill",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window uncached x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window uncached sinks x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

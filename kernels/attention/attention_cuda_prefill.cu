@@ -78,6 +78,14 @@ __global__ void __launch_bounds__(kThreads, 2) prefill(AttentionCudaPrefill p) {
   std::uint32_t kept[kKeepQueries ? kSteps : 1][kFragments][4];
 
   Softmax softmax[kFragments];
+  if (p.sinks != nullptr) {
+    // As a key that was seen before all others; a row's four lanes are added up at the end.
+    const float sink = p.sinks[head] * p.sink_factor;
+#pragma unroll
+    for (int f = 0; f < kFragments; ++f)
+#pragma unroll
+      for (int h = 0; h < 2; ++h) softmax[f].max[h] = sink, softmax[f].sum[h] = lane() % 4 == 0 ? 1.0f : 0.0f;
+  }
   float sums[kFragments][kDim / 8][4] = {};
   for (int first = begin; first < end; first += kTileKeys) {
     // The keys are there for all, and all are done with the values before.

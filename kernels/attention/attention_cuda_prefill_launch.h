@@ -12,6 +12,8 @@ struct AttentionCudaPrefill {
   int block_queries;  // 64 or 128
   float scale;        // times log2(e)
   const void *q, *k, *v;
+  const float* sinks;  // of all heads; null: none
+  float sink_factor;   // to what scale makes of scores: 1 / scale of the case
   void* y;
 };
 LAYERCOST_DEVICE_CODE int launch_attention_cuda_prefill(const AttentionCudaPrefill&, Stream);

@@ -33,6 +33,7 @@ constexpr std::int64_t kTileRows = 6;
 struct Blocks {
   AttentionAxes a;
   const void *q, *k_cache, *v_cache;
+  const float* sinks;  // null: none
   void* y;
   std::int64_t task_queries = 0;  // per task
   std::int64_t v_stride = 0;      // v_dim padded to whole vectors
@@ -201,6 +202,11 @@ void task(const Blocks& t, std::int64_t kv_head, std::int64_t first_query, const
   std::fill_n(s.sums, tile_rows * t.v_stride, 0.0f);
   std::fill_n(s.max, tile_rows, -kInfinity);
   std::fill_n(s.weight_sum, tile_rows, 0.0f);
+  if (t.sinks != nullptr) {  // as a key that was seen before all others
+    const float* sinks = t.sinks + kv_head % a.kv_heads * group;
+    for (std::int64_t r = 0; r < rows; ++r) s.max[r] = sinks[r % group];
+    std::fill_n(s.weight_sum, rows, 1.0f);
+  }
 
   const KV* k_head = static_cast<const KV*>(t.k_cache) + kv_head * a.capacity * a.qk_dim;
   const KV* v_head = static_cast<const KV*>(t.v_cache) + kv_head * a.capacity * a.v_dim;
@@ -270,7 +276,14 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   constexpr std::int64_t kMinRows = 48;   // fewer do not pay for preparing keys and values
   const Tensor &q = t.tensor("q"), &k = t.tensor("k_cache"), &y = t.tensor("y");
   const int threads = omp_get_max_threads();
-  Blocks b{.a = attention_axes(c), .q = q.data, .k_cache = k.data, .v_cache = t.tensor("v_cache").data, .y = y.data};
+  Blocks b{.a = attention_axes(c),
+           .q = q.data,
+           .k_cache = k.data,
+           .v_cache = t.tensor("v_cache").data,
+           .sinks = nullptr,
+           .y = y.data};
+  const auto sinks = attention_sinks(b.a, t);
+  if (sinks) b.sinks = sinks->view().as<float>();
   // Tasks differ by a factor of two and more (the causal triangle): four per thread even that out.
   const std::int64_t wanted = ceil_div(4 * threads, b.kv_heads()), group = b.a.group();
   b.task_queries = std::clamp(ceil_div(b.a.q_len, wanted), ceil_div(kMinRows, group),
@@ -281,7 +294,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   b.scratch = scratch->view().as<float>();
   const TaskFunction task = HWY_DYNAMIC_DISPATCH(task_function)(q.dtype, k.dtype, y.dtype);
   return invocation(
-      [b, task, scratch, threads] {
+      [b, task, scratch, sinks, threads] {
         const std::int64_t tasks = b.query_blocks() * b.kv_heads();
     // The last queries see most keys and come first.
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
@@ -297,7 +310,7 @@ const Variant attention_highway_blocks{
     .name = "highway_blocks",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window uncached x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
+    .knows = "window uncached sinks x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

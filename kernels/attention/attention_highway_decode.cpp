@@ -34,6 +34,7 @@ namespace {
 struct Decode {
   AttentionAxes a;
   const void *q, *k_cache, *v_cache;
+  const float* sinks;  // null: none
   void* y;
   std::int64_t chunks = 0, chunk_keys = 0;  // per kv head; whole blocks
   std::int64_t q_stride = 0, v_stride = 0;  // floats between rows of queries and of sums, padded to whole vector pairs
@@ -306,6 +307,11 @@ void finish(const Decode& c, std::int64_t kv_head, std::int64_t row) {
   const auto max_of = [&](std::int64_t i) { return c.partial(kv_head, i)[rows * c.v_stride + row]; };
   float max = -kInfinity, total = 0;
   for (std::int64_t i = 0; i < c.chunks; ++i) max = std::max(max, max_of(i));
+  if (c.sinks != nullptr) {
+    const float sink = c.sinks[c.row_of(kv_head, row) % c.a.heads];
+    max = std::max(max, sink);
+    total = std::exp(sink - max);
+  }
   for (std::int64_t i = 0; i < c.chunks; ++i)
     total += std::exp(max_of(i) - max) * c.partial(kv_head, i)[rows * c.v_stride + rows + row];
   Y* y = static_cast<Y*>(c.y) + c.row_of(kv_head, row) * dim;
@@ -362,8 +368,10 @@ bool prefers(const OpCase& c, const DeviceInfo&) {
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const Tensor &q = t.tensor("q"), &k = t.tensor("k_cache"), &y = t.tensor("y");
   const int threads = omp_get_max_threads();
-  Decode d{.a = attention_axes(c), .q = q.data, .k_cache = k.data, .v_cache = nullptr, .y = y.data};
+  Decode d{.a = attention_axes(c), .q = q.data, .k_cache = k.data, .v_cache = nullptr, .sinks = nullptr, .y = y.data};
   d.v_cache = attention_values(d.a, t).data;
+  const auto sinks = attention_sinks(d.a, t);
+  if (sinks) d.sinks = sinks->view().as<float>();
   // Four tasks per thread even out unequal threads; below two blocks a chunk is hardly more than its overhead.
   const std::int64_t blocks = ceil_div(d.a.kv_len - d.a.first_key(0), kKeysPerBlock);
   const std::int64_t wanted = std::clamp<std::int64_t>(ceil_div(4 * threads, d.kv_heads()), 1, ceil_div(blocks, 2));
@@ -377,7 +385,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   d.partials = partials->view().as<float>();
   const DecodeFunctions f = HWY_DYNAMIC_DISPATCH(decode_functions)(q.dtype, k.dtype, y.dtype);
   return invocation(
-      [d, f, scratch, partials, threads] {
+      [d, f, scratch, partials, sinks, threads] {
 #pragma omp parallel num_threads(threads)
         {
           float* mine = d.scratch + omp_get_thread_num() * d.scratch_floats();
@@ -401,7 +409,7 @@ const Variant attention_highway_decode{
     .name = "highway_decode",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
+    .knows = "window uncached shared_kv sinks x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

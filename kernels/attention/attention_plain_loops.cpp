@@ -28,8 +28,8 @@ float dot(const X* q, const KV* k, std::int64_t n) {
 }
 
 template <class X, class KV, class Y>
-void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache, const KV* v_cache, float* scratch,
-             Y* y) {
+void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache, const KV* v_cache, const float* sinks,
+             float* scratch, Y* y) {
   const float scale = static_cast<float>(a.scale);
 #pragma omp parallel for collapse(3) schedule(dynamic) num_threads(threads)
   for (std::int64_t b = 0; b < a.batch; ++b)
@@ -39,11 +39,12 @@ void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache,
         float* out = s + a.kv_len;
         const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
         const std::int64_t row = (b * a.q_len + i) * a.heads + h;
-        float max = -std::numeric_limits<float>::infinity(), sum = 0;
+        float max = sinks != nullptr ? sinks[h] : -std::numeric_limits<float>::infinity();
         for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
           s[j] = scale * dot(q + row * a.qk_dim, k_cache + (slots + j) * a.qk_dim, a.qk_dim);
           max = std::max(max, s[j]);
         }
+        float sum = sinks != nullptr ? std::exp(sinks[h] - max) : 0.0f;
         std::fill_n(out, a.v_dim, 0.0f);
         for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
           const float p = std::exp(s[j] - max);
@@ -59,12 +60,15 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const AttentionAxes a = attention_axes(c);
   const int threads = omp_get_max_threads();
   const Tensor q = t.tensor("q"), k = t.tensor("k_cache"), v = attention_values(a, t), y = t.tensor("y");
+  const auto sinks = attention_sinks(a, t);
   const auto scratch = std::make_shared<OwnedTensor>(DType::f32, Shape{threads, a.kv_len + a.v_dim});
   return dispatch_float(q.dtype, [&]<class X>(X*) {
     return dispatch_cache(k.dtype, [&]<class KV>(KV*) {
       return dispatch_float(y.dtype, [&]<class Y>(Y*) {
-        return invocation(
-            [=] { queries(a, threads, q.as<X>(), k.as<KV>(), v.as<KV>(), scratch->view().as<float>(), y.as<Y>()); });
+        return invocation([=] {
+          queries(a, threads, q.as<X>(), k.as<KV>(), v.as<KV>(), sinks ? sinks->view().as<float>() : nullptr,
+                  scratch->view().as<float>(), y.as<Y>());
+        });
       });
     });
   });
@@ -76,7 +80,7 @@ const Variant attention_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window uncached shared_kv x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
+    .knows = "window uncached shared_kv sinks x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

@@ -618,7 +618,7 @@ void CodedProduct::run_block(const CodedGroup& g, std::int64_t b, float* sums, b
   if (w.has_minus()) four ? pass_of<4, true>(pass, tables, decoded) : pass_of<8, true>(pass, tables, decoded);
   else four ? pass_of<4, false>(pass, tables, decoded) : pass_of<8, false>(pass, tables, decoded);
   if (a.bias != nullptr) {
-    const float* bias = a.bias + b * kColumns;
+    const float* bias = a.bias + g.matrix * a.bias_stride + b * kColumns;
     const std::int64_t columns = std::min(kColumns, w.n() - b * kColumns);
     for (std::int64_t r = 0; r < g.rows; ++r)
       for (std::int64_t c = 0; c < columns; ++c) sums[r * kColumns + c] += bias[c];

@@ -88,6 +88,7 @@ class CodedProduct {
     const float* bias;     // null: none
     const void* residual;  // null: none
     void* y;
+    std::int64_t bias_stride = 0;  // from the bias of one matrix to the next one's
   };
   static Support supports(const WeightFormat&, const DeviceInfo&);
   // For up to `rows` rows in up to `groups` groups.

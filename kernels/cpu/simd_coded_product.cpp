@@ -801,7 +801,7 @@ class Product final : public SimdCodedProduct {
                        .rows = g.rows,
                        .columns = std::min(kColumns, n - column),
                        .n = n,
-                       .bias = a.bias == nullptr ? nullptr : a.bias + column,
+                       .bias = a.bias == nullptr ? nullptr : a.bias + g.matrix * a.bias_stride + column,
                        .residual = a.residual == nullptr ? nullptr : static_cast<const std::byte*>(a.residual) + at,
                        .y = static_cast<std::byte*>(a.y) + at});
   }

@@ -29,6 +29,7 @@ class SimdCodedProduct {
     const float* bias;     // null: none
     const void* residual;  // null: none
     void* y;
+    std::int64_t bias_stride = 0;  // from the bias of one matrix to the next one's
   };
   // For up to `rows` rows in up to `groups` groups.
   static std::unique_ptr<SimdCodedProduct> make(const Weight&, DType x, DType y, std::int64_t rows,

@@ -353,7 +353,7 @@ class Product final : public SimdProduct {
                        .rows = s.rows,
                        .columns = std::min(kColumns, n_ - column),
                        .n = n_,
-                       .bias = offset(a.bias, column * w_bytes_),
+                       .bias = offset(a.bias, (s.matrix * a.bias_stride + column) * w_bytes_),
                        .residual = offset(a.residual, at * y_bytes_),
                        .y = static_cast<std::byte*>(a.y) + at * y_bytes_});
   }

@@ -4,20 +4,22 @@
 #include <cmath>
 
 #include "glu_variants.h"
+#include "kernels/contract/glu_act.h"
 
 namespace layercost {
 namespace {
 
-constexpr std::string_view kActs[] = {"silu"};
 constexpr KnownKey keys[] = {
     axis_key("tokens"),
     axis_key("ffn_hidden"),
-    word_key("act", kActs).or_else("silu"),
+    word_key("act", kGluActs).or_else("silu"),
+    real_key("limit", 1e-3, 1e6).optional(),
     type_key("x_type", kFloatTypes),
     type_key("y_type", kFloatTypes),
 };
 
 std::vector<TensorSpec> tensors(const OpCase& c) {
+  glu_act(c);
   const std::int64_t tokens = c.axis("tokens"), ffn_hidden = c.axis("ffn_hidden");
   return {
       // sigma 4: the gate's tails reach 12, where exp(-g) is far from 1 on both sides.
@@ -29,7 +31,7 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
 Work work(const OpCase& c, const WorkFacts&) {
   const double n = static_cast<double>(c.axis("tokens")) * static_cast<double>(c.axis("ffn_hidden"));
   Work w;
-  w.flops = 5 * n;
+  w.flops = glu_act(c).flops() * n;
   w.activation_bytes =
       n * (2 * static_cast<double>(size_of(c.type("x_type"))) + static_cast<double>(size_of(c.type("y_type"))));
   return w;
@@ -39,11 +41,12 @@ Tolerance tolerance(const OpCase& c, const std::string&) { return usual_toleranc
 
 void reference(const OpCase& c, const OpTensors& t) {
   const std::int64_t tokens = c.axis("tokens"), n = c.axis("ffn_hidden");
+  const GluAct act = glu_act(c);
   const Tensor &x = t.tensor("x"), &y = t.tensor("y");
   for (std::int64_t row = 0; row < tokens; ++row)
     for (std::int64_t i = 0; i < n; ++i) {
       const double gate = x.load(row * 2 * n + i), up = x.load(row * 2 * n + n + i);
-      y.store(row * n + i, gate / (1 + std::exp(-gate)) * up);
+      y.store(row * n + i, act(gate, up));
     }
 }
 
@@ -59,6 +62,11 @@ std::vector<OpCase> test_cases() {
            "glu tokens=3 ffn_hidden=1048 x_type=bf16 y_type=bf16",
            "glu tokens=19 ffn_hidden=264 x_type=f32 y_type=f32",
            "glu tokens=2 ffn_hidden=332 x_type=bf16 y_type=bf16",
+           // Of values with a deviation of 4, a part is beyond 7 and another one beyond 2.
+           "glu tokens=3 ffn_hidden=90 act=clamped limit=7 x_type=f32 y_type=f32",
+           "glu tokens=5 ffn_hidden=2880 act=clamped limit=7 x_type=bf16 y_type=bf16",
+           "glu tokens=7 ffn_hidden=1027 act=clamped limit=2 x_type=bf16 y_type=f32",
+           "glu tokens=2 ffn_hidden=264 act=clamped limit=2.5 x_type=f32 y_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;
@@ -67,6 +75,7 @@ std::vector<OpCase> test_cases() {
 }  // namespace
 
 const OpDef glu_op{
-    "glu", "gated activation, silu(gate) * up", keys, tensors, work, tolerance, reference, test_cases, glu_variants};
+    "glu",       "gated activation, silu(gate) * up or clamped", keys, tensors, work, tolerance, reference, test_cases,
+    glu_variants};
 
 }  // namespace layercost

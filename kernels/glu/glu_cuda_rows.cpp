@@ -3,6 +3,7 @@
 #include "kernels/glu/glu_cuda_rows_launch.h"
 
 #include "glu_variants.h"
+#include "kernels/contract/glu_act.h"
 #include "kernels/cuda/cuda_variant.h"
 
 namespace layercost {
@@ -13,8 +14,10 @@ Support supports(const OpCase&, const DeviceInfo& device) {
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
-  const GluCudaRows p{c.axis("tokens"),   c.axis("ffn_hidden"),        t.tensor("x").data,
-                      t.tensor("y").data, simt_type(c.type("x_type")), simt_type(c.type("y_type"))};
+  const GluAct act = glu_act(c);
+  const GluCudaRows p{c.axis("tokens"),   c.axis("ffn_hidden"),         t.tensor("x").data,
+                      t.tensor("y").data, simt_type(c.type("x_type")),  simt_type(c.type("y_type")),
+                      act.clamped,        static_cast<float>(act.limit)};
   return invocation([p, &runtime] { runtime.check(launch_glu_cuda_rows(p, runtime.stream()), "glu"); });
 }
 
@@ -24,7 +27,7 @@ const Variant glu_cuda_rows{
     .name = "cuda_rows",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "act=silu x_type=f32|bf16 y_type=f32|bf16",
+    .knows = "act=silu|clamped limit x_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

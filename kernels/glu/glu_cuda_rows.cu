@@ -13,12 +13,16 @@ using namespace simt;
 
 constexpr int kThreads = 256, kPieces = 2;
 
-SIMT_INLINE float silu(float g) {
-  constexpr float kLog2E = 1.4426950408889634f;
-  return divide_fast(g, 1.0f + exp2_fast(-kLog2E * g));
+constexpr float kLog2E = 1.4426950408889634f, kAlpha = 1.702f;
+
+SIMT_INLINE float silu(float g) { return divide_fast(g, 1.0f + exp2_fast(-kLog2E * g)); }
+
+SIMT_INLINE float clamped(float g, float u, float limit) {
+  g = fminf(g, limit);
+  return divide_fast(g, 1.0f + exp2_fast(-kAlpha * kLog2E * g)) * (fminf(fmaxf(u, -limit), limit) + 1.0f);
 }
 
-template <int kWidth, class X, class Y>
+template <int kWidth, bool kClamped, class X, class Y>
 __global__ void __launch_bounds__(kThreads) rows(GluCudaRows p) {
   grid_launch_dependents();
   grid_wait();
@@ -44,7 +48,7 @@ __global__ void __launch_bounds__(kThreads) rows(GluCudaRows p) {
     to_floats(gates[u], g);
     to_floats(ups[u], v);
 #pragma unroll
-    for (int j = 0; j < kWidth; ++j) v[j] *= silu(g[j]);
+    for (int j = 0; j < kWidth; ++j) v[j] = kClamped ? clamped(g[j], v[j], p.limit) : v[j] * silu(g[j]);
     store_elements(static_cast<Y*>(p.y) + std::uint64_t{piece} * kWidth, v);
   }
 }
@@ -60,7 +64,8 @@ int launch_glu_cuda_rows(const GluCudaRows& p, Stream stream) {
     return with_type(p.y_type, [&](auto* y) {
       using X = std::remove_pointer_t<decltype(x)>;
       using Y = std::remove_pointer_t<decltype(y)>;
-      return launch("glu_cuda_rows", l, vectors ? rows<8, X, Y> : rows<1, X, Y>, p);
+      if (p.clamped) return launch("glu_cuda_rows", l, vectors ? rows<8, true, X, Y> : rows<1, true, X, Y>, p);
+      return launch("glu_cuda_rows", l, vectors ? rows<8, false, X, Y> : rows<1, false, X, Y>, p);
     });
   });
 }

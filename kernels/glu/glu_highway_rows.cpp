@@ -9,14 +9,15 @@
 
 #include "glu_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/contract/glu_act.h"
 #include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_GLU_PIECES
 #define LAYERCOST_GLU_PIECES
 namespace layercost {
 namespace {
-// y[0 .. n) = silu(gate) * up.
-using PieceFunction = void (*)(const void* gate, const void* up, std::int64_t n, void* y);
+// y[0 .. n) = act(gate, up); limit: of clamped.
+using PieceFunction = void (*)(const void* gate, const void* up, std::int64_t n, float limit, void* y);
 }  // namespace
 }  // namespace layercost
 #endif
@@ -26,25 +27,37 @@ namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
 
-HWY_INLINE V silu_times(V gate, V up) {
+template <bool kClamped>
+HWY_INLINE V activate(V gate, V up, V limit) {
   const F32 d;
+  V exponent;
+  if constexpr (kClamped) {
+    gate = hn::Min(gate, limit);
+    up = hn::Add(hn::Max(hn::Min(up, limit), hn::Neg(limit)), hn::Set(d, 1.0f));
+    exponent = hn::Mul(gate, hn::Set(d, static_cast<float>(-kClampedAlpha)));
+  } else {
+    exponent = hn::Neg(gate);
+  }
   // Highway's Exp is defined up to 104; from 88 on the quotient is below 1e-36 of the gate either way.
-  const V e = hn::Exp(d, hn::Min(hn::Neg(gate), hn::Set(d, 88.0f)));
+  const V e = hn::Exp(d, hn::Min(exponent, hn::Set(d, 88.0f)));
   return hn::Mul(hn::Div(gate, hn::Add(hn::Set(d, 1.0f), e)), up);
 }
 
-template <class X, class Y>
-void piece(const void* gate_data, const void* up_data, std::int64_t n, void* y_data) {
+template <bool kClamped, class X, class Y>
+void piece(const void* gate_data, const void* up_data, std::int64_t n, float limit_value, void* y_data) {
+  const V limit = hn::Set(F32(), limit_value);
   const X *gate = static_cast<const X*>(gate_data), *up = static_cast<const X*>(up_data);
   Y* y = static_cast<Y*>(y_data);
   std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(silu_times(load(gate + i), load(up + i)), y + i);
-  if (i < n) store_n(silu_times(load_n(gate + i, n - i), load_n(up + i, n - i)), y + i, n - i);
+  for (; i + kLanes <= n; i += kLanes) store(activate<kClamped>(load(gate + i), load(up + i), limit), y + i);
+  if (i < n) store_n(activate<kClamped>(load_n(gate + i, n - i), load_n(up + i, n - i), limit), y + i, n - i);
 }
 
-PieceFunction piece_function(DType x, DType y) {
-  return dispatch_float(
-      x, [&]<class X>(X*) { return dispatch_float(y, [&]<class Y>(Y*) { return PieceFunction(piece<X, Y>); }); });
+PieceFunction piece_function(DType x, DType y, bool clamped) {
+  return dispatch_float(x, [&]<class X>(X*) {
+    return dispatch_float(
+        y, [&]<class Y>(Y*) { return clamped ? PieceFunction(piece<true, X, Y>) : PieceFunction(piece<false, X, Y>); });
+  });
 }
 
 }  // namespace
@@ -61,8 +74,10 @@ HWY_EXPORT(piece_function);
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   constexpr std::int64_t kPiece = 2048;
   const std::int64_t tokens = c.axis("tokens"), n = c.axis("ffn_hidden");
+  const GluAct act = glu_act(c);
+  const auto limit = static_cast<float>(act.limit);
   const Tensor x = t.tensor("x"), y = t.tensor("y");
-  const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype);
+  const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype, act.clamped);
   const bool parallel = tokens * n >= kSimdParallelElements;
   return invocation(
       [=] {
@@ -70,7 +85,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
         for (std::int64_t token = 0; token < tokens; ++token)
           for (std::int64_t begin = 0; begin < n; begin += kPiece) {
             const std::byte* gate = x.as<std::byte>() + (token * 2 * n + begin) * size_of(x.dtype);
-            piece(gate, gate + n * size_of(x.dtype), std::min(kPiece, n - begin),
+            piece(gate, gate + n * size_of(x.dtype), std::min(kPiece, n - begin), limit,
                   y.as<std::byte>() + (token * n + begin) * size_of(y.dtype));
           }
       },
@@ -83,7 +98,7 @@ const Variant glu_highway_rows{
     .name = "highway_rows",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "act=silu x_type=f32|bf16 y_type=f32|bf16",
+    .knows = "act=silu|clamped limit x_type=f32|bf16 y_type=f32|bf16",
     .make = prepare,
 };
 

@@ -4,26 +4,28 @@
 
 #include "glu_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/contract/glu_act.h"
 
 namespace layercost {
 namespace {
 
 template <class X, class Y>
-void rows(std::int64_t tokens, std::int64_t n, const X* x, Y* y) {
+void rows(std::int64_t tokens, std::int64_t n, const GluAct& act, const X* x, Y* y) {
 #pragma omp parallel for schedule(static) collapse(2)
   for (std::int64_t t = 0; t < tokens; ++t)
     for (std::int64_t i = 0; i < n; ++i) {
       const float gate = load_f32(x + t * 2 * n + i), up = load_f32(x + t * 2 * n + n + i);
-      store_f32(y + t * n + i, gate / (1.0f + std::exp(-gate)) * up);
+      store_f32(y + t * n + i, act(gate, up));
     }
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t tokens = c.axis("tokens"), n = c.axis("ffn_hidden");
+  const GluAct act = glu_act(c);
   const Tensor x = t.tensor("x"), y = t.tensor("y");
   return dispatch_float(x.dtype, [&]<class X>(X*) {
     return dispatch_float(y.dtype,
-                          [&]<class Y>(Y*) { return invocation([=] { rows(tokens, n, x.as<X>(), y.as<Y>()); }); });
+                          [&]<class Y>(Y*) { return invocation([=] { rows(tokens, n, act, x.as<X>(), y.as<Y>()); }); });
   });
 }
 
@@ -33,7 +35,7 @@ const Variant glu_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "act=silu x_type=f32|bf16 y_type=f32|bf16",
+    .knows = "act=silu|clamped limit x_type=f32|bf16 y_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "grouped_linear_variants.h"
+#include "kernels/contract/bias.h"
 #include "kernels/contract/reference.h"
 #include "kernels/core/random.h"
 
@@ -18,6 +19,8 @@ constexpr KnownKey keys[] = {
     type_key("x_type", kFloatTypes),
     format_key("w_type"),
     type_key("y_type", kFloatTypes),
+    flag_key("bias"),
+    type_key("bias_type", kFloatTypes).optional(),
 };
 
 // Every row draws an expert, but one expert of several stays without rows.
@@ -38,7 +41,7 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
   const std::int64_t rows = c.axis("rows"), experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
   const WeightFormat& w = c.format("w_type");
   w.expect_columns(k);
-  return {
+  std::vector<TensorSpec> out = {
       {"x", Role::input, c.type("x_type"), {rows, k}},
       {.name = "offsets",
        .role = Role::input,
@@ -53,15 +56,19 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
        .format = &w},
       {"y", Role::output, c.type("y_type"), {rows, n}},
   };
+  if (c.flag("bias")) out.push_back({"bias", Role::weight, bias_type(c), {experts, n}});
+  return out;
 }
 
 Work work(const OpCase& c, const WorkFacts& facts) {
   const auto rows = static_cast<double>(c.axis("rows")), experts = static_cast<double>(c.axis("experts"));
   const auto n = static_cast<double>(c.axis("n")), k = static_cast<double>(c.axis("k"));
   Work w;
-  w.flops = 2 * rows * n * k;
-  w.weight_bytes =
-      facts.distinct_experts.value_or(std::min(experts, rows)) * c.format("w_type").bytes(c.axis("n"), c.axis("k"));
+  const double bias = c.flag("bias") ? 1 : 0;
+  w.flops = 2 * rows * n * k + bias * rows * n;
+  const double bias_bytes = bias > 0 ? n * static_cast<double>(size_of(bias_type(c))) : 0;
+  w.weight_bytes = facts.distinct_experts.value_or(std::min(experts, rows)) *
+                   (c.format("w_type").bytes(c.axis("n"), c.axis("k")) + bias_bytes);
   w.activation_bytes =
       rows * (k * static_cast<double>(size_of(c.type("x_type"))) + n * static_cast<double>(size_of(c.type("y_type")))) +
       4 * (experts + 1);
@@ -74,13 +81,16 @@ void reference(const OpCase& c, const OpTensors& t) {
   const std::int64_t experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
   const std::vector<double> x = as_double(t.tensor("x"));
   const auto* offsets = t.tensor("offsets").as<std::int32_t>();
+  const std::vector<double> bias = c.flag("bias") ? as_double(t.weight("bias")->whole()) : std::vector<double>();
   const Tensor& y = t.tensor("y");
   for (std::int64_t e = 0; e < experts; ++e) {
     if (offsets[e] == offsets[e + 1]) continue;
     for_rows_of(
         *t.weight("w"), n, k,
         [&](std::int64_t j, const double* row) {
-          for (std::int64_t r = offsets[e]; r < offsets[e + 1]; ++r) y.store(r * n + j, dot(x.data() + r * k, row, k));
+          const double more = bias.empty() ? 0 : bias[static_cast<std::size_t>(e * n + j)];
+          for (std::int64_t r = offsets[e]; r < offsets[e + 1]; ++r)
+            y.store(r * n + j, dot(x.data() + r * k, row, k) + more);
         },
         e * n);
   }
@@ -125,6 +135,14 @@ std::vector<OpCase> test_cases() {
            "grouped_linear rows=20 experts=3 n=96 k=48 x_type=bf16 w_type=nvfp4 y_type=f32",
            "grouped_linear rows=9 experts=4 n=70 k=512 x_type=f32 w_type=q4_k y_type=f32",
            "grouped_linear rows=50 experts=3 n=65 k=128 x_type=f32 w_type=int4_g32_zp y_type=bf16",
+           // A bias for each expert.
+           "grouped_linear rows=7 experts=5 n=37 k=90 x_type=f32 w_type=f32 y_type=f32 bias=1",
+           "grouped_linear rows=60 experts=12 n=141 k=64 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
+           "grouped_linear rows=300 experts=2 n=64 k=200 x_type=bf16 w_type=bf16 y_type=f32 bias=1",
+           "grouped_linear rows=12 experts=40 n=130 k=72 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
+           "grouped_linear rows=8 experts=12 n=70 k=96 x_type=bf16 w_type=mxfp4 y_type=bf16 bias=1 bias_type=bf16",
+           "grouped_linear rows=90 experts=3 n=70 k=160 x_type=bf16 w_type=mxfp4 y_type=f32 bias=1 bias_type=f32",
+           "grouped_linear rows=40 experts=3 n=70 k=160 x_type=f32 w_type=mxfp4 y_type=f32 bias=1 bias_type=bf16",
        })
     out.push_back(OpCase::parse(text));
   return out;

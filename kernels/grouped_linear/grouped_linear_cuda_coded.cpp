@@ -32,14 +32,18 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                            t.tensor("offsets").as<std::int32_t>(),
                            t.tensor("y").data,
                            simt_type(c.type("y_type")),
-                           1};
+                           1,
+                           nullptr,
+                           {}};
   // 16 warps for every multiprocessor from the experts that are likely to have rows, but not more for a tile than it
   // has chunks.
   const std::int64_t wanted = std::int64_t{16} * runtime.device().cuda.multiprocessors;
   while (p.split < 4 && p.split * 2 <= p.w.chunks && std::min(experts, rows) * p.w.tiles * p.split < wanted)
     p.split *= 2;
+  const auto bias = c.flag("bias") ? on_device(*t.weight("bias"), runtime) : nullptr;
+  if (bias) p.bias = bias->view().data, p.bias_type = simt_type(bias->view().dtype);
   return invocation(
-      [p, w, &runtime] {
+      [p, w, bias, &runtime] {
         runtime.check(launch_grouped_linear_cuda_coded(p, runtime.stream()), "grouped_linear cuda_coded");
       },
       fmt::format("bf16 tensor cores, {} decoded in registers, {} rows at once, k over {} warps",
@@ -52,7 +56,7 @@ const Variant grouped_linear_cuda_coded{
     .name = "cuda_coded",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "x_type=bf16 w_type=* y_type=f32|bf16",
+    .knows = "x_type=bf16 w_type=* y_type=f32|bf16 bias bias_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

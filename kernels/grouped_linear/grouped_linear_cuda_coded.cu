@@ -5,6 +5,7 @@
 #include "kernels/grouped_linear/grouped_linear_cuda_coded_launch.h"
 
 #include "kernels/cuda/coded_mma.h"
+#include "kernels/simt/elements.h"
 
 namespace layercost {
 namespace {
@@ -22,6 +23,11 @@ __global__ void __launch_bounds__(32 * kCodedWarps) coded(GroupedLinearCudaCoded
     const bf16* x = static_cast<const bf16*>(p.x) + static_cast<std::int64_t>(first) * p.w.columns;
     coded_block<static_cast<DeviceCodes>(kKind), kTokenTiles>(
         p.w, expert, tile, p.split, x, tokens, [&](int n, int token, float v) {
+          if (p.bias != nullptr) {
+            float more[1];
+            load_typed(p.bias_type, p.bias, std::int64_t{expert} * p.w.rows + n, more);
+            v += more[0];
+          }
           const std::int64_t at = static_cast<std::int64_t>(first + token) * p.w.rows + n;
           switch (p.y_type) {
             case Type::f32: store(static_cast<float*>(p.y) + at, v); break;

@@ -14,6 +14,8 @@ struct GroupedLinearCudaCoded {
   void* y;
   simt::Type y_type;
   int split;  // warps of a block that share a tile, each with a part of k: 1, 2, 4
+  const void* bias;  // [experts, n]; null: none
+  simt::Type bias_type;
 };
 LAYERCOST_DEVICE_CODE int launch_grouped_linear_cuda_coded(const GroupedLinearCudaCoded&, Stream);
 

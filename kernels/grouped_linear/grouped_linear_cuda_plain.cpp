@@ -21,7 +21,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.offsets = t.tensor("offsets").as<std::int32_t>();
   p.x_type = simt_type(c.type("x_type")), p.w_type = simt_type(c.type("w_type"));
   p.y_type = simt_type(c.type("y_type"));
-  return invocation([p, w, &runtime] {
+  const auto bias = c.flag("bias") ? on_device(*t.weight("bias"), runtime) : nullptr;
+  if (bias) p.bias = bias->view().data, p.bias_type = simt_type(bias->view().dtype);
+  return invocation([p, w, bias, &runtime] {
     runtime.check(launch_grouped_linear_cuda_plain(p, runtime.stream()), "grouped_linear cuda_plain");
   });
 }
@@ -32,7 +34,7 @@ const Variant grouped_linear_cuda_plain{
     .name = "cuda_plain",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias",
     .supports = supports,
     .plain = true,
     .make = prepare,

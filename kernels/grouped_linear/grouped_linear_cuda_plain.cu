@@ -16,8 +16,11 @@ using namespace simt;
 constexpr int kColumns = kPlainThreads / 32;  // per block of `dots`
 constexpr std::int64_t kFewRows = 32;
 
-SIMT_INLINE void store_sum(const GroupedLinearCudaPlain& p, std::int64_t row, std::int64_t column, float sum) {
-  const float v[1] = {sum};
+SIMT_INLINE void store_sum(const GroupedLinearCudaPlain& p, std::int64_t expert, std::int64_t row, std::int64_t column,
+                           float sum) {
+  float v[1] = {0};
+  if (p.bias != nullptr) load_typed(p.bias_type, p.bias, expert * p.n + column, v);
+  v[0] += sum;
   store_typed(p.y_type, p.y, row * p.n + column, v);
 }
 
@@ -63,7 +66,7 @@ __global__ void __launch_bounds__(kPlainThreads) tiles(GroupedLinearCudaPlain p,
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const std::int64_t r = tile.first + thread / 16 * 4 + i, c = column + thread % 16 * 4 + j;
-      if (r < tile.end && c < p.n) store_sum(p, r, c, acc[i][j]);
+      if (r < tile.end && c < p.n) store_sum(p, tile.expert, r, c, acc[i][j]);
     }
 }
 
@@ -82,7 +85,7 @@ __global__ void __launch_bounds__(kPlainThreads) dots(GroupedLinearCudaPlain p, 
   float sum[kPlainRows];
   plain_dots(static_cast<const X*>(p.x) + row * p.k, 1, static_cast<const W*>(p.w) + (expert * p.n + column) * p.k, p.k,
              sum);
-  if (lane() == 0) store_sum(p, row, column, sum[0]);
+  if (lane() == 0) store_sum(p, expert, row, column, sum[0]);
 }
 
 }  // namespace

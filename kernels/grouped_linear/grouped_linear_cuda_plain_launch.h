@@ -11,6 +11,8 @@ struct GroupedLinearCudaPlain {
   const std::int32_t* offsets;
   void* y;
   simt::Type x_type, w_type, y_type;
+  const void* bias;  // [experts, n]; null: none
+  simt::Type bias_type;
 };
 LAYERCOST_DEVICE_CODE int launch_grouped_linear_cuda_plain(const GroupedLinearCudaPlain&, Stream);
 

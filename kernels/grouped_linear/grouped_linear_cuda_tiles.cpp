@@ -31,19 +31,23 @@ int best_shape(std::int64_t rows, std::int64_t experts, std::int64_t n, const Cu
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const std::int64_t rows = c.axis("rows"), experts = c.axis("experts"), n = c.axis("n");
   const auto w = on_device(*t.weight("w"), runtime);
-  const GroupedLinearCudaTiles p{static_cast<int>(rows),
-                                 static_cast<int>(experts),
-                                 static_cast<int>(n),
-                                 static_cast<int>(c.axis("k")),
-                                 t.tensor("x").data,
-                                 t.tensor("offsets").data,
-                                 w->view().data,
-                                 t.tensor("y").data,
-                                 simt_type(c.type("y_type")),
-                                 best_shape(rows, experts, n, runtime.device().cuda)};
+  GroupedLinearCudaTiles p{static_cast<int>(rows),
+                           static_cast<int>(experts),
+                           static_cast<int>(n),
+                           static_cast<int>(c.axis("k")),
+                           t.tensor("x").data,
+                           t.tensor("offsets").data,
+                           w->view().data,
+                           t.tensor("y").data,
+                           simt_type(c.type("y_type")),
+                           best_shape(rows, experts, n, runtime.device().cuda),
+                           nullptr,
+                           {}};
   const MmaShape& shape = kGroupedLinearCudaTiles[p.shape];
+  const auto bias = c.flag("bias") ? on_device(*t.weight("bias"), runtime) : nullptr;
+  if (bias) p.bias = bias->view().data, p.bias_type = simt_type(bias->view().dtype);
   return invocation(
-      [p, w, &runtime] {
+      [p, w, bias, &runtime] {
         runtime.check(launch_grouped_linear_cuda_tiles(p, runtime.stream()), "grouped_linear cuda_tiles");
       },
       fmt::format("tiles {}x{}x{}, {} stages", shape.rows, shape.columns, shape.depth, shape.stages));
@@ -55,7 +59,7 @@ const Variant grouped_linear_cuda_tiles{
     .name = "cuda_tiles",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16",
+    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias",
     .supports = supports,
     .make = prepare,
 };

@@ -28,9 +28,14 @@ struct Shape {
 template <class Y, class Tile>
 SIMT_INLINE void write(const GroupedLinearCudaTiles& p, const Tile& tile, const ExpertTile& rows, int first_column) {
   Y* y = static_cast<Y*>(p.y);
+  const bf16* bias = p.bias == nullptr ? nullptr : static_cast<const bf16*>(p.bias) + std::int64_t{rows.expert} * p.n;
   tile.each([&](int i, int j, float v, float next) {
     const int row = rows.row + i, column = first_column + j;
     if (row >= rows.end || column >= p.n) return;
+    if (bias != nullptr) {
+      v += to_float(bias[column]);
+      if (column + 1 < p.n) next += to_float(bias[column + 1]);
+    }
     Y* at = y + static_cast<std::int64_t>(row) * p.n + column;
     if (p.n % 2 == 0) {
       store_pair(at, v, next);

@@ -22,6 +22,8 @@ struct GroupedLinearCudaTiles {
   void* y;
   simt::Type y_type;
   int shape;  // index of kGroupedLinearCudaTiles
+  const void* bias;  // [experts, n]; null: none
+  simt::Type bias_type;
 };
 LAYERCOST_DEVICE_CODE int launch_grouped_linear_cuda_tiles(const GroupedLinearCudaTiles&, Stream);
 

@@ -2,6 +2,7 @@
 // expert waits for another.
 // SPDX-License-Identifier: Apache-2.0
 #include "grouped_linear_variants.h"
+#include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd_product.h"
 #include "kernels/libraries/onednn.h"
 
@@ -20,6 +21,8 @@ bool prefers(const OpCase& c, const DeviceInfo& device) {
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t rows = c.axis("rows"), experts = c.axis("experts");
+  const std::int64_t n = c.axis("n");
+  const auto bias = c.flag("bias") ? row_major(*t.weight("bias")) : nullptr;
   const Tensor x = t.tensor("x"), y = t.tensor("y");
   const auto* offsets = t.tensor("offsets").as<std::int32_t>();
   const std::shared_ptr<SimdProduct> product = SimdProduct::make(*t.weight("w"), x.dtype, y.dtype, rows, experts);
@@ -27,7 +30,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
       [=, groups = std::vector<SimdProduct::Group>(static_cast<std::size_t>(experts))]() mutable {
         for (std::int64_t e = 0; e < experts; ++e)
           groups[static_cast<std::size_t>(e)] = {offsets[e], offsets[e + 1] - offsets[e], e};
-        product->run(groups, {x.data, nullptr, nullptr, y.data});
+        product->run(groups, {x.data, bias ? bias->view().data : nullptr, nullptr, y.data, n});
       },
       product->chosen());
 }
@@ -38,7 +41,7 @@ const Variant grouped_linear_highway_columns{
     .name = "highway_columns",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

@@ -25,12 +25,12 @@ namespace {
 
 class PlansByRows {
  public:
-  PlansByRows(std::int64_t first, std::int64_t rows, DType y, const std::shared_ptr<const OnednnMatrices>& w)
+  PlansByRows(std::int64_t first, std::int64_t rows, DType y, const std::shared_ptr<const OnednnMatrices>& w, bool bias)
       : exact_(kStep), chunks_(1) {
     for (std::int64_t m = 1; m < kStep && m <= rows; ++m)
-      if (m >= first || rows > kStep) exact_[static_cast<std::size_t>(m)] = OnednnMatmul::make(m, y, w, {});
+      if (m >= first || rows > kStep) exact_[static_cast<std::size_t>(m)] = OnednnMatmul::make(m, y, w, {.bias = bias});
     for (std::int64_t m = kStep; m <= std::min(rows, kMost); m += kStep)
-      chunks_.push_back(OnednnMatmul::make(m, y, w, {}));
+      chunks_.push_back(OnednnMatmul::make(m, y, w, {.bias = bias}));
   }
   // The plan for the next chunk of `rows` rows, and how many of them it takes.
   std::pair<OnednnMatmul*, std::int64_t> next(std::int64_t rows) const {
@@ -47,7 +47,8 @@ class PlansByRows {
 struct Product {
   std::int64_t rows, experts, n, k;
   Tensor x, offsets, y;
-  std::shared_ptr<const Bf16Tiles> tiles;  // null: oneDNN does everything
+  std::shared_ptr<const OwnedTensor> bias;  // [experts, n] in w's type; null: none
+  std::shared_ptr<const Bf16Tiles> tiles;   // null: oneDNN does everything
   std::optional<TileProduct> tile;
   std::int64_t most_few = 0;           // rows of an expert up to which tiles do it
   std::unique_ptr<PlansByRows> plans;  // null: tiles do everything
@@ -73,15 +74,17 @@ struct Product {
         const bf16* next =
             after < 0 ? nullptr : tiles->block(few[static_cast<std::size_t>(after / blocks)], after % blocks);
         tile->block(packed_of(e), from[e + 1] - first, *tiles, e, i % blocks, next,
-                    TileOutput<Y>{y.as<Y>() + first * n});
+                    TileOutput<Y>{y.as<Y>() + first * n, bias ? bias->view().as<bf16>() + e * n : nullptr});
       });
     }
   }
 
   void run_plans(std::int64_t e) {
+    const void* bias_of =
+        bias ? bias->view().as<std::byte>() + static_cast<std::size_t>(e * n) * size_of(bias->view().dtype) : nullptr;
     for (std::int64_t row = offsets.as<std::int32_t>()[e], end = offsets.as<std::int32_t>()[e + 1]; row < end;) {
       const auto [plan, count] = plans->next(end - row);
-      plan->execute(x.as<std::byte>() + static_cast<std::size_t>(row * k) * size_of(x.dtype), e, nullptr, nullptr,
+      plan->execute(x.as<std::byte>() + static_cast<std::size_t>(row * k) * size_of(x.dtype), e, bias_of, nullptr,
                     y.as<std::byte>() + static_cast<std::size_t>(row * n) * size_of(y.dtype));
       row += count;
     }
@@ -115,6 +118,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   auto p = std::make_shared<Product>();
   p->rows = c.axis("rows"), p->experts = c.axis("experts"), p->n = c.axis("n"), p->k = c.axis("k");
   p->x = t.tensor("x"), p->offsets = t.tensor("offsets"), p->y = t.tensor("y");
+  if (c.flag("bias")) p->bias = row_major(*t.weight("bias"));
   std::string chosen;
   const bool onednn = static_cast<bool>(by_onednn(c, runtime.device()));
   p->few.reserve(static_cast<std::size_t>(p->experts));
@@ -127,7 +131,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     chosen = fmt::format("{} up to {} rows, weights BA16a64b2a", p->tile->name_for(p->most_few), p->most_few);
   }
   if (onednn && p->rows > p->most_few) {
-    p->plans = std::make_unique<PlansByRows>(p->most_few + 1, p->rows, p->y.dtype, OnednnMatrices::of(*t.weight("w")));
+    p->plans = std::make_unique<PlansByRows>(p->most_few + 1, p->rows, p->y.dtype, OnednnMatrices::of(*t.weight("w")),
+                                             p->bias != nullptr);
     chosen += (p->tiles ? "; " : "") + p->plans->next(p->rows).first->chosen();
   }
   return invocation([p] { p->run(); }, chosen);
@@ -139,7 +144,7 @@ const Variant grouped_linear_packed_by_count{
     .name = "packed_by_count",
     .target = Target::cpu,
     .provider = "layercost, oneDNN",
-    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias",
     .supports = supports,
     .make = prepare,
 };

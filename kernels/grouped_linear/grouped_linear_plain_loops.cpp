@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "grouped_linear_variants.h"
+#include "kernels/contract/bias.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/plain_dot.h"
 
@@ -31,7 +32,7 @@ struct CodedRows {
 
 template <class X, class Rows, class Y>
 void product(std::int64_t experts, std::int64_t n, std::int64_t k, const X* x, const std::int32_t* offsets,
-             const Rows& rows, Y* y) {
+             const Rows& rows, const float* bias, Y* y) {
   constexpr std::int64_t kRows = 8;
 #pragma omp parallel
   {
@@ -44,7 +45,8 @@ void product(std::int64_t experts, std::int64_t n, std::int64_t k, const X* x, c
         const auto* w = rows(e * n + begin, end - begin, room);
         for (std::int64_t r = offsets[e]; r < offsets[e + 1]; ++r)
           for (std::int64_t j = begin; j < end; ++j)
-            store_f32(y + r * n + j, plain_dot(x + r * k, w + (j - begin) * k, k));
+            store_f32(y + r * n + j,
+                      plain_dot(x + r * k, w + (j - begin) * k, k) + (bias != nullptr ? bias[e * n + j] : 0.0f));
       }
   }
 }
@@ -53,10 +55,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const std::int64_t experts = c.axis("experts"), n = c.axis("n"), k = c.axis("k");
   const Tensor x = t.tensor("x"), offsets = t.tensor("offsets"), y = t.tensor("y");
   const std::shared_ptr<const Weight> weight = t.weight("w");
+  const auto bias = f32_bias(c, t);
   return dispatch_float(x.dtype, [&]<class X>(X*) {
     return dispatch_float(y.dtype, [&]<class Y>(Y*) -> std::unique_ptr<Invocation> {
       const auto run = [=](const auto& rows) {
-        product(experts, n, k, x.as<X>(), offsets.as<std::int32_t>(), rows, y.as<Y>());
+        product(experts, n, k, x.as<X>(), offsets.as<std::int32_t>(), rows, bias ? bias->view().as<float>() : nullptr,
+                y.as<Y>());
       };
       if (!weight->format().is_plain()) {
         weight->coded();  // made here, not when it is timed
@@ -76,7 +80,7 @@ const Variant grouped_linear_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=* y_type=f32|bf16",
+    .knows = "x_type=f32|bf16 w_type=* y_type=f32|bf16 bias bias_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

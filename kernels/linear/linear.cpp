@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernels/contract/bias.h"
 #include "kernels/contract/reference.h"
 #include "kernels/core/error.h"
 #include "linear_variants.h"
@@ -18,12 +19,6 @@ constexpr KnownKey keys[] = {
     flag_key("bias"),     type_key("bias_type", kFloatTypes).optional(),
     flag_key("residual"),
 };
-
-DType bias_type(const OpCase& c) {
-  if (c.has("bias_type")) return c.type("bias_type");
-  if (const WeightFormat& f = c.format("w_type"); f.is_plain()) return f.values;
-  throw BadCase("'" + c.text() + "': a bias beside a matrix in blocks needs bias_type");
-}
 
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const std::int64_t m = c.axis("m"), n = c.axis("n"), k = c.axis("k");

@@ -1,7 +1,7 @@
 // Formats with scales in bf16 instructions: CodedProduct.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/coded_tiles.h"
-#include "kernels/linear/linear_bias.h"
+#include "kernels/contract/bias.h"
 #include "linear_variants.h"
 
 namespace layercost {

@@ -3,7 +3,7 @@
 
 #include "kernels/cuda/coded_weight.h"
 #include "kernels/cuda/cuda_variant.h"
-#include "kernels/linear/linear_bias.h"
+#include "kernels/contract/bias.h"
 #include "kernels/linear/linear_cuda_coded_launch.h"
 #include "linear_variants.h"
 

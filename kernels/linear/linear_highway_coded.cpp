@@ -1,7 +1,7 @@
 // Formats with scales on any processor with vectors, and for f32 activations: SimdCodedProduct.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/simd_coded_product.h"
-#include "kernels/linear/linear_bias.h"
+#include "kernels/contract/bias.h"
 #include "linear_variants.h"
 
 namespace layercost {

@@ -19,15 +19,21 @@ std::array<OpCase, 5> steps_of(const OpCase& c) {
   const DType x = c.type("x_type"), y = c.type("y_type");
   const std::string_view w = c.format("w_type").name;
   const auto product = [&](std::int64_t n, std::int64_t k) {
-    return OpCase("grouped_linear")
-        .set("rows", rows)
-        .set("experts", experts)
-        .set("n", n)
-        .set("k", k)
-        .set("x_type", x)
-        .set("w_type", w)
-        .set("y_type", x);
+    OpCase p = OpCase("grouped_linear")
+                   .set("rows", rows)
+                   .set("experts", experts)
+                   .set("n", n)
+                   .set("k", k)
+                   .set("x_type", x)
+                   .set("w_type", w)
+                   .set("y_type", x);
+    if (c.flag("bias")) p.set("bias", 1);
+    if (c.has("bias_type")) p.set("bias_type", c.type("bias_type"));
+    return p;
   };
+  OpCase glu = OpCase("glu").set("tokens", rows).set("ffn_hidden", ffn).set("act", c.word("act", "silu"));
+  if (c.has("limit")) glu.set("limit", c.real("limit"));
+  glu.set("x_type", x).set("y_type", x);
   OpCase sum = OpCase("moe_combine")
                    .set("tokens", tokens)
                    .set("hidden", hidden)
@@ -43,7 +49,7 @@ std::array<OpCase, 5> steps_of(const OpCase& c) {
           .set("top_k", top_k)
           .set("x_type", x),
       product(2 * ffn, hidden),
-      OpCase("glu").set("tokens", rows).set("ffn_hidden", ffn).set("act", "silu").set("x_type", x).set("y_type", x),
+      glu,
       product(hidden, ffn),
       sum,
   };
@@ -98,6 +104,10 @@ std::unique_ptr<Invocation> moe_chain_prepare(const OpCase& c, const OpTensors& 
   bound[combine].bind("weights", t.tensor("weights"));
   bound[combine].bind("y", t.tensor("y"));
   if (c.flag("residual")) bound[combine].bind("residual", t.tensor("residual"));
+  if (c.flag("bias")) {
+    bound[gate_up].bind("bias", t.weight("b_gate_up"));
+    bound[down].bind("bias", t.weight("b_down"));
+  }
 
   std::string chosen;
   const auto cases = steps_of(c);

@@ -3,7 +3,9 @@
 
 #include <cmath>
 
+#include "kernels/contract/bias.h"
 #include "kernels/contract/expert_ids.h"
+#include "kernels/contract/glu_act.h"
 #include "kernels/contract/reference.h"
 #include "kernels/core/error.h"
 #include "moe_experts_variants.h"
@@ -11,18 +13,20 @@
 namespace layercost {
 namespace {
 
-constexpr std::string_view kActs[] = {"silu"};
 constexpr KnownKey keys[] = {
     axis_key("tokens"),
     axis_key("hidden"),
     axis_key("ffn_hidden"),
     axis_key("experts"),
     axis_key("top_k"),
-    word_key("act", kActs).or_else("silu"),
+    word_key("act", kGluActs).or_else("silu"),
+    real_key("limit", 1e-3, 1e6).optional(),
     type_key("x_type", kFloatTypes),
     format_key("w_type"),
     type_key("y_type", kFloatTypes),
     flag_key("residual"),
+    flag_key("bias"),
+    type_key("bias_type", kFloatTypes).optional(),
 };
 
 struct Sizes {
@@ -39,6 +43,7 @@ struct Sizes {
 
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const Sizes s(c);
+  glu_act(c);
   const DType x = c.type("x_type"), y = c.type("y_type");
   const WeightFormat& w = c.format("w_type");
   w.expect_columns(s.hidden), w.expect_columns(s.ffn);
@@ -68,6 +73,10 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
       {"y", Role::output, y, {s.tokens, s.hidden}},
   };
   if (c.flag("residual")) out.push_back({"residual", Role::input, y, {s.tokens, s.hidden}});
+  if (c.flag("bias")) {
+    out.push_back({"b_gate_up", Role::weight, bias_type(c), {s.experts, 2 * s.ffn}});
+    out.push_back({"b_down", Role::weight, bias_type(c), {s.experts, s.hidden}});
+  }
   return out;
 }
 
@@ -79,10 +88,11 @@ Work work(const OpCase& c, const WorkFacts& facts) {
   const double residual = c.flag("residual") ? 1 : 0;
   const double distinct = facts.distinct_experts.value_or(std::min(static_cast<double>(s.experts), pairs));
   Work w;
-  // silu(g) * u: negate, exp, add, divide, multiply.
-  w.flops = pairs * (6 * hidden * ffn + 5 * ffn + 2 * hidden) + residual * tokens * hidden;
+  const double biases = c.flag("bias") ? 2 * ffn + hidden : 0;
+  w.flops = pairs * (6 * hidden * ffn + glu_act(c).flops() * ffn + 2 * hidden + biases) + residual * tokens * hidden;
   const WeightFormat& format = c.format("w_type");
-  w.weight_bytes = distinct * (format.bytes(2 * s.ffn, s.hidden) + format.bytes(s.hidden, s.ffn));
+  const double bias_bytes = biases > 0 ? biases * static_cast<double>(size_of(bias_type(c))) : 0;
+  w.weight_bytes = distinct * (format.bytes(2 * s.ffn, s.hidden) + format.bytes(s.hidden, s.ffn) + bias_bytes);
   w.activation_bytes = tokens * hidden *
                            (static_cast<double>(size_of(c.type("x_type"))) +
                             (1 + residual) * static_cast<double>(size_of(c.type("y_type")))) +
@@ -112,6 +122,10 @@ void reference(const OpCase& c, const OpTensors& t) {
   const auto* ids = t.tensor("ids").as<std::int32_t>();
   std::vector<double> y = c.flag("residual") ? as_double(t.tensor("residual"))
                                              : std::vector<double>(static_cast<std::size_t>(s.tokens * s.hidden));
+  const GluAct act = glu_act(c);
+  const bool bias = c.flag("bias");
+  const std::vector<double> b_gate_up = bias ? as_double(t.weight("b_gate_up")->whole()) : std::vector<double>(),
+                            b_down = bias ? as_double(t.weight("b_down")->whole()) : std::vector<double>();
   for (std::int64_t e = 0; e < s.experts; ++e) {
     std::vector<std::int64_t> pairs;
     for (std::int64_t p = 0; p < s.tokens * s.top_k; ++p)
@@ -123,23 +137,26 @@ void reference(const OpCase& c, const OpTensors& t) {
     for_rows_of(
         *t.weight("w_gate_up"), 2 * s.ffn, s.hidden,
         [&](std::int64_t j, const double* row) {
+          const double more = bias ? b_gate_up[static_cast<std::size_t>(e * 2 * s.ffn + j)] : 0;
           for (std::int64_t r = 0; r < rows; ++r)
-            gate_up[static_cast<std::size_t>(r * 2 * s.ffn + j)] = dot(x.data() + token(r) * s.hidden, row, s.hidden);
+            gate_up[static_cast<std::size_t>(r * 2 * s.ffn + j)] =
+                dot(x.data() + token(r) * s.hidden, row, s.hidden) + more;
         },
         e * 2 * s.ffn);
     std::vector<double> h(static_cast<std::size_t>(rows * s.ffn));
     for (std::int64_t r = 0; r < rows; ++r)
       for (std::int64_t f = 0; f < s.ffn; ++f) {
-        const double gate = gate_up[static_cast<std::size_t>(r * 2 * s.ffn + f)];
-        h[static_cast<std::size_t>(r * s.ffn + f)] =
-            gate / (1 + std::exp(-gate)) * gate_up[static_cast<std::size_t>(r * 2 * s.ffn + s.ffn + f)];
+        const double* both = gate_up.data() + r * 2 * s.ffn;
+        h[static_cast<std::size_t>(r * s.ffn + f)] = act(both[f], both[s.ffn + f]);
       }
     for_rows_of(
         *t.weight("w_down"), s.hidden, s.ffn,
         [&](std::int64_t j, const double* row) {
+          const double more = bias ? b_down[static_cast<std::size_t>(e * s.hidden + j)] : 0;
           for (std::int64_t r = 0; r < rows; ++r)
             y[static_cast<std::size_t>(token(r) * s.hidden + j)] +=
-                t.tensor("weights").load(pairs[static_cast<std::size_t>(r)]) * dot(h.data() + r * s.ffn, row, s.ffn);
+                t.tensor("weights").load(pairs[static_cast<std::size_t>(r)]) *
+                (dot(h.data() + r * s.ffn, row, s.ffn) + more);
         },
         e * s.hidden);
   }
@@ -211,6 +228,17 @@ std::vector<OpCase> test_cases() {
            "residual=1",
            "moe_experts tokens=6 hidden=128 ffn_hidden=96 experts=4 top_k=2 x_type=bf16 w_type=mxfp4 y_type=bf16",
            "moe_experts tokens=33 hidden=128 ffn_hidden=128 experts=3 top_k=2 x_type=bf16 w_type=int4_g128 y_type=bf16",
+           // gpt-oss: clamped, with biases.
+           "moe_experts tokens=5 hidden=90 ffn_hidden=37 experts=7 top_k=3 act=clamped limit=1.5 x_type=f32 w_type=f32 "
+           "y_type=f32 residual=1 bias=1",
+           "moe_experts tokens=3 hidden=64 ffn_hidden=72 experts=6 top_k=4 act=clamped limit=7 x_type=bf16 w_type=bf16 "
+           "y_type=bf16 residual=1 bias=1",
+           "moe_experts tokens=1 hidden=96 ffn_hidden=64 experts=8 top_k=4 act=clamped limit=7 x_type=bf16 "
+           "w_type=mxfp4 "
+           "y_type=bf16 residual=1 bias=1 bias_type=bf16",
+           "moe_experts tokens=40 hidden=64 ffn_hidden=96 experts=4 top_k=2 act=clamped limit=1 x_type=bf16 "
+           "w_type=mxfp4 y_type=bf16 bias=1 bias_type=bf16",
+           "moe_experts tokens=9 hidden=72 ffn_hidden=40 experts=4 top_k=2 x_type=bf16 w_type=bf16 y_type=bf16 bias=1",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -1,15 +1,18 @@
 // What:    the chosen experts of a mixture-of-experts layer, from tokens and routing to the weighted sum of their
 //          results.
-// Formula: h[t,j,:] = silu(Wg x[t]) * (Wu x[t])    Wg, Wu = upper and lower half of the rows of w_gate_up[ids[t,j]]
+// Formula: h[t,j,:] = act(Wg x[t], Wu x[t])    Wg, Wu = upper and lower half of the rows of w_gate_up[ids[t,j]]
 //          y[t,:]   = sum_j weights[t,j] * w_down[ids[t,j]] h[t,j,:]  (+ residual[t,:])
-//          silu(z) = z / (1 + exp(-z))
+//          act of contract/glu_act.h; bias=1: b_gate_up[ids[t,j]] is added to the first products, b_down to the last.
 // Shapes:  x [tokens, hidden]; ids [tokens, top_k], i32, different within a row; weights [tokens, top_k], f32;
 //          w_gate_up [experts, 2 * ffn_hidden, hidden] (gate rows first); w_down [experts, hidden, ffn_hidden];
-//          residual, y [tokens, hidden].
-// Types:   x_type (x; variants may also keep the inner activations in it), w_type, y_type (residual, y): f32 or bf16.
+//          b_gate_up [experts, 2 * ffn_hidden]; b_down [experts, hidden]; residual, y [tokens, hidden].
+// Types:   x_type (x; variants may also keep the inner activations in it), y_type (residual, y), bias_type: f32 or
+// bf16;
+//          w_type: any weight format. Without bias_type biases are as plain weights.
 // Cost:    6 tokens top_k hidden ffn_hidden flops and the activation; reads 3 hidden ffn_hidden weights of each
 //          distinct expert.
-// Axes:    tokens hidden ffn_hidden experts top_k [act=silu] x_type w_type y_type [residual=0|1]
+// Axes:    tokens hidden ffn_hidden experts top_k [act=silu|clamped] [limit] x_type w_type y_type [residual=0|1]
+//          [bias=0|1 bias_type]
 // Tolerance: bf16: three inner roundings (after gate and up, the activation, down) of 1.7e-3 root mean square each, the
 //          first on two factors, and the output's own: sqrt(5) * 1.7e-3 = 3.8e-3 expected, 6e-3 allowed. f32: usual.
 // One op, because the best implementations fuse differently per number of tokens.

@@ -18,7 +18,9 @@ const Variant moe_experts_cuda_chain{
     .name = "cuda_chain",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "act=silu x_type=f32|bf16 w_type=* y_type=f32|bf16 residual",
+    .knows =
+        "act=silu|clamped limit x_type=f32|bf16 w_type=* y_type=f32|bf16 residual bias "
+        "bias_type=f32|bf16",
     .supports = supports,
     .make = moe_chain_prepare,
 };

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/contract/bias.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/contract/glu_act.h"
 #include "kernels/cpu/plain_dot.h"
 #include "moe_experts_variants.h"
 
@@ -27,10 +29,16 @@ struct CodedRows {
   }
 };
 
+struct Biases {
+  const float *gate_up, *down;  // null: none
+  float of_gate_up(std::int64_t row) const { return gate_up != nullptr ? gate_up[row] : 0.0f; }
+  float of_down(std::int64_t row) const { return down != nullptr ? down[row] : 0.0f; }
+};
+
 template <class X, class Rows, class Y>
-void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std::int64_t top_k, const X* x,
-                const std::int32_t* ids, const float* weights, const Rows& w_gate_up, const Rows& w_down,
-                const Y* residual, float* h, Y* y) {
+void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std::int64_t top_k, const GluAct& act,
+                const Biases& bias, const X* x, const std::int32_t* ids, const float* weights, const Rows& w_gate_up,
+                const Rows& w_down, const Y* residual, float* h, Y* y) {
 #pragma omp parallel
   {
     static thread_local std::vector<float> decoded;
@@ -39,15 +47,18 @@ void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std:
       for (std::int64_t f = 0; f < ffn; ++f) {
         const X* row = x + p / top_k * hidden;
         const std::int64_t expert = ids[p] * 2 * ffn;
-        const float gate = plain_dot(row, w_gate_up(expert + f, decoded), hidden);
-        h[p * ffn + f] = gate / (1 + std::exp(-gate)) * plain_dot(row, w_gate_up(expert + ffn + f, decoded), hidden);
+        const auto product = [&](std::int64_t of) {
+          return plain_dot(row, w_gate_up(of, decoded), hidden) + bias.of_gate_up(of);
+        };
+        h[p * ffn + f] = act(product(expert + f), product(expert + ffn + f));
       }
 #pragma omp for collapse(2) schedule(static)
     for (std::int64_t t = 0; t < tokens; ++t)
       for (std::int64_t i = 0; i < hidden; ++i) {
         float sum = 0;
         for (std::int64_t p = t * top_k; p < (t + 1) * top_k; ++p)
-          sum += weights[p] * plain_dot(h + p * ffn, w_down(ids[p] * hidden + i, decoded), ffn);
+          sum += weights[p] * (plain_dot(h + p * ffn, w_down(ids[p] * hidden + i, decoded), ffn) +
+                               bias.of_down(ids[p] * hidden + i));
         if (residual != nullptr) sum += load_f32(residual + t * hidden + i);
         store_f32(y + t * hidden + i, sum);
       }
@@ -59,13 +70,17 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                      top_k = c.axis("top_k");
   const Tensor x = t.tensor("x"), ids = t.tensor("ids"), weights = t.tensor("weights"), y = t.tensor("y");
   const Tensor residual = c.flag("residual") ? t.tensor("residual") : Tensor{};
+  const GluAct act = glu_act(c);
+  const auto b_gate_up = f32_bias(c, t, "b_gate_up"), b_down = f32_bias(c, t, "b_down");
+  const Biases bias{b_gate_up ? b_gate_up->view().as<float>() : nullptr, b_down ? b_down->view().as<float>() : nullptr};
   const std::shared_ptr<const Weight> gate_up = t.weight("w_gate_up"), down = t.weight("w_down");
   const auto h = std::make_shared<OwnedTensor>(DType::f32, Shape{tokens * top_k, ffn});
   return dispatch_float(x.dtype, [&]<class X>(X*) {
     return dispatch_float(y.dtype, [&]<class Y>(Y*) -> std::unique_ptr<Invocation> {
       const auto run = [=](const auto& gate_up_rows, const auto& down_rows) {
-        experts_of(tokens, hidden, ffn, top_k, x.as<X>(), ids.as<std::int32_t>(), weights.as<float>(), gate_up_rows,
-                   down_rows, residual.as<Y>(), h->view().as<float>(), y.as<Y>());
+        (void)b_gate_up, (void)b_down;  // held for `bias`
+        experts_of(tokens, hidden, ffn, top_k, act, bias, x.as<X>(), ids.as<std::int32_t>(), weights.as<float>(),
+                   gate_up_rows, down_rows, residual.as<Y>(), h->view().as<float>(), y.as<Y>());
       };
       if (!down->format().is_plain()) {
         gate_up->coded(), down->coded();  // made here, not when it is timed
@@ -88,7 +103,9 @@ const Variant moe_experts_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "act=silu x_type=f32|bf16 w_type=* y_type=f32|bf16 residual",
+    .knows =
+        "act=silu|clamped limit x_type=f32|bf16 w_type=* y_type=f32|bf16 residual bias "
+        "bias_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };
