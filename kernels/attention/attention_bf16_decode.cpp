@@ -175,7 +175,8 @@ LAYERCOST_AVX512_BF16 void multiply(const bf16* q, std::int64_t vectors, const c
     const std::int64_t end = std::min(vectors, first + kLine);
     if (ahead_stride > 0)
       for (std::int64_t key = 0; key < kGroup; ++key)
-        _mm_prefetch(ahead + key * ahead_stride + 4 * kSplit * first, _MM_HINT_T0);
+        _mm_prefetch(ahead + key * ahead_stride + 4 * kSplit * first, _MM_HINT_T0),
+        _mm_prefetch(ahead + (key + 48) * ahead_stride + 4 * kSplit * first, _MM_HINT_T1);
     for (std::int64_t i = first; i < end; ++i) {
       const auto v = reinterpret_cast<__m512bh>(_mm512_loadu_si512(q + i * 2 * kLanes));
       // Four bases of four keys each: what the address of an instruction can say.
@@ -303,8 +304,10 @@ LAYERCOST_AVX512_BF16 void weigh(const std::uint32_t* weights, const float* fact
 #pragma GCC unroll 4
     for (int c = 0; c < kParts; ++c) {
       if (ahead > 0) {
-        _mm_prefetch(one + ahead + c * kColumns, _MM_HINT_T0);
-        _mm_prefetch(other + ahead + c * kColumns, _MM_HINT_T0);
+        _mm_prefetch(one + ahead + c * kColumns, _MM_HINT_T1);
+        _mm_prefetch(other + ahead + c * kColumns, _MM_HINT_T1);
+        _mm_prefetch(one + 8 * v_stride + c * kColumns, _MM_HINT_T0);
+        _mm_prefetch(other + 8 * v_stride + c * kColumns, _MM_HINT_T0);
       }
       // Behind the last key the last key again, with a weight of 0.
       const __m512i a = _mm512_loadu_si512(one + c * kColumns), b = _mm512_loadu_si512(other + c * kColumns);
@@ -368,7 +371,8 @@ LAYERCOST_AVX512_CODES void decode(const fp8_e4m3* from, std::int64_t count, con
   const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);  // so that interleaving leaves memory's
   for (std::int64_t i = 0; i < count; i += 64) {
     const bool half = count - i < 64;
-    _mm_prefetch(ahead + i, _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(from + i) + 1024, _MM_HINT_T0);
+    _mm_prefetch(ahead + i, _MM_HINT_T1);
     const __m512i loaded = half ? _mm512_maskz_loadu_epi8(0xffffffffull, from + i) : _mm512_loadu_si512(from + i);
     const __m512i codes = _mm512_permutexvar_epi64(order, loaded);
     const __m512i low = _mm512_permutex2var_epi8(low0, codes, low1);
@@ -418,7 +422,7 @@ LAYERCOST_AVX512_BF16 void chunk(const Decode& d, const bf16* packed, std::int64
         const auto* next = reinterpret_cast<const char*>(of_cache + kGroup * a.qk_dim);
         const bf16* from;
         if constexpr (kCodes) {
-          decode(of_cache, here * a.qk_dim, next, s.keys);
+          decode(of_cache, here * a.qk_dim, next + 3 * kGroup * a.qk_dim, s.keys);
           from = s.keys;
         } else {
           from = of_cache;
