@@ -112,8 +112,11 @@ HWY_INLINE V load_part(const bf16* p) {
 // The same piece of the next block: the processor's own prefetcher loses its way between keys and values (6.7 GB/s
 // without, 10.7 with this, group of 8, 128 dims, one core). Behind the end of the chunk it fetches what nobody reads.
 template <class KV>
-HWY_INLINE void prefetch_pair(const KV* p) {
-  for (std::int64_t i = 0; i < kPair; i += 64 / static_cast<std::int64_t>(sizeof(KV))) hwy::Prefetch(p + i);
+HWY_INLINE void prefetch_pair(const KV* p, std::int64_t stride) {
+  for (std::int64_t i = 0; i < kPair; i += 64 / static_cast<std::int64_t>(sizeof(KV))) {
+    __builtin_prefetch(p + kKeysPerBlock * stride + i, 0, 2);
+    hwy::Prefetch(p + 8 * stride + i);
+  }
 }
 
 // f32 in memory order to split order and back.
@@ -196,7 +199,7 @@ void multiply(const float* q, std::int64_t q_stride, const KV* const* k, std::in
   for (auto& row : sum) row[0] = row[1] = row[2] = row[3] = hn::Zero(F32());
   std::int64_t i = 0;
   for (; i + kPair <= dim; i += kPair) {
-    for (int j = 0; j < 4; ++j) prefetch_pair(k[j] + i + kKeysPerBlock * dim);
+    for (int j = 0; j < 4; ++j) prefetch_pair(k[j] + i, dim);
     multiply_part<kRows, 0>(q + i, q_stride, k, i, sum);
     multiply_part<kRows, 1>(q + i, q_stride, k, i, sum);
   }
@@ -233,7 +236,7 @@ void weigh(const float* weights, std::int64_t keys, const float* factor, const K
     for (std::int64_t j = 0; j < keys; ++j)
       for (int pair = 0; pair < kPairs; ++pair) {
         const KV* p = v + j * v_stride + pair * kPair;
-        prefetch_pair(p + kKeysPerBlock * v_stride);
+        prefetch_pair(p, v_stride);
         const V v0 = load_part<0>(p), v1 = load_part<1>(p);
         for (int r = 0; r < kRows; ++r) {
           const V w = hn::Set(d, weights[r * kKeysPerBlock + j]);
