@@ -6,9 +6,9 @@
 // holds R rows, 16 or as few as there are (1, 2, 4, 8), times S = 16 / R pairs of dims; queries are packed so once.
 // Scores: S pairs of a key's dims are broadcast from where they lie, and what the lanes of a row have summed is added
 // up for S keys at once, whose scores then are that row's lanes: no key is rearranged, and the softmax goes over
-// vectors. Values: the elements of two keys are interleaved into pairs, a pair of weights is broadcast. Interleaving
-// leaves the columns of 32 in another order, in which sums stay until the end. Weights are rounded to bf16, as values
-// are.
+// vectors.
+// Values: the elements of two keys are interleaved into pairs, a pair of weights is broadcast. Interleaving leaves the
+// columns of 32 in another order, in which sums stay until the end. Weights are rounded to bf16, as values are.
 //
 // fp8_e4m3: a table of 128 has the two bytes of every code's bf16 (AVX-512-VBMI); 16 keys, then the block's values are
 // made so, and stay in the first-level cache.
