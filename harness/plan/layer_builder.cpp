@@ -55,6 +55,12 @@ std::string LayerBuilder::bias(const std::string& name, Sources sources) {
   return name;
 }
 
+std::string LayerBuilder::expert_biases(const std::string& name, Shape shape, Sources sources) {
+  plan_.weights.push_back({name, &weight_format(s_.weights.vectors), std::move(shape), 0.0f, 0.1f, std::move(sources)});
+  plan_.weights.back().per_expert = true;
+  return name;
+}
+
 std::string LayerBuilder::f32_vector(const std::string& name, std::int64_t n, const std::string& tensor,
                                      bool stored_as_row) {
   const Shape stored = stored_as_row ? Shape{1, n} : Shape{n};

@@ -44,6 +44,7 @@ class LayerBuilder {
   const WeightFormat& format_of(const std::string& matrix) const;
   std::string norm_weight(const std::string& name, std::int64_t n, const std::string& tensor);
   std::string bias(const std::string& name, Sources);
+  std::string expert_biases(const std::string& name, Shape, Sources);  // [experts, n]
   // A vector that stays f32 in every checkpoint.
   std::string f32_vector(const std::string& name, std::int64_t n, const std::string& tensor,
                          bool stored_as_row = false);

@@ -2,6 +2,7 @@
 #include "harness/spec/checkpoint.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -158,16 +159,19 @@ Checkpoint::Place Checkpoint::place(const std::string& name, std::int64_t rows) 
   if (gguf_) return gguf_place(name);
   const auto expert = expert_name(name);
   if (!expert) return {name};
-  // All experts' first matrices are one tensor, gate above up; their last another.
-  const bool down = expert->matrix == "down_proj";
-  const std::string fused = expert->before + (down ? "down_proj" : "gate_up_proj");
+  // All experts' first matrices are one tensor, gate above up, or in turns; their last another.
+  const bool down = expert->matrix == "down_proj", bias = expert->suffix == ".bias";
+  const std::string fused = expert->before + (down ? "down_proj" : "gate_up_proj") + (bias ? "_bias" : "");
+  const bool in_turns = safetensors_->has(expert->before + "gate_up_proj_bias");
   const bool has_fused = safetensors_->has(fused) || safetensors_->has(fused + "_blocks");
   const bool known = down || expert->matrix == "gate_proj" || expert->matrix == "up_proj";
   if (!has_fused || !known) return {name};
   if (safetensors_->has(name))
     throw BadInput(safetensors_->file_of(name).path(), name,
                    fmt::format("stands beside {}: experts in both layouts", fused));
-  return {fused, expert->expert, expert->matrix == "up_proj" ? rows : 0};
+  const bool up = expert->matrix == "up_proj";
+  if (!in_turns) return {fused, expert->expert, up ? rows : 0};
+  return {fused, expert->expert, up ? 1 : 0, down ? 1 : 2, !bias};
 }
 
 std::int64_t Checkpoint::gguf_row(const Place& p, std::int64_t rows, std::int64_t row) const {
@@ -236,14 +240,31 @@ void Checkpoint::read_f32(const std::string& name, std::span<const std::int64_t>
   }
   const Place p = place(name, shape.front());
   if (!p.matrix) return safetensors_->read_f32(p.tensor, shape, out);
+  read_fused_f32(p, shape, out);
+}
+
+// Rows of one of several matrices in a tensor [experts, rows, columns], or elements of a bias in one [experts, rows].
+void Checkpoint::read_fused_f32(const Place& p, std::span<const std::int64_t> shape, std::span<float> out) {
   const TensorInfo& t = safetensors_->info(p.tensor);
-  const bool down = p.tensor.ends_with("down_proj");
-  if (t.shape.size() != 3 || t.shape[0] <= *p.matrix || t.shape[1] != (down ? 1 : 2) * shape[0] ||
-      t.shape[2] != shape[1])
-    throw BadInput(safetensors_->file_of(p.tensor).path(), p.tensor,
-                   fmt::format("has the shape {}, expected [experts, {}, {}]", to_string(t.shape),
-                               (down ? 1 : 2) * shape[0], shape[1]));
-  safetensors_->file_of(p.tensor).read_f32_part(p.tensor, (*p.matrix * t.shape[1] + p.first_row) * t.shape[2], out);
+  const SafetensorsFile& file = safetensors_->file_of(p.tensor);
+  const bool down = p.tensor.ends_with("down_proj") || p.tensor.ends_with("down_proj_bias");
+  const std::int64_t rows = (down ? 1 : 2) * shape[0], columns = shape.size() > 1 ? shape[1] : 1;
+  Shape one = {rows};
+  if (shape.size() > 1) one.insert(p.input_first ? one.begin() : one.end(), columns);
+  if (t.shape.size() != one.size() + 1 || t.shape[0] <= *p.matrix ||
+      !std::equal(one.begin(), one.end(), t.shape.begin() + 1))
+    throw BadInput(file.path(), p.tensor,
+                   fmt::format("has the shape {}, expected [experts, {}]", to_string(t.shape), fmt::join(one, ", ")));
+  const std::int64_t begin = *p.matrix * rows * columns;
+  if (p.step == 1 && !p.input_first) return file.read_f32_part(p.tensor, begin + p.first_row * columns, out);
+  std::vector<float> all(static_cast<std::size_t>(rows * columns));
+  file.read_f32_part(p.tensor, begin, all);
+  for (std::int64_t r = 0; r < shape[0]; ++r)
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const std::int64_t row = p.first_row + r * p.step;
+      out[static_cast<std::size_t>(r * columns + c)] =
+          all[static_cast<std::size_t>(p.input_first ? c * rows + row : row * columns + c)];
+    }
 }
 
 float Checkpoint::read_coded(const std::string& name, const CodedRows& out) {
@@ -269,7 +290,7 @@ float Checkpoint::read_coded(const std::string& name, const CodedRows& out) {
     return read_packed(*safetensors_, module_of(name), scheme->packing, out);
   const Place p = place(name, out.rows);
   if (!p.matrix) throw BadInput(source(), name, "expected the experts in one tensor, '...experts.gate_up_proj_blocks'");
-  read_mxfp4_blocks(*safetensors_, p.tensor, *p.matrix, p.first_row, 1, out);
+  read_mxfp4_blocks(*safetensors_, p.tensor, *p.matrix, p.first_row, p.step, out);
   return 1;
 }
 

@@ -3,9 +3,10 @@
 //          by the names of Hugging Face's checkpoints, "model.layers.3.mlp.experts.5.up_proj.weight".
 //          Experts come one tensor each or all in one. Which, the names say: "experts.gate_up_proj" beside
 //          "experts.5...", "ffn_up_exps" beside "ffn_up.5"; a shape is only ever compared with the one that goes with
-//          the name. GGUF: "blk.3.attn_q.weight", ...; the rows of q and k of the architecture "llama" (Mixtral is one,
-//          too) are stored with the two halves of each head in turns and are put back (llama.cpp's converter,
-//          LlamaModel.permute).
+//          the name. Where all experts' biases lie beside them ("experts.gate_up_proj_bias": gpt-oss), rows of gate and
+//          up come in turns, and plain matrices lie with the input first. GGUF: "blk.3.attn_q.weight", ...; the rows of
+//          q and k of the architecture "llama" (Mixtral is one, too) are stored with the two halves of each head in
+//          turns and are put back (llama.cpp's converter, LlamaModel.permute).
 // Rules:   only the tensors asked for are read.
 // Errors:  BadInput naming file, tensor and expectation.
 // Source:  llama.cpp's gguf-py tensor_mapping.py as of PyPI's gguf 0.19.0; transformers 5.23
@@ -55,7 +56,10 @@ class Checkpoint {
     std::string tensor;
     std::optional<std::int64_t> matrix = {};
     std::int64_t first_row = 0;
+    std::int64_t step = 1;     // from row to row: 2 where gate and up come in turns
+    bool input_first = false;  // the file has columns where the matrix has rows
   };
+  void read_fused_f32(const Place&, std::span<const std::int64_t> shape, std::span<float> out);
   Place place(const std::string& name, std::int64_t rows) const;
   Place gguf_place(const std::string& name) const;
   // Of a GGUF tensor: the row in the file that is row `row` of the matrix.

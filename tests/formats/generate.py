@@ -284,6 +284,26 @@ def mxfp4_blocks(tensors):
     return stored, decoded
 
 
+def gpt_oss_blocks(tensors):
+    """As gpt-oss: rows are outputs, those of gate and up in turns. The last result: by the names of single experts."""
+    import torch
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+    stored = {n: torch.from_numpy(v) for n, v in tensors.items() if not n.endswith(("gate_up_proj", "down_proj"))}
+    quantise, decoded, named = compressed(MXFP4, "mxfp4-pack-quantized"), {}, {}
+    for fused in ("gate_up_proj", "down_proj"):
+        name = f"{LAYER}mlp.experts.{fused}"
+        packed = [quantise(torch.from_numpy(np.ascontiguousarray(w.T)))[0] for w in tensors[name]]
+        blocks = torch.stack([p[".weight_packed"].reshape(p[".weight_packed"].shape[0], -1, 16) for p in packed])
+        scales = torch.stack([p[".weight_scale"] for p in packed])
+        stored.update({name + "_blocks": blocks, name + "_scales": scales})
+        decoded[name] = convert_moe_packed_tensors(blocks, scales, dtype=torch.float32).numpy()
+        for e, matrix in enumerate(decoded[name]):
+            parts = {"down_proj": matrix.T} if fused == "down_proj" else {
+                "gate_proj": matrix.T[0::2], "up_proj": matrix.T[1::2]}
+            named.update({f"{LAYER}mlp.experts.{e}.{p}.weight": rows for p, rows in parts.items()})
+    return stored, decoded, named
+
+
 def ct_config(groups, form, ignore):
     from compressed_tensors.quantization import QuantizationConfig
     config = QuantizationConfig(
@@ -358,6 +378,14 @@ def safetensors_cases():
            {"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": None, "exclude_modules": ["lm_head"]},
             "producer": {"name": "modelopt", "version": "0.47.0"}},
            each(ATTENTION + DENSE, lambda m: modelopt_fp8))
+    yield (golden.case("gpt_oss_mxfp4", "gpt_oss", (64, 4, 2, 32), [0], 1, 6, "gate and up in turns", layer_count=1,
+                       head_dim=16, rms_norm_eps=1e-5, rope_theta=10000.0, num_experts_per_tok=2,
+                       num_local_experts=EXPERTS, attention_bias=True, sliding_window=4, swiglu_limit=1.2,
+                       layer_types=["sliding_attention"],
+                       rope_scaling={"rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0,
+                                     "truncate": False, "original_max_position_embeddings": 4096}),
+           {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router",
+                                                                "model.embed_tokens", "lm_head"]}, gpt_oss_blocks)
 
 
 def q4_k_blocks(shape, rng):
@@ -437,7 +465,8 @@ def gguf_cases():
            "llama", "MXFP4")
 
 
-def finish(folder, spec, tensors, decoded, x):
+def finish(folder, spec, tensors, decoded, x, named=None):
+    """named: the decoded matrices by other names than the tensors have"""
     import torch
     with tempfile.TemporaryDirectory() as plain:
         plain = Path(plain)
@@ -447,17 +476,18 @@ def finish(folder, spec, tensors, decoded, x):
         save_file(whole, plain / "model.safetensors", metadata={"format": "pt"})
         got = golden.run_transformers(plain, 0, x, torch.float64)
     if "logits" in got:
-        gap = golden.margins(spec["config"], got["logits"])
+        gap = golden.margins(golden.Layer(spec["config"], tensors, 0), got["logits"])
         assert gap.min() > golden.MIN_MARGIN, (spec["name"], gap.min())
     output = got["output"].astype(np.float32)
     share = np.linalg.norm(output - x) / np.linalg.norm(output)
     assert 0.1 < share < 2, (spec["name"], share)
     save_file({"input": torch.from_numpy(x), "output": torch.from_numpy(output)}, folder / "io_layer0.safetensors")
     said = {}
-    for name, value in sorted(decoded.items()):
+    for name, value in sorted((named or decoded).items()):
         value = np.ascontiguousarray(value, "<f4")
-        error = np.linalg.norm(value - tensors[name]) / np.linalg.norm(tensors[name])
-        assert "q4_k" in spec["name"] or error < 0.2, (spec["name"], name, error)
+        if name in tensors:
+            error = np.linalg.norm(value - tensors[name]) / np.linalg.norm(tensors[name])
+            assert "q4_k" in spec["name"] or error < 0.2, (spec["name"], name, error)
         said[name] = {"shape": list(value.shape), "sha256": hashlib.sha256(value.tobytes()).hexdigest(),
                       "first": [float(v) for v in value.ravel()[:4]]}
     (folder / "decoded.json").write_text(json.dumps({"says": spec["says"], "matrices": said}, indent=1) + "\n")
@@ -480,10 +510,12 @@ def main():
     transformers.utils.logging.set_verbosity_error()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
-    autoawq()
+    if not sys.argv[1:] or any(name.startswith(("awq", "gptq")) for name in sys.argv[1:]):
+        autoawq()
     if "accelerate" in sys.modules and not getattr(sys.modules["accelerate"], "__file__", None):
         del sys.modules["accelerate"]
-    autogptq()
+    if not sys.argv[1:] or any(name.startswith("gptq") for name in sys.argv[1:]):
+        autogptq()
     wanted = sys.argv[1:]
     for number, (spec, quantisation, quantise) in enumerate(safetensors_cases()):
         if wanted and spec["name"] not in wanted:
@@ -492,9 +524,9 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for tensors, x in draw(spec, number):
-            stored, decoded = quantise(tensors)
+            stored, decoded, *named = quantise(tensors)
             try:
-                finish(folder, spec, tensors, decoded, x)
+                finish(folder, spec, tensors, decoded, x, *named)
                 break
             except AssertionError as error:
                 print("again:", error)

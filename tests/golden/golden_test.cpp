@@ -55,11 +55,11 @@ std::string anatomy(const ModelSpec& m, const LayerKind& kind) {
   std::string out = m.model_type + ":";
   for (const PlannedOp& p : plan.ops) {
     out += " " + p.component;
-    for (const char* key : {"bias", "residual", "window", "renormalise", "shared_kv", "interleaved"})
+    for (const char* key : {"bias", "residual", "window", "renormalise", "shared_kv", "interleaved", "sinks"})
       if (p.op_case.integer(key, 0) != 0) out += fmt::format("+{}", key);
     for (const char* key : {"groups", "scaling", "rotary_dims"})
       if (p.op_case.has(key)) out += fmt::format("+{}", key);
-    for (const char* key : {"score", "group_score", "qk_norm"})
+    for (const char* key : {"score", "group_score", "qk_norm", "act"})
       if (p.op_case.has(key)) out += fmt::format("+{} {}", key, p.op_case.word(key, ""));
   }
   return out;

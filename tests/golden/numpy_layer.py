@@ -9,7 +9,7 @@ shows which errors they would notice. Slow on purpose; meant for tens of tokens.
 import numpy as np
 
 LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention
-ALL_SPARSE = ("mixtral", "olmoe", "minimax_m2", "hunyuan_v1_moe")  # experts in every layer
+ALL_SPARSE = ("mixtral", "olmoe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss")  # experts in every layer
 FAMILIES = ("llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe", "ernie4_5_moe") + ALL_SPARSE + LATENT
 DENSE_FIRST = ("glm4_moe",) + LATENT  # dense layers, then experts beside shared ones, whose part is scaled
 SIGMOID = ("deepseek_v3", "glm4_moe", "minimax_m2")  # scores, else softmax
@@ -18,10 +18,11 @@ LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 
 # What a missing key means differs by family; these are the values of transformers 5.23.
 DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8,
-                    "ernie4_5_moe": 4, "minimax_m2": 8}  # llama, olmoe, hunyuan: heads
-DEFAULT_HEAD_DIM = {"qwen3": 128, "minimax_m2": 128}  # the others: hidden / heads
-DEFAULT_EPS = {"mixtral": 1e-5, "ernie4_5_moe": 1e-5, "olmoe": 1e-5, "hunyuan_v1_moe": 1e-5}  # the others: 1e-6
-DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5, "minimax_m2": 5e6}  # the others: 1e4
+                    "ernie4_5_moe": 4, "minimax_m2": 8, "gpt_oss": 8}  # llama, olmoe, hunyuan: heads
+DEFAULT_HEAD_DIM = {"qwen3": 128, "minimax_m2": 128, "gpt_oss": 64}  # the others: hidden / heads
+DEFAULT_EPS = {"mixtral": 1e-5, "ernie4_5_moe": 1e-5, "olmoe": 1e-5, "hunyuan_v1_moe": 1e-5,
+               "gpt_oss": 1e-5}  # the others: 1e-6
+DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5, "minimax_m2": 5e6, "gpt_oss": 1.5e5}  # the others: 1e4
 DEFAULT_PART = {"glm4_moe": 0.5}  # of a head that is rotated; the others: all of it
 
 
@@ -63,6 +64,9 @@ def window_of(config, layer):
         return None  # the key has no meaning there, even when present
     if family == "mixtral":
         return config.get("sliding_window")  # every layer, no switch
+    if family == "gpt_oss":  # where nothing says it, in every other layer
+        slides = config["layer_types"][layer] == "sliding_attention" if config.get("layer_types") else layer % 2 == 0
+        return config.get("sliding_window", 128) if slides else None
     if not config.get("use_sliding_window", False):
         return None
     window = config.get("sliding_window", 4096)
@@ -231,7 +235,8 @@ class Layer:
         self.latent_eps = LATENT_EPS
         self.qk_norm, self.norm_after_rope = qk_norm_of(config), self.family == "hunyuan_v1_moe"
         self.rotated_dims = rotated_dims(config)
-        self.bias_in_weights = self.scaled_twice = False  # errors to be seen
+        self.sinks = self.family == "gpt_oss"
+        self.bias_in_weights = self.scaled_twice = self.halves = self.no_expert_biases = False  # errors to be seen
 
     def biased(self, name):
         if self.family in LATENT:
@@ -243,6 +248,8 @@ class Layer:
             return self.config.get("use_bias", False) and ".experts." not in name and not name.endswith(".gate")
         if self.family == "glm4_moe":
             return self.config.get("attention_bias", False) and name.endswith(("q_proj", "k_proj", "v_proj"))
+        if self.family == "gpt_oss":
+            return name == "mlp.router" or self.config.get("attention_bias", True)
         if name.startswith("self_attn."):
             if self.family == "qwen2":
                 return not name.endswith("o_proj")  # always on q, k, v; no key turns it off
@@ -293,7 +300,10 @@ class Layer:
             source = head // (heads // kv_heads)
             score = np.einsum("bid,bjd->bij", q[:, :, head], k[:, :, source]) * dim**-0.5
             score = np.where(visible, score, -np.inf)
-            out[:, :, head] = np.einsum("bij,bjd->bid", softmax(score), v[:, :, source])
+            if self.sinks:  # one more score, whose weight nobody gets
+                sink = np.broadcast_to(self.tensors["self_attn.sinks"][head], score.shape[:2] + (1,))
+                score = np.concatenate((score, sink), axis=-1)
+            out[:, :, head] = np.einsum("bij,bjd->bid", softmax(score)[:, :, :seq], v[:, :, source])
         return self.linear(out.reshape(batch, seq, heads * dim), "self_attn.o_proj")
 
     def latent_attention(self, x):
@@ -330,13 +340,15 @@ class Layer:
         return "mlp", "gate_proj", "up_proj", "down_proj"
 
     def router_name(self):
-        return self.moe_names()[0] + (".gate.wg" if self.family == "hunyuan_v1_moe" else ".gate")
+        name = {"hunyuan_v1_moe": ".gate.wg", "gpt_oss": ".router"}.get(self.family, ".gate")
+        return self.moe_names()[0] + name
 
     def shared_name(self):
         return self.moe_names()[0] + (".shared_mlp" if self.family == "hunyuan_v1_moe" else ".shared_experts")
 
     def router_logits(self, x):
-        return x @ self.tensors[self.router_name() + ".weight"].T
+        return self.linear(x, self.router_name()) if self.family == "gpt_oss" else (
+            x @ self.tensors[self.router_name() + ".weight"].T)
 
     def choices(self, logits):
         """(scores, what the choice is made by)"""
@@ -350,13 +362,25 @@ class Layer:
         return f"{self.moe_names()[0]}{inside}.e_score_correction_bias"
 
     def renormalises(self):
-        if self.family in ("mixtral", "ernie4_5_moe", "minimax_m2", "hunyuan_v1_moe"):
+        if self.family in ("mixtral", "ernie4_5_moe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss"):
             return True
         if self.family in SIGMOID:
             return self.config.get("norm_topk_prob", True)
         if self.family == "deepseek_v2":
             return False
         return self.config.get("norm_topk_prob", False)
+
+    def fused_expert(self, e, x):
+        """of gpt_oss: all experts in one tensor, the input first; gate and up in turns, clamped"""
+        t, limit = self.tensors, self.config.get("swiglu_limit", 7.0)
+        both, out = x @ t["mlp.experts.gate_up_proj"][e], t["mlp.experts.down_proj_bias"][e]
+        if self.no_expert_biases:
+            out = 0.0
+        else:
+            both = both + t["mlp.experts.gate_up_proj_bias"][e]
+        gate, up = np.split(both, 2) if self.halves else (both[0::2], both[1::2])
+        gate, up = np.minimum(gate, limit), np.clip(up, -limit, limit)
+        return (gate / (1 + np.exp(-1.702 * gate)) * (up + 1)) @ t["mlp.experts.down_proj"][e] + out
 
     def moe(self, x):
         block, gate, up, down = self.moe_names()
@@ -370,6 +394,10 @@ class Layer:
             weight = weight / (weight.sum() if self.renormalises() else 1.0)
             weight = weight * scaling ** (2 if self.scaled_twice else 1)
             for e, w in zip(chosen, weight):
+                if self.family == "gpt_oss":
+                    out[t] += w * self.fused_expert(e, tokens[t])
+                    continue
+
                 def matrix(which):
                     return self.tensors[f"{block}.experts.{e}.{which}.weight"]
                 out[t] += w * (matrix(down) @ (silu(matrix(gate) @ tokens[t]) * (matrix(up) @ tokens[t])))

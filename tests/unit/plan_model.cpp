@@ -71,6 +71,16 @@ Json tiny(const std::string& model_type) {
   if (model_type == "minimax_m2") {
     config.update({{"head_dim", 20}, {"rotary_dim", 8}, {"num_local_experts", 16}, {"num_experts_per_tok", 3}});
   }
+  if (model_type == "gpt_oss") {
+    config.update(
+        {{"head_dim", 16},
+         {"num_local_experts", 16},
+         {"num_experts_per_tok", 3},
+         {"sliding_window", 7},
+         {"layer_types", {"sliding_attention", "full_attention", "sliding_attention", "full_attention"}},
+         {"rope_scaling",
+          {{"rope_type", "yarn"}, {"factor", 32.0}, {"truncate", false}, {"original_max_position_embeddings", 4096}}}});
+  }
   if (model_type == "hunyuan_v1_moe") config.update({{"head_dim", 16}, {"num_experts", 16}, {"moe_topk", 3}});
   return config;
 }
@@ -162,6 +172,8 @@ const Published kPublished[] = {
     {"minimax-m2.5", 228689764864, 228.690, 10.416, 9.801, 253952},
     {"hunyuan-a13b-instruct", 80393183232, 80.393, 12.747, 12.222, 131072},
     {"olmoe-1b-7b-0924", 6919161856, 6.919, 1.179, 1.076, 131072},
+    {"gpt-oss-20b", 20914757184, 20.915, 3.608, 3.029, 49152},
+    {"gpt-oss-120b", 116829156672, 116.829, 5.133, 4.554, 73728},
 };
 
 std::string billions(std::int64_t count) {
@@ -699,6 +711,53 @@ TEST(Families, HunyuanNormsWhatIsTurned) {
   EXPECT_NEAR(rotary(lists).theta, 1e4 * std::pow(1000, 16.0 / 14), 1e-3);
 }
 
+TEST(Families, GptOssHasSinksAndClampedExperts) {
+  const ModelSpec m = read(tiny("gpt_oss"));
+  EXPECT_EQ(windows(m), (Windows{7, 0, 7, 0}));
+  EXPECT_EQ(m.kinds.size(), 2u);
+  EXPECT_TRUE(op_case(m, "attention").flag("sinks") && op_case(m, "attention", 1).flag("sinks"));
+  EXPECT_TRUE(has_bias(m, "qkv") && has_bias(m, "o") && has_bias(m, "router") && has_bias(m, "experts"));
+  EXPECT_EQ(op_case(m, "experts").word("act", ""), "clamped");
+  EXPECT_EQ(op_case(m, "experts").real("limit"), 7.0);
+  EXPECT_EQ(op_case(m, "route").word("score", "softmax"), "softmax");
+  EXPECT_TRUE(renormalises(m));  // of a softmax over all: the softmax over the chosen
+  EXPECT_EQ(rotary(m).theta, 1.5e5);
+  EXPECT_FALSE(rotary(m).truncate);
+  EXPECT_NEAR(rotary(m).table_scale, 1.3465735903, 1e-9);  // 0.1 ln 32 + 1
+  const LayerPlan plan = plan_of(m);
+  EXPECT_EQ(weight(plan, "sinks").sources.at(0).tensor, "self_attn.sinks");
+  EXPECT_EQ(weight(plan, "router_bias").sources.at(0).tensor, "mlp.router.bias");
+  EXPECT_EQ(weight(plan, "experts_gate_up_bias").shape, (Shape{16, 192}));
+  EXPECT_TRUE(weight(plan, "experts_down_bias").per_expert);
+  const ModelSpec bare = read(with(tiny("gpt_oss"), {{"attention_bias", false}, {"swiglu_limit", 3}}));
+  EXPECT_FALSE(has_bias(bare, "qkv") || has_bias(bare, "o"));
+  EXPECT_EQ(op_case(bare, "experts").real("limit"), 3.0);
+  // What transformers takes where the config is silent.
+  const ModelSpec silent =
+      read(with(tiny("gpt_oss"), {{"layer_types", nullptr}, {"sliding_window", nullptr}, {"rope_scaling", nullptr}}));
+  EXPECT_EQ(windows(silent), (Windows{128, 0, 128, 0}));
+  EXPECT_EQ(rotary(silent).kind, RotarySpec::Kind::yarn);
+  EXPECT_EQ(rotary(silent).factor, 32.0);
+  EXPECT_FALSE(rotary(silent).truncate);
+  EXPECT_EQ(silent.notes.size(), 2u);
+}
+
+// Only the experts are in mxfp4; rows of gate and up, in turns in the file, are one matrix here.
+TEST(Families, GptOssAsShippedIsInMxfp4) {
+  const ModelSpec m = find_model("gpt-oss-20b", kConfigs);
+  StepShape shape;
+  shape.weights = weights_by_config(m, DType::bf16);
+  const LayerPlan plan = plan_layer(m, m.kinds.front(), shape);
+  for (const WeightSpec& w : plan.weights)
+    EXPECT_EQ(std::string(w.format->name), w.name == "experts_gate_up" || w.name == "experts_down" ? "mxfp4"
+                                           : w.name == "sinks"                                     ? "f32"
+                                                                                                   : "bf16")
+        << w.name;
+  // 17 bytes for 32 values: 32 experts of 3 x 2880 x 2880.
+  EXPECT_EQ(weight(plan, "experts_gate_up").bytes() + weight(plan, "experts_down").bytes(),
+            32.0 * 3 * 2880 * 2880 / 32 * 17);
+}
+
 TEST(Rope, ReadsBothSpellings) {
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 5e5}}))).theta, 5e5);
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 500000}}))).theta, 5e5);
@@ -1009,10 +1068,10 @@ std::vector<BadConfig> bad_configs() {
       {"model_type no text", "llama", {{"model_type", 7}}, {": model_type: ", "expected a text, got 7"}},
       {"unknown model_type",
        "llama",
-       {{"model_type", "gpt_oss"}},
-       {": model_type: ", "gpt_oss",
-        "deepseek_v2, deepseek_v3, ernie4_5_moe, glm4_moe, hunyuan_v1_moe, llama, minimax_m2, mixtral, olmoe, qwen2, "
-        "qwen3, qwen3_moe"}},
+       {{"model_type", "mamba2"}},
+       {": model_type: ", "mamba2",
+        "deepseek_v2, deepseek_v3, ernie4_5_moe, glm4_moe, gpt_oss, hunyuan_v1_moe, llama, minimax_m2, mixtral, olmoe, "
+        "qwen2, qwen3, qwen3_moe"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
       {"model_type with an escape",
        "llama",
@@ -1334,6 +1393,25 @@ std::vector<BadConfig> bad_configs() {
        "minimax_m2",
        {{"shared_intermediate_size", 96}},
        {": shared_intermediate_size: ", "96"}},
+      {"a window of nothing", "gpt_oss", {{"sliding_window", 0}}, {": sliding_window: ", "0"}},
+      {"layer_types of other layers",
+       "gpt_oss",
+       {{"layer_types", {"sliding_attention"}}},
+       {": layer_types: ", "num_hidden_layers (4)", "a list of 1"}},
+      {"a kind of layer that gpt-oss has not",
+       "gpt_oss",
+       {{"layer_types", {"sliding_attention", "full_attention", "linear_attention", "full_attention"}}},
+       {": layer_types[2]: ", "linear_attention"}},
+      {"two numbers of experts chosen by gpt-oss",
+       "gpt_oss",
+       {{"experts_per_token", 4}},
+       {": num_experts_per_tok: ", "3 contradicts experts_per_token (4)"}},
+      {"more experts chosen than gpt-oss has",
+       "gpt_oss",
+       {{"num_experts_per_tok", 17}},
+       {": num_experts_per_tok: ", "chooses 17 of 16 experts"}},
+      {"a limit that is none", "gpt_oss", {{"swiglu_limit", 0}}, {": swiglu_limit: ", "0"}},
+      {"another gain of the activation", "gpt_oss", {{"swiglu_alpha", 1.5}}, {": swiglu_alpha: ", "1.702", "1.5"}},
       {"Hunyuan without norms", "hunyuan_v1_moe", {{"use_qk_norm", false}}, {": use_qk_norm: ", "expected true"}},
       {"keys of another layer", "hunyuan_v1_moe", {{"use_cla", true}}, {": use_cla: ", "expected false"}},
       {"no shared expert of Hunyuan", "hunyuan_v1_moe", {{"num_shared_expert", 0}}, {": num_shared_expert: ", "got 0"}},

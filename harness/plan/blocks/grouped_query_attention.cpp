@@ -57,11 +57,13 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   attention.set("batch", s.batch).set("q_len", s.q_len).set("kv_len", s.kv_len).set("capacity", s.capacity);
   attention.set("heads", a.heads).set("kv_heads", a.kv_heads).set("qk_dim", d).set("v_dim", d);
   if (a.window > 0) attention.set("window", a.window);
+  if (a.sinks) attention.set("sinks", 1);
   attention.set("scale", 1.0 / std::sqrt(static_cast<double>(d)));
   attention.set("x_type", s.activation_type).set("kv_type", s.kv_type).set("y_type", s.activation_type);
   const std::string attended = b.activation("attended", q);
-  b.op("attention", std::move(attention),
-       {{"q", rotated}, {"k_cache", k_cache}, {"v_cache", v_cache}, {"y", attended}});
+  bind = {{"q", rotated}, {"k_cache", k_cache}, {"v_cache", v_cache}, {"y", attended}};
+  if (a.sinks) bind["sinks"] = b.f32_vector("sinks", a.heads, in + "sinks");
+  b.op("attention", std::move(attention), std::move(bind));
 
   LinearOptions o_options;
   if (a.o_bias) o_options.bias = b.bias("o_bias", {{in + "o_proj.bias", {h}}});

@@ -1,8 +1,9 @@
 // What:    causal self-attention in which groups of query heads share a key and a value head (one group per head is
-//          multi-head attention), with optional biases, norms of q and k, and a window. The rotation may leave the end
-//          of each head as it is.
+//          multi-head attention), with optional biases, norms of q and k, a window, and sinks. The rotation may leave
+//          the end of each head as it is.
 // Layer:   qkv -> rope (q/k norm, cache append) -> attention -> o
-// Tensors: self_attn.{q,k,v,o}_proj.{weight,bias}, self_attn.{q,k}_norm.weight or with other names
+// Tensors: self_attn.{q,k,v,o}_proj.{weight,bias}, self_attn.{q,k}_norm.weight or with other names;
+//          self_attn.sinks
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -19,6 +20,7 @@ struct GroupedQueryAttention {
   bool qkv_bias = false, o_bias = false;
   std::string qk_norm = {};  // as the rope op says it: "1" of each head, "whole", "after"; empty: none
   std::string q_norm = "q_norm", k_norm = "k_norm";
+  bool sinks = false;  // one more score of each head, without a value
   RotarySpec rotary;
 };
 

@@ -17,10 +17,12 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   const std::string ids = b.buffer("ids", BufferRole::expert_ids, DType::i32, {t, e.top_k});
   const std::string weights = b.buffer("route_weights", BufferRole::activation, DType::f32, {t, e.top_k});
   const std::string counts = b.buffer("counts", BufferRole::counts, DType::i32, {e.experts});
+  const std::string router = fmt::format("{}.{}.", e.prefix, e.router);
+  LinearOptions router_options{.y_type = DType::f32};
+  if (e.router_bias) router_options.bias = b.bias("router_bias", {{router + "bias", {e.experts}}});
   b.linear("router", x,
-           b.matrix("router_w", {e.experts, h}, {{fmt::format("{}.{}.weight", e.prefix, e.router), {e.experts, h}}},
-                    b.shape().weights.router),
-           logits, e.experts, h, {.y_type = DType::f32});
+           b.matrix("router_w", {e.experts, h}, {{router + "weight", {e.experts, h}}}, b.shape().weights.router),
+           logits, e.experts, h, router_options);
   OpCase route("moe_route");
   route.set("tokens", t).set("experts", e.experts).set("top_k", e.top_k).set("renormalise", e.renormalise ? 1 : 0);
   if (e.sigmoid) route.set("score", "sigmoid");
@@ -52,16 +54,20 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
     dense_mlp(b, shared, x, residual, base);
   }
 
-  LayerBuilder::Sources gate_up, down;
+  LayerBuilder::Sources gate_up, down, gate_up_bias, down_bias;
   for (std::int64_t i = 0; i < e.experts; ++i) {
     const std::string p = fmt::format("{}.experts.{}.", e.prefix, i);
     gate_up.push_back({p + e.gate + ".weight", {f, h}});
     gate_up.push_back({p + e.up + ".weight", {f, h}});
     down.push_back({p + e.down + ".weight", {h, f}});
+    gate_up_bias.push_back({p + e.gate + ".bias", {f}});
+    gate_up_bias.push_back({p + e.up + ".bias", {f}});
+    down_bias.push_back({p + e.down + ".bias", {h}});
   }
   OpCase experts("moe_experts");
   experts.set("tokens", t).set("hidden", h).set("ffn_hidden", f).set("experts", e.experts).set("top_k", e.top_k);
-  experts.set("act", "silu");
+  experts.set("act", e.limit > 0 ? "clamped" : "silu");
+  if (e.limit > 0) experts.set("limit", e.limit);
   b.types(experts);
   const std::string gate_up_w = b.expert_matrices("experts_gate_up", {e.experts, 2 * f, h}, std::move(gate_up)),
                     down_w = b.expert_matrices("experts_down", {e.experts, h, f}, std::move(down));
@@ -71,14 +77,15 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
                                "expert's is supported",
                                b.format_of(gate_up_w).name, b.format_of(down_w).name));
   experts.set("w_type", b.format_of(gate_up_w).name).set("residual", 1);
-  b.op("experts", std::move(experts),
-       {{"x", x},
-        {"ids", ids},
-        {"weights", weights},
-        {"w_gate_up", gate_up_w},
-        {"w_down", down_w},
-        {"residual", base},
-        {"y", y}});
+  bind = {{"x", x},           {"ids", ids}, {"weights", weights}, {"w_gate_up", gate_up_w}, {"w_down", down_w},
+          {"residual", base}, {"y", y}};
+  if (e.expert_biases) {
+    experts.set("bias", 1);
+    if (!b.format_of(gate_up_w).is_plain()) experts.set("bias_type", b.shape().weights.vectors);
+    bind["b_gate_up"] = b.expert_biases("experts_gate_up_bias", {e.experts, 2 * f}, std::move(gate_up_bias));
+    bind["b_down"] = b.expert_biases("experts_down_bias", {e.experts, h}, std::move(down_bias));
+  }
+  b.op("experts", std::move(experts), std::move(bind));
 }
 
 std::int64_t read_expert_count(const JsonNode& config, std::string_view usual, std::string_view other) {
