@@ -268,16 +268,16 @@ CASES = [
          idle=2, rms_norm_eps=1e-5, head_dim=8, attention_bias=True, num_experts=6, moe_topk=2,
          rope_parameters=rope(10000.0)),
     case("gpt_oss_yarn", "gpt_oss", (44, 6, 2, 14), [0, 1], 2, 13,
-         "as gpt-oss: sinks, layer 0 a window of 5, layer 1 sees all, biases on q, k, v, o, router and experts, three of "
-         "eight experts, gate and up in turns, clamped at 1.2, yarn with truncate false; eps 1e-3",
+         "as gpt-oss: sinks, layer 0 a window of 5, layer 1 sees all, biases on q, k, v, o, router and experts, three "
+         "of eight experts, gate and up in turns, clamped at 1.2, yarn with truncate false; eps 1e-3",
          rms_norm_eps=1e-3, head_dim=12, attention_bias=True, sliding_window=5, experts_per_token=3,
          num_experts_per_tok=3, num_local_experts=8, swiglu_limit=1.2, initial_context_length=4096, rope_theta=150000,
          layer_types=["sliding_attention", "full_attention"] * 2,
          rope_scaling={"rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False,
                        "original_max_position_embeddings": 4096}),
     case("gpt_oss_plain", "gpt_oss", (40, 4, 4, 12), [0, 1], 1, 19,
-         "no biases of attention, as many key heads as heads, layer_types the other way round, an expert without tokens, "
-         "clamped at 0.9; new style config",
+         "no biases of attention, as many key heads as heads, layer_types the other way round, an expert without "
+         "tokens, clamped at 0.9; new style config",
          idle=4, rms_norm_eps=1e-5, head_dim=16, attention_bias=False, sliding_window=6, num_experts_per_tok=2,
          num_local_experts=6, swiglu_limit=0.9, layer_types=["full_attention", "sliding_attention"] * 2,
          rope_parameters=rope(10000.0)),

@@ -38,6 +38,7 @@ ResultFile full_file() {
   file.complete = false;  // of six points one has its depths
   file.policy = PolicyRecord{3, 0.6, 3, 30, 5e-4, 18446744073709551615u, true, {1, 2, 4}, {"linear=plain_loops"}};
   file.models[1].digest = "2b31d9b11740911e";
+  file.models[1].weights_from = "model.gguf";
   file.points[0].parts[0].rounds[1].layers = 6;
   for (Sample& sample : file.points[0].parts[0].rounds[1].samples) sample.section_s *= 2;
   PartRecord& part = file.points[1].parts[0];

@@ -170,7 +170,8 @@ TEST(GgufNames, ThatAreNotKnownAreRefused) {
   EXPECT_TRUE(contains(said("model.layers.1.self_attn.v_proj.weight"), "f.gguf: blk.1.attn_v.weight: no such tensor"));
   EXPECT_TRUE(contains(said("model.layers.0.self_attn.x_proj.weight"), "no name of GGUF is known"));
   EXPECT_TRUE(contains(said("model.layers.0.mlp.experts.0.x.weight"), "no name of GGUF is known"));
-  EXPECT_TRUE(contains(said("lm_head.weight"), "no tensor of a layer"));
+  EXPECT_TRUE(contains(said("score.weight"), "no tensor of a layer"));
+  EXPECT_TRUE(contains(said("lm_head.weight"), "f.gguf: output.weight: no such tensor"));
 }
 
 }  // namespace
