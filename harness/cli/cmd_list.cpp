@@ -1,11 +1,14 @@
 // layercost list: what there is.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
 #include "harness/cli/commands.h"
 #include "harness/plan/counts.h"
+#include "harness/spec/closed_model.h"
 #include "harness/spec/hardware_spec.h"
 #include "harness/spec/price_spec.h"
 #include "harness/spec/suite_spec.h"
@@ -25,6 +28,24 @@ void list_all_models() {
                static_cast<double>(n.total) / 1e9, static_cast<double>(n.active) / 1e9, m.layers,
                2 * kv_elements_per_token(m));
   }
+}
+
+void list_closed() {
+  fmt::print(
+      "models without a published architecture: what their makers ask for a million\ntokens, in USD; a price "
+      "says nothing of the cost\n\n");
+  fmt::print("{:<18} {:<10} {:>13} {:>8} {:>8} {:>8}  {}\n", "model", "maker", "input tokens", "input", "cached",
+             "output", "seen");
+  std::vector<std::string> sources;
+  for (const ClosedModel& m : list_closed_models(configs_dir()))
+    for (const ListPrice& p : m.prices) {
+      const bool first = &p == &m.prices.front();
+      const std::string reach = p.up_to_tokens ? fmt::format("to {}", *p.up_to_tokens) : first ? "" : "above";
+      fmt::print("{:<18} {:<10} {:>13} {:>8} {:>8} {:>8}  {}\n", first ? m.name : "", first ? m.maker : "", reach,
+                 p.input, p.cached_input.value_or(""), p.output, p.retrieved_at);
+      if (std::find(sources.begin(), sources.end(), p.source) == sources.end()) sources.push_back(p.source);
+    }
+  fmt::print("\nsources: {}\n", fmt::join(sources, "; "));
 }
 
 void list_ops(bool with_variants) {
@@ -77,13 +98,16 @@ void list_devices_here() {
 }  // namespace
 
 void add_list(CLI::App& app, Action& action) {
-  auto* c = app.add_subcommand("list", "models, ops, variants, formats, devices, prices, hardware or suites");
+  auto* c = app.add_subcommand("list", "models, closed, ops, variants, formats, devices, prices, hardware or suites");
   auto what = std::make_shared<std::string>();
-  c->add_option("what", *what, "models, ops, variants, formats, devices, prices, hardware or suites")->required();
+  c->add_option("what", *what, "models, closed, ops, variants, formats, devices, prices, hardware or suites")
+      ->required();
   c->callback([what, &action] {
     action = [what] {
       if (*what == "models") {
         list_all_models();
+      } else if (*what == "closed") {
+        list_closed();
       } else if (*what == "ops") {
         list_ops(false);
       } else if (*what == "variants") {
@@ -119,10 +143,12 @@ void add_list(CLI::App& app, Action& action) {
         for (const std::string& s : list_suites(configs_dir()))
           fmt::print("{:<12} {}\n", s, find_suite(s, configs_dir()).title);
       } else {
-        const std::string known[] = {"models", "ops", "variants", "formats", "devices", "prices", "hardware", "suites"};
-        throw BadInput(fmt::format(
-            "list: '{}' is not a list{}; expected models, ops, variants, formats, devices, prices, hardware or suites",
-            printable(*what), did_you_mean(*what, known)));
+        const std::string known[] = {"models",  "closed", "ops",      "variants", "formats",
+                                     "devices", "prices", "hardware", "suites"};
+        throw BadInput(
+            fmt::format("list: '{}' is not a list{}; expected models, closed, ops, variants, formats, devices, prices, "
+                        "hardware or suites",
+                        printable(*what), did_you_mean(*what, known)));
       }
       return 0;
     };

@@ -15,6 +15,7 @@
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
 #include "harness/spec/json_reader.h"
+#include "harness/spec/closed_model.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -408,6 +409,12 @@ ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_di
   }
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return read_model(name_or_path, architecture);
+  if (const auto closed = find_closed_model(name_or_path, configs_dir))
+    throw BadInput(fmt::format(
+        "{}: {} has published no architecture of it, so nothing can be counted or measured; its list price per million "
+        "tokens, in USD: {} ({}, {}); layercost list closed",
+        closed->title, closed->maker, price_text(*closed), closed->prices.front().source,
+        closed->prices.front().retrieved_at));
   std::vector<std::string> known, spellings;
   for (const ShippedModel& model : models) known.push_back(model.name);
   spellings = known;

@@ -84,6 +84,8 @@ BAD_COMMANDS = [
     ("context past the model", ["plan", "-m", "qwen3-4b", "-c", "40961"], ["-c", "40960"]),
     ("phase", ["plan", "-m", "qwen3-4b", "--phase", "train"], ["--phase", "train", "prefill"]),
     ("dtype", ["plan", "-m", "qwen3-4b", "--dtype", "fp7"], ["--dtype", "fp7", "bf16"]),
+    ("a closed model", ["run", "-m", "GPT-5-Codex"], ["no architecture", "OpenAI", "input 1.25", "output 10.00"]),
+    ("a closed model's other name", ["plan", "-m", "claude"], ["Claude Sonnet 4.5", "up to 200000 tokens", "above"]),
     ("type of the cache", ["plan", "-m", "qwen3-4b", "--kv-type", "fp8"], ["--kv-type", "'fp8'", "fp8_e4m3"]),
     ("latents in fp8", ["run", "-m", "deepseek-v2-lite", "--kv-type", "fp8_e4m3"], ["--kv-type", "deepseek-v2-lite"]),
     ("routing", ["plan", "-m", "qwen3-4b", "--routing", "zipf"], ["--routing", "'zipf:1'"]),
