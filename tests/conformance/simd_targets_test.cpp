@@ -10,6 +10,7 @@
 #include <cstring>
 #include <random>
 #include <string_view>
+#include <tuple>
 
 #include "harness/measure/verify.h"
 #include "kernels/contract/registry.h"
@@ -90,7 +91,8 @@ std::unique_ptr<const CodedWeight> every_code(const WeightFormat& f, std::int64_
   return w;
 }
 
-// Rows of x with a single one pick single weights: exactly scale * value, in one rounding.
+// Rows of x with a single one pick single weights: exactly scale * value, in one rounding; in bf16 in two, of which the
+// second is that of storing it (many rows of bf16 with results in bf16 are multiplied in 16-bit numbers).
 TEST_P(SimdTargets, CodedProductKnowsEveryCodeAndScale) {
   if (!has_simd()) GTEST_SKIP() << "no vectors";
   constexpr std::int64_t kN = 70, kK = 512;
@@ -104,48 +106,56 @@ TEST_P(SimdTargets, CodedProductKnowsEveryCodeAndScale) {
       coded.decode(n, 0, kK, values.data() + n * kK);
       for (std::int64_t k = 0; k < kK; ++k) has_nan[n] = has_nan[n] || std::isnan(values[n * kK + k]);
     }
-    for (const DType type : {DType::f32, DType::bf16})
-      for (const std::int64_t rows : {1, 2, 16}) {
-        SCOPED_TRACE(testing::Message() << f.name << ", " << rows << " rows of " << to_string(type));
-        const OwnedTensor x(type, {rows, kK}), y(DType::f32, {rows, kN});
-        const auto product = SimdCodedProduct::make(weight, type, DType::f32, rows, 1);
-        int wrong = 0;
-        for (std::int64_t first = 0; first < kK; first += rows) {
-          for (std::int64_t i = 0; i < rows * kK; ++i) x.view().store(i, i % kK == first + i / kK ? 1 : 0);
-          const CodedGroup all{0, rows, 0};
-          product->run({&all, 1}, {x.view().data, nullptr, nullptr, y.view().data});
-          for (std::int64_t r = 0; r < rows && first + r < kK; ++r)
-            for (std::int64_t n = 0; n < kN; ++n) {
-              const float got = y.view().as<float>()[r * kN + n], want = values[n * kK + first + r];
-              const Affine a = coded.affine(n, first + r);
-              // A difference of two products has a rounding of each.
-              const float most =
-                  a.zero == 0 && a.offset == 0 ? 0 : 1e-6f * (16 * std::abs(a.scale) + std::abs(a.offset));
-              if (has_nan[n] ? std::isnan(got) : std::abs(got - want) <= most) continue;
-              if (++wrong <= 3)
-                ADD_FAILURE() << "column " << n << ", k " << first + r << ": " << got << ", not " << want;
-            }
-        }
-        EXPECT_EQ(wrong, 0);
+    for (const auto& [type, y_type, rows] :
+         std::initializer_list<std::tuple<DType, DType, std::int64_t>>{{DType::f32, DType::f32, 1},
+                                                                       {DType::f32, DType::f32, 2},
+                                                                       {DType::f32, DType::f32, 16},
+                                                                       {DType::bf16, DType::f32, 1},
+                                                                       {DType::bf16, DType::f32, 2},
+                                                                       {DType::bf16, DType::f32, 16},
+                                                                       {DType::bf16, DType::bf16, 16}}) {
+      SCOPED_TRACE(testing::Message() << f.name << ", " << rows << " rows of " << to_string(type));
+      const OwnedTensor x(type, {rows, kK}), y(y_type, {rows, kN});
+      const auto product = SimdCodedProduct::make(weight, type, y_type, rows, 1);
+      int wrong = 0;
+      for (std::int64_t first = 0; first < kK; first += rows) {
+        for (std::int64_t i = 0; i < rows * kK; ++i) x.view().store(i, i % kK == first + i / kK ? 1 : 0);
+        const CodedGroup all{0, rows, 0};
+        product->run({&all, 1}, {x.view().data, nullptr, nullptr, y.view().data});
+        for (std::int64_t r = 0; r < rows && first + r < kK; ++r)
+          for (std::int64_t n = 0; n < kN; ++n) {
+            const float got = static_cast<float>(y.view().load(r * kN + n)), want = values[n * kK + first + r];
+            const Affine a = coded.affine(n, first + r);
+            // A difference of two products has a rounding of each.
+            const float most =
+                (y_type == DType::bf16 ? 0.00391f * std::abs(want) : 0) +
+                (a.zero == 0 && a.offset == 0 ? 0 : 1e-6f * (16 * std::abs(a.scale) + std::abs(a.offset)));
+            if (has_nan[n] ? std::isnan(got) : std::abs(got - want) <= most) continue;
+            if (++wrong <= 3) ADD_FAILURE() << "column " << n << ", k " << first + r << ": " << got << ", not " << want;
+          }
       }
+      EXPECT_EQ(wrong, 0);
+    }
   }
 }
 
 // What is no number makes its own row's products so, whichever way they are made.
 TEST_P(SimdTargets, CodedProductKeepsWhatIsNoNumber) {
   if (!has_simd()) GTEST_SKIP() << "no vectors";
-  constexpr std::int64_t kN = 64, kK = 64, kRows = 2;
+  constexpr std::int64_t kN = 64, kK = 64;
   const Weight weight(Shape{kN, kK}, every_code(weight_format("q4_0"), kN, kK));
-  for (const DType type : {DType::f32, DType::bf16})
-    for (const double value : {std::nan(""), HUGE_VAL}) {
-      const OwnedTensor x(type, {kRows, kK}), y(DType::f32, {kRows, kN});
-      for (std::int64_t i = 0; i < kRows * kK; ++i) x.view().store(i, i == 37 ? value : 1);
-      const auto product = SimdCodedProduct::make(weight, type, DType::f32, kRows, 1);
-      const CodedGroup all{0, kRows, 0};
-      product->run({&all, 1}, {x.view().data, nullptr, nullptr, y.view().data});
-      for (std::int64_t i = 0; i < kRows * kN; ++i)
-        EXPECT_EQ(std::isfinite(y.view().as<float>()[i]), i >= kN) << to_string(type) << " " << value << " " << i;
-    }
+  for (const std::int64_t rows : {2, 16})
+    for (const DType type : {DType::f32, DType::bf16})
+      for (const double value : {std::nan(""), HUGE_VAL}) {
+        const OwnedTensor x(type, {rows, kK}), y(type, {rows, kN});
+        for (std::int64_t i = 0; i < rows * kK; ++i) x.view().store(i, i == 37 ? value : 1);
+        const auto product = SimdCodedProduct::make(weight, type, type, rows, 1);
+        const CodedGroup all{0, rows, 0};
+        product->run({&all, 1}, {x.view().data, nullptr, nullptr, y.view().data});
+        for (std::int64_t i = 0; i < rows * kN; ++i)
+          EXPECT_EQ(std::isfinite(y.view().load(i)), i >= kN)
+              << rows << " rows of " << to_string(type) << " " << value << " " << i;
+      }
 }
 
 INSTANTIATE_TEST_SUITE_P(Highway, SimdTargets, testing::ValuesIn(usable_targets()),
