@@ -21,8 +21,7 @@ DepthRecord measure_depths(RunContext& run, const RunPoint& point, const Scenari
   const std::int64_t most = *std::max_element(run.plan.depths.begin(), run.plan.depths.end());
   const std::vector<WeightSet> weights = part_weights(run.plan, plan, 0, most, seed, 0);
   for (const std::int64_t depth : run.plan.depths) {
-    const double need =
-        static_cast<double>(depth) * (plan.held_weight_bytes() + plan.cache_bytes()) + plan.activation_bytes();
+    const double need = static_cast<double>(depth) * plan.held_bytes() + plan.activation_bytes();
     if (need > run.memory_bytes) {
       run.result.warnings.push_back(
           {"depth_out_of_memory", fmt::format("{} at depth {} needs {:.1f} GB, {:.1f} GB are at hand", model.name,

@@ -42,9 +42,12 @@ std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpo
                                                     const TensorName& name) {
   const WeightFormat& f = *w.format;
   auto out = std::make_unique<CodedWeight>(f, w.shape);
-  std::int64_t row = 0;  // over all matrices
+  std::int64_t row = 0;                // over all matrices
+  std::unique_ptr<CodedWeight> whole;  // of the source that rows were last taken from
+  float whole_factor = 1;
+  std::string read;
   for (const WeightSpec::Source& s : w.sources) {
-    const std::int64_t rows = s.shape[0], in_matrix = row % out->rows;
+    const std::int64_t rows = s.is_whole() ? s.shape[0] : s.rows, in_matrix = row % out->rows;
     if (in_matrix % f.block_rows != 0 || (rows % f.block_rows != 0 && in_matrix + rows != out->rows))
       throw BadInput(
           checkpoint.source(), name(s.tensor),
@@ -58,7 +61,27 @@ std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpo
                           static_cast<std::size_t>(rows * f.row_bytes(out->columns))},
                          {out->scales.data() + (out->scales_of(row) - out->scales.data()),
                           static_cast<std::size_t>(f.blocks_of(rows, out->columns) * f.scale_bytes)}};
-    const float factor = checkpoint.read_coded(name(s.tensor), part);
+    float factor = 1;
+    if (s.is_whole()) {
+      factor = checkpoint.read_coded(name(s.tensor), part);
+    } else {
+      if (s.first_row % f.block_rows != 0)
+        throw BadInput(
+            checkpoint.source(), name(s.tensor),
+            fmt::format("is taken apart at row {}, where no block of {} rows begins", s.first_row, f.block_rows));
+      if (read != s.tensor) {
+        whole = std::make_unique<CodedWeight>(f, s.shape);
+        whole_factor = checkpoint.read_coded(name(s.tensor), {&f,
+                                                                 s.shape[0],
+                                                                 out->columns,
+                                                                 {whole->codes.data(), whole->codes.bytes()},
+                                                                 {whole->scales.data(), whole->scales.bytes()}});
+        read = s.tensor;
+      }
+      factor = whole_factor;
+      std::copy_n(whole->codes.data() + s.first_row * f.row_bytes(out->columns), part.codes.size(), part.codes.data());
+      std::copy_n(whole->scales_of(s.first_row), part.scales.size(), part.scales.data());
+    }
     if (f.has_factor) {
       float& known = out->factors[static_cast<std::size_t>(row / out->rows)];
       if (in_matrix > 0 && known != factor)
@@ -89,12 +112,17 @@ WeightSet checkpoint_weights(const LayerPlan& plan, Checkpoint& reader, const Te
     const DType type = w.format->values;
     const auto values = std::make_shared<const OwnedTensor>(type, w.shape);
     std::int64_t at = 0;
-    std::vector<float> part;
+    std::vector<float> part;  // of the source that was last read
+    std::string read;
     for (const WeightSpec::Source& s : w.sources) {
-      part.resize(static_cast<std::size_t>(elements_of(s.shape)));
-      reader.read_f32(name(s.tensor), s.shape, part);
+      if (read != s.tensor) {
+        part.resize(static_cast<std::size_t>(elements_of(s.shape)));
+        reader.read_f32(name(s.tensor), s.shape, part);
+        read = s.tensor;
+      }
+      const float* from = part.data() + s.first_row * (elements_of(s.shape) / s.shape[0]);
       dispatch_float(type, [&]<class T>(T*) {
-        for (const float v : part) store_f32(values->view().as<T>() + at++, v);
+        for (std::int64_t i = 0; i < s.elements(); ++i) store_f32(values->view().as<T>() + at++, from[i] + w.added);
       });
     }
     out[w.name] =
@@ -114,7 +142,10 @@ void fill_normal(Runtime& runtime, const Tensor& t, std::uint64_t seed) {
 }
 
 namespace {
-bool is_own(const BufferSpec& b) { return b.role == BufferRole::cache || b.role == BufferRole::forced_ids; }
+bool is_own(const BufferSpec& b) {
+  return b.role == BufferRole::cache || b.role == BufferRole::forced_ids || b.role == BufferRole::state ||
+         b.role == BufferRole::next_state;
+}
 }  // namespace
 
 BufferSet shared_buffers(const LayerPlan& plan, Runtime& runtime) {
@@ -136,7 +167,7 @@ BufferSet own_buffers(const LayerPlan& plan, std::uint64_t seed, std::int64_t la
   for (const BufferSpec& b : plan.buffers) {
     if (!is_own(b)) continue;
     out[b.name] = std::make_shared<const OwnedTensor>(runtime.tensor(b.dtype, b.shape));
-    if (b.role == BufferRole::cache)
+    if (b.role == BufferRole::cache || b.role == BufferRole::state)
       fill_normal(runtime, out[b.name]->view(), seed_for(seed, b.name, static_cast<std::uint64_t>(layer)));
   }
   return out;

@@ -34,8 +34,8 @@ void interrupt_check();
 using BufferSet = std::map<std::string, std::shared_ptr<const OwnedTensor>>;
 // Everything that is not a layer's own; the rotary tables are filled.
 BufferSet shared_buffers(const LayerPlan&, Runtime&);
-// A layer's own: caches filled with normal values from the seed (their contents stand for an earlier context),
-// forced_ids.
+// A layer's own: caches and states filled with normal values from the seed (their contents stand for an earlier
+// context), forced_ids.
 BufferSet own_buffers(const LayerPlan&, std::uint64_t seed, std::int64_t layer, Runtime&);
 // Normal values in a tensor of the device, the same bytes on every device.
 void fill_normal(Runtime&, const Tensor&, std::uint64_t seed);

@@ -47,8 +47,8 @@ class ReferenceWalk {
       : layer_(layer), plan_(layer.plan()), router_(plan_.router()), rows_(rows) {
     for (const BufferSpec& b : plan_.buffers) {
       roles_[b.name] = b.role;
-      if (b.role == BufferRole::input || b.role == BufferRole::cache || b.role == BufferRole::rotary_cos ||
-          b.role == BufferRole::rotary_sin)
+      if (b.role == BufferRole::input || b.role == BufferRole::cache || b.role == BufferRole::state ||
+          b.role == BufferRole::rotary_cos || b.role == BufferRole::rotary_sin)
         tested_[b.name] = layer.read(b.name);
     }
     for (std::size_t i = 0; i < plan_.ops.size(); ++i)
@@ -161,7 +161,7 @@ class ReferenceWalk {
       const BufferRole role = roles_.at(name);
       if (role == BufferRole::input) values[name] = gather_rows(t, all);
       // This sequence's cache: the context as it is, the new slots as the references make them.
-      if (role == BufferRole::cache) values[name] = gather_rows(t, {b});
+      if (role == BufferRole::cache || role == BufferRole::state) values[name] = gather_rows(t, {b});
     }
     for (std::size_t i = 0; i < sequence_ops_; ++i) {
       asked.from_column = columns_[i];
@@ -547,8 +547,11 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
   shape.batch = io.batch;
   shape.capacity = io.seq;
 
-  // Caches are shared by all steps of one mode and emptied between modes; NaN in a slot that is read too early shows.
-  const LayerPlan any = plan_layer(model, kind, shape);
+  // Caches and states are shared by all steps of one mode and emptied between modes; NaN in a slot that is read too
+  // early shows.
+  StepShape last = shape;
+  last.kv_len = io.seq;
+  const LayerPlan any = plan_layer(model, kind, last);
   const BufferSet caches = own_buffers(any, 1, 0, runtime);
 
   std::vector<float> result(io.output.size());
@@ -570,6 +573,8 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
                 static_cast<double>(io.input[static_cast<std::size_t>((b * io.seq + begin) * h + i)]));
     runtime.upload(in, x);
     layer.run();
+    for (const BufferSpec& b : any.buffers)
+      if (b.role == BufferRole::state) runtime.copy(caches.at(b.name)->view(), caches.at(after_step(b.name))->view());
     const OwnedTensor y = layer.read(BufferRole::output);
     for (std::int64_t b = 0; b < io.batch; ++b)
       for (std::int64_t i = 0; i < q_len * h; ++i)

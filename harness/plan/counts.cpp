@@ -69,6 +69,17 @@ std::int64_t kv_elements_per_token(const ModelSpec& m) {
   return n.value();
 }
 
+double state_bytes_per_sequence(const ModelSpec& m, DType activation_type) {
+  StepShape one;
+  one.activation_type = activation_type;
+  double n = 0;
+  for (const LayerKind& kind : m.kinds) {
+    const LayerPlan plan = plan_layer(m, kind, one);
+    n += plan.state_bytes() * static_cast<double>(plan.count);
+  }
+  return n;
+}
+
 WorkFacts expected_facts(const ModelSpec& m, const Scenario& s, const StepShape& shape) {
   if (!m.experts) return {};
   return {expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, shape.tokens())};
@@ -86,6 +97,7 @@ MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_byte
       need.weight_bytes += count * plan.weight_bytes();
       need.kv_bytes += count * plan.needed_cache_bytes();
       need.kv_held_bytes += count * plan.cache_bytes();
+      need.state_bytes += count * plan.state_bytes();
       need.activation_bytes = std::max(need.activation_bytes, plan.activation_bytes());
     }
     const LayerPlan head = plan_head(m, batch, shape);

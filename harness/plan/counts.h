@@ -23,6 +23,9 @@ ParameterCount count_parameters(const ModelSpec&);
 // Elements that one token adds to the caches of all layers.
 std::int64_t kv_elements_per_token(const ModelSpec&);
 
+// What one sequence has in states of all layers, however long it is, where they hold activations of this type.
+double state_bytes_per_sequence(const ModelSpec&, DType activation_type);
+
 // What is known of a step before it runs: the distinct experts that its routing is expected to touch.
 WorkFacts expected_facts(const ModelSpec&, const Scenario&, const StepShape&);
 
@@ -32,7 +35,8 @@ struct MemoryNeed {
   double kv_bytes = 0;       // that later steps can still ask for: of a sliding layer its window
   double kv_held_bytes = 0;  // of an engine that keeps what windows have left behind
   std::optional<std::int64_t> largest_batch;
-  double total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
+  double state_bytes = 0;  // of linear attention
+  double total_bytes() const { return weight_bytes + kv_bytes + state_bytes + activation_bytes; }
 };
 MemoryNeed memory_need(const ModelSpec&, const Scenario&, double device_bytes);
 

@@ -25,7 +25,11 @@ std::string text_of(const LayerPlan& plan) {
                         static_cast<int>(b.role));
   for (const WeightSpec& w : plan.weights) {
     text += fmt::format("weight {} {} [{}] {}", w.name, w.format->name, fmt::join(w.shape, ","), w.per_expert);
-    for (const auto& [tensor, shape] : w.sources) text += fmt::format(" {} [{}]", tensor, fmt::join(shape, ","));
+    for (const WeightSpec::Source& s : w.sources) {
+      text += fmt::format(" {} [{}]", s.tensor, fmt::join(s.shape, ","));
+      if (!s.is_whole()) text += fmt::format(" {}+{}", s.first_row, s.rows);
+    }
+    if (w.added != 0) text += fmt::format(" added={}", w.added);
     text += '\n';
   }
   for (const PlannedOp& op : plan.ops) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/plan/layer_builder.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/core/error.h"
@@ -10,6 +11,8 @@ namespace layercost {
 const MatrixFormats LayerBuilder::kNone;
 
 std::string LayerBuilder::buffer(const std::string& name, BufferRole role, DType t, Shape shape) {
+  for (const BufferSpec& b : plan_.buffers)
+    if (b.name == name) throw BadCase("a layer's plan has two buffers '" + name + "'");
   plan_.buffers.push_back({name, t, std::move(shape), role});
   return name;
 }
@@ -44,13 +47,15 @@ std::string LayerBuilder::expert_matrices(const std::string& name, Shape shape, 
 }
 
 std::string LayerBuilder::norm_weight(const std::string& name, std::int64_t n, const std::string& tensor) {
-  plan_.weights.push_back({name, &weight_format(s_.weights.vectors), {n}, 1.0f, 0.2f, {{tensor, {n}}}});
+  const DType type = m_.norms_from_one ? DType::f32 : s_.weights.vectors;
+  plan_.weights.push_back({name, &weight_format(type), {n}, 1.0f, 0.2f, {{tensor, {n}}}});
+  if (m_.norms_from_one) plan_.weights.back().added = 1;
   return name;
 }
 
 std::string LayerBuilder::bias(const std::string& name, Sources sources) {
   std::int64_t n = 0;
-  for (const auto& s : sources) n += s.shape[0];
+  for (const auto& s : sources) n += s.elements();
   plan_.weights.push_back({name, &weight_format(s_.weights.vectors), {n}, 0.0f, 0.1f, std::move(sources)});
   return name;
 }
@@ -68,6 +73,15 @@ std::string LayerBuilder::f32_vector(const std::string& name, std::int64_t n, co
   return name;
 }
 
+LayerBuilder::StateNames LayerBuilder::state(const std::string& name, DType type, Shape of_a_sequence) {
+  Shape shape = {s_.batch};
+  shape.insert(shape.end(), of_a_sequence.begin(), of_a_sequence.end());
+  StateNames names;
+  if (continues()) names.before = buffer(name, BufferRole::state, type, shape);
+  names.after = buffer(after_step(name), BufferRole::next_state, type, shape);
+  return names;
+}
+
 void LayerBuilder::op(std::string component, OpCase c, std::map<std::string, std::string> bind) {
   plan_.ops.push_back({std::move(component), std::move(c), std::move(bind)});
 }
@@ -82,6 +96,7 @@ void LayerBuilder::rms_norm(const std::string& component, const std::string& x, 
   OpCase c("rms_norm");
   c.set("tokens", tokens()).set("hidden", width).set("eps", eps.value_or(m_.rms_norm_eps));
   types(c);
+  c.set("w_type", format_of(w).name);
   std::map<std::string, std::string> bind = {{"x", x}, {"w", w}, {"y", y}};
   if (!residual.empty()) {
     c.set("residual", 1);
@@ -89,6 +104,16 @@ void LayerBuilder::rms_norm(const std::string& component, const std::string& x, 
     bind["sum"] = sum;
   }
   op(component, std::move(c), std::move(bind));
+}
+
+void LayerBuilder::sigmoid_gate(const std::string& component, const std::string& x, const std::string& gate,
+                                const std::string& y, std::int64_t width, std::int64_t gates) {
+  OpCase c("sigmoid_gate");
+  c.set("tokens", tokens()).set("width", width).set("gates", gates);
+  const auto it =
+      std::find_if(plan_.buffers.begin(), plan_.buffers.end(), [&](const BufferSpec& b) { return b.name == gate; });
+  c.set("x_type", s_.activation_type).set("gate_type", it->dtype).set("y_type", s_.activation_type);
+  op(component, std::move(c), {{"x", x}, {"gate", gate}, {"y", y}});
 }
 
 void LayerBuilder::linear(const std::string& component, const std::string& x, const std::string& w,

@@ -42,12 +42,20 @@ class LayerBuilder {
   std::string expert_matrices(const std::string& name, Shape, Sources);  // [experts, n, k]
   // Of a matrix that was made: what ops say as w_type.
   const WeightFormat& format_of(const std::string& matrix) const;
+  // Of a norm around 1; of a model whose checkpoint stores w - 1 (ModelSpec::norms_from_one) made as w, in f32.
   std::string norm_weight(const std::string& name, std::int64_t n, const std::string& tensor);
   std::string bias(const std::string& name, Sources);
   std::string expert_biases(const std::string& name, Shape, Sources);  // [experts, n]
   // A vector that stays f32 in every checkpoint.
   std::string f32_vector(const std::string& name, std::int64_t n, const std::string& tensor,
                          bool stored_as_row = false);
+  // The state behind `name` before and after this step, [batch, ...]: names for tensors `state` and `next_state` of an
+  // op. A prompt's first step reads none, and the first name is "".
+  struct StateNames {
+    std::string before, after;
+  };
+  StateNames state(const std::string& name, DType, Shape of_a_sequence);
+  bool continues() const { return s_.kv_len > s_.q_len; }  // this step is not its sequences' first
 
   void op(std::string component, OpCase, std::map<std::string, std::string> bind);
   // x_type, w_type and y_type of an op between activations; its weights are vectors.
@@ -57,6 +65,9 @@ class LayerBuilder {
   void rms_norm(const std::string& component, const std::string& x, const std::string& w, const std::string& y,
                 std::int64_t width, const std::string& residual = {}, const std::string& sum = {},
                 std::optional<double> eps = {});
+  // y = x * sigmoid(gate); a gate per element, or for width / gates neighbours.
+  void sigmoid_gate(const std::string& component, const std::string& x, const std::string& gate, const std::string& y,
+                    std::int64_t width, std::int64_t gates);
   void linear(const std::string& component, const std::string& x, const std::string& w, const std::string& y,
               std::int64_t n, std::int64_t k, const LinearOptions& = {});
 

@@ -90,10 +90,17 @@ double LayerPlan::needed_cache_bytes() const {
   return sum;
 }
 
+double LayerPlan::state_bytes() const {
+  double n = 0;
+  for (const BufferSpec& b : buffers)
+    if (b.role == BufferRole::next_state) n += b.bytes();
+  return n;
+}
+
 double LayerPlan::activation_bytes() const {
   double n = 0;
   for (const BufferSpec& b : buffers)
-    if (b.role != BufferRole::cache) n += b.bytes();
+    if (b.role != BufferRole::cache && b.role != BufferRole::state && b.role != BufferRole::next_state) n += b.bytes();
   return n;
 }
 
@@ -109,7 +116,7 @@ double LayerPlan::touched_bytes(const WorkFacts& facts) const {
 StackSize stack_size(const LayerPlan& plan, const WorkFacts& facts, double last_level_cache_bytes,
                      double memory_bytes) {
   const double touched = plan.touched_bytes(facts);
-  const double held = plan.held_weight_bytes() + plan.cache_bytes();
+  const double held = plan.held_bytes();
   StackSize s;
   // At least two: with one layer its own output would feed it back from cache.
   const double wanted = std::clamp(1 + std::ceil(2 * last_level_cache_bytes / touched), 2.0, kMostLayers);

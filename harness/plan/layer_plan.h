@@ -27,7 +27,13 @@ enum class BufferRole {
   cache,       // [batch, ...], kept from step to step: each layer has its own
   rotary_cos,  // [capacity, dims / 2], filled from LayerPlan::rotary
   rotary_sin,
+  state,       // [batch, ...], what earlier tokens left of themselves, of one size whatever their number: read only,
+               // so that a step can be repeated; each layer has its own
+  next_state,  // what the step makes of it, for the next one
 };
+
+// A state's buffer after the step, of its name before it.
+inline std::string after_step(const std::string& state) { return "next " + state; }
 
 struct BufferSpec {
   std::string name;
@@ -45,12 +51,17 @@ struct WeightSpec {
   Shape shape;
   float mean = 0, sigma = 1;  // of the synthetic values
   // The checkpoint's tensors, without "model.layers.N.", whose elements follow one another in row-major order, each
-  // with its shape in the checkpoint.
+  // with its shape in the checkpoint. Of some only `rows` rows from `first_row` on, whole otherwise: where a checkpoint
+  // has the rows of a layer's several matrices in turns.
   struct Source {
     std::string tensor;
     Shape shape;
+    std::int64_t first_row = 0, rows = 0;
+    bool is_whole() const { return rows == 0; }
+    std::int64_t elements() const { return is_whole() ? elements_of(shape) : elements_of(shape) / shape[0] * rows; }
   };
   std::vector<Source> sources;
+  float added = 0;           // to the checkpoint's values: 1 where a norm's weights are stored as w - 1
   bool per_expert = false;   // the first axis counts experts, of which a token uses top_k
   bool quantisable = false;  // a matrix that a config of quantised weights may mean: no vector, not the router's
   double bytes() const;
@@ -91,7 +102,10 @@ struct LayerPlan {
   double held_weight_bytes() const;   // in this process, see WeightFormat::held_bytes
   double cache_bytes() const;         // of all positions
   double needed_cache_bytes() const;  // of those within the windows
+  double state_bytes() const;         // of all sequences; a layer holds the state before and after
   double activation_bytes() const;
+  // What every layer of a stack has of its own.
+  double held_bytes() const { return held_weight_bytes() + cache_bytes() + 2 * state_bytes(); }
   // Weights and cache that one pass touches, given the distinct experts: what has to come from memory.
   double touched_bytes(const WorkFacts&) const;
 };

@@ -51,6 +51,7 @@ struct ModelSpec {
   std::int64_t vocab = 0, max_position = 0;  // max_position 0: not given
   double rms_norm_eps = 1e-6;
   HeadSpec head;
+  bool norms_from_one = false;                       // norms' weights are stored as w - 1
   bool tied_embeddings = false;                      // the LM head's matrix is the embedding's
   std::vector<LayerKind> kinds;                      // in order of first appearance
   std::vector<std::size_t> kind_of_layer;            // one per layer

@@ -11,9 +11,12 @@ void decoder_layer(LayerBuilder& b, const Attention& attention, const FeedForwar
   const std::int64_t h = b.model().hidden;
   const std::string input = b.activation("input", h, BufferRole::input), normed = b.activation("normed", h);
   b.rms_norm("attention norm", input, b.norm_weight("attention_norm", h, "input_layernorm.weight"), normed, h);
-  const auto* grouped = std::get_if<GroupedQueryAttention>(&attention);
-  const std::string projected = grouped != nullptr ? grouped_query_attention(b, *grouped, normed)
-                                                   : latent_attention(b, std::get<LatentAttention>(attention), normed);
+  std::string projected;
+  if (const auto* grouped = std::get_if<GroupedQueryAttention>(&attention))
+    projected = grouped_query_attention(b, *grouped, normed);
+  else if (const auto* latent = std::get_if<LatentAttention>(&attention))
+    projected = latent_attention(b, *latent, normed);
+  else projected = gated_delta_attention(b, std::get<GatedDeltaAttention>(attention), normed);
   const std::string middle = b.activation("middle", h), output = b.activation("output", h, BufferRole::output);
   b.rms_norm("mlp norm", projected, b.norm_weight("mlp_norm", h, "post_attention_layernorm.weight"), normed, h, input,
              middle);
@@ -25,6 +28,7 @@ std::string kind_name(const Attention& attention, const FeedForward& feed_forwar
   std::string name = std::holds_alternative<Mixture>(feed_forward) ? "moe" : "dense";
   const auto* grouped = std::get_if<GroupedQueryAttention>(&attention);
   if (grouped != nullptr && grouped->window > 0) name += fmt::format(" window={}", grouped->window);
+  if (std::holds_alternative<GatedDeltaAttention>(attention)) name += " linear";
   return name;
 }
 

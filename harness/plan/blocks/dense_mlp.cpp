@@ -7,7 +7,8 @@ void dense_mlp(LayerBuilder& b, const DenseMlp& m, const std::string& x, const s
                const std::string& y) {
   const std::int64_t h = b.model().hidden, f = m.ffn_hidden;
   const auto tensor = [&](const std::string& which, const char* end) { return m.prefix + "." + which + end; };
-  const std::string gate_up = b.activation(m.name + "gate_up", 2 * f), gated = b.activation(m.name + "gated", f);
+  const std::string gate_up = b.activation(m.name + "gate_up", 2 * f);
+  std::string gated = b.activation(m.name + "gated", f);
   LinearOptions gate_up_options, down_options;
   if (m.bias) {
     gate_up_options.bias =
@@ -22,6 +23,16 @@ void dense_mlp(LayerBuilder& b, const DenseMlp& m, const std::string& x, const s
   glu.set("tokens", b.tokens()).set("ffn_hidden", f).set("act", "silu");
   glu.set("x_type", b.shape().activation_type).set("y_type", b.shape().activation_type);
   b.op(m.name + "glu", std::move(glu), {{"x", gate_up}, {"y", gated}});
+  if (!m.gated_by.empty()) {
+    // f32 like the router's logits; its one row is no weight format's.
+    const std::string gate = b.buffer(m.name + "gate", BufferRole::activation, DType::f32, {b.tokens(), 1});
+    const std::string w =
+        b.matrix(m.name + "gate_w", {1, h}, {{m.gated_by + ".weight", {1, h}}}, b.shape().weights.vectors);
+    b.linear(m.name + "gate", x, w, gate, 1, h, {.y_type = DType::f32});
+    const std::string product = b.activation(m.name + "gated by token", f);
+    b.sigmoid_gate(m.name + "gated by token", gated, gate, product, f, 1);
+    gated = product;
+  }
   down_options.residual = residual;
   b.linear(m.name + "down", gated, b.matrix(m.name + "down_w", {h, f}, {{tensor(m.down, ".weight"), {h, f}}}), y, h, f,
            down_options);

@@ -1,5 +1,8 @@
-// What:    the gated MLP of a dense layer: down(silu(gate(x)) * up(x)) + residual.
-// Layer:   gate_up -> glu -> down + residual
+// What:    the gated MLP of a dense layer: down(silu(gate(x)) * up(x)) + residual. A shared expert may have a gate of
+// its
+//          own, one number per token: what goes into the last product is multiplied by its sigmoid, which is the same
+//          as multiplying what comes out.
+// Layer:   gate_up -> glu -> [gate -> gated ->] down + residual
 // Tensors: mlp.{gate,up,down}_proj.{weight,bias}, or with other names below another prefix
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -12,7 +15,8 @@ struct DenseMlp {
   std::int64_t ffn_hidden = 0;
   bool bias = false;
   std::string prefix = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
-  std::string name = {};  // before the names of components, buffers and weights: "shared "
+  std::string gated_by = {};  // a matrix of one row, with its prefix: "mlp.shared_expert_gate"
+  std::string name = {};      // before the names of components, buffers and weights: "shared "
 };
 
 // x [tokens, hidden]; y = residual + the MLP of x, both of that shape.

@@ -14,13 +14,26 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   const std::int64_t t = s.tokens(), d = a.head_dim, q = a.heads * d, kv = a.kv_heads * d, h = b.model().hidden;
   const std::string in = "self_attn.";
 
+  // Rows of q_proj, or, with a gate, every other head of them: q's (0) or the gate's (1).
+  const auto of_q = [&](const char* end, bool matrix, std::int64_t part) {
+    const auto shape = [&](std::int64_t rows) { return matrix ? Shape{rows, h} : Shape{rows}; };
+    if (!a.gate) return LayerBuilder::Sources{{in + "q_proj" + end, shape(q)}};
+    LayerBuilder::Sources out;
+    for (std::int64_t i = 0; i < a.heads; ++i)
+      out.push_back({in + "q_proj" + end, shape(2 * q), (2 * i + part) * d, d});
+    return out;
+  };
   LinearOptions qkv_options;
-  if (a.qkv_bias)
-    qkv_options.bias =
-        b.bias("qkv_bias", {{in + "q_proj.bias", {q}}, {in + "k_proj.bias", {kv}}, {in + "v_proj.bias", {kv}}});
-  const std::string qkv_w =
-      b.matrix("qkv_w", {q + 2 * kv, h},
-               {{in + "q_proj.weight", {q, h}}, {in + "k_proj.weight", {kv, h}}, {in + "v_proj.weight", {kv, h}}});
+  if (a.qkv_bias) {
+    LayerBuilder::Sources sources = of_q(".bias", false, 0);
+    sources.push_back({in + "k_proj.bias", {kv}});
+    sources.push_back({in + "v_proj.bias", {kv}});
+    qkv_options.bias = b.bias("qkv_bias", std::move(sources));
+  }
+  LayerBuilder::Sources qkv_sources = of_q(".weight", true, 0);
+  qkv_sources.push_back({in + "k_proj.weight", {kv, h}});
+  qkv_sources.push_back({in + "v_proj.weight", {kv, h}});
+  const std::string qkv_w = b.matrix("qkv_w", {q + 2 * kv, h}, std::move(qkv_sources));
   const std::string qkv = b.activation("qkv", q + 2 * kv);
   b.linear("qkv", x, qkv_w, qkv, q + 2 * kv, h, qkv_options);
 
@@ -50,6 +63,7 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   if (normed) {
     bind["q_norm"] = b.norm_weight("q_norm", whole ? q : d, in + a.q_norm + ".weight");
     bind["k_norm"] = b.norm_weight("k_norm", whole ? kv : d, in + a.k_norm + ".weight");
+    rope.set("w_type", b.format_of("q_norm").name);
   }
   b.op("rope", std::move(rope), std::move(bind));
 
@@ -60,10 +74,19 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   if (a.sinks) attention.set("sinks", 1);
   attention.set("scale", 1.0 / std::sqrt(static_cast<double>(d)));
   attention.set("x_type", s.activation_type).set("kv_type", s.kv_type).set("y_type", s.activation_type);
-  const std::string attended = b.activation("attended", q);
+  std::string attended = b.activation("attended", q);
   bind = {{"q", rotated}, {"k_cache", k_cache}, {"v_cache", v_cache}, {"y", attended}};
   if (a.sinks) bind["sinks"] = b.f32_vector("sinks", a.heads, in + "sinks");
   b.op("attention", std::move(attention), std::move(bind));
+
+  if (a.gate) {
+    LinearOptions gate_options;
+    if (a.qkv_bias) gate_options.bias = b.bias("gate_bias", of_q(".bias", false, 1));
+    const std::string gate = b.activation("gate", q), gated = b.activation("gated attention", q);
+    b.linear("gate", x, b.matrix("gate_w", {q, h}, of_q(".weight", true, 1)), gate, q, h, gate_options);
+    b.sigmoid_gate("gated attention", attended, gate, gated, q, q);
+    attended = gated;
+  }
 
   LinearOptions o_options;
   if (a.o_bias) o_options.bias = b.bias("o_bias", {{in + "o_proj.bias", {h}}});

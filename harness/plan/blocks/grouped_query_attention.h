@@ -1,7 +1,8 @@
 // What:    causal self-attention in which groups of query heads share a key and a value head (one group per head is
 //          multi-head attention), with optional biases, norms of q and k, a window, and sinks. The rotation may leave
-//          the end of each head as it is.
-// Layer:   qkv -> rope (q/k norm, cache append) -> attention -> o
+//          the end of each head as it is. With a gate, each head of q_proj has its rows and then as many of a gate, whose
+//          sigmoid attention's result is multiplied by.
+// Layer:   qkv -> rope (q/k norm, cache append) -> attention -> [gate -> gated attention ->] o
 // Tensors: self_attn.{q,k,v,o}_proj.{weight,bias}, self_attn.{q,k}_norm.weight or with other names;
 //          self_attn.sinks
 // SPDX-License-Identifier: Apache-2.0
@@ -21,6 +22,7 @@ struct GroupedQueryAttention {
   std::string qk_norm = {};  // as the rope op says it: "1" of each head, "whole", "after"; empty: none
   std::string q_norm = "q_norm", k_norm = "k_norm";
   bool sinks = false;  // one more score of each head, without a value
+  bool gate = false;
   RotarySpec rotary;
 };
 

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "harness/plan/blocks/dense_mlp.h"
 #include "harness/plan/family.h"
 #include "kernels/core/error.h"
@@ -50,6 +53,7 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
     base = b.activation("with_shared", h);
     DenseMlp shared{.ffn_hidden = e.shared_ffn, .bias = e.shared_bias};
     shared.prefix = fmt::format("{}.{}", e.prefix, e.shared), shared.name = "shared ";
+    if (!e.shared_gate.empty()) shared.gated_by = e.prefix + "." + e.shared_gate;
     shared.gate = e.gate, shared.up = e.up, shared.down = e.down;
     dense_mlp(b, shared, x, residual, base);
   }
@@ -102,6 +106,24 @@ std::int64_t read_expert_count(const JsonNode& config, std::string_view usual, s
 std::int64_t read_shared_experts(const JsonNode& config) {
   if (!config.has("n_shared_experts")) return config.get_int("n_shared_experts", 0, kMaxExperts);  // for its message
   return config.find_int("n_shared_experts", 0, kMaxExperts).value_or(0);
+}
+
+std::vector<bool> read_stepped_layers(const JsonNode& config, const ModelSpec& m) {
+  const std::int64_t step =
+      config.find_int("decoder_sparse_step", 1, std::numeric_limits<std::int32_t>::max()).value_or(1);
+  std::vector<std::int64_t> dense;
+  if (const auto list = config.find("mlp_only_layers")) dense = list->as_int_list(0, m.layers - 1);
+  std::vector<bool> sparse;
+  for (std::int64_t i = 0; i < m.layers; ++i)
+    sparse.push_back((i + 1) % step == 0 && std::find(dense.begin(), dense.end(), i) == dense.end());
+  const std::vector<std::string> words = read_layer_words(config, "mlp_layer_types", m.layers, {"dense", "sparse"});
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if ((words[i] == "sparse") != sparse[i]) {
+      config.fail(fmt::format("mlp_layer_types[{}]", i),
+                  fmt::format("\"{}\" contradicts decoder_sparse_step and mlp_only_layers", words[i]));
+    }
+  }
+  return sparse;
 }
 
 void read_expert_groups(const JsonNode& config, const GroupDefaults& defaults, Mixture& e) {

@@ -1,7 +1,7 @@
 // What:    a mixture of experts: a router chooses top_k of the experts for each token; their gated MLPs, weighted, and
 //          the residual are the result. A shared expert is one that every token uses; several of them are one of
 //          their widths' sum.
-// Layer:   router -> route -> [shared gate_up -> shared glu -> shared down ->] experts + residual
+// Layer:   router -> route -> [shared gate_up -> shared glu -> [shared gate ->] shared down ->] experts + residual
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -24,6 +24,7 @@ struct Mixture {
   bool router_bias = false;    // <prefix>.<router>.bias, in the logits
   bool expert_biases = false;  // <prefix>.experts.E.<gate>.bias, ...
   double limit = 0;            // of the clamped activation (kernels/contract/glu_act.h); 0: silu
+  std::string shared_gate = {};  // <prefix>.<shared_gate>: DenseMlp::gated_by
   // Names of the tensors below "model.layers.N.": <prefix>.<router>.weight, <prefix>.experts.E.<gate>.weight, ...;
   // <prefix>.<shared>.<gate>.weight, ...
   std::string prefix = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
@@ -45,6 +46,9 @@ struct GroupDefaults {
   std::int64_t groups = 0, top_groups = 0;
 };
 void read_expert_groups(const JsonNode& config, const GroupDefaults&, Mixture&);
+// Which layers have experts: every decoder_sparse_step-th that mlp_only_layers does not name. mlp_layer_types has to
+// say the same.
+std::vector<bool> read_stepped_layers(const JsonNode& config, const ModelSpec&);
 // deepseek_v3's: sigmoid scores, a bias for the choice, groups, renormalised and scaled weights, shared experts. What a
 // family means by absent keys: `defaults`.
 struct BiasedMixtureDefaults {

@@ -2,35 +2,13 @@
 // are renormalised only with norm_topk_prob. The window, if switched on, reaches every layer: max_window_layers is not
 // read. transformers 5 writes num_local_experts where 4 wrote num_experts.
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <limits>
 
 #include "harness/plan/blocks/decoder_layer.h"
 #include "harness/plan/family.h"
 
 namespace layercost {
 namespace {
-
-// Which layers have experts.
-std::vector<bool> read_sparse_layers(const JsonNode& config, const ModelSpec& m) {
-  const std::int64_t step =
-      config.find_int("decoder_sparse_step", 1, std::numeric_limits<std::int32_t>::max()).value_or(1);
-  std::vector<std::int64_t> dense;
-  if (const auto list = config.find("mlp_only_layers")) dense = list->as_int_list(0, m.layers - 1);
-  std::vector<bool> sparse;
-  for (std::int64_t i = 0; i < m.layers; ++i)
-    sparse.push_back((i + 1) % step == 0 && std::find(dense.begin(), dense.end(), i) == dense.end());
-  const std::vector<std::string> words = read_layer_words(config, "mlp_layer_types", m.layers, {"dense", "sparse"});
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if ((words[i] == "sparse") != sparse[i]) {
-      config.fail(fmt::format("mlp_layer_types[{}]", i),
-                  fmt::format("\"{}\" contradicts decoder_sparse_step and mlp_only_layers", words[i]));
-    }
-  }
-  return sparse;
-}
 
 void read(const JsonNode& config, ModelSpec& m) {
   GroupedQueryAttention a = read_grouped_query_attention(config, {.kv_heads = 4, .rope_theta = 1e4}, m);
@@ -44,7 +22,7 @@ void read(const JsonNode& config, ModelSpec& m) {
   Mixture e;
   e.experts = read_expert_count(config, "num_experts", "num_local_experts");
   e.renormalise = config.find_bool("norm_topk_prob").value_or(false);
-  const std::vector<bool> sparse = read_sparse_layers(config, m);
+  const std::vector<bool> sparse = read_stepped_layers(config, m);
   if (config.find_int("shared_expert_intermediate_size", 0, kMaxFfn).value_or(0) > 0) {
     config.fail("shared_expert_intermediate_size",
                 "model_type qwen3_moe has no shared expert; expected 0 or no such key");
