@@ -17,14 +17,15 @@ import math
 import os
 import platform
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from numpy_layer import (
-    CORRECTED, DENSE_FIRST, LATENT, SIGMOID, Layer, choose, head_sizes, is_moe, rope_scale, rope_settings, top_k_key,
-    top_k_of, window_of, yarn_keep)
+    CORRECTED, DENSE_FIRST, HYBRID, LATENT, SIGMOID, Layer, choose, delta_sizes, head_sizes, is_linear, is_moe,
+    rope_scale, rope_settings, text_part, top_k_key, top_k_of, window_of, yarn_keep)
 
 HERE = Path(__file__).resolve().parent
 SEED = 20250
@@ -51,11 +52,15 @@ BASE = {
     "minimax_m2": {"architectures": ["MiniMaxM2ForCausalLM"], "model_type": "minimax_m2"},
     "hunyuan_v1_moe": {"architectures": ["HunYuanMoEV1ForCausalLM"], "model_type": "hunyuan_v1_moe"},
     "gpt_oss": {"architectures": ["GptOssForCausalLM"], "model_type": "gpt_oss"},
+    "qwen3_next": {"architectures": ["Qwen3NextForCausalLM"], "model_type": "qwen3_next"},
+    "qwen3_5": {"architectures": ["Qwen3_5ForCausalLM"], "model_type": "qwen3_5_text"},
+    "qwen3_5_moe": {"architectures": ["Qwen3_5MoeForCausalLM"], "model_type": "qwen3_5_moe_text"},
 }
 
 
-def case(name, family, shape, layers, batch, seq, says, idle=None, layer_count=4, **config):
-    """shape: hidden, heads, kv_heads, width of the dense MLP. idle: the expert no token may choose."""
+def case(name, family, shape, layers, batch, seq, says, idle=None, layer_count=4, nested=None, **config):
+    """shape: hidden, heads, kv_heads, width of the dense MLP. idle: the expert no token may choose. nested: the class
+    of a model that reads pictures too, as whose language part the case is stored."""
     hidden, heads, kv_heads, width = shape
     full = dict(
         BASE[family], hidden_act="silu", hidden_size=hidden, num_attention_heads=heads,
@@ -67,7 +72,7 @@ def case(name, family, shape, layers, batch, seq, says, idle=None, layer_count=4
     if new_style:
         full["transformers_version"] = "5.23.0"
     return dict(name=name, family=family, config=dict(sorted(full.items())), layers=layers, batch=batch,
-                seq=seq, says=says, idle=idle)
+                seq=seq, says=says, idle=idle, nested=nested)
 
 
 def rope(theta, rope_type="default", **more):
@@ -281,6 +286,44 @@ CASES = [
          idle=4, rms_norm_eps=1e-5, head_dim=16, attention_bias=False, sliding_window=6, num_experts_per_tok=2,
          num_local_experts=6, swiglu_limit=0.9, layer_types=["full_attention", "sliding_attention"] * 2,
          rope_parameters=rope(10000.0)),
+    case("qwen3_next_turns", "qwen3_next", (40, 4, 2, 46), [0, 3], 2, 13,
+         "as Qwen3-Next: layer 0 the gated delta rule, rows in turns, two value heads to a key head; layer 3 gated "
+         "attention that turns a quarter of each head; experts beside a gated shared one; eps 1e-3",
+         rms_norm_eps=1e-3, head_dim=24, partial_rotary_factor=0.25, rope_theta=10000, rope_scaling=None,
+         attention_bias=False, full_attention_interval=4, linear_num_key_heads=2, linear_num_value_heads=4,
+         linear_key_head_dim=10, linear_value_head_dim=6, linear_conv_kernel_dim=4, num_experts=8,
+         num_experts_per_tok=3, moe_intermediate_size=12, shared_expert_intermediate_size=14, norm_topk_prob=True,
+         decoder_sparse_step=1, mlp_only_layers=[]),
+    case("qwen3_next_dense", "qwen3_next", (36, 3, 1, 42), [0, 1, 2], 1, 19,
+         "layer_types: layer 0 gated attention with biases beside experts whose weights are not renormalised, layers 1 "
+         "and 2 the gated delta rule, dense by mlp_only_layers and with experts, one of them without tokens; three "
+         "value heads to one key head, a kernel of 3; half of each head turned (new style config)",
+         idle=2, rms_norm_eps=1e-6, head_dim=12, attention_bias=True,
+         layer_types=["full_attention", "linear_attention", "linear_attention", "full_attention"],
+         linear_num_key_heads=1, linear_num_value_heads=3, linear_key_head_dim=7, linear_value_head_dim=11,
+         linear_conv_kernel_dim=3, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=10,
+         shared_expert_intermediate_size=8, norm_topk_prob=False, decoder_sparse_step=1, mlp_only_layers=[1],
+         rope_parameters=rope(10000.0, partial_rotary_factor=0.5)),
+    case("qwen3_5_dense", "qwen3_5", (40, 3, 3, 52), [0, 3], 1, 70,
+         "as Qwen3.5-27B: separate projections, three value heads to a key head, dense; 70 tokens, more than a chunk "
+         "of 64; partial_rotary_factor absent (a quarter)",
+         rms_norm_eps=1e-6, head_dim=24, attention_bias=False, linear_num_key_heads=2, linear_num_value_heads=6,
+         linear_key_head_dim=14, linear_value_head_dim=18, linear_conv_kernel_dim=4, rope_theta=10000000),
+    case("qwen3_5_moe_split", "qwen3_5_moe", (36, 4, 1, 40), [1, 3], 2, 17,
+         "as Qwen3.5-35B-A3B saved by transformers: experts one by one; as many key heads as value heads; eps 1e-3",
+         rms_norm_eps=1e-3, head_dim=24, attention_bias=False, attn_output_gate=True, linear_num_key_heads=3,
+         linear_num_value_heads=3, linear_key_head_dim=9, linear_value_head_dim=8, linear_conv_kernel_dim=4,
+         num_experts=6, num_experts_per_tok=2, moe_intermediate_size=12, shared_expert_intermediate_size=10,
+         rope_parameters=rope(10000, partial_rotary_factor=0.25, mrope_section=[1, 1, 1])),
+    case("qwen3_5_moe_published", "qwen3_5_moe", (40, 4, 2, 44), [2, 3], 1, 17,
+         "as Qwen3.5-35B-A3B is published: text_config, names below model.language_model, all experts in one tensor, "
+         "one of them without tokens",
+         idle=4, nested="Qwen3_5MoeForConditionalGeneration", rms_norm_eps=1e-6, head_dim=16, attention_bias=False,
+         attn_output_gate=True, full_attention_interval=4, linear_num_key_heads=2, linear_num_value_heads=4,
+         linear_key_head_dim=10, linear_value_head_dim=9, linear_conv_kernel_dim=4, mlp_only_layers=[],
+         mtp_num_hidden_layers=1, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=10,
+         shared_expert_intermediate_size=12,
+         rope_parameters=rope(10000, partial_rotary_factor=0.25, mrope_interleaved=True, mrope_section=[1, 1, 0])),
 ]
 
 
@@ -312,10 +355,29 @@ def random_tensors(config, layer, rng):
     def norm(name, size):
         made[prefix + name + ".weight"] = rng.uniform(0.5, 1.5, size)
 
+    if config["model_type"] in HYBRID:
+        def norm(name, size):  # as w - 1
+            made[prefix + name + ".weight"] = rng.uniform(0.5, 1.5, size) - 1
+
     norm("input_layernorm", hidden)
     norm("post_attention_layernorm", hidden)
     # Gain 1.25 gives attention scores a spread of about 1.5: neither a plain mean nor one single key.
-    if config["model_type"] in LATENT:
+    if is_linear(config, layer):
+        key_heads, value_heads, key_dim, value_dim, kernel = delta_sizes(config)
+        place, keys, values = "linear_attn.", key_heads * key_dim, value_heads * value_dim
+        if config["model_type"] == "qwen3_next":
+            linear(place + "in_proj_qkvz", 2 * keys + 2 * values, hidden)
+            linear(place + "in_proj_ba", 2 * value_heads, hidden)
+        else:
+            for end, rows in (("qkv", 2 * keys + values), ("z", values), ("b", value_heads), ("a", value_heads)):
+                linear(place + "in_proj_" + end, rows, hidden)
+        made[prefix + place + "conv1d.weight"] = rng.normal(size=(2 * keys + values, 1, kernel)) / math.sqrt(kernel)
+        # The state forgets a tenth to a half of itself a token.
+        made[prefix + place + "A_log"] = rng.uniform(-1.0, 1.0, value_heads)
+        made[prefix + place + "dt_bias"] = rng.uniform(-2.5, -0.5, value_heads)
+        made[prefix + place + "norm.weight"] = rng.uniform(0.5, 1.5, value_dim)
+        linear(place + "out_proj", hidden, values)
+    elif config["model_type"] in LATENT:
         latent, nope, v_dim = config["kv_lora_rank"], config["qk_nope_head_dim"], config["v_head_dim"]
         rank, q_rows = config["q_lora_rank"], heads * (nope + dim)
         if rank is None:
@@ -329,11 +391,11 @@ def random_tensors(config, layer, rng):
         linear("self_attn.kv_b_proj", heads * (nope + v_dim), latent, 1.25)
         linear("self_attn.o_proj", hidden, heads * v_dim)
     else:
-        linear("self_attn.q_proj", heads * dim, hidden, 1.25)
+        linear("self_attn.q_proj", heads * dim * (2 if config["model_type"] in HYBRID else 1), hidden, 1.25)
         linear("self_attn.k_proj", kv_heads * dim, hidden, 1.25)
         linear("self_attn.v_proj", kv_heads * dim, hidden)
         linear("self_attn.o_proj", hidden, heads * dim)
-    if reader.qk_norm:
+    if reader.qk_norm and not reader.linear_attn:
         for name, count in zip(reader.norm_names(), (heads, kv_heads)):
             norm(name, dim if reader.qk_norm == "head" else count * dim)
     if is_moe(config, layer):
@@ -355,6 +417,12 @@ def random_tensors(config, layer, rng):
         if config["model_type"] in CORRECTED:
             row = (1, experts) if config["model_type"] == "ernie4_5_moe" else experts
             made[prefix + reader.correction_name()] = rng.uniform(-0.2, 0.2, row)
+        if config["model_type"] in HYBRID:
+            shared = config["shared_expert_intermediate_size"]
+            linear(block + ".shared_expert.gate_proj", shared, hidden, 1.25)
+            linear(block + ".shared_expert.up_proj", shared, hidden, 1.25)
+            linear(block + ".shared_expert.down_proj", hidden, shared)
+            linear(block + ".shared_expert_gate", 1, hidden)
         if reader.shared_experts():
             shared, beside = inner * reader.shared_experts(), reader.shared_name()
             linear(beside + ".gate_proj", shared, hidden, 1.25)
@@ -394,7 +462,7 @@ def make_layer(spec, layer, rng):
     tensors = random_tensors(config, layer, rng)
     x = np.stack([[draw_token(rng, hidden) for _ in range(spec["seq"])] for _ in range(spec["batch"])])
     branch, _ = Layer(config, tensors, layer).after_attention(x)
-    scale_last_linear(tensors, "self_attn.o_proj", BRANCH_TARGET * np.linalg.norm(x) / np.linalg.norm(branch))
+    scale_last_linear(tensors, (".o_proj", ".out_proj"), BRANCH_TARGET * np.linalg.norm(x) / np.linalg.norm(branch))
     net = Layer(config, tensors, layer)
     if is_moe(config, layer):
         # One token after the other: later tokens see earlier ones, never the reverse.
@@ -443,7 +511,10 @@ def run_transformers(folder, layer, x, dtype):
     seen, given = {}, torch.from_numpy(x).to(dtype)
     block.register_forward_pre_hook(lambda _m, args, kwargs: ((given,) + args[1:], kwargs), with_kwargs=True)
     block.register_forward_hook(lambda _m, _i, out: seen.update(output=out))
-    block.self_attn.register_forward_hook(lambda _m, _i, out: seen.update(attention=out[0]))
+    if hasattr(block, "linear_attn"):
+        block.linear_attn.register_forward_hook(lambda _m, _i, out: seen.update(attention=out))
+    else:
+        block.self_attn.register_forward_hook(lambda _m, _i, out: seen.update(attention=out[0]))
     block.mlp.register_forward_hook(lambda _m, _i, out: seen.update(mlp=out[0] if isinstance(out, tuple) else out))
     router = getattr(block.mlp, "gate", getattr(block.mlp, "router", None))
     if router is not None:
@@ -451,6 +522,40 @@ def run_transformers(folder, layer, x, dtype):
     with torch.no_grad():
         model(inputs_embeds=torch.zeros(x.shape, dtype=dtype), use_cache=False)
     return {k: v.double().numpy() for k, v in seen.items()}
+
+
+def nested_config(config, architecture):
+    """as models that read pictures too are published"""
+    of_all = ("architectures", "tie_word_embeddings", "transformers_version")
+    text = {k: v for k, v in config.items() if k not in of_all}
+    return {"architectures": [architecture], "model_type": text["model_type"].removesuffix("_text"),
+            "text_config": text, "tie_word_embeddings": False, "transformers_version": "5.23.0"}
+
+
+def as_published(tensors):
+    """below model.language_model, and all experts' matrices of a layer in one tensor, gate above up"""
+    out = {}
+    for name in tensors:
+        nested = name.replace("model.", "model.language_model.", 1)
+        if ".experts." not in name:
+            out[nested] = tensors[name]
+            continue
+        place, _, rest = nested.partition(".experts.")
+        expert, matrix = rest.split(".")[:2]
+        if matrix == "down_proj":
+            out.setdefault(place + ".experts.down_proj", {})[int(expert)] = tensors[name]
+        elif matrix == "gate_proj":
+            both = (tensors[name], tensors[name.replace("gate_proj", "up_proj")])
+            out.setdefault(place + ".experts.gate_up_proj", {})[int(expert)] = np.concatenate(both)
+    return {k: np.stack([v[e] for e in sorted(v)]) if isinstance(v, dict) else v for k, v in out.items()}
+
+
+def text_folder(config, tensors):
+    """a folder that transformers reads as a model of text alone"""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
 
 
 def added_error(y, golden, x):
@@ -498,19 +603,24 @@ def generate(names):
             continue
         folder.mkdir(exist_ok=True)
         check_rope_bands(config)
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        stored = config if spec["nested"] is None else nested_config(config, spec["nested"])
+        (folder / "config.json").write_text(json.dumps(stored, indent=2) + "\n")
         made = {layer: make_layer(spec, layer, np.random.default_rng([SEED, number, layer]))
                 for layer in spec["layers"]}
         tensors = {name: value for own, _ in made.values() for name, value in own.items()}
         for name, value in tensors.items():
             assert np.abs(value).min() > 0 and np.unique(value).size > 0.9 * value.size, name
-            assert not name.endswith("norm.weight") or (0.5 <= value.min() and value.max() <= 1.5), name
-        save_file(dict(sorted(tensors.items())), folder / "model.safetensors", metadata={"format": "pt"})
+            if name.endswith("norm.weight"):
+                offset = 1 if config["model_type"] in HYBRID and not name.endswith("linear_attn.norm.weight") else 0
+                assert 0.5 <= offset + value.min() and offset + value.max() <= 1.5, name
+        kept = tensors if spec["nested"] is None else as_published(tensors)
+        save_file(dict(sorted(kept.items())), folder / "model.safetensors", metadata={"format": "pt"})
         rows = []
         for layer, (_, x) in made.items():
             size = np.sqrt((x.astype(np.float64) ** 2).mean(-1))
             assert size.max() / size.min() > 2, "tokens of nearly equal size"
-            got = run_transformers(folder, layer, x, torch.float64)
+            run_from = folder if spec["nested"] is None else text_folder(config, tensors)
+            got = run_transformers(run_from, layer, x, torch.float64)
             golden = got["output"].astype(np.float32)
             whole = np.linalg.norm(got["output"])
             shares = [float(np.linalg.norm(got[b]) / whole) for b in ("attention", "mlp")]
@@ -525,7 +635,7 @@ def generate(names):
                 assert used == set(range(got["logits"].shape[1])) - {spec["idle"]}, (spec["name"], used)
             by_numpy = added_error(Layer(config, tensors, layer)(x), golden, x)[0]
             assert by_numpy < NUMPY_LIMIT, (spec["name"], layer, by_numpy)
-            bf16 = added_error(run_transformers(folder, layer, x, torch.bfloat16)["output"], golden, x)
+            bf16 = added_error(run_transformers(run_from, layer, x, torch.bfloat16)["output"], golden, x)
             assert bf16[0] < BF16_LIMITS[0] and bf16[1] < BF16_LIMITS[1], (spec["name"], layer, bf16)
             save_file({"input": x, "output": golden}, folder / f"io_layer{layer}.safetensors")
             entry = {
@@ -548,7 +658,7 @@ def generate(names):
             print(f"{spec['name']:<24}{layer:>5} {attn:>6.3f} {mlp:>6.3f} "
                   f"{'-' if margin is None else f'{margin:.3f}':>7} "
                   f"{by_numpy:>8.1e} {bf16:>8.1e} {worst:>8.1e} {size // 1000:>5}")
-    assert total < 7_000_000, total
+    assert total < 8_000_000, total
     manifest = {
         "made_with": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__,
                       "python": platform.python_version(), "seed": SEED},
@@ -581,10 +691,12 @@ def head_order(config, tensors, layer, order):
     """The tensors as if head h of the file were head order[h]: q rows and o columns change places."""
     _, _, dim = head_sizes(config)
     rows = np.concatenate([np.arange(h * dim, (h + 1) * dim) for h in order])
+    wide = 2 * dim if config["model_type"] in HYBRID else dim  # with the gate's
+    wide_rows = np.concatenate([np.arange(h * wide, (h + 1) * wide) for h in order])
     prefix, changed = f"model.layers.{layer}.self_attn.", dict(tensors)
     for end in ("q_proj.weight", "q_proj.bias"):
         if prefix + end in changed:
-            changed[prefix + end] = changed[prefix + end][rows]
+            changed[prefix + end] = changed[prefix + end][wide_rows]
     changed[prefix + "o_proj.weight"] = changed[prefix + "o_proj.weight"][:, rows]
     return changed
 
@@ -607,7 +719,7 @@ def config_changes(config, layer):
         yield f"eps {eps:g} -> {other:g}", put(rms_norm_eps=other)
     style = "rope_parameters" if "rope_parameters" in config else None
     theta = rope_settings(config)["rope_theta"]
-    for other in (theta * 2, 1e4 if theta != 1e4 else 1e6):
+    for other in () if is_linear(config, layer) else (theta * 2, 1e4 if theta != 1e4 else 1e6):
         changed = put(rope_parameters=dict(config[style], rope_theta=other)) if style else put(rope_theta=other)
         yield f"theta {theta:g} -> {other:g}", changed
     scaling_key = style or "rope_scaling"
@@ -634,7 +746,7 @@ def config_changes(config, layer):
         if config.get("layer_types") and window_of(put(layer_types=None), layer) != window:
             yield "layer_types ignored", put(layer_types=None)
     for key in ("attention_bias", "mlp_bias", "use_bias"):
-        if config.get(key):
+        if config.get(key) and not is_linear(config, layer):
             yield f"{key} ignored", put(**{key: False})
     if config.get("swiglu_limit"):
         yield "swiglu_limit x 1.5", put(swiglu_limit=config["swiglu_limit"] * 1.5)
@@ -653,7 +765,7 @@ def config_changes(config, layer):
                 yield "groups ignored", put(n_group=1, topk_group=1)
                 yield "one group less", put(topk_group=config["topk_group"] - 1, num_experts_per_tok=min(
                     top_k, experts // config["n_group"]))
-        if family in ("qwen3_moe", "olmoe") or family in SIGMOID and "norm_topk_prob" in config:
+        if family in ("qwen3_moe", "qwen3_next", "olmoe") or family in SIGMOID and "norm_topk_prob" in config:
             yield "norm_topk_prob flipped", put(norm_topk_prob=not config["norm_topk_prob"])
 
 
@@ -667,6 +779,21 @@ def typical_errors(config, tensors, layer, x):
             setattr(net, name, value)
         return net(x)
 
+    if right.family in HYBRID:
+        yield "w for 1 + w", wrong(norm_offset=0.0)
+        if is_moe(config, layer):
+            yield "the shared expert without its gate", wrong(no_shared_gate=True)
+    if right.linear_attn:
+        yield "the state decays after its update", wrong(decay_after=True)
+        yield "q and k as they are", wrong(no_unit=True)
+        yield "1 + w for w in the norm of the values", wrong(offset_value_norm=True)
+        yield "no silu behind the convolution", wrong(no_conv_silu=True)
+        yield "beta left out", wrong(no_beta=True)
+        if 1 < config["linear_num_key_heads"] < config["linear_num_value_heads"]:
+            yield "key heads dealt in turn to value heads", wrong(dealt_in_turn=True)
+        return
+    if right.family in HYBRID:
+        yield "the gate's rows for the queries'", wrong(gate_first=True)
     yield "halves for neighbours or the reverse", wrong(neighbours=not right.neighbours)
     if right.family in LATENT:
         if right.eps > 1e-4:
@@ -695,8 +822,9 @@ def verify(verbose):
     print(f"{'case':<24}{'layer':>5} {'numpy':>8} {'changes':>8} {'least moved':>12}  by")
     for entry in manifest["cases"]:
         name, layer = entry["case"], entry["layer"]
-        config = json.loads((HERE / name / "config.json").read_text())
-        tensors = load_file(HERE / name / "model.safetensors")
+        config = text_part(json.loads((HERE / name / "config.json").read_text()))
+        tensors = {k.replace("language_model.", ""): v
+                   for k, v in load_file(HERE / name / "model.safetensors").items()}
         io = load_file(HERE / name / f"io_layer{layer}.safetensors")
         x, golden = io["input"], io["output"]
         assert x.shape == golden.shape == (entry["batch"], entry["seq"], config["hidden_size"])
@@ -721,7 +849,7 @@ def verify(verbose):
             net = Layer(config, tensors, layer)
             net.window = config["sliding_window"]
             moved.append((added_error(net(x), golden, x)[0], "window where there is none"))
-        if 1 < kv_heads < heads:  # head h would read key head h % kv_heads
+        if 1 < kv_heads < heads and not is_linear(config, layer):  # head h would read key head h % kv_heads
             order = [h for k in range(kv_heads) for h in range(heads) if h % kv_heads == k]
             y = Layer(config, head_order(config, tensors, layer, order), layer)(x)
             moved.append((added_error(y, golden, x)[0], "key heads dealt in turn"))

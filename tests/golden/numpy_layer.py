@@ -10,7 +10,8 @@ import numpy as np
 
 LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention
 ALL_SPARSE = ("mixtral", "olmoe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss")  # experts in every layer
-FAMILIES = ("llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe", "ernie4_5_moe") + ALL_SPARSE + LATENT
+HYBRID = ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text")  # the gated delta rule in most layers, else gated attention
+FAMILIES = ("llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe", "ernie4_5_moe") + ALL_SPARSE + LATENT + HYBRID
 DENSE_FIRST = ("glm4_moe",) + LATENT  # dense layers, then experts beside shared ones, whose part is scaled
 SIGMOID = ("deepseek_v3", "glm4_moe", "minimax_m2")  # scores, else softmax
 CORRECTED = ("ernie4_5_moe",) + SIGMOID  # a bias for the choice
@@ -18,12 +19,15 @@ LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 
 # What a missing key means differs by family; these are the values of transformers 5.23.
 DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8,
-                    "ernie4_5_moe": 4, "minimax_m2": 8, "gpt_oss": 8}  # llama, olmoe, hunyuan: heads
-DEFAULT_HEAD_DIM = {"qwen3": 128, "minimax_m2": 128, "gpt_oss": 64}  # the others: hidden / heads
+                    "ernie4_5_moe": 4, "minimax_m2": 8, "gpt_oss": 8, "qwen3_next": 2, "qwen3_5_text": 4,
+                    "qwen3_5_moe_text": 2}  # llama, olmoe, hunyuan: heads
+DEFAULT_HEAD_DIM = {"qwen3": 128, "minimax_m2": 128, "gpt_oss": 64, "qwen3_next": 256, "qwen3_5_text": 256,
+                    "qwen3_5_moe_text": 256}  # the others: hidden / heads
 DEFAULT_EPS = {"mixtral": 1e-5, "ernie4_5_moe": 1e-5, "olmoe": 1e-5, "hunyuan_v1_moe": 1e-5,
                "gpt_oss": 1e-5}  # the others: 1e-6
 DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5, "minimax_m2": 5e6, "gpt_oss": 1.5e5}  # the others: 1e4
-DEFAULT_PART = {"glm4_moe": 0.5}  # of a head that is rotated; the others: all of it
+DEFAULT_PART = {"glm4_moe": 0.5, "qwen3_next": 0.25, "qwen3_5_text": 0.25,
+                "qwen3_5_moe_text": 0.25}  # of a head that is rotated; the others: all of it
 
 
 def head_sizes(config):
@@ -38,7 +42,7 @@ def head_sizes(config):
 
 def qk_norm_of(config):
     """"" where there is none, "head": of each head, "whole": of all heads together"""
-    if config["model_type"] in ("qwen3", "qwen3_moe", "hunyuan_v1_moe"):
+    if config["model_type"] in ("qwen3", "qwen3_moe", "hunyuan_v1_moe") + HYBRID:
         return "head"
     if config["model_type"] in ("olmoe", "minimax_m2"):
         return "whole"
@@ -58,7 +62,7 @@ def rotated_dims(config):
 def window_of(config, layer):
     """The number of keys a query sees, itself included; None where it sees all before it."""
     family = config["model_type"]
-    if family in DENSE_FIRST + ("ernie4_5_moe", "olmoe", "minimax_m2", "hunyuan_v1_moe"):
+    if family in DENSE_FIRST + ("ernie4_5_moe", "olmoe", "minimax_m2", "hunyuan_v1_moe") + HYBRID:
         return None
     if family == "llama":
         return None  # the key has no meaning there, even when present
@@ -86,10 +90,32 @@ def is_moe(config, layer):
         first, last = config.get("moe_layer_start_index", 1), config.get("moe_layer_end_index", -1)
         last = config["num_hidden_layers"] - 1 if last == -1 else last
         return first <= layer <= last and (layer + 1) % config.get("moe_layer_interval", 1) == 0
-    if config["model_type"] != "qwen3_moe":
+    if config["model_type"] == "qwen3_5_moe_text":
+        return True
+    if config["model_type"] not in ("qwen3_moe", "qwen3_next"):
         return False
     step = config.get("decoder_sparse_step", 1)
     return layer not in (config.get("mlp_only_layers") or []) and (layer + 1) % step == 0
+
+
+def text_part(config):
+    """the config of a model of text, or of the part that reads text"""
+    return config.get("text_config") or config
+
+
+def is_linear(config, layer):
+    """whether the layer has the gated delta rule"""
+    if config["model_type"] not in HYBRID:
+        return False
+    if config.get("layer_types"):
+        return config["layer_types"][layer] == "linear_attention"
+    return (layer + 1) % config.get("full_attention_interval", 4) != 0
+
+
+def delta_sizes(config):
+    """(key heads, value heads, key dimensions, value dimensions, kernel)"""
+    names = ("num_key_heads", "num_value_heads", "key_head_dim", "value_head_dim", "conv_kernel_dim")
+    return tuple(config["linear_" + name] for name in names)
 
 
 def rope_settings(config):
@@ -209,6 +235,10 @@ def rms_norm(x, weight, eps):
     return weight * x / np.sqrt((x * x).mean(-1, keepdims=True) + eps)
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
 def softmax(x):
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
@@ -227,6 +257,8 @@ class Layer:
         self.config, self.layer = config, layer
         self.family = config["model_type"]
         prefix = f"model.layers.{layer}."
+        nested = f"model.language_model.layers.{layer}."
+        tensors = {k.replace(nested, prefix): v for k, v in tensors.items()}
         self.tensors = {k[len(prefix):]: np.asarray(v, np.float64) for k, v in tensors.items() if k.startswith(prefix)}
         self.eps = config.get("rms_norm_eps", DEFAULT_EPS.get(self.family, 1e-6))
         self.window = window_of(config, layer)
@@ -235,8 +267,21 @@ class Layer:
         self.latent_eps = LATENT_EPS
         self.qk_norm, self.norm_after_rope = qk_norm_of(config), self.family == "hunyuan_v1_moe"
         self.rotated_dims = rotated_dims(config)
+        fused_names = [n for n in self.tensors if n.endswith(("experts.gate_up_proj", "experts.down_proj"))]
+        for name in fused_names if self.family in HYBRID else []:
+            fused, place = self.tensors[name], name.rsplit(".", 1)[0]  # all experts' matrices in one tensor
+            for e, matrix in enumerate(fused):
+                parts = {"down_proj": matrix}
+                if name.endswith("gate_up_proj"):
+                    parts = dict(zip(("gate_proj", "up_proj"), np.split(matrix, 2)))
+                self.tensors.update({f"{place}.{e}.{part}.weight": rows for part, rows in parts.items()})
+        self.linear_attn = is_linear(config, layer)
+        self.norm_offset = 1.0 if self.family in HYBRID else 0.0  # such norms are stored as w - 1
         self.sinks = self.family == "gpt_oss"
-        self.bias_in_weights = self.scaled_twice = self.halves = self.no_expert_biases = False  # errors to be seen
+        # Errors to be seen.
+        self.bias_in_weights = self.scaled_twice = self.halves = self.no_expert_biases = False
+        self.decay_after = self.gate_first = self.dealt_in_turn = self.no_unit = self.offset_value_norm = False
+        self.no_conv_silu = self.no_beta = self.no_shared_gate = False
 
     def biased(self, name):
         if self.family in LATENT:
@@ -250,6 +295,8 @@ class Layer:
             return self.config.get("attention_bias", False) and name.endswith(("q_proj", "k_proj", "v_proj"))
         if self.family == "gpt_oss":
             return name == "mlp.router" or self.config.get("attention_bias", True)
+        if self.family in HYBRID:
+            return self.config.get("attention_bias", False) and name.startswith("self_attn.")
         if name.startswith("self_attn."):
             if self.family == "qwen2":
                 return not name.endswith("o_proj")  # always on q, k, v; no key turns it off
@@ -260,6 +307,9 @@ class Layer:
         y = x @ self.tensors[name + ".weight"].T
         return y + self.tensors[name + ".bias"] if self.biased(name) else y
 
+    def norm(self, x, name):
+        return rms_norm(x, self.tensors[name + ".weight"] + self.norm_offset, self.eps)
+
     def norm_names(self):
         """of q and k"""
         hunyuan = self.family == "hunyuan_v1_moe"
@@ -268,7 +318,7 @@ class Layer:
 
     def normed(self, q, k):
         def norm(x, name):
-            weight = self.tensors[name + ".weight"]
+            weight = self.tensors[name + ".weight"] + self.norm_offset
             if self.qk_norm == "whole":
                 return rms_norm(x.reshape(*x.shape[:2], -1), weight, self.eps).reshape(x.shape)
             return rms_norm(x, weight if weight.size == x.shape[-1] else weight.reshape(x.shape[2:]), self.eps)
@@ -285,7 +335,11 @@ class Layer:
     def attention(self, x):
         heads, kv_heads, dim = head_sizes(self.config)
         batch, seq, _ = x.shape
-        q = self.linear(x, "self_attn.q_proj").reshape(batch, seq, heads, dim)
+        q = self.linear(x, "self_attn.q_proj").reshape(batch, seq, heads, -1)
+        if self.family in HYBRID:
+            q, gate = np.split(q, 2, axis=-1)
+            if self.gate_first:
+                q, gate = gate, q
         k = self.linear(x, "self_attn.k_proj").reshape(batch, seq, kv_heads, dim)
         v = self.linear(x, "self_attn.v_proj").reshape(batch, seq, kv_heads, dim)
         if not self.norm_after_rope:
@@ -304,7 +358,59 @@ class Layer:
                 sink = np.broadcast_to(self.tensors["self_attn.sinks"][head], score.shape[:2] + (1,))
                 score = np.concatenate((score, sink), axis=-1)
             out[:, :, head] = np.einsum("bij,bjd->bid", softmax(score)[:, :, :seq], v[:, :, source])
+        if self.family in HYBRID:
+            out = out * sigmoid(gate)
         return self.linear(out.reshape(batch, seq, heads * dim), "self_attn.o_proj")
+
+    def delta_inputs(self, x):
+        """(q, k, v, z [batch, seq, heads of each, dimensions], b, a [batch, seq, value heads]), not yet convolved"""
+        key_heads, heads, dk, dv, _ = delta_sizes(self.config)
+        batch, seq, _ = x.shape
+        if self.family == "qwen3_next":  # the rows of each key head and its group lie together
+            group = heads // key_heads
+            turns = self.linear(x, "linear_attn.in_proj_qkvz").reshape(batch, seq, key_heads, -1)
+            q, k, v, z = np.split(turns, np.cumsum([dk, dk, group * dv]), axis=-1)
+            b, a = np.split(self.linear(x, "linear_attn.in_proj_ba").reshape(batch, seq, key_heads, -1), 2, axis=-1)
+        else:
+            q, k, v = np.split(self.linear(x, "linear_attn.in_proj_qkv"), [key_heads * dk, 2 * key_heads * dk], axis=-1)
+            z = self.linear(x, "linear_attn.in_proj_z")
+            b, a = self.linear(x, "linear_attn.in_proj_b"), self.linear(x, "linear_attn.in_proj_a")
+        shaped = [t.reshape(batch, seq, -1, d) for t, d in ((q, dk), (k, dk), (v, dv), (z, dv))]
+        return *shaped, b.reshape(batch, seq, heads), a.reshape(batch, seq, heads)
+
+    def delta(self, x):
+        key_heads, heads, dk, dv, kernel = delta_sizes(self.config)
+        batch, seq, _ = x.shape
+        q, k, v, z, b, a = self.delta_inputs(x)
+        mixed = np.concatenate([t.reshape(batch, seq, -1) for t in (q, k, v)], axis=-1)
+        padded = np.concatenate((np.zeros((batch, kernel - 1, mixed.shape[-1])), mixed), axis=1)
+        weight = self.tensors["linear_attn.conv1d.weight"][:, 0]
+        mixed = sum(weight[:, j] * padded[:, j:j + seq] for j in range(kernel))
+        if not self.no_conv_silu:
+            mixed = silu(mixed)
+        q, k, v = np.split(mixed, [key_heads * dk, 2 * key_heads * dk], axis=-1)
+        q, k = q.reshape(batch, seq, key_heads, dk), k.reshape(batch, seq, key_heads, dk)
+        if not self.no_unit:
+            q, k = (t / np.sqrt((t * t).sum(-1, keepdims=True) + 1e-6) for t in (q, k))
+        q = q * dk**-0.5
+        v = v.reshape(batch, seq, heads, dv)
+        decay = np.exp(-np.exp(self.tensors["linear_attn.A_log"]) *
+                       np.log1p(np.exp(a + self.tensors["linear_attn.dt_bias"])))
+        beta = np.ones_like(b) if self.no_beta else sigmoid(b)
+        out = np.empty((batch, seq, heads, dv))
+        for h in range(heads):
+            source = h % key_heads if self.dealt_in_turn else h // (heads // key_heads)
+            state = np.zeros((batch, dk, dv))
+            for t in range(seq):
+                old = state if self.decay_after else state * decay[:, t, h, None, None]
+                told = np.einsum("bkv,bk->bv", old, k[:, t, source])
+                state = old + np.einsum("bk,bv->bkv", k[:, t, source], beta[:, t, h, None] * (v[:, t, h] - told))
+                if self.decay_after:
+                    state = state * decay[:, t, h, None, None]
+                out[:, t, h] = np.einsum("bkv,bk->bv", state, q[:, t, source])
+        weight = self.tensors["linear_attn.norm.weight"] + (1.0 if self.offset_value_norm else 0.0)
+        out = rms_norm(out, weight, self.eps) * silu(z)
+        return self.linear(out.reshape(batch, seq, -1), "linear_attn.out_proj")
 
     def latent_attention(self, x):
         c = self.config
@@ -368,7 +474,9 @@ class Layer:
             return self.config.get("norm_topk_prob", True)
         if self.family == "deepseek_v2":
             return False
-        return self.config.get("norm_topk_prob", False)
+        if self.family == "qwen3_5_moe_text":
+            return True
+        return self.config.get("norm_topk_prob", self.family == "qwen3_next")
 
     def fused_expert(self, e, x):
         """of gpt_oss: all experts in one tensor, the input first; gate and up in turns, clamped"""
@@ -402,6 +510,9 @@ class Layer:
                     return self.tensors[f"{block}.experts.{e}.{which}.weight"]
                 out[t] += w * (matrix(down) @ (silu(matrix(gate) @ tokens[t]) * (matrix(up) @ tokens[t])))
         out = out.reshape(x.shape)
+        if self.family in HYBRID:
+            gate = 1.0 if self.no_shared_gate else sigmoid(self.linear(x, block + ".shared_expert_gate"))
+            return out + gate * self.dense_mlp(x, block + ".shared_expert")
         return out + self.dense_mlp(x, self.shared_name()) if self.shared_experts() else out
 
     def shared_experts(self):
@@ -414,9 +525,9 @@ class Layer:
 
     def after_attention(self, x):
         """(attention's output, the second norm of the residual stream after it)"""
-        attend = self.latent_attention if self.family in LATENT else self.attention
-        branch = attend(rms_norm(x, self.tensors["input_layernorm.weight"], self.eps))
-        return branch, rms_norm(x + branch, self.tensors["post_attention_layernorm.weight"], self.eps)
+        attend = self.latent_attention if self.family in LATENT else self.delta if self.linear_attn else self.attention
+        branch = attend(self.norm(x, "input_layernorm"))
+        return branch, self.norm(x + branch, "post_attention_layernorm")
 
     def __call__(self, x):
         x = np.asarray(x, np.float64)
