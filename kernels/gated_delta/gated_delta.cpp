@@ -86,8 +86,8 @@ void reference(const OpCase& c, const OpTensors& t) {
         for (std::int64_t i = 0; i < dk * dv; ++i) s[i] = t.tensor("state").load(first + i);
       const double rate = std::exp(a_log.view().load(h));
       for (std::int64_t token = b * a.q_len; token < (b + 1) * a.q_len; ++token) {
-        const bool asked = t.asked() == nullptr ||
-                           std::binary_search(t.asked()->rows.begin(), t.asked()->rows.end(), token - b * a.q_len);
+        const bool asked =
+            t.asked() == nullptr || std::binary_search(t.asked()->rows.begin(), t.asked()->rows.end(), token);
         const auto unit = [&](std::int64_t at, std::vector<double>& out, double scale) {
           double squares = 0;
           for (std::int64_t i = 0; i < dk; ++i) {
