@@ -19,14 +19,15 @@ namespace layercost {
 namespace {
 
 void list_all_models() {
-  fmt::print("{:<32} {:<10} {:>9} {:>9} {:>7} {:>16}\n", "model", "type", "total", "active", "layers",
-             "KV bytes/token");
+  fmt::print("{:<32} {:<12} {:>9} {:>9} {:>7} {:>16} {:>21}\n", "model", "type", "total", "active", "layers",
+             "KV bytes/token", "state bytes/sequence");
   for (const std::string& name : list_models(configs_dir())) {
     const ModelSpec m = find_model(name, configs_dir());
     const ParameterCount n = count_parameters(m);
-    fmt::print("{:<32} {:<10} {:>8.3f}B {:>8.3f}B {:>7} {:>16}\n", m.name, m.model_type,
+    const double state = state_bytes_per_sequence(m, DType::bf16);
+    fmt::print("{:<32} {:<12} {:>8.3f}B {:>8.3f}B {:>7} {:>16} {:>21}\n", m.name, m.model_type,
                static_cast<double>(n.total) / 1e9, static_cast<double>(n.active) / 1e9, m.layers,
-               2 * kv_elements_per_token(m));
+               2 * kv_elements_per_token(m), state > 0 ? fmt::format("{:.0f}", state) : "");
   }
 }
 

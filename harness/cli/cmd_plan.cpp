@@ -105,8 +105,9 @@ std::string count(std::int64_t n) {
 
 void print_memory(const MemoryNeed& need, double device_bytes, const std::string& device) {
   const double total = need.total_bytes();
-  fmt::print("memory: {} weights + {} KV cache + {} activations = {}\n", si(need.weight_bytes, "B"),
-             si(need.kv_bytes, "B"), si(need.activation_bytes, "B"), si(total, "B"));
+  const std::string states = need.state_bytes > 0 ? fmt::format(" and states ({})", si(need.state_bytes, "B")) : "";
+  fmt::print("memory: {} weights + {} KV cache{} + {} activations = {}\n", si(need.weight_bytes, "B"),
+             si(need.kv_bytes, "B"), states, si(need.activation_bytes, "B"), si(total, "B"));
   if (need.kv_held_bytes > need.kv_bytes)
     fmt::print("        ({} KV cache in an engine that keeps what the windows have left behind)\n",
                si(need.kv_held_bytes, "B"));
@@ -188,11 +189,9 @@ OrderedJson number(double v) {
 }
 
 OrderedJson to_json(const MemoryNeed& need, double device_bytes) {
-  OrderedJson out = {{"weight_bytes", number(need.weight_bytes)},
-                     {"kv_bytes", number(need.kv_bytes)},
-                     {"kv_held_bytes", number(need.kv_held_bytes)},
-                     {"activation_bytes", number(need.activation_bytes)},
-                     {"device_bytes", number(device_bytes)}};
+  OrderedJson out = {{"weight_bytes", number(need.weight_bytes)},         {"kv_bytes", number(need.kv_bytes)},
+                     {"kv_held_bytes", number(need.kv_held_bytes)},       {"state_bytes", number(need.state_bytes)},
+                     {"activation_bytes", number(need.activation_bytes)}, {"device_bytes", number(device_bytes)}};
   if (need.largest_batch) out["largest_batch"] = *need.largest_batch;
   return out;
 }
@@ -253,6 +252,7 @@ OrderedJson to_json(const PlannedPoint& p) {
   if (m.experts)
     out.update({{"routing", s.routing.name()}, {"distinct_experts_expected", number(*p.facts.distinct_experts)}});
   out["kv_bytes_per_token"] = kv_elements_per_token(m) * static_cast<std::int64_t>(size_of(s.kv_type));
+  out["state_bytes_per_sequence"] = number(state_bytes_per_sequence(m, s.activation_type));
   out["flops"] = number(p.flops);
   out["bytes"] = number(p.bytes);
   out["memory"] = to_json(p.need, p.device_bytes);

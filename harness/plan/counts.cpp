@@ -95,8 +95,8 @@ MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_byte
       const LayerPlan plan = plan_layer(m, kind, shape);
       const auto count = static_cast<double>(plan.count);
       need.weight_bytes += count * plan.weight_bytes();
-      need.kv_bytes += count * plan.needed_cache_bytes();
-      need.kv_held_bytes += count * plan.cache_bytes();
+      need.kv_bytes += count * (plan.needed_cache_bytes() + plan.state_bytes());
+      need.kv_held_bytes += count * (plan.cache_bytes() + plan.state_bytes());
       need.state_bytes += count * plan.state_bytes();
       need.activation_bytes = std::max(need.activation_bytes, plan.activation_bytes());
     }

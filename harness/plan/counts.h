@@ -32,11 +32,11 @@ WorkFacts expected_facts(const ModelSpec&, const Scenario&, const StepShape&);
 // What the whole model needs on one device at this point: bytes, and the largest batch that fits (absent: none).
 struct MemoryNeed {
   double weight_bytes = 0, activation_bytes = 0;
-  double kv_bytes = 0;       // that later steps can still ask for: of a sliding layer its window
+  double kv_bytes = 0;       // that later steps can still ask for, states included: of a sliding layer its window
   double kv_held_bytes = 0;  // of an engine that keeps what windows have left behind
   std::optional<std::int64_t> largest_batch;
-  double state_bytes = 0;  // of linear attention
-  double total_bytes() const { return weight_bytes + kv_bytes + state_bytes + activation_bytes; }
+  double state_bytes = 0;  // of kv_bytes, those of linear attention, which no context makes larger
+  double total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
 };
 MemoryNeed memory_need(const ModelSpec&, const Scenario&, double device_bytes);
 

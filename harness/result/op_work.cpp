@@ -36,7 +36,9 @@ std::optional<CaseWork> work_of(const OpCase& c) {
 }
 
 std::optional<double> cache_bytes(const OpCase& c) {
-  if (c.op() != "attention" || !work_of(c)) return std::nullopt;
+  if (!work_of(c)) return std::nullopt;
+  if (c.op() == "gated_delta" || c.op() == "causal_conv") return find(c)->work(c, {}).kv_write_bytes;
+  if (c.op() != "attention") return std::nullopt;
   const std::int64_t window = c.integer("window", 0), capacity = c.axis("capacity");
   const auto slots = static_cast<double>(window > 0 ? std::min(window, capacity) : capacity);
   return slots * static_cast<double>(c.axis("batch") * c.axis("kv_heads")) *

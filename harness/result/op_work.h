@@ -20,7 +20,8 @@ struct CaseWork {
 };
 std::optional<CaseWork> work_of(const OpCase&);
 
-// What an attention needs of its cache in memory: all slots, or those of its window. Nothing of other ops.
+// What an attention needs of its cache in memory: all slots, or those of its window; what linear attention needs for
+// its states. Nothing of other ops.
 std::optional<double> cache_bytes(const OpCase&);
 
 }  // namespace layercost

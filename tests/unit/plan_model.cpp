@@ -82,6 +82,21 @@ Json tiny(const std::string& model_type) {
           {{"rope_type", "yarn"}, {"factor", 32.0}, {"truncate", false}, {"original_max_position_embeddings", 4096}}}});
   }
   if (model_type == "hunyuan_v1_moe") config.update({{"head_dim", 16}, {"num_experts", 16}, {"moe_topk", 3}});
+  if (model_type == "qwen3_next" || model_type.starts_with("qwen3_5")) {
+    config.update({{"head_dim", 16},
+                   {"linear_num_key_heads", 2},
+                   {"linear_num_value_heads", 6},
+                   {"linear_key_head_dim", 8},
+                   {"linear_value_head_dim", 10},
+                   {"linear_conv_kernel_dim", 4},
+                   {"partial_rotary_factor", 0.25}});
+  }
+  if (model_type == "qwen3_next" || model_type == "qwen3_5_moe") {
+    config.update({{"num_experts", 8},
+                   {"num_experts_per_tok", 2},
+                   {"moe_intermediate_size", 20},
+                   {"shared_expert_intermediate_size", 24}});
+  }
   return config;
 }
 
@@ -168,6 +183,11 @@ const Published kPublished[] = {
     {"moonlight-16b-a3b", 15960110208, 15.960, 2.579, 2.244, 31104},
     {"glm-4.5", 352797829024, 352.798, 32.856, 32.080, 376832},
     {"glm-4.5-air", 106852251264, 106.852, 12.803, 12.183, 188416},
+    {"qwen3-next-80b-a3b-instruct", 79674391296, 79.674, 3.564, 3.253, 24576},
+    // The language part.
+    {"qwen3.5-27b", 26895998464, 26.896, 25.625, 24.353, 65536},
+    {"qwen3.5-35b-a3b", 34660610688, 34.661, 2.946, 2.438, 20480},
+    {"qwen3.5-397b-a17b", 396346350336, 396.346, 16.332, 15.315, 30720},
     {"ernie-4.5-21b-a3b-pt", 21825437888, 21.825, 3.352, 3.087, 57344},
     {"minimax-m2.5", 228689764864, 228.690, 10.416, 9.801, 253952},
     {"hunyuan-a13b-instruct", 80393183232, 80.393, 12.747, 12.222, 131072},
@@ -197,7 +217,9 @@ TEST(ShippedModels, ReproduceThePublishedCounts) {
     EXPECT_EQ(billions(count.active), billions(row.active));
     EXPECT_EQ(billions(count.active_layers), billions(row.active_layers));
     EXPECT_EQ(2 * kv_elements_per_token(spec), row.kv_bytes);
-    for (const std::string& note : spec.notes) EXPECT_TRUE(contains(note, "multi-token prediction left out")) << note;
+    for (const std::string& note : spec.notes)
+      EXPECT_TRUE(contains(note, "multi-token prediction left out") || contains(note, "the language part alone"))
+          << note;
   }
 }
 
@@ -758,6 +780,96 @@ TEST(Families, GptOssAsShippedIsInMxfp4) {
             32.0 * 3 * 2880 * 2880 / 32 * 17);
 }
 
+// 2 key heads of 8, 6 value heads of 10, a kernel of 4: 92 channels and 60 gates.
+TEST(Families, GatedDeltaLayersAndGatedAttention) {
+  const auto linear = [](const ModelSpec& m) {
+    std::vector<bool> list;
+    for (std::int64_t i = 0; i < m.layers; ++i) list.push_back(has_op(plan_of(m, i), "gated delta"));
+    return list;
+  };
+  for (const char* type : {"qwen3_next", "qwen3_5", "qwen3_5_moe"}) {
+    SCOPED_TRACE(type);
+    const ModelSpec m = read(tiny(type));
+    EXPECT_EQ(linear(m), (std::vector<bool>{true, true, true, false})) << "four layers from one full one to the next";
+    EXPECT_EQ(linear(read(with(tiny(type), {{"full_attention_interval", 2}}))),
+              (std::vector<bool>{true, false, true, false}));
+    const Json kinds = {"full_attention", "linear_attention", "full_attention", "linear_attention"};
+    EXPECT_EQ(linear(read(with(tiny(type), {{"layer_types", kinds}}))), (std::vector<bool>{false, true, false, true}));
+    EXPECT_EQ(op_case(m, "qkvz").axis("n"), 152);
+    EXPECT_EQ(op_case(m, "conv").axis("channels"), 92);
+    EXPECT_EQ(op_case(m, "ba").axis("n"), 12);
+    EXPECT_EQ(op_case(m, "rope", 3).axis("rotary_dims"), 4);
+    EXPECT_EQ(op_case(m, "rope", 3).word("qk_norm", ""), "1");
+    EXPECT_EQ(op_case(m, "gated attention", 3).axis("gates"), 64);
+    const ModelSpec biased = read(with(tiny(type), {{"attention_bias", true}}));
+    EXPECT_TRUE(op_case(biased, "gate", 3).flag("bias") && op_case(biased, "o", 3).flag("bias"));
+    EXPECT_FALSE(has_bias(biased, "out")) << "linear attention has no biases";
+    // Norms come as w - 1 and are made as w, in f32; that of the values comes as it is.
+    for (const WeightSpec& w : plan_of(m).weights) {
+      const bool offset = w.name == "attention_norm" || w.name == "mlp_norm";
+      EXPECT_EQ(w.added, offset ? 1 : 0) << w.name;
+      if (offset) EXPECT_EQ(w.format, &weight_format(DType::f32));
+    }
+    EXPECT_EQ(plan_head(m, 1, {}).weights.front().added, 1);
+    // What layers are made of: the matrices, the kernel, a decay's two numbers per head.
+    const std::int64_t delta = (152 + 12 + 60) * 64 + 92 * 4 + 2 * 6 + 10 + 2 * 64;
+    const std::int64_t full = (2 * 64 + 2 * 32 + 64) * 64 + 2 * 16 + 2 * 64, mlp = 3 * 64 * 96;
+    const std::int64_t moe = 8 * 64 + 64 + (8 * 20 + 24) * 3 * 64;
+    EXPECT_EQ(count_parameters(m).total,
+              3 * delta + full + 4 * (type == std::string("qwen3_5") ? mlp : moe) + 64 + 6400);
+    // Three layers' states: 3 inputs of 92 channels in the activations' type, 6 matrices of 8 x 10 in f32.
+    EXPECT_EQ(state_bytes_per_sequence(m, DType::bf16), 3 * (3 * 92 * 2 + 6 * 80 * 4));
+    EXPECT_EQ(state_bytes_per_sequence(m, DType::f32), 3 * (3 * 92 * 4 + 6 * 80 * 4));
+    EXPECT_EQ(kv_elements_per_token(m), 2 * 32) << "one layer has a cache";
+    Scenario s;
+    s.batch = 3;
+    s.context = 40;
+    const MemoryNeed need = memory_need(m, s, 1e12);
+    EXPECT_EQ(need.state_bytes, 3 * state_bytes_per_sequence(m, DType::bf16));
+    EXPECT_EQ(need.kv_bytes, need.state_bytes + 3 * 41 * 2 * 32 * 2);
+  }
+  EXPECT_EQ(moe_layers(read(with(tiny("qwen3_next"), {{"mlp_only_layers", {1}}}))), (Moes{true, false, true, true}));
+  EXPECT_TRUE(renormalises(read(tiny("qwen3_next")))) << "unlike qwen3_moe";
+  EXPECT_FALSE(renormalises(read(with(tiny("qwen3_next"), {{"norm_topk_prob", false}}))));
+  EXPECT_EQ(read(with(tiny("qwen3_5"), {{"model_type", "qwen3_5_text"}})).model_type, "qwen3_5");
+  Json nested = {{"model_type", "qwen3_5_moe"}, {"text_config", tiny("qwen3_5_moe")}};
+  nested["text_config"]["model_type"] = "qwen3_5_moe_text";
+  EXPECT_TRUE(contains(read(nested).notes.at(0), "the language part alone"));
+  EXPECT_TRUE(contains(read(with(tiny("qwen3_5"), {{"mtp_num_hidden_layers", 2}})).notes.at(0), "2 layers for multi"));
+}
+
+// The plan's rows are all q, all k, all v, all gates of in_proj_qkvz; of q_proj every other head's.
+TEST(Families, RowsInTurnsArePutInOrder) {
+  using Rows = std::vector<std::int64_t>;
+  const auto rows = [](const LayerPlan& plan, const std::string& name) {
+    Rows list;
+    for (const WeightSpec& w : plan.weights)
+      if (w.name == name)
+        for (const WeightSpec::Source& s : w.sources)
+          for (std::int64_t r = 0; r < (s.is_whole() ? s.shape[0] : s.rows); ++r) list.push_back(s.first_row + r);
+    return list;
+  };
+  const auto append = [](Rows& list, std::int64_t from, std::int64_t to) {
+    for (; from < to; ++from) list.push_back(from);
+  };
+  const ModelSpec m = read(tiny("qwen3_next"));
+  // Per key head 8 q, 8 k, 3 x 10 values, 3 x 10 gates: 76.
+  Rows expected;
+  for (const auto& [from, to] : {std::pair(0, 8), std::pair(8, 16), std::pair(16, 46), std::pair(46, 76)})
+    for (const int head : {0, 76}) append(expected, head + from, head + to);
+  EXPECT_EQ(rows(plan_of(m), "qkvz_w"), expected);
+  EXPECT_EQ(rows(plan_of(m), "ba_w"), (Rows{0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11}));
+  Rows gates, qkv;
+  for (int head = 0; head < 4; ++head) {
+    append(qkv, 32 * head, 32 * head + 16);
+    append(gates, 32 * head + 16, 32 * head + 32);
+  }
+  append(qkv, 0, 32);  // k and v are matrices of their own
+  append(qkv, 0, 32);
+  EXPECT_EQ(rows(plan_of(m, 3), "gate_w"), gates);
+  EXPECT_EQ(rows(plan_of(m, 3), "qkv_w"), qkv);
+}
+
 TEST(Rope, ReadsBothSpellings) {
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 5e5}}))).theta, 5e5);
   EXPECT_EQ(rotary(read(with(tiny("llama"), {{"rope_theta", 500000}}))).theta, 5e5);
@@ -1068,10 +1180,8 @@ std::vector<BadConfig> bad_configs() {
       {"model_type no text", "llama", {{"model_type", 7}}, {": model_type: ", "expected a text, got 7"}},
       {"unknown model_type",
        "llama",
-       {{"model_type", "mamba2"}},
-       {": model_type: ", "mamba2",
         "deepseek_v2, deepseek_v3, ernie4_5_moe, glm4_moe, gpt_oss, hunyuan_v1_moe, llama, minimax_m2, mixtral, olmoe, "
-        "qwen2, qwen3, qwen3_moe"}},
+        "qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe, qwen3_next"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
       {"model_type with an escape",
        "llama",
@@ -1431,6 +1541,46 @@ std::vector<BadConfig> bad_configs() {
        "hunyuan_v1_moe",
        {{"moe_intermediate_size", 48}},
        {": moe_intermediate_size: ", "48 contradicts intermediate_size (96)"}},
+      {"value heads that key heads do not divide",
+       "qwen3_next",
+       {{"linear_num_value_heads", 5}},
+       {": linear_num_value_heads: ", "a multiple of linear_num_key_heads (2), got 5"}},
+      {"no size of a key head", "qwen3_5", {{"linear_key_head_dim", null}}, {": linear_key_head_dim: ", "missing"}},
+      {"a kernel of one token", "qwen3_5", {{"linear_conv_kernel_dim", 1}}, {": linear_conv_kernel_dim: ", "2..64"}},
+      {"kinds of layer that contradict the interval",
+       "qwen3_5_moe",
+       {{"full_attention_interval", 2},
+        {"layer_types", {"linear_attention", "full_attention", "full_attention", "linear_attention"}}},
+       {": layer_types[2]: ", "contradicts full_attention_interval (2)"}},
+      {"a kind of layer that is none of Qwen3-Next's",
+       "qwen3_next",
+       {{"layer_types", {"linear_attention", "sliding_attention", "linear_attention", "full_attention"}}},
+       {": layer_types[1]: ", "linear_attention, full_attention"}},
+      {"an odd part of a gated head",
+       "qwen3_5",
+       {{"partial_rotary_factor", 0.2}},
+       {": partial_rotary_factor: ", "of head_dim 16 is 3", "even"}},
+      {"attention without its gate",
+       "qwen3_5",
+       {{"attn_output_gate", false}},
+       {": attn_output_gate: ", "expected true"}},
+      {"no shared expert beside a gate",
+       "qwen3_5_moe",
+       {{"shared_expert_intermediate_size", 0}},
+       {": shared_expert_intermediate_size: "}},
+      {"weights that are not renormalised",
+       "qwen3_5_moe",
+       {{"norm_topk_prob", false}},
+       {": norm_topk_prob: ", "expected true"}},
+      {"a dense layer among experts", "qwen3_5_moe", {{"mlp_only_layers", {1}}}, {": mlp_only_layers: ", "empty list"}},
+      {"more experts chosen than Qwen3-Next has",
+       "qwen3_next",
+       {{"num_experts_per_tok", 9}},
+       {": num_experts_per_tok: ", "chooses 9 of 8"}},
+      {"a language part of no model",
+       "qwen3_5",
+       {{"text_config", {{"hidden_size", 64}}}},
+       {": text_config.model_type: ", "missing"}},
       {"more parameters than a machine could count",
        "qwen3_moe",
        {{"hidden_size", 1 << 20},

@@ -30,7 +30,7 @@ void dense_mlp(LayerBuilder& b, const DenseMlp& m, const std::string& x, const s
         b.matrix(m.name + "gate_w", {1, h}, {{m.gated_by + ".weight", {1, h}}}, b.shape().weights.vectors);
     b.linear(m.name + "gate", x, w, gate, 1, h, {.y_type = DType::f32});
     const std::string product = b.activation(m.name + "gated by token", f);
-    b.sigmoid_gate(m.name + "gated by token", gated, gate, product, f, 1);
+    b.sigmoid_gate(m.name + "gated", gated, gate, product, f, 1);
     gated = product;
   }
   down_options.residual = residual;
