@@ -49,7 +49,10 @@ std::string LayerBuilder::expert_matrices(const std::string& name, Shape shape, 
 std::string LayerBuilder::norm_weight(const std::string& name, std::int64_t n, const std::string& tensor) {
   const DType type = m_.norms_from_one ? DType::f32 : s_.weights.vectors;
   plan_.weights.push_back({name, &weight_format(type), {n}, 1.0f, 0.2f, {{tensor, {n}}}});
-  if (m_.norms_from_one) plan_.weights.back().added = 1;
+  if (m_.norms_from_one) {
+    plan_.weights.back().added = 1;
+    plan_.weights.back().stored = &weight_format(s_.weights.vectors);
+  }
   return name;
 }
 

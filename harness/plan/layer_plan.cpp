@@ -37,7 +37,7 @@ double BufferSpec::needed_bytes() const {
   if (!window || shape[2] <= *window) return bytes();
   return bytes() / static_cast<double>(shape[2]) * static_cast<double>(*window);
 }
-double WeightSpec::bytes() const { return format->bytes(shape); }
+double WeightSpec::bytes() const { return (stored != nullptr ? stored : format)->bytes(shape); }
 
 const BufferSpec* LayerPlan::find_buffer(BufferRole role) const {
   const auto it = std::find_if(buffers.begin(), buffers.end(), [&](const BufferSpec& b) { return b.role == role; });

@@ -61,8 +61,9 @@ struct WeightSpec {
     std::int64_t elements() const { return is_whole() ? elements_of(shape) : elements_of(shape) / shape[0] * rows; }
   };
   std::vector<Source> sources;
-  float added = 0;           // to the checkpoint's values: 1 where a norm's weights are stored as w - 1
-  bool per_expert = false;   // the first axis counts experts, of which a token uses top_k
+  const WeightFormat* stored = nullptr;  // what a checkpoint has it in and bytes() counts, where `format` is another
+  float added = 0;                       // to the checkpoint's values: 1 where a norm's weights are stored as w - 1
+  bool per_expert = false;               // the first axis counts experts, of which a token uses top_k
   bool quantisable = false;  // a matrix that a config of quantised weights may mean: no vector, not the router's
   double bytes() const;
 };

@@ -827,6 +827,7 @@ TEST(Families, GatedDeltaLayersAndGatedAttention) {
     const MemoryNeed need = memory_need(m, s, 1e12);
     EXPECT_EQ(need.state_bytes, 3 * state_bytes_per_sequence(m, DType::bf16));
     EXPECT_EQ(need.kv_bytes, need.state_bytes + 3 * 41 * 2 * 32 * 2);
+    EXPECT_EQ(need.weight_bytes, 2.0 * static_cast<double>(count_parameters(m).total)) << "all of it stored in bf16";
   }
   EXPECT_EQ(moe_layers(read(with(tiny("qwen3_next"), {{"mlp_only_layers", {1}}}))), (Moes{true, false, true, true}));
   EXPECT_TRUE(renormalises(read(tiny("qwen3_next")))) << "unlike qwen3_moe";

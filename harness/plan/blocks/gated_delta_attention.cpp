@@ -34,12 +34,13 @@ LayerBuilder::Sources ba_sources(const GatedDeltaAttention& a, std::int64_t h) {
   return out;
 }
 
-// Normal values, of a vector that stays f32.
+// Normal values, of a vector that is computed with in f32.
 std::string f32_values(LayerBuilder& b, const std::string& name, std::int64_t n, const std::string& tensor, float mean,
                        float sigma) {
   b.f32_vector(name, n, tensor);
   b.plan().weights.back().mean = mean;
   b.plan().weights.back().sigma = sigma;
+  b.plan().weights.back().stored = &weight_format(b.shape().weights.vectors);
   return name;
 }
 
