@@ -72,10 +72,10 @@ std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpo
       if (read != s.tensor) {
         whole = std::make_unique<CodedWeight>(f, s.shape);
         whole_factor = checkpoint.read_coded(name(s.tensor), {&f,
-                                                                 s.shape[0],
-                                                                 out->columns,
-                                                                 {whole->codes.data(), whole->codes.bytes()},
-                                                                 {whole->scales.data(), whole->scales.bytes()}});
+                                                              s.shape[0],
+                                                              out->columns,
+                                                              {whole->codes.data(), whole->codes.bytes()},
+                                                              {whole->scales.data(), whole->scales.bytes()}});
         read = s.tensor;
       }
       factor = whole_factor;
