@@ -1181,6 +1181,8 @@ std::vector<BadConfig> bad_configs() {
       {"model_type no text", "llama", {{"model_type", 7}}, {": model_type: ", "expected a text, got 7"}},
       {"unknown model_type",
        "llama",
+       {{"model_type", "mamba2"}},
+       {": model_type: ", "mamba2",
         "deepseek_v2, deepseek_v3, ernie4_5_moe, glm4_moe, gpt_oss, hunyuan_v1_moe, llama, minimax_m2, mixtral, olmoe, "
         "qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe, qwen3_next"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},

@@ -21,9 +21,9 @@ struct Mixture {
   double scaling = 1;                       // of the weights
   std::int64_t shared_ffn = 0;              // width of the shared experts; 0: none
   bool shared_bias = false;
-  bool router_bias = false;    // <prefix>.<router>.bias, in the logits
-  bool expert_biases = false;  // <prefix>.experts.E.<gate>.bias, ...
-  double limit = 0;            // of the clamped activation (kernels/contract/glu_act.h); 0: silu
+  bool router_bias = false;      // <prefix>.<router>.bias, in the logits
+  bool expert_biases = false;    // <prefix>.experts.E.<gate>.bias, ...
+  double limit = 0;              // of the clamped activation (kernels/contract/glu_act.h); 0: silu
   std::string shared_gate = {};  // <prefix>.<shared_gate>: DenseMlp::gated_by
   // Names of the tensors below "model.layers.N.": <prefix>.<router>.weight, <prefix>.experts.E.<gate>.weight, ...;
   // <prefix>.<shared>.<gate>.weight, ...
