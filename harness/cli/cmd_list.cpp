@@ -32,13 +32,14 @@ void list_all_models() {
 }
 
 void list_closed() {
+  const std::vector<ClosedModel> models = list_closed_models(configs_dir());
   fmt::print(
       "models without a published architecture: what their makers ask for a million\ntokens, in USD; a price "
       "says nothing of the cost\n\n");
   fmt::print("{:<18} {:<10} {:>13} {:>8} {:>8} {:>8}  {}\n", "model", "maker", "input tokens", "input", "cached",
              "output", "seen");
   std::vector<std::string> sources;
-  for (const ClosedModel& m : list_closed_models(configs_dir()))
+  for (const ClosedModel& m : models)
     for (const ListPrice& p : m.prices) {
       const bool first = &p == &m.prices.front();
       const std::string reach = p.up_to_tokens ? fmt::format("to {}", *p.up_to_tokens) : first ? "" : "above";

@@ -7,6 +7,7 @@
 
 #include "harness/measure/routing_feed.h"
 #include "harness/result/stats.h"
+#include "kernels/core/error.h"
 #include "kernels/core/random.h"
 
 namespace layercost {
@@ -19,7 +20,13 @@ DepthRecord measure_depths(RunContext& run, const RunPoint& point, const Scenari
   DepthRecord d{scenario, plan.kind, {}, {}};
   const std::uint64_t seed = seed_for(plan_seed, model.name + "/depth");
   const std::int64_t most = *std::max_element(run.plan.depths.begin(), run.plan.depths.end());
-  const std::vector<WeightSet> weights = part_weights(run.plan, plan, 0, most, seed, 0);
+  std::vector<WeightSet> weights;
+  try {
+    weights = part_weights(run.plan, plan, 0, most, seed, 0);
+  } catch (const BadInput& e) {  // a checkpoint's layer that is not as the first one
+    run.result.warnings.push_back({"depth_unreadable", fmt::format("{}: {}", model.name, e.what())});
+    return d;
+  }
   for (const std::int64_t depth : run.plan.depths) {
     const double need = static_cast<double>(depth) * plan.held_bytes() + plan.activation_bytes();
     if (need > run.memory_bytes) {

@@ -89,6 +89,8 @@ StoredModel::StoredModel(ModelSpec& m, const std::vector<std::filesystem::path>&
       name_(shown_name(paths.front())),
       tied_(m.tied_embeddings),
       quantization_(m.quantization) {
+  if (prefix && checkpoint_.is_gguf())
+    throw BadInput("--prefix: a GGUF file's names have none; expected no such option");
   std::vector<LayerPlan> plans;
   StepShape shape;
   shape.weights = weights_by_config(m, DType::bf16);

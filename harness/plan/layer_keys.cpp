@@ -36,6 +36,17 @@ constexpr std::array kKeys = {
     LayerKey{"qk_rope_head_dim", "0", "latent attention"},
     LayerKey{"qk_nope_head_dim", "0", "latent attention"},
     LayerKey{"index_topk", "0", "sparse attention"},
+    LayerKey{"use_mla", "false", "latent attention"},
+    LayerKey{"use_cla", "false", "layers that share keys and values"},
+    LayerKey{"rope_local_base_freq", "", "another rotation in layers with a window"},
+    LayerKey{"swa_rope_theta", "", "another rotation in layers with a window"},
+    LayerKey{"postnorm", "false", "norms behind a layer's blocks"},
+    LayerKey{"layernorm_full_attention_alpha", "1", "a factor of the residual"},
+    LayerKey{"layernorm_full_attention_beta", "1", "a factor of what a layer adds"},
+    LayerKey{"layernorm_linear_attention_alpha", "1", "a factor of the residual"},
+    LayerKey{"layernorm_linear_attention_beta", "1", "a factor of what a layer adds"},
+    LayerKey{"layernorm_mlp_alpha", "1", "a factor of the residual"},
+    LayerKey{"layernorm_mlp_beta", "1", "a factor of what a layer adds"},
     LayerKey{"cross_attention_layers", "[]", "layers that attend to pictures"},
     LayerKey{"linear_num_value_heads", "0", "layers of linear attention"},
     LayerKey{"parallel_attn", "false", "attention beside the MLP"},
@@ -52,6 +63,9 @@ constexpr std::array kKeys = {
     LayerKey{"shared_expert_intermediate_size", "0", "a shared expert"},
     LayerKey{"shared_intermediate_size", "0", "a shared expert"},
     LayerKey{"first_k_dense_replace", "0", "dense layers before those with experts"},
+    LayerKey{"moe_layer_num_skipped", "0", "dense layers before those with experts"},
+    LayerKey{"mlp_only_layers", "[]", "dense layers between those with experts"},
+    LayerKey{"decoder_sparse_step", "1", "dense layers between those with experts"},
     LayerKey{"moe_layer_freq", "1", "dense layers between those with experts"},
     LayerKey{"interleave_moe_layer_step", "0 1", "dense layers between those with experts"},
     LayerKey{"scoring_func", "softmax", "another score of the router"},
@@ -87,10 +101,13 @@ void refuse_unread_layer_keys(const JsonNode& text, std::string_view model_type)
     if (text.was_asked_for(row.key)) continue;
     const auto node = text.find(row.key);
     if (!node || is_neutral(*node, row.neutral)) continue;
-    node->fail(fmt::format(
-        "{} changes what a layer computes ({}), and model_type {} does not read it; expected {}null or "
-        "no such key",
-        node->described(), row.meaning, model_type, row.neutral.empty() ? "" : fmt::format("{}, ", row.neutral)));
+    std::string expected;  // "0, 1, "
+    for (const char c : row.neutral) expected += c == ' ' ? std::string(", ") : std::string(1, c);
+    if (!expected.empty()) expected += ", ";
+    node->fail(
+        fmt::format("{} changes what a layer computes ({}), and model_type {} does not read it; expected {}null or "
+                    "no such key",
+                    node->described(), row.meaning, model_type, expected));
   }
 }
 

@@ -159,6 +159,8 @@ RotarySpec read_rotary(const JsonNode& config, std::int64_t head_dim, const Rota
     notes.push_back(fmt::format("rope type \"{}\" is ignored: rope_type says \"{}\"", *old_type, *rope_type));
   }
   const std::string type = rope_type ? *rope_type : old_type.value_or("default");
+  if (type != "dynamic" && given->has("alpha"))
+    given->fail("alpha", fmt::format("is of rope type \"dynamic\"; this one is \"{}\"", type));
   if (type == "default") return rope;
   // Sections of the pairs turn by time, height and width, which of text are one number.
   if (type == "mrope") return rope;

@@ -85,6 +85,10 @@ std::string module_of(const std::string& name) {
 Checkpoint::Checkpoint(const std::vector<std::filesystem::path>& paths,
                        std::shared_ptr<const Quantization> quantization)
     : quantization_(std::move(quantization)) {
+  if (paths.size() != 1)
+    for (const std::filesystem::path& path : paths)
+      if (path.extension() == ".gguf")
+        throw BadInput(path.string(), "", fmt::format("one of {} files; expected a GGUF file alone", paths.size()));
   if (paths.size() != 1) safetensors_ = std::make_unique<CheckpointReader>(paths);
   else if (paths.front().extension() == ".gguf") gguf_ = std::make_unique<GgufFile>(paths.front());
   else safetensors_ = std::make_unique<CheckpointReader>(paths.front());

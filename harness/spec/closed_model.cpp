@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 #include <system_error>
 
 #include "harness/spec/json_reader.h"
@@ -34,7 +35,7 @@ ClosedModel read_closed_model(const fs::path& file) {
   const JsonNode node = read_json(file);
   node.refuse_other_keys(std::vector<std::string>{"title", "maker", "aliases", "prices"});
   ClosedModel m;
-  m.name = file.stem().string();
+  m.name = ascii_lower(file.stem().string());
   m.title = node.get_string("title", 64);
   m.maker = node.get_string("maker", 64);
   for (const std::string& alias : node.at("aliases").as_string_list(64)) m.aliases.push_back(ascii_lower(alias));
@@ -66,7 +67,14 @@ std::vector<ClosedModel> list_closed_models(const fs::path& configs_dir) {
     if (it->path().extension() == ".json") files.push_back(it->path());
   std::sort(files.begin(), files.end());
   std::vector<ClosedModel> out;
-  for (const fs::path& file : files) out.push_back(read_closed_model(file));
+  std::set<std::string> names;
+  for (const fs::path& file : files) {
+    out.push_back(read_closed_model(file));
+    std::vector<std::string> own = out.back().aliases;
+    own.push_back(out.back().name);
+    for (const std::string& name : own)
+      if (!names.insert(name).second) throw BadInput(file.string(), "aliases", "\"" + name + "\" is taken");
+  }
   return out;
 }
 

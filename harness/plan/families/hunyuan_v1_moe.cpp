@@ -49,6 +49,8 @@ void read(const JsonNode& config, ModelSpec& m) {
   e.experts = experts ? *experts : read_expert_count(config, "num_experts", "num_local_experts");
   const auto chosen = find_same(config, "moe_topk", 1, kMaxExperts, m);
   e.top_k = chosen ? *chosen : read_top_k(config, e.experts, "moe_topk");
+  if (const auto other = find_same(config, "num_experts_per_tok", 1, kMaxExperts, m); other && *other != e.top_k)
+    config.fail("num_experts_per_tok", fmt::format("is {}, moe_topk {}; expected the same", *other, e.top_k));
   if (e.top_k > e.experts) config.fail("moe_topk", fmt::format("chooses {} of {} experts", e.top_k, e.experts));
   e.ffn_hidden = e.shared_ffn = config.get_int("intermediate_size", 1, kMaxFfn);
   const std::int64_t width = find_same(config, "moe_intermediate_size", 1, kMaxFfn, m).value_or(e.ffn_hidden);

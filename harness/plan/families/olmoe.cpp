@@ -19,6 +19,8 @@ void read(const JsonNode& config, ModelSpec& m) {
                                         a.head_dim));
   a.qkv_bias = a.o_bias = config.find_bool("attention_bias").value_or(false);
   a.qk_norm = "whole";
+  if (!config.find_bool("use_qk_norm").value_or(true))
+    config.fail("use_qk_norm", "model_type olmoe always norms q and k; expected true or no such key");
   expect_layer_types(config, m, std::vector<std::int64_t>(static_cast<std::size_t>(m.layers)));
   Mixture e;
   e.experts = read_expert_count(config, "num_experts", "num_local_experts");
