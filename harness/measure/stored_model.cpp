@@ -11,6 +11,11 @@
 
 namespace layercost {
 
+namespace {
+// Of most checkpoints, of bare models, and of models that read pictures too.
+constexpr const char* kUsualPrefixes[] = {"model.", "", "model.language_model."};
+}  // namespace
+
 std::string find_prefix(const Checkpoint& reader, const LayerPlan& plan, std::int64_t layer) {
   if (reader.is_gguf()) return "model.";  // whose names have none
   const std::string& checkpoint = reader.source();
@@ -23,7 +28,7 @@ std::string find_prefix(const Checkpoint& reader, const LayerPlan& plan, std::in
     const std::string before = name.substr(0, name.size() - tail.size());
     if (before.empty() || before.ends_with('.')) found.push_back(before);
   }
-  for (const char* usual : {"model.", "", "model.language_model."})
+  for (const char* usual : kUsualPrefixes)
     if (std::find(found.begin(), found.end(), usual) != found.end()) return usual;
   if (found.size() == 1) return found.front();
   if (found.empty()) {
@@ -107,7 +112,7 @@ StoredModel::StoredModel(ModelSpec& m, const std::vector<std::filesystem::path>&
     for (std::int64_t i = 0; i < m.layers; ++i)
       if (checkpoint_.has(first_tensor(i))) there.push_back(i);
   };
-  for (const char* usual : {"model.", "", "model.language_model."}) {
+  for (const char* usual : kUsualPrefixes) {
     prefix_ = prefix.value_or(usual);
     look();
     if (!there.empty() || prefix) break;

@@ -4,14 +4,13 @@
 #define LAYERCOST_SIMD_FILE "kernels/causal_conv/causal_conv_highway_rows.cpp"
 #include "kernels/cpu/simd_frame-inl.h"  // first
 
-#include <hwy/contrib/math/math-inl.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "causal_conv_variants.h"
 #include "kernels/causal_conv/causal_conv.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_CAUSAL_CONV_ROWS
@@ -30,13 +29,6 @@ HWY_BEFORE_NAMESPACE();
 namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
-
-HWY_INLINE V silu(V v) {
-  const F32 d;
-  // Highway's Exp is defined up to 104; from 88 on the quotient is below 1e-36 of v either way.
-  const V e = hn::Exp(d, hn::Min(hn::Neg(v), hn::Set(d, 88.0f)));
-  return hn::Div(v, hn::Add(hn::Set(d, 1.0f), e));
-}
 
 template <class X, class Y>
 void piece(const void* const* rows, std::int64_t taps, const float* w, std::int64_t stride, std::int64_t n,

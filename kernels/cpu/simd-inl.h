@@ -24,6 +24,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using F32 = hn::ScalableTag<float>;
 using U32 = hn::ScalableTag<std::uint32_t>;
+using I32 = hn::RebindToSigned<F32>;
 using U16 = hn::Rebind<std::uint16_t, F32>;  // as many lanes as F32
 using V = hn::Vec<F32>;
 inline constexpr std::int64_t kLanes = static_cast<std::int64_t>(hn::MaxLanes(F32()));
@@ -34,19 +35,24 @@ HWY_INLINE V load(const bf16* p) {
   return hn::BitCast(F32(), hn::ShiftLeft<16>(bits));
 }
 
-// Exponent and mantissa 20 bits up have f32's places and 120 less of its bias: f. Without exponent (a subnormal) f is
-// 2^-7 (1 + m / 8), the value 2^-6 m / 8 = 2 f - 2^-6: no step has an f32 subnormal, which would be slow.
+// The e4m3 code in the upper 8 bits of each lane; NaN codes give 480. Exponent and mantissa 20 bits up have f32's
+// places and 120 less of its bias: f. Without exponent (a subnormal) f is 2^-7 (1 + m / 8), the value 2^-6 m / 8 = 2 f
+// - 2^-6: no step has an f32 subnormal, which would be slow or taken for zero.
+HWY_INLINE V e4m3_to_f32(hn::Vec<U32> v) {
+  const U32 d;
+  const auto magnitude = hn::And(hn::ShiftRight<4>(v), hn::Set(d, 0x07f00000));
+  const V f = hn::BitCast(F32(), hn::Add(magnitude, hn::Set(d, 120u << 23)));
+  const auto subnormal = hn::Lt(hn::BitCast(I32(), magnitude), hn::Set(I32(), 0x00800000));
+  const V more = hn::IfThenElseZero(hn::RebindMask(F32(), subnormal), hn::Sub(f, hn::Set(F32(), 0.015625f)));
+  return hn::Or(hn::Add(f, more), hn::BitCast(F32(), hn::And(v, hn::Set(d, 0x80000000u))));
+}
 HWY_INLINE V load(const fp8_e4m3* p) {
   const U32 d;
   const hn::Rebind<std::uint8_t, F32> bytes;
   const auto codes = hn::PromoteTo(d, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(p)));
-  const auto magnitude = hn::And(codes, hn::Set(d, 127));
-  const V f = hn::BitCast(F32(), hn::Add(hn::ShiftLeft<20>(magnitude), hn::Set(d, 120u << 23)));
-  const auto subnormal = hn::RebindMask(F32(), hn::Eq(hn::And(codes, hn::Set(d, 0x78)), hn::Zero(d)));
-  const V v = hn::Add(f, hn::IfThenElseZero(subnormal, hn::Sub(f, hn::Set(F32(), 0.015625f))));
-  const auto nan = hn::IfThenElseZero(hn::Eq(magnitude, hn::Set(d, 127)), hn::Set(d, 0x7fc00000));
-  const auto sign = hn::ShiftLeft<24>(hn::Xor(codes, magnitude));
-  return hn::Or(v, hn::BitCast(F32(), hn::Or(sign, nan)));
+  const auto is_nan = hn::Eq(hn::And(codes, hn::Set(d, 127)), hn::Set(d, 127));
+  const auto nan = hn::IfThenElseZero(is_nan, hn::Set(d, 0x7fc00000));
+  return hn::Or(e4m3_to_f32(hn::ShiftLeft<24>(codes)), hn::BitCast(F32(), nan));
 }
 
 // The upper 16 bits of every lane hold the rounded value.

@@ -3,12 +3,11 @@
 #define LAYERCOST_SIMD_FILE "kernels/gated_norm/gated_norm_highway_rows.cpp"
 #include "kernels/cpu/simd_frame-inl.h"  // first
 
-#include <hwy/contrib/math/math-inl.h>
-
 #include <cmath>
 
 #include "gated_norm_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/gated_norm/gated_norm.h"
 
@@ -29,13 +28,6 @@ HWY_BEFORE_NAMESPACE();
 namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
-
-HWY_INLINE V silu(V v) {
-  const F32 d;
-  // Highway's Exp is defined up to 104; from 88 on the quotient is below 1e-36 of v either way.
-  const V e = hn::Exp(d, hn::Min(hn::Neg(v), hn::Set(d, 88.0f)));
-  return hn::Div(v, hn::Add(hn::Set(d, 1.0f), e));
-}
 
 template <class X, class W, class Y>
 void head(const GatedNormAxes& a, const GatedNormTensors& t, std::int64_t token, std::int64_t h) {

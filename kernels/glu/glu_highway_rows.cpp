@@ -3,13 +3,12 @@
 #define LAYERCOST_SIMD_FILE "kernels/glu/glu_highway_rows.cpp"
 #include "kernels/cpu/simd_frame-inl.h"  // first
 
-#include <hwy/contrib/math/math-inl.h>
-
 #include <algorithm>
 
 #include "glu_variants.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/contract/glu_act.h"
+#include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_GLU_PIECES
@@ -38,9 +37,7 @@ HWY_INLINE V activate(V gate, V up, V limit) {
   } else {
     exponent = hn::Neg(gate);
   }
-  // Highway's Exp is defined up to 104; from 88 on the quotient is below 1e-36 of the gate either way.
-  const V e = hn::Exp(d, hn::Min(exponent, hn::Set(d, 88.0f)));
-  return hn::Mul(hn::Div(gate, hn::Add(hn::Set(d, 1.0f), e)), up);
+  return hn::Mul(over_one_plus_exp(gate, exponent), up);
 }
 
 template <bool kClamped, class X, class Y>

@@ -3,12 +3,11 @@
 #define LAYERCOST_SIMD_FILE "kernels/sigmoid_gate/sigmoid_gate_highway_rows.cpp"
 #include "kernels/cpu/simd_frame-inl.h"  // first
 
-#include <hwy/contrib/math/math-inl.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/sigmoid_gate/sigmoid_gate.h"
 #include "sigmoid_gate_variants.h"
@@ -27,13 +26,6 @@ HWY_BEFORE_NAMESPACE();
 namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
-
-HWY_INLINE V times_sigmoid(V x, V gate) {
-  const F32 d;
-  // Highway's Exp is defined up to 104; from 88 on the quotient is below 1e-36 of x either way.
-  const V e = hn::Exp(d, hn::Min(hn::Neg(gate), hn::Set(d, 88.0f)));
-  return hn::Div(x, hn::Add(hn::Set(d, 1.0f), e));
-}
 
 template <class X, class G, class Y>
 void piece(const void* x_data, const void* gate_data, bool one, std::int64_t n, void* y_data) {

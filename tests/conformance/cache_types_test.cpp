@@ -18,6 +18,16 @@ double value_of(int code) {
   return code < 128 ? magnitude : -magnitude;
 }
 
+// Tensors of a case, by name, and bound.
+std::pair<std::map<std::string, OwnedTensor>, OpTensors> zeros(const OpDef& op, const OpCase& c) {
+  std::pair<std::map<std::string, OwnedTensor>, OpTensors> out;
+  for (const TensorSpec& s : op.tensors(c)) {
+    out.first[s.name] = OwnedTensor(s.dtype, s.shape);
+    out.second.bind(s.name, out.first[s.name].view());
+  }
+  return out;
+}
+
 TEST(CacheTypes, AttentionReadsEveryCode) {
   const OpDef& op = find_op("attention");
   Runtime runtime(describe_cpu());
@@ -30,12 +40,7 @@ TEST(CacheTypes, AttentionReadsEveryCode) {
     if (v->target != Target::cpu || !support(op, *v, c, runtime.device())) continue;
     SCOPED_TRACE(v->name);
     ++variants;
-    OpTensors bound;
-    std::map<std::string, OwnedTensor> own;
-    for (const TensorSpec& s : op.tensors(c)) {
-      own[s.name] = OwnedTensor(s.dtype, s.shape);
-      bound.bind(s.name, own[s.name].view());
-    }
+    auto [own, bound] = zeros(op, c);
     for (int i = 0; i < 128; ++i) own["q"].view().store(i, 0.5);
     for (int i = 0; i < 64; ++i) own["k_cache"].view().store(i, 0.25);
     auto* codes = own["v_cache"].view().as<std::uint8_t>();
@@ -74,12 +79,7 @@ TEST(CacheTypes, RopeWritesTheNearestCode) {
   for (const Variant* v : op.variants()) {
     if (v->target != Target::cpu || !support(op, *v, c, runtime.device())) continue;
     SCOPED_TRACE(v->name);
-    OpTensors bound;
-    std::map<std::string, OwnedTensor> own;
-    for (const TensorSpec& s : op.tensors(c)) {
-      own[s.name] = OwnedTensor(s.dtype, s.shape);
-      bound.bind(s.name, own[s.name].view());
-    }
+    auto [own, bound] = zeros(op, c);
     for (int i = 0; i < dim / 2; ++i) own["cos"].view().store(i, 1.0), own["sin"].view().store(i, 0.0);
     int i = 0;
     for (const auto& [x, expected] : cases) own["qkv"].view().store(2 * dim + i++, x);
