@@ -1,4 +1,5 @@
-// What:    small helpers for variants: from a run-time type to a template argument, and the row-major form of a weight.
+// What:    small helpers for variants: from a run-time type to a template argument; a weight in row-major form, or its
+//          f32 values.
 // Errors:  dispatch_float (dispatch_cache) throws BadCase for a type that is neither f32 nor bf16 (nor fp8_e4m3).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -34,6 +35,18 @@ auto dispatch_cache(DType t, F&& f) {
 // The weight as it is, kept beside other packed forms for as long as somebody holds it.
 inline std::shared_ptr<const OwnedTensor> row_major(const Weight& w) {
   return w.packed<OwnedTensor>("row_major", [&] { return std::make_shared<const OwnedTensor>(w.whole()); });
+}
+
+// The values of a small weight (a norm's) as f32, kept like the row-major form: without one instance of the code for
+// each type it can be stored in.
+inline std::shared_ptr<const std::vector<float>> f32_values(const Weight& w) {
+  return w.packed<std::vector<float>>("f32_values", [&] {
+    const OwnedTensor whole = w.whole();
+    auto values = std::make_shared<std::vector<float>>(static_cast<std::size_t>(whole.view().elements()));
+    for (std::size_t i = 0; i < values->size(); ++i)
+      (*values)[i] = static_cast<float>(whole.view().load(static_cast<std::int64_t>(i)));
+    return values;
+  });
 }
 
 }  // namespace layercost

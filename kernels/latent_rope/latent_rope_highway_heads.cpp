@@ -1,4 +1,4 @@
-// Tasks are eight heads of one token; the cache entry counts as one more head.
+// Tasks are eight heads of one token, its cache entry, and its latents.
 // SPDX-License-Identifier: Apache-2.0
 #define LAYERCOST_SIMD_FILE "kernels/latent_rope/latent_rope_highway_heads.cpp"
 #include "kernels/cpu/simd_frame-inl.h"  // first
@@ -17,11 +17,11 @@ namespace layercost {
 namespace {
 struct Heads {
   LatentRopeAxes a;
-  const void *q, *kv, *norm;
-  const float *cos, *sin;
+  const void *q, *kv;
+  const float *norm, *cos, *sin;
   void *rotated, *latents, *cache;  // latents: null without
 };
-// Heads first .. first + count - 1 of one token, the cache entry last.
+// Of one token: heads first .. first + count - 1, or its cache entry, or its latents.
 using HeadsFunction = void (*)(const Heads&, std::int64_t token, std::int64_t first, std::int64_t count);
 }  // namespace
 }  // namespace layercost
@@ -32,43 +32,60 @@ namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
 
-template <class Pairs, class X, class W, class Y, class KV>
-void heads(const Heads& r, std::int64_t token, std::int64_t first, std::int64_t count) {
+template <class Pairs, class X, class Y>
+void rotated(const Heads& r, std::int64_t token, std::int64_t first, std::int64_t count) {
   const LatentRopeAxes& a = r.a;
   const std::int64_t row = a.position(token) * (a.rope_dim / 2);
-  const float *cos = r.cos + row, *sin = r.sin + row;
   const V none = hn::Zero(F32());
   for (std::int64_t h = first; h < first + count; ++h) {
-    if (h < a.heads) {
-      const std::int64_t at = (token * a.heads + h) * a.head_dim();
-      const X* x = static_cast<const X*>(r.q) + at;
-      Y* out = static_cast<Y*>(r.rotated) + at;
-      pass(x, static_cast<const W*>(nullptr), none, a.nope_dim, out);
-      rotate_dims<Pairs>(x + a.nope_dim, static_cast<const W*>(nullptr), none, cos, sin, a.rope_dim, out + a.nope_dim);
-      continue;
-    }
-    const X* x = static_cast<const X*>(r.kv) + token * a.entry();
-    const W* norm = static_cast<const W*>(r.norm);
-    KV* entry = static_cast<KV*>(r.cache) + a.slot(token);
-    const V scale = hn::Set(F32(), rms_scale(x, a.latent_dim, a.eps));
-    pass(x, norm, scale, a.latent_dim, entry);
-    if (r.latents != nullptr) pass(x, norm, scale, a.latent_dim, static_cast<Y*>(r.latents) + token * a.latent_dim);
-    rotate_dims<Pairs>(x + a.latent_dim, static_cast<const W*>(nullptr), none, cos, sin, a.rope_dim,
-                       entry + a.latent_dim);
+    const std::int64_t at = (token * a.heads + h) * a.head_dim();
+    const X* x = static_cast<const X*>(r.q) + at;
+    Y* out = static_cast<Y*>(r.rotated) + at;
+    pass(x, static_cast<const X*>(nullptr), none, a.nope_dim, out);
+    rotate_dims<Pairs>(x + a.nope_dim, static_cast<const X*>(nullptr), none, r.cos + row, r.sin + row, a.rope_dim,
+                       out + a.nope_dim);
   }
 }
 
-HeadsFunction heads_function(DType x, DType w, DType y, DType kv, bool interleaved) {
+template <class Pairs, class X, class KV>
+void entry(const Heads& r, std::int64_t token, std::int64_t, std::int64_t) {
+  const LatentRopeAxes& a = r.a;
+  const std::int64_t row = a.position(token) * (a.rope_dim / 2);
+  const X* x = static_cast<const X*>(r.kv) + token * a.entry();
+  KV* out = static_cast<KV*>(r.cache) + a.slot(token);
+  pass(x, r.norm, hn::Set(F32(), rms_scale(x, a.latent_dim, a.eps)), a.latent_dim, out);
+  rotate_dims<Pairs>(x + a.latent_dim, static_cast<const X*>(nullptr), hn::Zero(F32()), r.cos + row, r.sin + row,
+                     a.rope_dim, out + a.latent_dim);
+}
+
+template <class X, class Y>
+void latents(const Heads& r, std::int64_t token, std::int64_t, std::int64_t) {
+  const LatentRopeAxes& a = r.a;
+  const X* x = static_cast<const X*>(r.kv) + token * a.entry();
+  pass(x, r.norm, hn::Set(F32(), rms_scale(x, a.latent_dim, a.eps)), a.latent_dim,
+       static_cast<Y*>(r.latents) + token * a.latent_dim);
+}
+
+// Three functions: in one there would be one for every three types, half a minute of compiling.
+HeadsFunction rotated_function(DType x, DType y, bool interleaved) {
   return dispatch_float(x, [&]<class X>(X*) {
-    return dispatch_float(w, [&]<class W>(W*) {
-      return dispatch_float(y, [&]<class Y>(Y*) {
-        return dispatch_float(kv, [&]<class KV>(KV*) {
-          return interleaved ? HeadsFunction(heads<Neighbours, X, W, Y, KV>)
-                             : HeadsFunction(heads<Halves, X, W, Y, KV>);
-        });
-      });
+    return dispatch_float(y, [&]<class Y>(Y*) {
+      return interleaved ? HeadsFunction(rotated<Neighbours, X, Y>) : HeadsFunction(rotated<Halves, X, Y>);
     });
   });
+}
+
+HeadsFunction entry_function(DType x, DType kv, bool interleaved) {
+  return dispatch_float(x, [&]<class X>(X*) {
+    return dispatch_float(kv, [&]<class KV>(KV*) {
+      return interleaved ? HeadsFunction(entry<Neighbours, X, KV>) : HeadsFunction(entry<Halves, X, KV>);
+    });
+  });
+}
+
+HeadsFunction latents_function(DType x, DType y) {
+  return dispatch_float(
+      x, [&]<class X>(X*) { return dispatch_float(y, [&]<class Y>(Y*) { return HeadsFunction(latents<X, Y>); }); });
 }
 
 }  // namespace
@@ -80,31 +97,38 @@ HWY_AFTER_NAMESPACE();
 namespace layercost {
 namespace {
 
-HWY_EXPORT(heads_function);
+HWY_EXPORT(rotated_function);
+HWY_EXPORT(entry_function);
+HWY_EXPORT(latents_function);
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const LatentRopeAxes a = latent_rope_axes(c);
-  const auto norm = row_major(*t.weight("norm"));
+  const auto norm = f32_values(*t.weight("norm"));
   const Heads r{a,
                 t.tensor("q").data,
                 t.tensor("kv").data,
-                norm->view().data,
+                norm->data(),
                 t.tensor("cos").as<float>(),
                 t.tensor("sin").as<float>(),
                 t.tensor("rotated").data,
                 a.latents ? t.tensor("latents").data : nullptr,
                 t.tensor("latent_cache").data};
-  const HeadsFunction heads = HWY_DYNAMIC_DISPATCH(heads_function)(c.type("x_type"), c.type("w_type"), c.type("y_type"),
-                                                                   c.type("kv_type"), a.interleaved);
+  const DType x_type = c.type("x_type"), y_type = c.type("y_type"), kv_type = c.type("kv_type");
+  const auto rotated = HWY_DYNAMIC_DISPATCH(rotated_function)(x_type, y_type, a.interleaved);
+  const auto entry = HWY_DYNAMIC_DISPATCH(entry_function)(x_type, kv_type, a.interleaved);
+  const auto latents = a.latents ? HWY_DYNAMIC_DISPATCH(latents_function)(x_type, y_type) : HeadsFunction(nullptr);
   constexpr std::int64_t kTaskHeads = 8;
-  const std::int64_t all = a.heads + 1;
+  const std::int64_t head_tasks = (a.heads + kTaskHeads - 1) / kTaskHeads, tasks = head_tasks + (a.latents ? 2 : 1);
   const bool parallel = a.tokens() * (a.heads * a.head_dim() + a.entry()) >= kSimdParallelElements;
   return invocation(
       [=, keep = norm] {
 #pragma omp parallel for schedule(static) collapse(2) if (parallel)
         for (std::int64_t token = 0; token < a.tokens(); ++token)
-          for (std::int64_t first = 0; first < all; first += kTaskHeads)
-            heads(r, token, first, std::min(kTaskHeads, all - first));
+          for (std::int64_t task = 0; task < tasks; ++task) {
+            const std::int64_t first = task * kTaskHeads;
+            if (task < head_tasks) rotated(r, token, first, std::min(kTaskHeads, a.heads - first));
+            else (task == head_tasks ? entry : latents)(r, token, 0, 0);
+          }
       },
       simd_target());
 }

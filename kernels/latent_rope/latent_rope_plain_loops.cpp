@@ -20,8 +20,8 @@ void rotate(const LatentRopeAxes& a, const X* x, const float* cos, const float* 
   }
 }
 
-template <class X, class W, class Y, class KV>
-void tokens(const LatentRopeAxes& a, const X* q, const X* kv, const W* norm, const float* cos, const float* sin,
+template <class X, class Y, class KV>
+void tokens(const LatentRopeAxes& a, const X* q, const X* kv, const float* norm, const float* cos, const float* sin,
             Y* rotated, Y* latents, KV* cache) {
   const std::int64_t d = a.head_dim();
 #pragma omp parallel for collapse(2) schedule(static) if (a.tokens() > 1)
@@ -40,7 +40,7 @@ void tokens(const LatentRopeAxes& a, const X* q, const X* kv, const W* norm, con
       for (std::int64_t i = 0; i < a.latent_dim; ++i) squares += load_f32(x + i) * load_f32(x + i);
       const float scale = 1.0f / std::sqrt(squares / static_cast<float>(a.latent_dim) + static_cast<float>(a.eps));
       for (std::int64_t i = 0; i < a.latent_dim; ++i) {
-        const float v = load_f32(x + i) * (scale * load_f32(norm + i));
+        const float v = load_f32(x + i) * (scale * norm[i]);
         store_f32(entry + i, v);
         if (latents != nullptr) store_f32(latents + t * a.latent_dim + i, v);
       }
@@ -53,15 +53,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const Tensor q = t.tensor("q"), kv = t.tensor("kv"), cos = t.tensor("cos"), sin = t.tensor("sin");
   const Tensor rotated = t.tensor("rotated"), cache = t.tensor("latent_cache");
   const Tensor latents = a.latents ? t.tensor("latents") : Tensor{};
-  const auto norm = row_major(*t.weight("norm"));
+  const auto norm = f32_values(*t.weight("norm"));
   return dispatch_float(q.dtype, [&]<class X>(X*) {
-    return dispatch_float(norm->view().dtype, [&]<class W>(W*) {
-      return dispatch_float(rotated.dtype, [&]<class Y>(Y*) {
-        return dispatch_float(cache.dtype, [&]<class KV>(KV*) {
-          return invocation([=] {
-            tokens(a, q.as<X>(), kv.as<X>(), norm->view().as<W>(), cos.as<float>(), sin.as<float>(), rotated.as<Y>(),
-                   latents.as<Y>(), cache.as<KV>());
-          });
+    return dispatch_float(rotated.dtype, [&]<class Y>(Y*) {
+      return dispatch_float(cache.dtype, [&]<class KV>(KV*) {
+        return invocation([=] {
+          tokens(a, q.as<X>(), kv.as<X>(), norm->data(), cos.as<float>(), sin.as<float>(), rotated.as<Y>(),
+                 latents.as<Y>(), cache.as<KV>());
         });
       });
     });

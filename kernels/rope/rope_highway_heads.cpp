@@ -1,5 +1,5 @@
-// Tasks are eight heads of one token: 64 + 2 x 8 heads of 128 dims with q/k norm take 3.4 us on one core with AVX-512,
-// plain_loops 17 us. Under one norm of all heads, all q heads of a token are a task, and all k heads.
+// Tasks are eight heads of one token and kind: 64 + 2 x 8 heads of 128 dims with q/k norm take 3.4 us on one core with
+// AVX-512, plain_loops 17 us. Under one norm of all heads, all q heads of a token are a task, and all k heads.
 // SPDX-License-Identifier: Apache-2.0
 #define LAYERCOST_SIMD_FILE "kernels/rope/rope_highway_heads.cpp"
 #include "kernels/cpu/simd_frame-inl.h"  // first
@@ -17,15 +17,17 @@
 #define LAYERCOST_ROPE_HEADS
 namespace layercost {
 namespace {
+// Heads first .. first + count - 1 of one token and one kind (q, k or v): x is head 0 of the kind, `all` the heads that
+// the kind has, y where head 0 goes, and head h goes stride elements x h further.
 struct Heads {
-  RopeAxes a;
-  const void* qkv;
+  const void* x;
+  std::int64_t all, first, count;
+  const float* norm;  // null without
   const float *cos, *sin;
-  const void *q_norm, *k_norm;  // null without
-  void *q, *k_cache, *v_cache;
+  void* y;
+  std::int64_t stride;
 };
-// Heads first .. first + count - 1 of one token, in the order of qkv.
-using HeadsFunction = void (*)(const Heads&, std::int64_t token, std::int64_t first, std::int64_t count);
+using HeadsFunction = void (*)(const RopeAxes&, const Heads&);
 }  // namespace
 }  // namespace layercost
 #endif
@@ -35,16 +37,16 @@ namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
 
-template <class Pairs, class X, class W, class Y>
-void rotate(const RopeAxes& axes, const X* x, const W* norm, V scale, const float* cos, const float* sin, Y* out) {
+template <class Pairs, class X, class Y>
+void rotate(const RopeAxes& axes, const X* x, const float* norm, V scale, const float* cos, const float* sin, Y* out) {
   rotate_dims<Pairs>(x, norm, scale, cos, sin, axes.rotary_dims, out);
   const std::int64_t r = axes.rotary_dims;
   pass(x + r, norm != nullptr ? norm + r : nullptr, scale, axes.head_dim - r, out + r);
 }
 
 // Turned twice, first for the sum of squares: what is turned would have to be kept in f32 somewhere.
-template <class Pairs, class X, class W, class Y>
-void rotate_then_norm(const RopeAxes& axes, const X* x, const W* norm, const float* cos, const float* sin, Y* out) {
+template <class Pairs, class X, class Y>
+void rotate_then_norm(const RopeAxes& axes, const X* x, const float* norm, const float* cos, const float* sin, Y* out) {
   const std::int64_t d = axes.head_dim, r = axes.rotary_dims, half = r / 2;
   V squares = hn::Zero(F32());
   for (std::int64_t i = 0; i < half; i += kLanes) {
@@ -67,57 +69,43 @@ void rotate_then_norm(const RopeAxes& axes, const X* x, const W* norm, const flo
   pass(x + r, norm + r, scale, d - r, out + r);
 }
 
-// Heads first .. first + count - 1 of those from x on, which share one kind: all q heads or all k heads of a token.
-template <class Pairs, class X, class W, class Slot>
-void normed_heads(const RopeAxes& axes, const X* x, std::int64_t all, std::int64_t first, std::int64_t count,
-                  const W* norm, const float* cos, const float* sin, const Slot& slot) {
+template <class Pairs, class X, class Y>
+void rotated(const RopeAxes& axes, const Heads& r) {
   const std::int64_t d = axes.head_dim;
-  const float whole = axes.qk_norm == QkNorm::whole ? rms_scale(x, all * d, axes.eps) : 1.0f;
-  for (std::int64_t h = first; h < first + count; ++h) {
+  const X* x = static_cast<const X*>(r.x);
+  const float whole = axes.qk_norm == QkNorm::whole ? rms_scale(x, r.all * d, axes.eps) : 1.0f;
+  for (std::int64_t h = r.first; h < r.first + r.count; ++h) {
     const X* head = x + h * d;
+    Y* out = static_cast<Y*>(r.y) + h * r.stride;
     if (axes.qk_norm == QkNorm::after) {
-      rotate_then_norm<Pairs>(axes, head, norm, cos, sin, slot(h));
+      rotate_then_norm<Pairs>(axes, head, r.norm, r.cos, r.sin, out);
     } else {
       const float scale = axes.qk_norm == QkNorm::head ? rms_scale(head, d, axes.eps) : whole;
-      rotate<Pairs>(axes, head, norm != nullptr ? norm + h * axes.norm_stride() : nullptr, hn::Set(F32(), scale), cos,
-                    sin, slot(h));
+      rotate<Pairs>(axes, head, r.norm != nullptr ? r.norm + h * axes.norm_stride() : nullptr, hn::Set(F32(), scale),
+                    r.cos, r.sin, out);
     }
   }
 }
 
-template <class Pairs, class X, class W, class Y, class KV>
-void heads(const Heads& r, std::int64_t token, std::int64_t first, std::int64_t count) {
-  const RopeAxes& a = r.a;
-  const std::int64_t d = a.head_dim;
-  const std::int64_t row = a.position(token) * (a.rotary_dims / 2);
-  const float *cos = r.cos + row, *sin = r.sin + row;
-  const X* x = static_cast<const X*>(r.qkv) + token * (a.heads + 2 * a.kv_heads) * d;
-  const std::int64_t end = first + count, first_v = a.heads + a.kv_heads;
-  const std::int64_t q_end = std::min(end, a.heads);
-  if (first < q_end)
-    normed_heads<Pairs>(a, x, a.heads, first, q_end - first, static_cast<const W*>(r.q_norm), cos, sin,
-                        [&](std::int64_t h) { return static_cast<Y*>(r.q) + (token * a.heads + h) * d; });
-  const std::int64_t k_first = std::max(first, a.heads), k_end = std::min(end, first_v);
-  if (k_first < k_end)
-    normed_heads<Pairs>(a, x + a.heads * d, a.kv_heads, k_first - a.heads, k_end - k_first,
-                        static_cast<const W*>(r.k_norm), cos, sin,
-                        [&](std::int64_t h) { return static_cast<KV*>(r.k_cache) + a.slot(token, h); });
-  for (std::int64_t h = std::max(first, first_v); h < end; ++h)
-    pass(x + h * d, static_cast<const W*>(nullptr), hn::Zero(F32()), d,
-         static_cast<KV*>(r.v_cache) + a.slot(token, h - first_v));
+template <class X, class Y>
+void passed(const RopeAxes& axes, const Heads& r) {
+  for (std::int64_t h = r.first; h < r.first + r.count; ++h)
+    pass(static_cast<const X*>(r.x) + h * axes.head_dim, static_cast<const X*>(nullptr), hn::Zero(F32()), axes.head_dim,
+         static_cast<Y*>(r.y) + h * r.stride);
 }
 
-HeadsFunction heads_function(DType x, DType w, DType y, DType kv, bool interleaved) {
+// For one kind of heads alone: q, k and v in one function would be one for every pair of types of q and of the cache.
+HeadsFunction rotated_function(DType x, DType y, bool interleaved) {
   return dispatch_float(x, [&]<class X>(X*) {
-    return dispatch_float(w, [&]<class W>(W*) {
-      return dispatch_float(y, [&]<class Y>(Y*) {
-        return dispatch_cache(kv, [&]<class KV>(KV*) {
-          return interleaved ? HeadsFunction(heads<Neighbours, X, W, Y, KV>)
-                             : HeadsFunction(heads<Halves, X, W, Y, KV>);
-        });
-      });
+    return dispatch_cache(y, [&]<class Y>(Y*) {
+      return interleaved ? HeadsFunction(rotated<Neighbours, X, Y>) : HeadsFunction(rotated<Halves, X, Y>);
     });
   });
+}
+
+HeadsFunction passed_function(DType x, DType y) {
+  return dispatch_float(
+      x, [&]<class X>(X*) { return dispatch_cache(y, [&]<class Y>(Y*) { return HeadsFunction(passed<X, Y>); }); });
 }
 
 }  // namespace
@@ -129,38 +117,61 @@ HWY_AFTER_NAMESPACE();
 namespace layercost {
 namespace {
 
-HWY_EXPORT(heads_function);
+HWY_EXPORT(rotated_function);
+HWY_EXPORT(passed_function);
+
+struct Kind {  // q, k or v
+  HeadsFunction run;
+  const std::byte* x;  // head 0 of token 0
+  std::int64_t heads;
+  const float* norm;
+  std::byte* y;
+  std::size_t y_size;
+  bool cached;
+};
+struct Task {
+  int kind;
+  std::int64_t first, count;
+};
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const RopeAxes a = rope_axes(c);
-  const auto q_norm = a.has_norm() ? row_major(*t.weight("q_norm")) : nullptr;
-  const auto k_norm = a.has_norm() ? row_major(*t.weight("k_norm")) : nullptr;
-  const Heads r{a,
-                t.tensor("qkv").data,
-                t.tensor("cos").as<float>(),
-                t.tensor("sin").as<float>(),
-                a.has_norm() ? q_norm->view().data : nullptr,
-                a.has_norm() ? k_norm->view().data : nullptr,
-                t.tensor("q").data,
-                t.tensor("k_cache").data,
-                t.tensor("v_cache").data};
-  const HeadsFunction heads = HWY_DYNAMIC_DISPATCH(heads_function)(c.type("x_type"), c.type("w_type"), c.type("y_type"),
-                                                                   c.type("kv_type"), a.interleaved);
-  // Tasks of one token begin at these heads; the last number ends them.
-  std::vector<std::int64_t> begins;
-  const std::int64_t all = a.heads + 2 * a.kv_heads;
-  if (a.qk_norm == QkNorm::whole) begins = {0, a.heads, a.heads + a.kv_heads};
-  else
-    for (std::int64_t first = 0; first < all; first += 8) begins.push_back(first);
-  const auto tasks = static_cast<std::int64_t>(begins.size());
-  begins.push_back(all);
+  const DType x_type = c.type("x_type"), y_type = c.type("y_type"), kv_type = c.type("kv_type");
+  const auto q_norm = a.has_norm() ? f32_values(*t.weight("q_norm")) : nullptr;
+  const auto k_norm = a.has_norm() ? f32_values(*t.weight("k_norm")) : nullptr;
+  const auto* x = static_cast<const std::byte*>(t.tensor("qkv").data);
+  const auto at_head = [&](std::int64_t h) { return x + static_cast<std::size_t>(h * a.head_dim) * size_of(x_type); };
+  const auto out = [&](const char* name) { return static_cast<std::byte*>(t.tensor(name).data); };
+  const auto rotated = HWY_DYNAMIC_DISPATCH(rotated_function);
+  const std::vector<Kind> kinds = {
+      {rotated(x_type, y_type, a.interleaved), x, a.heads, a.has_norm() ? q_norm->data() : nullptr, out("q"),
+       size_of(y_type), false},
+      {rotated(x_type, kv_type, a.interleaved), at_head(a.heads), a.kv_heads, a.has_norm() ? k_norm->data() : nullptr,
+       out("k_cache"), size_of(kv_type), true},
+      {HWY_DYNAMIC_DISPATCH(passed_function)(x_type, kv_type), at_head(a.heads + a.kv_heads), a.kv_heads, nullptr,
+       out("v_cache"), size_of(kv_type), true}};
+  std::vector<Task> tasks;  // of one token
+  for (int kind = 0; kind < 3; ++kind) {
+    const std::int64_t heads = kinds[kind].heads, step = a.qk_norm == QkNorm::whole ? heads : 8;
+    for (std::int64_t first = 0; first < heads; first += step)
+      tasks.push_back({kind, first, std::min(step, heads - first)});
+  }
+  const auto *cos = t.tensor("cos").as<float>(), *sin = t.tensor("sin").as<float>();
+  const std::int64_t all = a.heads + 2 * a.kv_heads, count = static_cast<std::int64_t>(tasks.size());
+  const std::size_t x_row = static_cast<std::size_t>(all * a.head_dim) * size_of(x_type);
   const bool parallel = a.tokens() * all * a.head_dim >= kSimdParallelElements;
   return invocation(
-      [=] {
+      [=, keep = std::pair(q_norm, k_norm)] {
 #pragma omp parallel for schedule(static) collapse(2) if (parallel)
         for (std::int64_t token = 0; token < a.tokens(); ++token)
-          for (std::int64_t task = 0; task < tasks; ++task)
-            heads(r, token, begins[task], begins[task + 1] - begins[task]);
+          for (std::int64_t i = 0; i < count; ++i) {
+            const Task& task = tasks[i];
+            const Kind& kind = kinds[task.kind];
+            const std::int64_t row = a.position(token) * (a.rotary_dims / 2);
+            const std::int64_t to = kind.cached ? a.slot(token, 0) : token * a.heads * a.head_dim;
+            kind.run(a, {kind.x + token * x_row, kind.heads, task.first, task.count, kind.norm, cos + row, sin + row,
+                         kind.y + to * kind.y_size, kind.cached ? a.capacity * a.head_dim : a.head_dim});
+          }
       },
       simd_target());
 }

@@ -18,15 +18,15 @@ float scale_of(std::int64_t n, double eps, F&& value) {
 }
 
 // x, head h of the `heads` from `all` on.
-template <class X, class W, class Y>
-void rotate(const RopeAxes& axes, const X* all, std::int64_t heads, std::int64_t h, const W* norm, const float* cos,
+template <class X, class Y>
+void rotate(const RopeAxes& axes, const X* all, std::int64_t heads, std::int64_t h, const float* norm, const float* cos,
             const float* sin, Y* out) {
   const std::int64_t d = axes.head_dim, half = axes.rotary_dims / 2;
   const X* x = all + h * d;
   if (norm != nullptr) norm += h * axes.norm_stride();
   const auto before = [&](float scale, std::int64_t i) {
     const float v = load_f32(x + i);
-    return norm != nullptr && axes.qk_norm != QkNorm::after ? v * (scale * load_f32(norm + i)) : v;
+    return norm != nullptr && axes.qk_norm != QkNorm::after ? v * (scale * norm[i]) : v;
   };
   float scale = 1.0f;
   if (axes.qk_norm == QkNorm::head) scale = scale_of(d, axes.eps, [&](std::int64_t i) { return load_f32(x + i); });
@@ -42,15 +42,15 @@ void rotate(const RopeAxes& axes, const X* all, std::int64_t heads, std::int64_t
   };
   if (axes.qk_norm == QkNorm::after) {
     const float after = scale_of(d, axes.eps, turned);
-    for (std::int64_t i = 0; i < d; ++i) store_f32(out + i, turned(i) * (after * load_f32(norm + i)));
+    for (std::int64_t i = 0; i < d; ++i) store_f32(out + i, turned(i) * (after * norm[i]));
   } else {
     for (std::int64_t i = 0; i < d; ++i) store_f32(out + i, turned(i));
   }
 }
 
-template <class X, class W, class Y, class KV>
-void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin, const W* q_norm, const W* k_norm, Y* q,
-            KV* k_cache, KV* v_cache) {
+template <class X, class Y, class KV>
+void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin, const float* q_norm,
+            const float* k_norm, Y* q, KV* k_cache, KV* v_cache) {
   const std::int64_t d = a.head_dim, heads = a.heads + 2 * a.kv_heads;
 #pragma omp parallel for schedule(static) if (a.tokens() > 1)
   for (std::int64_t i = 0; i < a.tokens() * heads; ++i) {
@@ -72,16 +72,14 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const RopeAxes a = rope_axes(c);
   const Tensor qkv = t.tensor("qkv"), cos = t.tensor("cos"), sin = t.tensor("sin"), q = t.tensor("q");
   const Tensor k_cache = t.tensor("k_cache"), v_cache = t.tensor("v_cache");
-  const auto q_norm = a.has_norm() ? row_major(*t.weight("q_norm")) : nullptr;
-  const auto k_norm = a.has_norm() ? row_major(*t.weight("k_norm")) : nullptr;
+  const auto q_norm = a.has_norm() ? f32_values(*t.weight("q_norm")) : nullptr;
+  const auto k_norm = a.has_norm() ? f32_values(*t.weight("k_norm")) : nullptr;
   return dispatch_float(qkv.dtype, [&]<class X>(X*) {
-    return dispatch_float(c.type("w_type"), [&]<class W>(W*) {
-      return dispatch_float(q.dtype, [&]<class Y>(Y*) {
-        return dispatch_cache(k_cache.dtype, [&]<class KV>(KV*) {
-          return invocation([=] {
-            tokens(a, qkv.as<X>(), cos.as<float>(), sin.as<float>(), q_norm ? q_norm->view().as<W>() : nullptr,
-                   k_norm ? k_norm->view().as<W>() : nullptr, q.as<Y>(), k_cache.as<KV>(), v_cache.as<KV>());
-          });
+    return dispatch_float(q.dtype, [&]<class Y>(Y*) {
+      return dispatch_cache(k_cache.dtype, [&]<class KV>(KV*) {
+        return invocation([=] {
+          tokens(a, qkv.as<X>(), cos.as<float>(), sin.as<float>(), q_norm ? q_norm->data() : nullptr,
+                 k_norm ? k_norm->data() : nullptr, q.as<Y>(), k_cache.as<KV>(), v_cache.as<KV>());
         });
       });
     });
