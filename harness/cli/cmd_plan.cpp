@@ -10,6 +10,7 @@
 #include "harness/cli/projection.h"
 #include "harness/measure/op_records.h"
 #include "harness/plan/counts.h"
+#include "harness/plan/expert_parallel.h"
 #include "kernels/contract/registry.h"
 #include "kernels/runtime/runtime.h"
 
@@ -42,9 +43,10 @@ struct PlannedPoint {
   const ModelSpec& model;
   const Scenario& scenario;
   StepShape shape;
-  WorkFacts facts = {};
-  std::vector<KindWork> kinds = {};  // the head last
-  double device_bytes = 0;           // of this machine
+  WorkFacts facts = {};                      // of the layers with experts; of a device that shares them, of what it has
+  std::optional<ExpertChoice> experts = {};  // whose facts these are
+  std::vector<KindWork> kinds = {};          // the head last
+  double device_bytes = 0;                   // of this machine
   MemoryNeed need = {};
   std::optional<Projection> projection = {};
   double flops = 0, bytes = 0;  // of the whole model; bytes: weights and cache
@@ -53,15 +55,16 @@ struct PlannedPoint {
 PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::optional<HardwareSpec>& on,
                         std::int64_t devices) {
   PlannedPoint p{.model = m, .scenario = s, .shape = step_shape(s, m.experts.has_value())};
-  p.facts = expected_facts(m, s, p.shape);
   const auto add = [&](LayerPlan plan) {
     KindWork& kind = p.kinds.emplace_back(KindWork{std::move(plan), {}});
     const std::vector<OpRecord> records = op_records(kind.plan);
+    const WorkFacts facts = expected_facts(kind.plan, s);
+    if (kind.plan.experts()) p.facts = facts, p.experts = kind.plan.experts();
     for (std::size_t i = 0; i < records.size(); ++i) {
       const PlannedOp& op = kind.plan.ops[i];
       OpWork& w = kind.ops.emplace_back();
       w.op = &op;
-      w.work = find_op(op.op_case.op()).work(op.op_case, p.facts);
+      w.work = find_op(op.op_case.op()).work(op.op_case, facts);
       w.bytes_per_distinct_expert = records[i].bytes_per_distinct_expert;
       p.flops += static_cast<double>(kind.plan.count) * w.work.flops;
       p.bytes += static_cast<double>(kind.plan.count) * (w.work.weight_bytes + w.cache_bytes());
@@ -154,7 +157,11 @@ void print_point(const PlannedPoint& p) {
   else fmt::print("prefill, batch {}, {} tokens each; {}\n", s.batch, s.context, s.weights.name());
   if (m.experts)
     fmt::print("routing {}: {:.1f} of {} experts expected to be touched per layer\n", s.routing.name(),
-               *p.facts.distinct_experts, m.experts->experts);
+               *p.facts.distinct_experts, p.experts->experts);
+  if (m.whole != nullptr)
+    fmt::print(
+        "one of {} devices that share the experts; a step sends {} and receives as much, which is not in any time\n",
+        m.devices, si(exchange_bytes(m, p.shape), "B"));
   for (const KindWork& kind : p.kinds) {
     fmt::print("\n{} x {}\n  {:<15} {:<15} {:<13} {:>12} {:>12} {:>12}   {}\n", kind.plan.count, kind.plan.kind,
                "component", "op", "matrix in", "FLOPs", "weights", "cache", "case");
@@ -251,6 +258,7 @@ OrderedJson to_json(const PlannedPoint& p) {
                      {"kv_type", to_string(s.kv_type)}};
   if (m.experts)
     out.update({{"routing", s.routing.name()}, {"distinct_experts_expected", number(*p.facts.distinct_experts)}});
+  if (m.whole != nullptr) out.update({{"devices", m.devices}, {"exchange_bytes", number(exchange_bytes(m, p.shape))}});
   out["kv_bytes_per_token"] = kv_elements_per_token(m) * static_cast<std::int64_t>(size_of(s.kv_type));
   out["state_bytes_per_sequence"] = number(state_bytes_per_sequence(m, s.activation_type));
   out["flops"] = number(p.flops);

@@ -13,6 +13,7 @@
 #include "harness/cli/streams.h"
 #include "harness/measure/environment.h"
 #include "harness/measure/resume.h"
+#include "harness/plan/expert_parallel.h"
 #include "harness/report/report.h"
 #include "harness/result/result_io.h"
 #include "harness/spec/hardware_spec.h"
@@ -172,6 +173,16 @@ int run(const Options& o) {
   result.price = price_record(o.price, result.environment.device_name, configs);
   for (const ModelSpec& m : plan.models)
     for (const std::string& note : m.notes) result.warnings.push_back({"model_note", m.name + ": " + note});
+  for (const RunPoint& point : plan.points) {
+    const ModelSpec& m = plan.models[point.model];
+    if (m.whole == nullptr) continue;
+    const Scenario& s = point.scenario;
+    result.warnings.push_back(
+        {"exchange_left_out",
+         fmt::format("{} {} batch {}: one of {} devices; the {:.3g} MB that it sends in a step, and "
+                     "as much that it receives, are in no time",
+                     m.name, to_string(s.phase), s.batch, m.devices, exchange_bytes(m, step_shape(s, true)) / 1e6)});
+  }
   if (!o.pin_from.empty()) take_pins(plan, runtime.device(), read_result(o.pin_from), o.pin_from, result);
   plan_result(plan, runtime.device(), result);
   if (earlier) result = resume(plan, runtime.device(), result, std::move(*earlier), o.resume);

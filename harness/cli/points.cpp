@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "harness/cli/commands.h"
+#include "harness/plan/expert_parallel.h"
 #include "harness/spec/suite_spec.h"
 #include "kernels/contract/keys.h"
 
@@ -25,6 +26,10 @@ void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_option("--weights-format", o.weights_format,
                "how matrices are stored: layercost list formats, or several, e.g. bf16,q8_0,q4_k (default: as a "
                "quantised model's config says, else the dtype)");
+  c.add_option("--ep", o.ep,
+               "devices that share the experts of each mixture; measured is one of them, without the exchange "
+               "(default 1)")
+      ->check(CLI::Range(1, 4096));
   c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
 }
 
@@ -100,6 +105,14 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
       out.models.push_back(std::move(model));
   }
 
+  if (o.ep > 1) {
+    if (!o.weights.empty()) throw BadInput("--ep: of a checkpoint's weights (--weights) a model is measured whole");
+    for (ModelSpec& model : out.models)
+      if (model.experts) model = share_experts(model, o.ep);
+    if (std::none_of(out.models.begin(), out.models.end(), [](const ModelSpec& m) { return m.experts.has_value(); }))
+      throw BadInput("--ep: no model of this run has experts to share");
+  }
+
   if (!o.weights.empty()) {
     if (out.models.size() != 1)
       throw BadInput(fmt::format("--weights: expected one model (-m), got {}", out.models.size()));
@@ -130,6 +143,10 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   const RoutingSpec routing = RoutingSpec::parse(!o.routing.empty()       ? o.routing
                                                  : !suite.routing.empty() ? suite.routing
                                                                           : "uniform");
+  if (o.ep > 1 && routing.kind != RoutingSpec::Kind::uniform && routing.kind != RoutingSpec::Kind::balanced)
+    throw BadInput(fmt::format("--ep: what other devices send has no router here and no favourites; expected --routing "
+                               "uniform or balanced, got {}",
+                               routing.name()));
 
   struct Step {
     Phase phase;
@@ -186,7 +203,8 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   if (from_suite) {
     for (const SuitePair& pair : suite.pairs) {
       const std::string dense = find_model(pair.dense, configs).name, moe = find_model(pair.moe, configs).name;
-      if (has(dense) && has(moe)) out.pairs.push_back({dense, moe});
+      for (const ModelSpec& m : out.models)
+        if (has(dense) && (m.whole ? m.whole->name : m.name) == moe) out.pairs.push_back({dense, m.name});
     }
   } else {
     for (const ModelSpec& dense : out.models)

@@ -55,12 +55,12 @@ Projection project(const ModelSpec& m, const Scenario& s, const HardwareSpec& ha
   source("arithmetic", peak->source, peak->date, peak->verified);
   p.flops_per_s = n * peak->flops_per_s;
   const StepShape shape = step_shape(s, m.experts.has_value());
-  const double distinct = expected_facts(m, s, shape).distinct_experts.value_or(0);
   const Roofs roofs{p.read_bytes_per_s, *p.flops_per_s};
   double time_s = possible_s(op_records(plan_head(m, s.batch, shape)), roofs, 0);
   for (const LayerKind& kind : m.kinds) {
     const LayerPlan plan = plan_layer(m, kind, shape);
-    time_s += static_cast<double>(plan.count) * possible_s(op_records(plan), roofs, distinct);
+    time_s += static_cast<double>(plan.count) * possible_s(op_records(plan), roofs,
+                                                              expected_facts(plan, s).distinct_experts.value_or(0));
   }
   p.possible_s = time_s;
   return p;

@@ -58,7 +58,7 @@ class CellMeasurement {
                            : &find_variant(find_op(ops[i].op_case.op()), r_.ops[i].variant));
     stack_ = std::make_unique<Stack>(cell_.plan, cell_.weights, cell_.size.layers, cell_.seed, run_.runtime, fixed_,
                                      cell_.chain);
-    if (cell_.plan.router() != nullptr)
+    if (cell_.plan.experts())
       feed_ = std::make_unique<RoutingFeed>(cell_.scenario.routing, seed_for(policy().seed, "routing"), *stack_,
                                             run_.runtime, run_.draws);
   }
@@ -213,7 +213,7 @@ void measure_cell(RunContext& run, const Cell& cell, PartRecord& record) { CellM
 void check_sampled(Layer& layer, std::int64_t rows, std::uint64_t seed, Verdict& verdict) {
   const LayerPlan& plan = layer.plan();
   const ExpertChoice experts = plan.experts().value_or(ExpertChoice{});
-  const OwnedTensor ids = experts.experts > 0 ? layer.read(BufferRole::expert_ids) : OwnedTensor();
+  const OwnedTensor ids = experts.experts > 0 ? layer.read(plan.chosen_ids()->role) : OwnedTensor();
   check_layer(layer, sample_rows(plan.shape, ids.view().as<std::int32_t>(), experts.top_k, experts.experts, rows, seed),
               verdict);
 }

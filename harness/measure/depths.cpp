@@ -39,7 +39,7 @@ DepthRecord measure_depths(RunContext& run, const RunPoint& point, const Scenari
                          point.scenario.batch));
     Stack stack(plan, weights, depth, seed, run.runtime, {}, chain_of(run.plan, 0));
     std::optional<RoutingFeed> feed;
-    if (plan.router() != nullptr)
+    if (plan.experts())
       feed.emplace(point.scenario.routing, seed_for(plan_seed, "routing"), stack, run.runtime, run.draws);
     std::vector<double> times;
     if (feed) feed->draw(1);

@@ -159,6 +159,15 @@ BufferSet shared_buffers(const LayerPlan& plan, Runtime& runtime) {
     runtime.upload(cos, host_cos);
     runtime.upload(sin, host_sin);
   }
+  for (const BufferSpec& b : plan.buffers) {
+    const Tensor& t = out.contains(b.name) ? out.at(b.name)->view() : Tensor{};
+    if (b.role == BufferRole::from_outside) fill_normal(runtime, t, seed_for(0, b.name));
+    if (b.role != BufferRole::ones && b.role != BufferRole::row_numbers) continue;
+    const OwnedTensor host(t.dtype, t.shape);
+    for (std::int64_t i = 0; i < t.elements(); ++i)
+      host.view().store(i, b.role == BufferRole::ones ? 1.0 : static_cast<double>(i));
+    runtime.upload(t, host.view());
+  }
   return out;
 }
 

@@ -48,7 +48,8 @@ class ReferenceWalk {
     for (const BufferSpec& b : plan_.buffers) {
       roles_[b.name] = b.role;
       if (b.role == BufferRole::input || b.role == BufferRole::cache || b.role == BufferRole::state ||
-          b.role == BufferRole::rotary_cos || b.role == BufferRole::rotary_sin)
+          b.role == BufferRole::rotary_cos || b.role == BufferRole::rotary_sin || b.role == BufferRole::from_outside ||
+          b.role == BufferRole::ones || (b.role == BufferRole::forced_ids && router_ == nullptr))
         tested_[b.name] = layer.read(b.name);
     }
     for (std::size_t i = 0; i < plan_.ops.size(); ++i)
@@ -68,7 +69,9 @@ class ReferenceWalk {
     if (sequence_ops_ > 0)
       for (const std::int64_t b : sequences) run_sequence(b);
     for (const auto& [name, t] : tested_)
-      if (roles_.at(name) == BufferRole::input) values_[name] = gather_rows(t, rows_);
+      if (const BufferRole role = roles_.at(name); role == BufferRole::input || role == BufferRole::from_outside ||
+                                                   role == BufferRole::ones || role == BufferRole::forced_ids)
+        values_[name] = gather_rows(t, rows_);
     for (std::size_t i = sequence_ops_; i < plan_.ops.size(); ++i) {
       before(plan_.ops[i]);
       run_op(i, static_cast<std::int64_t>(rows_.size()), values_, nullptr);
@@ -106,6 +109,11 @@ class ReferenceWalk {
       if (role == BufferRole::rotary_cos || role == BufferRole::rotary_sin) {
         bound.bind(s.name, tested_.at(name).view());
         continue;
+      }
+      if (role == BufferRole::row_numbers) {  // of these rows, which lie side by side here
+        OwnedTensor numbers(s.dtype, s.shape);
+        for (std::int64_t j = 0; j < numbers.view().elements(); ++j) numbers.view().store(j, static_cast<double>(j));
+        values[name] = std::move(numbers);
       }
       if (s.role == Role::output) values[name] = OwnedTensor(s.dtype == DType::i32 ? s.dtype : DType::f64, s.shape);
       Tensor t = values.at(name).view();
@@ -460,6 +468,11 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
     const std::set<double> seen = values_of(ids);
     verdict.experts_checked = std::max(verdict.experts_checked.value_or(0), static_cast<std::int64_t>(seen.size()));
     walk.force_ids(ids);
+  } else if (plan.experts()) {
+    ids = gather_rows(layer.read(plan.chosen_ids()->role), rows);
+    routed = ids.view().elements();
+    verdict.experts_checked =
+        std::max(verdict.experts_checked.value_or(0), static_cast<std::int64_t>(values_of(ids.view()).size()));
   }
   std::string wrong_choice;
   walk.run([&](const PlannedOp& p) {

@@ -108,7 +108,7 @@ class Measurement {
     for (std::size_t p : points) {
       const Scenario& s = plan_.points[p].scenario;
       const LayerPlan plan = plan_of(model, part, s);
-      const StackSize size = stack_size(plan, expected_facts(model, s, plan.shape),
+      const StackSize size = stack_size(plan, expected_facts(plan, s),
                                         static_cast<double>(runtime_.device().last_level_cache_bytes), memory_);
       if (size.need_bytes > memory_) {
         PartRecord& r = record(part, p);

@@ -43,6 +43,7 @@ PlanCount count_weights(const LayerPlan& plan) {
 }  // namespace
 
 ParameterCount count_parameters(const ModelSpec& m) {
+  if (m.whole != nullptr) return count_parameters(*m.whole);
   Clamped total = 0, active_layers = 0;
   for (const LayerKind& kind : m.kinds) {
     const LayerPlan plan = plan_layer(m, kind, {});
@@ -80,9 +81,10 @@ double state_bytes_per_sequence(const ModelSpec& m, DType activation_type) {
   return n;
 }
 
-WorkFacts expected_facts(const ModelSpec& m, const Scenario& s, const StepShape& shape) {
-  if (!m.experts) return {};
-  return {expected_distinct_experts(s.routing, m.experts->experts, m.experts->top_k, shape.tokens())};
+WorkFacts expected_facts(const LayerPlan& plan, const Scenario& s) {
+  const auto experts = plan.experts();
+  if (!experts) return {};
+  return {expected_distinct_experts(s.routing, experts->experts, experts->top_k, plan.shape.tokens())};
 }
 
 MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_bytes) {

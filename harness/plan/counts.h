@@ -26,8 +26,8 @@ std::int64_t kv_elements_per_token(const ModelSpec&);
 // What one sequence has in states of all layers, however long it is, where they hold activations of this type.
 double state_bytes_per_sequence(const ModelSpec&, DType activation_type);
 
-// What is known of a step before it runs: the distinct experts that its routing is expected to touch.
-WorkFacts expected_facts(const ModelSpec&, const Scenario&, const StepShape&);
+// What is known of a layer's step before it runs: the distinct experts that its routing is expected to touch.
+WorkFacts expected_facts(const LayerPlan&, const Scenario&);
 
 // What the whole model needs on one device at this point: bytes, and the largest batch that fits (absent: none).
 struct MemoryNeed {

@@ -58,10 +58,18 @@ const PlannedOp* LayerPlan::router() const {
   return nullptr;
 }
 
+const BufferSpec* LayerPlan::chosen_ids() const {
+  const BufferSpec* ids = find_buffer(BufferRole::expert_ids);
+  return ids != nullptr ? ids : find_buffer(BufferRole::forced_ids);
+}
+
 std::optional<ExpertChoice> LayerPlan::experts() const {
-  const PlannedOp* p = router();
-  if (p == nullptr) return std::nullopt;
-  return ExpertChoice{p->op_case.axis("experts"), p->op_case.axis("top_k")};
+  const BufferSpec* ids = chosen_ids();
+  if (ids == nullptr) return std::nullopt;
+  for (const PlannedOp& p : ops)
+    if (p.op_case.has("experts") && p.bind.contains("ids") && p.bind.at("ids") == ids->name)
+      return ExpertChoice{p.op_case.axis("experts"), p.op_case.axis("top_k")};
+  return std::nullopt;
 }
 
 double LayerPlan::weight_bytes() const {

@@ -30,6 +30,10 @@ enum class BufferRole {
   state,       // [batch, ...], what earlier tokens left of themselves, of one size whatever their number: read only,
                // so that a step can be repeated; each layer has its own
   next_state,  // what the step makes of it, for the next one
+  // Of a layer whose experts are shared among devices (expert_parallel.h), the same in every pass:
+  from_outside,  // one row per token, what other devices return
+  ones,          // f32, one row per token
+  row_numbers,   // i32, 0, 1, 2, ...
 };
 
 // A state's buffer after the step, of its name before it.
@@ -95,8 +99,10 @@ struct LayerPlan {
 
   const BufferSpec& buffer(BufferRole) const;       // the only one with this role; BadCase if there is none
   const BufferSpec* find_buffer(BufferRole) const;  // null if there is none
-  // The op that writes the expert ids; null in a layer without experts.
+  // The op that writes the expert ids; null in a layer without experts, and where the ids come from outside.
   const PlannedOp* router() const;
+  // The ids that its experts are chosen by: what a router wrote, or what came from outside. Null without experts.
+  const BufferSpec* chosen_ids() const;
   std::optional<ExpertChoice> experts() const;
 
   double weight_bytes() const;        // all of it, every expert

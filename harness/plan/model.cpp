@@ -15,6 +15,7 @@
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
 #include "harness/spec/json_reader.h"
+#include "harness/spec/part_name.h"
 #include "harness/spec/closed_model.h"
 #include "kernels/core/error.h"
 
@@ -310,16 +311,18 @@ void split_kinds(ModelSpec& m, const std::function<MatrixFormats(std::size_t lay
 }
 
 std::int64_t ModelSpec::count_of(const LayerKind& kind) const {
+  const std::string_view own = kind_of_part(kind.name);
   return std::count_if(kind_of_layer.begin(), kind_of_layer.end(),
-                       [&](std::size_t k) { return kinds[k].name == kind.name; });
+                       [&](std::size_t k) { return kinds[k].name == own; });
 }
 
 LayerPlan plan_layer(const ModelSpec& m, const LayerKind& kind, const StepShape& shape) {
   LayerBuilder b(m, shape, kind.formats);
   kind.lower(b);
-  b.plan().kind = kind.name;
-  b.plan().count = m.count_of(kind);
-  return std::move(b.plan());
+  LayerPlan plan = kind.part ? kind.part(std::move(b.plan())) : std::move(b.plan());
+  plan.kind = kind.name;
+  plan.count = m.count_of(kind);
+  return plan;
 }
 
 LayerPlan plan_head(const ModelSpec& m, std::int64_t sequences, const StepShape& shape) {

@@ -29,6 +29,7 @@ struct LayerKind {
   std::string name;                               // "dense", "moe", "dense window=4096": all that tells it from others
   std::function<void(LayerBuilder&)> lower = {};  // writes its plan
   MatrixFormats formats = {};                     // of a quantised model
+  std::function<LayerPlan(LayerPlan)> part = {};  // what a device of several does of it (expert_parallel.h); null: all
 };
 
 // What follows the last layer: the final norm, and a product with a matrix of `rows` x hidden, if there is one.
@@ -59,6 +60,9 @@ struct ModelSpec {
   std::vector<std::string> notes;                    // what was ignored on purpose, e.g. auto_map
   std::shared_ptr<const Quantization> quantization;  // null: the config says nothing of it
   MatrixFormats head_formats;
+  // Of one of several devices that share the experts: the model itself, and how many they are.
+  std::shared_ptr<const ModelSpec> whole;
+  std::int64_t devices = 1;
 
   // The next layer. `lower` is only used for the first layer of a kind.
   void add_layer(std::string kind, std::function<void(LayerBuilder&)> lower);

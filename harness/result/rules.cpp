@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "harness/result/op_work.h"
+#include "harness/spec/part_name.h"
 #include "harness/spec/price_spec.h"
 #include "kernels/core/error.h"
 
@@ -73,8 +74,8 @@ std::optional<Problem> problem_of(const Sample& sample, std::int64_t layers, std
   return std::nullopt;
 }
 
-std::optional<Problem> problem_of(const RoutingRecord& routing, const PointRecord& point, const ModelRecord& model,
-                                  const std::string& place) {
+std::optional<Problem> problem_of(const RoutingRecord& routing, const PointRecord& point, std::int64_t tokens,
+                                  const ModelRecord& model, const std::string& place) {
   if (static_cast<std::int64_t>(routing.histogram.size()) != routing.experts)
     return Problem{place + ".histogram",
                    fmt::format("has {} entries for {} experts", routing.histogram.size(), routing.experts)};
@@ -85,25 +86,26 @@ std::optional<Problem> problem_of(const RoutingRecord& routing, const PointRecor
     return Problem{place + ".name",
                    fmt::format("'{}', but the point's is '{}'", printable(routing.name), printable(point.routing))};
   std::int64_t drawn = 0, counted = 0;
-  bool small = !__builtin_mul_overflow(routing.draws, point.tokens, &drawn) &&
-               !__builtin_mul_overflow(drawn, routing.top_k, &drawn);
-  for (const std::int64_t tokens : routing.histogram)
-    small = small && !__builtin_add_overflow(counted, tokens, &counted);
+  bool small =
+      !__builtin_mul_overflow(routing.draws, tokens, &drawn) && !__builtin_mul_overflow(drawn, routing.top_k, &drawn);
+  for (const std::int64_t of_expert : routing.histogram)
+    small = small && !__builtin_add_overflow(counted, of_expert, &counted);
   if (!small || counted != drawn)
     return Problem{place + ".histogram", fmt::format("does not add up to {} draws x {} tokens x {} experts of each",
-                                                     routing.draws, point.tokens, routing.top_k)};
+                                                     routing.draws, tokens, routing.top_k)};
   return std::nullopt;
 }
 
 // "attention batch=1 q_len=1 ...": an op and what it was given, which for a layer is what the point says.
-std::optional<std::string> wrong_case(const std::string& text, const PointRecord& point, bool is_layer) {
+std::optional<std::string> wrong_case(const std::string& text, const PointRecord& point, std::int64_t tokens,
+                                      bool is_layer) {
   const auto is_name = [](std::string_view word) {
     return !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
   };
   const std::pair<std::string_view, std::int64_t> said[] = {{"batch", point.batch},
                                                             {"q_len", new_tokens(point)},
                                                             {"kv_len", point.context + (point.phase == "decode")},
-                                                            {"tokens", point.tokens}};
+                                                            {"tokens", tokens}};
   std::size_t end = text.find(' ');
   bool good = is_name(std::string_view(text).substr(0, end)) && end != std::string::npos;
   while (good && end != std::string::npos) {
@@ -146,8 +148,26 @@ std::optional<Problem> problem_of(const OpRecord& op, bool is_first, bool is_las
   return std::nullopt;
 }
 
-std::optional<Problem> problem_of(const PartRecord& part, const PointRecord& point, const ModelRecord& model,
+// Of a part that receives rows for the experts that it has of the model's: as if they were tokens of such a model.
+std::optional<Problem> as_received(const PartRecord& part, const std::string& place, std::int64_t& tokens,
+                                   ModelRecord& model) {
+  if (!model.experts || __builtin_mul_overflow(tokens, *model.top_k, &tokens))
+    return Problem{place + ".kind", fmt::format("'{}' of the model {}, which has no such layers", printable(part.kind),
+                                                printable(model.name))};
+  if (part.routing && (part.routing->experts <= 0 || *model.experts % part.routing->experts != 0))
+    return Problem{place + ".routing.experts",
+                   fmt::format("{} do not divide the {} of the model {}", part.routing->experts, *model.experts,
+                               printable(model.name))};
+  if (part.routing) model.experts = part.routing->experts;
+  model.top_k = 1;
+  return std::nullopt;
+}
+
+std::optional<Problem> problem_of(const PartRecord& part, const PointRecord& point, ModelRecord model,
                                   const std::string& place) {
+  std::int64_t tokens = point.tokens;
+  if (is_received_part(part.kind))
+    if (auto problem = as_received(part, place, tokens, model)) return problem;
   const bool has_samples =
       std::any_of(part.rounds.begin(), part.rounds.end(), [](const Round& round) { return !round.samples.empty(); });
   if (part.outcome == Outcome::measured) {
@@ -169,13 +189,13 @@ std::optional<Problem> problem_of(const PartRecord& part, const PointRecord& poi
     if (!part.stack && !round.layers) return Problem{place, "has samples, but no stack that they were taken of"};
     const std::int64_t layers = round.layers ? *round.layers : part.stack->layers;
     for (std::size_t s = 0; s < round.samples.size(); ++s)
-      if (auto problem = problem_of(round.samples[s], layers, point.tokens, model, ""))
+      if (auto problem = problem_of(round.samples[s], layers, tokens, model, ""))
         return Problem{
             fmt::format("{}.rounds[{}].samples[{}]{}", place, &round - part.rounds.data(), s, problem->place),
             problem->message};
   }
   for (const OpRecord& op : part.ops) {
-    if (const auto wrong = wrong_case(op.case_text, point, part.kind != "head"))
+    if (const auto wrong = wrong_case(op.case_text, point, tokens, part.kind != kHeadPart))
       return Problem{fmt::format("{}.ops[{}].case_text", place, &op - part.ops.data()), *wrong};
     const std::string op_place = fmt::format("{}.ops[{}]", place, &op - part.ops.data());
     if (auto problem = problem_of(op, &op == &part.ops.front(), &op == &part.ops.back(), op_place)) return problem;
@@ -185,7 +205,7 @@ std::optional<Problem> problem_of(const PartRecord& part, const PointRecord& poi
   }
   if (part.stack && part.stack->huge_page_fraction.value_or(0) > 1)
     return Problem{place + ".stack.huge_page_fraction", "more than 1"};
-  if (part.routing) return problem_of(*part.routing, point, model, place + ".routing");
+  if (part.routing) return problem_of(*part.routing, point, tokens, model, place + ".routing");
   return std::nullopt;
 }
 
@@ -244,7 +264,8 @@ std::optional<Problem> problem_of(const PointRecord& point, const ModelRecord& m
                    fmt::format("{}, but batch {} x {} new tokens of each sequence", point.tokens, point.batch, each)};
   std::int64_t layers = 0, heads = 0;
   for (const PartRecord& part : point.parts) {
-    if (part.kind == "head") heads += part.count;
+    if (part.kind == kHeadPart) heads += part.count;
+    else if (is_received_part(part.kind)) continue;  // of layers that are counted by their own kind
     else if (__builtin_add_overflow(layers, part.count, &layers)) return Problem{place + ".parts", "too many layers"};
   }
   if (heads != 1) return Problem{place + ".parts", fmt::format("expected one head, got {}", heads)};
@@ -291,10 +312,13 @@ std::optional<Problem> problem_of(const MemoryRecord& memory, const PointRecord&
   // Vectors that stay f32 (sinks, corrections of a router) take twice their part of a model in bf16: of published ones
   // 1e-6 and less, of the smallest in the tests 1e-3.
   constexpr double kF32Vectors = 0.01;
+  // One of several devices that share the experts holds a part of the weights.
+  const bool shares = std::any_of(point.parts.begin(), point.parts.end(),
+                                  [](const PartRecord& part) { return is_received_part(part.kind); });
   for (const DType type : {DType::f32, DType::bf16}) {
     const double weights = static_cast<double>(model.parameters_total) * static_cast<double>(size_of(type));
     if (!model.digest.empty() && memory.weight_bytes > 0 && point.weight_type == to_string(type) &&
-        !(memory.weight_bytes >= weights * (1 - kRounding) &&
+        !((shares || memory.weight_bytes >= weights * (1 - kRounding)) &&
           memory.weight_bytes <= weights * (1 + (type == DType::bf16 ? kF32Vectors : kRounding))))
       return Problem{place + ".weight_bytes",
                      fmt::format("{}, but the model {} has {} parameters in {}", memory.weight_bytes,

@@ -13,8 +13,8 @@ GOLDENS = ("deepseek_v2_lite", "glm4_moe_norms", "gpt_oss_yarn", "qwen3_next_tur
 
 
 def run(name, *more):
-    return ["run", "--device", "cpu", "--rounds", "1", "--seconds", "0.01", "-c", "12", "--no-head", "-m", name,
-            "-o", "out.json", "--force", *more]
+    return ["run", "--device", "cpu", "--threads", "1", "--rounds", "1", "--seconds", "0.01", "-c", "12", "--no-head",
+            "-m", name, "-o", "out.json", "--force", *more]
 
 
 def saved(program, folder, title, words, right=True):
@@ -45,6 +45,11 @@ def main():
               run("gpt_oss_yarn", "--dtype", "f32", "--kv-type", "bf16", "--phase", "decode"), right=False)
         saved(program, folder, "bf16 with a cache in fp8",
               run("gpt_oss_yarn", "--kv-type", "fp8_e4m3", "--phase", "decode"), right=False)
+        saved(program, folder, "one of two devices that share the experts",
+              run("deepseek_v2_lite", "--dtype", "f32", "--phase", "decode", "--ep", "2"))
+        program.expect("devices that do not divide the experts", run("deepseek_v2_lite", "--ep", "5"), 2, ["--ep"])
+        program.expect("a router for what others send", run("deepseek_v2_lite", "--ep", "2", "--routing", "router"), 2,
+                       ["--ep", "--routing"])
         program.expect("latents in fp8", run("deepseek_v2_lite", "--kv-type", "fp8_e4m3"), 2, ["--kv-type"])
     return program.finish()
 

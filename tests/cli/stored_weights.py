@@ -11,7 +11,7 @@ import sys
 from checkpoints import rewrite
 from program import Program
 
-QUICK = ["--device", "cpu", "--rounds", "1", "--seconds", "0.01", "--phase", "decode", "-c", "16"]
+QUICK = ["--device", "cpu", "--threads", "1", "--rounds", "1", "--seconds", "0.01", "--phase", "decode", "-c", "16"]
 HIDDEN, HEADS, DIM, WIDTH, WORDS = 256, 4, 64, 512, 320  # a stack of some fifty layers
 
 
