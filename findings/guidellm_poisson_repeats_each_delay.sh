@@ -7,8 +7,8 @@
 #           Dispersion is variance over mean of the arrivals in half a second, 1 for a Poisson process:
 #               10 processes: 50 different delays among 500, dispersion 10.1, rate 122/s
 #               1 process: 500 different delays among 500, dispersion 1.2, rate 97/s
-#           Its whole scheduler, with a backend that answers after 10 ms on an idle machine: 53 different delays in 500
-#           requests, dispersion 10.3, 122/s.
+#           Its whole scheduler with a backend that answers after 10 ms, run once: 53 different delays among 499,
+#           dispersion 10.3, 122/s; on a machine that was busy otherwise 126 different ones.
 # Expected: independent delays, and a dispersion near 1 whatever the number of processes.
 # Matters:  waiting times and the tail of the time to first token come from clumps. The same server looks worse under
 #           this load than under Poisson's, by an amount that depends on the benchmark's own number of processes.
