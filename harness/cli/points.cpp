@@ -106,12 +106,15 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   }
 
   if (o.ep > 1) {
-    if (!o.weights.empty()) throw BadInput("--ep: of a checkpoint's weights (--weights) a model is measured whole");
     for (ModelSpec& model : out.models)
       if (model.experts) model = share_experts(model, o.ep);
     if (std::none_of(out.models.begin(), out.models.end(), [](const ModelSpec& m) { return m.experts.has_value(); }))
       throw BadInput("--ep: no model of this run has experts to share");
   }
+  const bool shared =
+      std::any_of(out.models.begin(), out.models.end(), [](const ModelSpec& m) { return m.whole != nullptr; });
+  if (shared && !o.weights.empty())
+    throw BadInput("--ep: of a checkpoint's weights (--weights) a model is measured whole");
 
   if (!o.weights.empty()) {
     if (out.models.size() != 1)
@@ -143,10 +146,11 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
   const RoutingSpec routing = RoutingSpec::parse(!o.routing.empty()       ? o.routing
                                                  : !suite.routing.empty() ? suite.routing
                                                                           : "uniform");
-  if (o.ep > 1 && routing.kind != RoutingSpec::Kind::uniform && routing.kind != RoutingSpec::Kind::balanced)
-    throw BadInput(fmt::format("--ep: what other devices send has no router here and no favourites; expected --routing "
-                               "uniform or balanced, got {}",
-                               routing.name()));
+  if (shared && routing.kind != RoutingSpec::Kind::uniform && routing.kind != RoutingSpec::Kind::balanced)
+    throw BadInput(
+        fmt::format("--ep: what other devices send has no router here and no favourites; expected --routing "
+                    "uniform or balanced, got {}",
+                    routing.name()));
 
   struct Step {
     Phase phase;
@@ -204,7 +208,7 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
     for (const SuitePair& pair : suite.pairs) {
       const std::string dense = find_model(pair.dense, configs).name, moe = find_model(pair.moe, configs).name;
       for (const ModelSpec& m : out.models)
-        if (has(dense) && (m.whole ? m.whole->name : m.name) == moe) out.pairs.push_back({dense, m.name});
+        if (has(dense) && (m.name == moe || (m.whole && m.whole->name == moe))) out.pairs.push_back({dense, m.name});
     }
   } else {
     for (const ModelSpec& dense : out.models)

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "harness/spec/part_name.h"
 #include "kernels/core/error.h"
@@ -87,7 +88,18 @@ LayerPlan received_part(const LayerPlan& whole, std::int64_t devices) {
 
 }  // namespace
 
+std::optional<std::pair<std::string, std::int64_t>> split_devices(const std::string& name) {
+  const std::size_t at = name.rfind("@ep");
+  if (at == std::string::npos) return std::nullopt;
+  std::int64_t devices = 0;
+  const char *begin = name.data() + at + 3, *end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(begin, end, devices);
+  if (error != std::errc() || stop != end || devices < 2) return std::nullopt;
+  return std::pair(name.substr(0, at), devices);
+}
+
 ModelSpec share_experts(const ModelSpec& m, std::int64_t devices) {
+  if (m.whole != nullptr) throw BadInput(fmt::format("--ep: {} is one of several devices already", m.name));
   if (!m.experts) throw BadInput(fmt::format("--ep: {} has no experts to share", m.name));
   if (m.experts->experts % devices != 0)
     throw BadInput(

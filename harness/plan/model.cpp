@@ -14,6 +14,7 @@
 #include "harness/plan/head.h"
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
+#include "harness/plan/expert_parallel.h"
 #include "harness/spec/json_reader.h"
 #include "harness/spec/part_name.h"
 #include "harness/spec/closed_model.h"
@@ -405,6 +406,8 @@ std::vector<std::string> list_models(const fs::path& configs_dir) {
 }
 
 ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_dir, const std::string& architecture) {
+  if (const auto shared = split_devices(name_or_path))
+    return share_experts(find_model(shared->first, configs_dir, architecture), shared->second);
   const std::vector<ShippedModel> models = shipped_models(configs_dir);
   const std::string wanted = ascii_lower(name_or_path);
   for (const ShippedModel& model : models) {

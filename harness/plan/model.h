@@ -87,7 +87,8 @@ WeightTypes weights_by_config(const ModelSpec&, DType rest);
 ModelSpec read_model(const std::filesystem::path& path, const std::string& architecture = {});
 
 // A name from configs/models ("qwen3-4b", "Qwen/Qwen3-4B"; case does not matter), or a path to a config.json or folder.
-// An unknown name is a BadInput with the nearest known one.
+// An unknown name is a BadInput with the nearest known one. With "@ep32" behind it: one of 32 devices that share the
+// model's experts (expert_parallel.h).
 ModelSpec find_model(const std::string& name_or_path, const std::filesystem::path& configs_dir,
                      const std::string& architecture = {});
 

@@ -119,6 +119,13 @@ TEST(ExpertParallel, BothPartsAreCheckedAgainstReferences) {
 }
 
 TEST(ExpertParallel, WhatCannotBeSharedIsRefused) {
+  EXPECT_EQ(find_model("deepseek-v3@ep32", kConfigs).devices, 32);
+  const std::string twice = bad_input([] { share_experts(find_model("deepseek-v3@ep4", kConfigs), 2); });
+  EXPECT_TRUE(contains(twice, "deepseek-v3@ep4 is one of several devices already")) << twice;
+  for (const char* name : {"deepseek-v3@ep", "deepseek-v3@ep1", "deepseek-v3@ep-2", "deepseek-v3@ep8x"}) {
+    const std::string unknown = bad_input([&] { find_model(name, kConfigs); });
+    EXPECT_TRUE(contains(unknown, "no model")) << unknown;
+  }
   const std::string devices = bad_input([] { share_experts(find_model("deepseek-v3", kConfigs), 48); });
   EXPECT_TRUE(contains(devices, "--ep: 48 devices")) << devices;
   EXPECT_TRUE(contains(devices, "256 experts")) << devices;

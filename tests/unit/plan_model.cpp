@@ -808,7 +808,9 @@ TEST(Families, GatedDeltaLayersAndGatedAttention) {
     for (const WeightSpec& w : plan_of(m).weights) {
       const bool offset = w.name == "attention_norm" || w.name == "mlp_norm";
       EXPECT_EQ(w.added, offset ? 1 : 0) << w.name;
-      if (offset) EXPECT_EQ(w.format, &weight_format(DType::f32));
+      if (offset) {
+        EXPECT_EQ(w.format, &weight_format(DType::f32));
+      }
     }
     EXPECT_EQ(plan_head(m, 1, {}).weights.front().added, 1);
     // What layers are made of: the matrices, the kernel, a decay's two numbers per head.
