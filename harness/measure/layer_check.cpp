@@ -115,7 +115,10 @@ class ReferenceWalk {
         for (std::int64_t j = 0; j < numbers.view().elements(); ++j) numbers.view().store(j, static_cast<double>(j));
         values[name] = std::move(numbers);
       }
-      if (s.role == Role::output) values[name] = OwnedTensor(s.dtype == DType::i32 ? s.dtype : DType::f64, s.shape);
+      // Of an activation that several ops write a part of each, the first one's.
+      const bool begins = s.role == Role::updated && role == BufferRole::activation && !values.contains(name);
+      if (s.role == Role::output || begins)
+        values[name] = OwnedTensor(s.dtype == DType::i32 ? s.dtype : DType::f64, s.shape);
       Tensor t = values.at(name).view();
       t.shape = s.shape;
       bound.bind(s.name, t);
@@ -134,9 +137,9 @@ class ReferenceWalk {
       out[i] = AskedRows::kNone;
       for (const TensorSpec& s : specs)
         if (const auto it = needed.find(s.role == Role::weight ? std::string() : p.bind.at(s.name));
-            s.role == Role::output && it != needed.end()) {
+            (s.role == Role::output || s.role == Role::updated) && it != needed.end()) {
           out[i] = std::min(out[i], it->second);
-          needed.erase(it);
+          if (s.role == Role::output) needed.erase(it);  // else another op writes the rest
         }
       const auto shared = op_of(i).first_shared_column;
       for (const TensorSpec& s : specs) {

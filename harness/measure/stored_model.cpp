@@ -50,13 +50,20 @@ MatrixFormats stored_formats(const Checkpoint& checkpoint, const LayerPlan& plan
     if (!w.quantisable) continue;
     const std::string& first_tensor = w.sources.front().tensor;
     const WeightFormat* const first = checkpoint.stored_format(place + first_tensor);
-    for (const WeightSpec::Source& s : w.sources)
-      if (const WeightFormat* f = checkpoint.stored_format(place + s.tensor); f != first)
+    MatrixFormats of_sources;
+    bool differ = false;
+    for (const WeightSpec::Source& s : w.sources) {
+      const WeightFormat* f = checkpoint.stored_format(place + s.tensor);
+      if (f != first && !w.separable)
         throw BadInput(
             checkpoint.source(), place + s.tensor,
             fmt::format("is {}, {} is {}: matrices that are multiplied with as one need one format",
                         f != nullptr ? f->name : "plain", first_tensor, first != nullptr ? first->name : "plain"));
-    if (first != nullptr) out[w.name] = first;
+      differ |= f != first;
+      if (f != nullptr) of_sources[s.tensor] = f;
+    }
+    if (differ) out.merge(of_sources);
+    else if (first != nullptr) out[w.name] = first;
   }
   return out;
 }
@@ -130,8 +137,10 @@ StoredModel::StoredModel(ModelSpec& m, const std::vector<std::filesystem::path>&
     for (const std::int64_t i : there) {
       formats[i] = stored_formats(checkpoint_, plan_of(i), layer_place(prefix_, i));
       for (const WeightSpec& w : plan_of(i).weights)
-        if (const auto f = formats[i].find(w.name); f != formats[i].end())
-          elements[f->second] += static_cast<double>(elements_of(w.shape));
+        for (const WeightSpec::Source& s : w.sources)
+          for (const std::string& name : {w.name, s.tensor})
+            if (const auto f = formats[i].find(name); f != formats[i].end())
+              elements[f->second] += static_cast<double>(s.elements());
     }
     // A layer that is not there is taken to be as the one before it.
     split_kinds(m, [&](std::size_t i) {

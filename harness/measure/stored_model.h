@@ -23,7 +23,7 @@ namespace layercost {
 // BadInput if none does, or another choice would have to be made.
 std::string find_prefix(const Checkpoint&, const LayerPlan&, std::int64_t layer);
 // In a GGUF file, the formats of the plan's matrices below `place` ("model.layers.3."). BadInput where matrices that
-// are multiplied with as one have several.
+// are multiplied with as one have several and the plan cannot take them apart (WeightSpec::separable).
 MatrixFormats stored_formats(const Checkpoint&, const LayerPlan&, const std::string& place);
 // A layer without one of its tensors, such as a bias, is another layer, and may agree by chance or be called wrong for
 // no fault of a kernel. BadInput naming the tensors below `place` that no weight of the plan is made of.

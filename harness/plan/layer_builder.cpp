@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "kernels/core/error.h"
 
@@ -21,17 +22,22 @@ std::string LayerBuilder::activation(const std::string& name, std::int64_t width
   return buffer(name, role, s_.activation_type, {tokens(), width});
 }
 
+const WeightFormat* LayerBuilder::format_in(const std::string& name, const WeightFormat* otherwise) const {
+  const auto given = formats_.find(name);
+  return given != formats_.end() ? given->second : otherwise;
+}
+
 std::string LayerBuilder::matrix(const std::string& name, Shape shape, Sources sources, std::optional<DType> type) {
   const WeightFormat* format = type ? &weight_format(*type) : s_.weights.matrices;
-  if (s_.weights.by_config) {
-    const auto given = formats_.find(name);
-    if (given != formats_.end()) format = given->second;
-    else if (!type) format = &weight_format(s_.weights.vectors);
-  }
-  const float sigma = 1.0f / std::sqrt(static_cast<float>(shape.back()));
-  plan_.weights.push_back({name, format, std::move(shape), 0.0f, sigma, std::move(sources)});
+  if (s_.weights.by_config) format = format_in(name, type ? format : &weight_format(s_.weights.vectors));
+  add_matrix(name, format, std::move(shape), std::move(sources));
   plan_.weights.back().quantisable = !type;
   return name;
+}
+
+void LayerBuilder::add_matrix(const std::string& name, const WeightFormat* format, Shape shape, Sources sources) {
+  const float sigma = 1.0f / std::sqrt(static_cast<float>(shape.back()));
+  plan_.weights.push_back({name, format, std::move(shape), 0.0f, sigma, std::move(sources)});
 }
 
 const WeightFormat& LayerBuilder::format_of(const std::string& matrix) const {
@@ -136,7 +142,67 @@ void LayerBuilder::linear(const std::string& component, const std::string& x, co
     c.set("residual", 1);
     bind["residual"] = o.residual;
   }
+  if (o.y_width > 0) c.set("y_width", o.y_width).set("y_first", o.y_first);
   op(component, std::move(c), std::move(bind));
+}
+
+namespace {
+
+// "q k" of sources self_attn.q_proj.weight and self_attn.k_proj.weight.
+std::string what_of(std::span<const WeightSpec::Source> sources) {
+  std::string out, last;
+  for (const WeightSpec::Source& s : sources) {
+    std::string word = s.tensor.substr(0, s.tensor.rfind('.'));
+    word = word.substr(word.rfind('.') + 1);
+    if (word.ends_with("_proj")) word.resize(word.size() - 5);
+    if (word != last) out += (out.empty() ? "" : " ") + word;
+    last = word;
+  }
+  return out;
+}
+
+}  // namespace
+
+void LayerBuilder::fused_linear(const std::string& component, const std::string& x, const std::string& w,
+                                Sources sources, const std::string& y, std::int64_t k, const LinearOptions& o) {
+  std::int64_t n = 0;
+  std::vector<const WeightFormat*> formats;
+  for (const WeightSpec::Source& s : sources) {
+    n += s.elements() / k;
+    const WeightFormat* all = s_.weights.by_config ? format_in(w, &weight_format(s_.weights.vectors)) : nullptr;
+    formats.push_back(s_.weights.by_config ? format_in(s.tensor, all) : s_.weights.matrices);
+  }
+  if (std::equal(formats.begin() + 1, formats.end(), formats.begin())) {
+    linear(component, x, matrix(w, {n, k}, std::move(sources)), y, n, k, o);
+    plan_.weights.back().separable = true;
+    return;
+  }
+  std::int64_t row = 0;
+  for (std::size_t first = 0, end = 0; first < sources.size(); first = end) {
+    while (end < sources.size() && formats[end] == formats[first]) ++end;
+    const std::span<const WeightSpec::Source> run(sources.data() + first, end - first);
+    std::int64_t rows = 0;
+    for (const WeightSpec::Source& s : run) rows += s.elements() / k;
+    const std::string what = what_of(run);
+    add_matrix(w + " " + what, formats[first], {rows, k}, Sources(run.begin(), run.end()));
+    LinearOptions part = o;
+    part.y_first = row, part.y_width = n;
+    if (!o.bias.empty()) part.bias = part_of_bias(o.bias, first, end, what);
+    // "shared gate_up": the last word says what it is made of.
+    linear(component.substr(0, component.rfind(' ') + 1) + what, x, w + " " + what, y, rows, k, part);
+    row += rows;
+  }
+  if (!o.bias.empty()) std::erase_if(plan_.weights, [&](const WeightSpec& b) { return b.name == o.bias; });
+}
+
+// That of sources first .. end - 1 of the bias `name`.
+std::string LayerBuilder::part_of_bias(const std::string& name, std::size_t first, std::size_t end,
+                                       const std::string& part) {
+  const auto whole =
+      std::find_if(plan_.weights.begin(), plan_.weights.end(), [&](const WeightSpec& w) { return w.name == name; });
+  const auto at = whole->sources.begin();
+  const Sources sources(at + static_cast<std::ptrdiff_t>(first), at + static_cast<std::ptrdiff_t>(end));
+  return bias(name + " " + part, sources);
 }
 
 }  // namespace layercost

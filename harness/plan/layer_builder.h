@@ -15,8 +15,9 @@
 namespace layercost {
 
 struct LinearOptions {
-  std::string bias = {}, residual = {};  // names; "" none
-  std::optional<DType> y_type = {};      // else the activations'
+  std::string bias = {}, residual = {};   // names; "" none
+  std::optional<DType> y_type = {};       // else the activations'
+  std::int64_t y_first = 0, y_width = 0;  // of a product that makes a range of y's columns: where, and of how many
 };
 
 class LayerBuilder {
@@ -70,8 +71,15 @@ class LayerBuilder {
                     std::int64_t width, std::int64_t gates);
   void linear(const std::string& component, const std::string& x, const std::string& w, const std::string& y,
               std::int64_t n, std::int64_t k, const LinearOptions& = {});
+  // Makes the matrix `w` of `sources`, too. Where those have different formats, each run of one format is a matrix and
+  // a product of its own, named after what it is made of. A bias has a source for each of the matrix's.
+  void fused_linear(const std::string& component, const std::string& x, const std::string& w, Sources sources,
+                    const std::string& y, std::int64_t k, const LinearOptions& = {});
 
  private:
+  const WeightFormat* format_in(const std::string& name, const WeightFormat* otherwise) const;
+  void add_matrix(const std::string& name, const WeightFormat*, Shape, Sources);
+  std::string part_of_bias(const std::string& name, std::size_t first, std::size_t end, const std::string& part);
   static const MatrixFormats kNone;
   const ModelSpec& m_;
   const StepShape s_;

@@ -69,6 +69,7 @@ struct WeightSpec {
   float added = 0;                       // to the checkpoint's values: 1 where a norm's weights are stored as w - 1
   bool per_expert = false;               // the first axis counts experts, of which a token uses top_k
   bool quantisable = false;  // a matrix that a config of quantised weights may mean: no vector, not the router's
+  bool separable = false;    // its sources may have formats of their own: LayerBuilder::fused_linear
   double bytes() const;
 };
 

@@ -21,7 +21,8 @@ namespace layercost {
 
 class LayerBuilder;
 
-// The formats that a config gives to quantised matrices, by WeightSpec::name; what is not named is left as it was.
+// The formats that a config or a GGUF file gives to quantised matrices, by WeightSpec::name, or where the sources of
+// one differ, by their tensors; what is not named is left as it was.
 using MatrixFormats = std::map<std::string, const WeightFormat*>;
 
 // Layers of one kind differ in their weights alone.

@@ -197,10 +197,8 @@ const WeightFormat* Checkpoint::stored_format(const std::string& name) const {
   const GgufType& type = *gguf_->tensor(p.tensor).type;
   if (is_plain(type)) return nullptr;
   if (const WeightFormat* f = format_of(type)) return f;
-  throw BadInput(
-      gguf_->path(), p.tensor,
-      fmt::format("weights of type {} are not supported; known are F32, F16, BF16, Q8_0, Q4_0, Q4_K and MXFP4",
-                  type.name));
+  throw BadInput(gguf_->path(), p.tensor,
+                 fmt::format("weights of type {} are not supported; known are {}", type.name, kKnownGgufTypes));
 }
 
 // f(row, its bytes in the file) for all rows.

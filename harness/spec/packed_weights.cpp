@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -305,6 +306,8 @@ const WeightFormat* format_of(const GgufType& t) {
   if (t.name == "Q8_0") return &weight_format("q8_0");
   if (t.name == "Q4_0") return &weight_format("q4_0");
   if (t.name == "Q4_K") return &weight_format("q4_k");
+  if (t.name == "Q5_K") return &weight_format("q5_k");
+  if (t.name == "Q6_K") return &weight_format("q6_k");
   if (t.name == "MXFP4") return &weight_format("mxfp4");
   return nullptr;
 }
@@ -318,6 +321,20 @@ void convert_gguf_row(const GgufType& type, std::span<const std::byte> row, std:
     else out[i] = to_f32(bf16{load<std::uint16_t>(row.data() + 2 * i)});
   }
 }
+
+namespace {
+unsigned bits(std::byte from, std::size_t shift, unsigned mask) { return static_cast<unsigned>(from) >> shift & mask; }
+
+// Codes of 5 or 6 bits as one string of bits, eight in as many bytes.
+template <int kBits>
+void put_codes(std::byte* to, std::span<const std::uint8_t> values) {
+  for (std::size_t i = 0; i < values.size(); i += 8, to += kBits) {
+    std::uint64_t eight = 0;
+    for (std::size_t j = 0; j < 8; ++j) eight |= std::uint64_t{values[i + j]} << (kBits * j);
+    std::memcpy(to, &eight, kBits);
+  }
+}
+}  // namespace
 
 void unpack_gguf_row(const GgufType& type, std::span<const std::byte> row, std::int64_t columns, std::byte* codes,
                      std::byte* scales, const std::string& file, const std::string& tensor) {
@@ -348,15 +365,36 @@ void unpack_gguf_row(const GgufType& type, std::span<const std::byte> row, std::
       finite(from + 2);
       std::memcpy(scales + 16 * b, from, 16);
       for (std::int64_t part = 0; part < 4; ++part) halves(from + 16 + 32 * part, 32, codes + 128 * b + 32 * part);
+    } else if (type.name == "Q5_K") {  // 32 bytes of upper bits: bit j of byte i is that of element 32 j + i
+      finite(from);
+      finite(from + 2);
+      std::memcpy(scales + 16 * b, from, 16);
+      std::array<std::uint8_t, 256> values{};
+      for (std::size_t i = 0; i < 256; ++i) {
+        const std::size_t part = i / 32, in = i % 32;
+        const unsigned low = bits(from[48 + part / 2 * 32 + in], part % 2 * 4, 15), high = bits(from[16 + in], part, 1);
+        values[i] = static_cast<std::uint8_t>(low | high << 4);
+      }
+      put_codes<5>(codes + 160 * b, values);
+    } else if (type.name == "Q6_K") {  // halves of 128: lower bits of two runs of 32 in 64 bytes, upper of four in 32
+      finite(from + 208);
+      std::memcpy(scales + 18 * b, from + 208, 2);
+      std::memcpy(scales + 18 * b + 2, from + 192, 16);
+      std::array<std::uint8_t, 256> values{};
+      for (std::size_t i = 0; i < 256; ++i) {
+        const std::size_t half = i / 128, run = i / 32 % 4, in = i % 32;
+        const unsigned low = bits(from[64 * half + run % 2 * 32 + in], run / 2 * 4, 15),
+                       high = bits(from[128 + 32 * half + in], 2 * run, 3);
+        values[i] = static_cast<std::uint8_t>(low | high << 4);
+      }
+      put_codes<6>(codes + 192 * b, values);
     } else if (type.name == "MXFP4") {
       if (*from == std::byte{255}) throw BadInput(file, tensor, "a scale is 255, which is NaN");
       scales[b] = *from;
       halves(from + 1, 16, codes + 16 * b);
     } else {
       throw BadInput(file, tensor,
-                     fmt::format("weights of type {} are not supported; known are F32, F16, BF16, Q8_0, Q4_0, "
-                                 "Q4_K and MXFP4",
-                                 type.name));
+                     fmt::format("weights of type {} are not supported; known are {}", type.name, kKnownGgufTypes));
     }
   }
 }

@@ -43,6 +43,7 @@ float read_packed(CheckpointReader&, const std::string& module, Packing, const C
 void read_mxfp4_blocks(CheckpointReader&, const std::string& name, std::int64_t matrix, std::int64_t first,
                        std::int64_t step, const CodedRows& out);
 
+inline constexpr const char* kKnownGgufTypes = "F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K and MXFP4";
 // The format of a GGUF type; null for those that hold plain values and those that are not known.
 const WeightFormat* format_of(const GgufType&);
 // One row of blocks of the type into the row's codes and scales.

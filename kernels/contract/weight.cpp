@@ -39,11 +39,7 @@ void CodedWeight::decode(std::int64_t row, std::int64_t first, std::int64_t coun
   for (const std::int64_t end = first + count; first < end;) {
     const Affine a = affine(row, first);
     const std::int64_t stop = std::min(end, (first / format->group_columns + 1) * format->group_columns);
-    for (; first < stop; ++first) {
-      const auto byte = static_cast<unsigned>(format->code_bits == 4 ? c[first / 2] : c[first]);
-      const unsigned code = format->code_bits == 8 ? byte : first % 2 == 0 ? byte & 15u : byte >> 4;
-      *values++ = a.scale * (format->table[code] - a.zero) - a.offset;
-    }
+    for (; first < stop; ++first) *values++ = a.scale * (format->table[format->code_of(c, first)] - a.zero) - a.offset;
   }
 }
 

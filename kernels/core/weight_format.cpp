@@ -35,8 +35,15 @@ constexpr std::array kE4m3Values = [] {
 }();
 constexpr std::array<float, 16> kE2m1Values = {0,     0.5f,  1,     1.5f,  2,     3,     4,     6,
                                                -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f};
-constexpr std::array<float, 16> kFromMinus8 = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
-constexpr std::array<float, 16> kFrom0 = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+template <std::size_t kCount>
+constexpr std::array<float, kCount> whole_numbers(int first) {
+  std::array<float, kCount> out{};
+  for (std::size_t i = 0; i < kCount; ++i) out[i] = static_cast<float>(first + static_cast<int>(i));
+  return out;
+}
+constexpr auto kFromMinus8 = whole_numbers<16>(-8), kFrom0 = whole_numbers<16>(0);
+constexpr auto k32From0 = whole_numbers<32>(0);
+constexpr auto k64FromMinus32 = whole_numbers<64>(-32);
 constexpr std::array kInt8Values = [] {
   std::array<float, 256> out{};
   for (int code = 0; code < 256; ++code)
@@ -69,12 +76,17 @@ int nearest(float v, int least, int most) {
   return std::bit_cast<std::int32_t>(within + kShift) - std::bit_cast<std::int32_t>(kShift);
 }
 
-// Element i of a row of codes of 4 bits. The other half of the byte is written with its own element: even ones first.
-void set_nibble(std::byte* codes, std::int64_t i, int code) {
-  const auto c = static_cast<std::byte>(code);
-  if (i % 2 == 0) codes[i / 2] = c;
-  else codes[i / 2] |= c << 4;
+// Element i of a row of codes; in ascending order, as what a byte holds of later ones is written with them.
+template <int kBits>
+void set_code(std::byte* codes, std::int64_t i, int code) {
+  const std::int64_t bit = i * kBits;
+  const int shift = static_cast<int>(bit % 8);
+  const auto c = static_cast<unsigned>(code) << shift;
+  if (shift == 0) codes[bit / 8] = static_cast<std::byte>(c);
+  else codes[bit / 8] |= static_cast<std::byte>(c);
+  if (shift + kBits > 8) codes[bit / 8 + 1] = static_cast<std::byte>(c >> 8);
 }
+void set_nibble(std::byte* codes, std::int64_t i, int code) { set_code<4>(codes, i, code); }
 
 int to_e2m1(float v) {
   const float a = std::abs(v);
@@ -200,14 +212,16 @@ void set_q4_k_six_bits(std::byte* packed, std::int64_t j, SixBits v) {
   put(j - 4, v.scale >> 4 << 6), put(j, v.minimum >> 4 << 6);
 }
 
-// Each 32 elements from their least (or 0) to their largest in 15 steps; no search for a better fit.
-void encode_q4_k(const float* values, std::int64_t, std::int64_t columns, float, std::byte* codes, std::byte* scales) {
+// Each 32 elements from their least (or 0) to their largest in 15 or 31 steps; no search for a better fit.
+template <int kBits>
+void encode_q45_k(const float* values, std::int64_t, std::int64_t columns, float, std::byte* codes, std::byte* scales) {
+  constexpr int kSteps = (1 << kBits) - 1;
   for_blocks(columns, 256, [&](std::int64_t begin, std::int64_t, std::int64_t b) {
     std::array<float, 8> step{}, below{};
     for (std::size_t j = 0; j < 8; ++j) {
       const float* v = values + begin + 32 * static_cast<std::int64_t>(j);
       const float least = std::min(0.0f, *std::min_element(v, v + 32)), most = *std::max_element(v, v + 32);
-      step[j] = std::max(0.0f, most - least) / 15, below[j] = -least;
+      step[j] = std::max(0.0f, most - least) / kSteps, below[j] = -least;
     }
     const std::uint16_t d = to_f16(*std::max_element(step.begin(), step.end()) / 63),
                         minimum = to_f16(*std::max_element(below.begin(), below.end()) / 63);
@@ -222,7 +236,31 @@ void encode_q4_k(const float* values, std::int64_t, std::int64_t columns, float,
       const float s = scale * static_cast<float>(six.scale), inverse = s > 0 ? 1 / s : 0,
                   o = offset * static_cast<float>(six.minimum);
       for (std::int64_t i = begin + 32 * static_cast<std::int64_t>(j), n = 0; n < 32; ++i, ++n)
-        set_nibble(codes, i, nearest((values[i] + o) * inverse, 0, 15));
+        set_code<kBits>(codes, i, nearest((values[i] + o) * inverse, 0, kSteps));
+    }
+  });
+}
+
+// Of each 16 elements the one of the largest magnitude, with its sign, is -32 of their scale, of the scales the largest
+// -128 of theirs; no search for a better fit.
+void encode_q6_k(const float* values, std::int64_t, std::int64_t columns, float, std::byte* codes, std::byte* scales) {
+  for_blocks(columns, 256, [&](std::int64_t begin, std::int64_t, std::int64_t b) {
+    const auto by_size = [](float x, float y) { return std::abs(x) < std::abs(y); };
+    std::array<float, 16> step{};
+    for (std::size_t j = 0; j < 16; ++j) {
+      const float* v = values + begin + 16 * static_cast<std::int64_t>(j);
+      step[j] = *std::max_element(v, v + 16, by_size) / -32;
+    }
+    const std::uint16_t d = to_f16(*std::max_element(step.begin(), step.end(), by_size) / -128);
+    std::byte* block = scales + 18 * b;
+    store(block, d);
+    const float scale = from_f16(d);
+    for (std::size_t j = 0; j < 16; ++j) {
+      const int six = scale != 0 ? nearest(step[j] / scale, -128, 127) : 0;
+      block[2 + j] = static_cast<std::byte>(six);
+      const float s = scale * static_cast<float>(six), inverse = s != 0 ? 1 / s : 0;
+      for (std::int64_t i = begin + 16 * static_cast<std::int64_t>(j), n = 0; n < 16; ++i, ++n)
+        set_code<6>(codes, i, nearest(values[i] * inverse, -32, 31) + 32);
     }
   });
 }
@@ -238,6 +276,9 @@ Affine affine_q4_k(const std::byte* s, std::int64_t group) {
   const SixBits six = q4_k_six_bits(s + 4, group);
   return {.scale = from_f16(load<std::uint16_t>(s)) * static_cast<float>(six.scale),
           .offset = from_f16(load<std::uint16_t>(s + 2)) * static_cast<float>(six.minimum)};
+}
+Affine affine_q6_k(const std::byte* s, std::int64_t group) {
+  return {.scale = from_f16(load<std::uint16_t>(s)) * static_cast<float>(static_cast<std::int8_t>(s[2 + group]))};
 }
 
 constexpr WeightFormat int4(std::string_view name, std::int64_t group, bool zero,
@@ -347,7 +388,31 @@ constexpr WeightFormat kFormats[] = {
      .whole_blocks = true,
      .table = kFrom0.data(),
      .affine = affine_q4_k,
-     .encode = encode_q4_k},
+     .encode = encode_q45_k<4>},
+    {.name = "q5_k",
+     .values = DType::f32,
+     .code_bits = 5,
+     .block_rows = 1,
+     .block_columns = 256,
+     .group_columns = 32,
+     .scale_bytes = 16,
+     .stored_scale_bytes = 16,
+     .whole_blocks = true,
+     .table = k32From0.data(),
+     .affine = affine_q4_k,
+     .encode = encode_q45_k<5>},
+    {.name = "q6_k",
+     .values = DType::f32,
+     .code_bits = 6,
+     .block_rows = 1,
+     .block_columns = 256,
+     .group_columns = 16,
+     .scale_bytes = 18,
+     .stored_scale_bytes = 18,
+     .whole_blocks = true,
+     .table = k64FromMinus32.data(),
+     .affine = affine_q6_k,
+     .encode = encode_q6_k},
 };
 
 }  // namespace

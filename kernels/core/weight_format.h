@@ -10,21 +10,25 @@
 //            int4_g128_zp, int4_g32_zp   the same, and a code of 4 bits per scale that stands for zero: AWQ, GPTQ
 //            q8_0                        codes -127 .. 127, an f16 scale for every 32 of a row: GGUF
 //            q4_0                        codes 0 .. 15 that stand for -8 .. 7, an f16 scale for every 32: GGUF
-//            q4_k                        codes 0 .. 15; every 256 of a row an f16 scale of scales and one of minima, of
-//                                        which each 32 take 0 .. 63 and 0 .. 63: GGUF
+//            q4_k, q5_k                  codes 0 .. 15 or 31; every 256 an f16 scale of scales and one of minima,
+//                                        of which each 32 take 0 .. 63 and 0 .. 63: GGUF
+//            q6_k                        codes 0 .. 63 that stand for -32 .. 31; every 256 an f16 scale of scales, of
+//                                        which each 16 take -128 .. 127: GGUF
 // Types:   e4m3: bias 7, largest finite 448, no infinity. e2m1: 0 0.5 1 1.5 2 3 4 6 and their negatives. e8m0: 2^(code
 //          - 127), 255 is NaN. f16: IEEE binary16.
 // Formula: value = scale * (table[code] - zero) - offset, each step rounded to f32 (Affine, below).
 // Shapes:  a matrix is [rows, columns], the last two axes of a weight; leading axes count matrices, which share
-//          nothing. Codes are row-major; of 4 bits, a byte holds two, the first in its low half. A block's scales are
-//          `scale_bytes`, [ceil(rows / block_rows)][ceil(columns / block_columns)] of them:
+//          nothing. Codes are row-major, each row a string of bits, lowest first: of 4 bits, a byte holds two, the
+//          first in its low half. A block's scales are `scale_bytes`, [ceil(rows / block_rows)][ceil(columns /
+//          block_columns)] of them:
 //            f32                  fp8_*, int4_g* (whose checkpoints hold f16 or bf16: both are exact in f32)
 //            f32 scale, f32 zero  int4_*_zp (the zero counts from -8, as the codes do)
 //            the code             mxfp4, nvfp4
 //            f16                  q8_0, q4_0
-//            f16, f16, 12 bytes   q4_k, as in GGUF: scale j < 4 in the low 6 bits of byte j, minimum in those of byte
-//                                 4 + j; of j >= 4 the low 4 bits in the low and high half of byte 4 + j, the upper 2
-//                                 in the upper 2 of bytes j - 4 and j
+//            f16, 16 times int8   q6_k
+//            f16, f16, 12 bytes   q4_k, q5_k as in GGUF: scale j < 4 in the low 6 bits of byte j, minimum in those
+//                                 of 4 + j; of j >= 4 the low 4 bits in the halves of byte 4 + j, the upper 2 in the
+//                                 upper 2 of bytes j - 4 and j
 // Units:   bytes, bits.
 // Errors:  BadCase with the nearest spelling for an unknown name; where blocks have to be whole and columns are no
 //          multiple.
@@ -62,7 +66,7 @@ struct WeightFormat {
   double stored_scale_bytes = 0;   // of a block, in a checkpoint
   bool has_factor = false;         // one f32 per matrix, by which scales are multiplied
   bool whole_blocks = false;       // columns are a multiple of block_columns
-  const float* table = nullptr;    // 16 or 256 values, exact in bf16
+  const float* table = nullptr;    // a value for each code, exact in bf16
   Affine (*affine)(const std::byte* block_scales, std::int64_t group) = nullptr;
   // The factor of a matrix whose largest magnitude is `most`; null without factors.
   float (*factor_for)(float most) = nullptr;
@@ -72,6 +76,14 @@ struct WeightFormat {
                  std::byte* scales) = nullptr;
 
   bool is_plain() const { return block_rows == 0; }
+  // Element i of a row of codes.
+  unsigned code_of(const std::byte* codes, std::int64_t i) const {
+    const std::int64_t bit = i * code_bits;
+    const int shift = static_cast<int>(bit % 8);
+    auto code = static_cast<unsigned>(codes[bit / 8]) >> shift;
+    if (shift + code_bits > 8) code |= static_cast<unsigned>(codes[bit / 8 + 1]) << (8 - shift);
+    return code & ((1u << code_bits) - 1);
+  }
   std::int64_t row_bytes(std::int64_t columns) const { return (columns * code_bits + 7) / 8; }  // of codes
   std::int64_t blocks_of_row(std::int64_t columns) const { return (columns + block_columns - 1) / block_columns; }
   std::int64_t blocks_of(std::int64_t rows, std::int64_t columns) const {

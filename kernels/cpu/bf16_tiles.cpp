@@ -338,7 +338,7 @@ void TileProduct::pass(const bf16*, std::int64_t, std::int64_t, const bf16*, con
 
 template <class Y>
 void store_products(const float* sums, std::int64_t b, std::int64_t row, std::int64_t n, const TileOutput<Y>& out) {
-  const std::int64_t column = b * kColumns, at = row * n + column;
+  const std::int64_t column = b * kColumns, at = row * (out.stride > 0 ? out.stride : n) + column;
   finish(sums, std::min(kColumns, n - column), out.bias == nullptr ? nullptr : out.bias + column,
          out.residual == nullptr ? nullptr : out.residual + at, out.y + at);
 }

@@ -41,12 +41,14 @@ bool has_amx_product(const DeviceInfo&);
 // Up to here TileProduct is as fast as other products or faster.
 std::int64_t few_rows(const DeviceInfo&);
 
-// Where products go: y[r * n + j] = product + bias[j] + residual[r * n + j], n columns; bias and residual may be null.
+// Where products go: y[r * stride + j] = product + bias[j] + residual[r * stride + j], n columns; bias and residual may
+// be null.
 template <class Y>
 struct TileOutput {
   Y* y;
   const bf16* bias = nullptr;
   const Y* residual = nullptr;
+  std::int64_t stride = 0;  // of y and residual; 0: n
 };
 // One row's products with the columns of block b, 64 sums of which those beyond n are left out.
 template <class Y>

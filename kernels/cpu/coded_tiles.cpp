@@ -51,7 +51,7 @@ CodedTiles::Scales scales_of(const CodedWeight& w) {
   const WeightFormat& f = *w.format;
   if (f.block_columns == WeightFormat::kWholeRow) return Scales::row;
   if (f.block_rows % kColumns == 0) return Scales::block;
-  if (f.block_columns != f.group_columns) return Scales::q4_k;
+  if (f.block_columns != f.group_columns) return f.scale_bytes == 16 ? Scales::q4_k : Scales::q6_k;
   if (f.scale_bytes == 1) return f.has_factor ? Scales::e4m3 : Scales::e8m0;
   if (f.scale_bytes == 2) return Scales::f16;
   if (all_fit(w, to_f16, from_f16)) return Scales::f16;
@@ -75,8 +75,35 @@ std::int64_t bytes_of(CodedTiles::Scales s) {
       return kColumns;
     case Scales::q4_k:
       return (2 + 2 + 12) * kColumns;
+    case Scales::q6_k:
+      return (2 + 16) * kColumns;
   }
   throw std::logic_error("CodedTiles::Scales");
+}
+
+// Of the words of CodedTiles' units of 5 and 6 bits, those of one column.
+void pack_five(const WeightFormat& f, const std::byte* row, std::int64_t first, std::byte* to) {
+  std::array<std::uint32_t, 5> words{};
+  for (unsigned i = 0; i < 32; ++i) {
+    const unsigned code = f.code_of(row, first + i), t = i / 2, p = i % 2 * 16;
+    if (t < 15) words[t / 3] |= code << (p + t % 3 * 5);
+    else
+      for (unsigned bit = 0; bit < 5; ++bit) words[bit] |= (code >> bit & 1u) << (p + 15);
+  }
+  for (std::size_t i = 0; i < words.size(); ++i) store(to + 4 * kColumns * i, words[i]);
+}
+void pack_six(const WeightFormat& f, const std::byte* row, std::int64_t first, std::byte* to) {
+  std::array<std::uint32_t, 3> words{};
+  for (unsigned i = 0; i < 16; ++i) {
+    const unsigned code = f.code_of(row, first + i), t = i / 2, p = i % 2 * 16;
+    if (t < 6) {
+      words[t / 2] |= code << (p + t % 2 * 6);
+    } else {
+      words[t == 6 ? 0 : 2] |= (code & 15u) << (p + 12);
+      words[1] |= (code >> 4) << (p + (t == 6 ? 12 : 14));
+    }
+  }
+  for (std::size_t i = 0; i < words.size(); ++i) store(to + 4 * kColumns * i, words[i]);
 }
 
 }  // namespace
@@ -97,7 +124,7 @@ CodedTiles::CodedTiles(const CodedWeight& w)
   tiles_ = Buffer(static_cast<std::size_t>(count_ * blocks() * block_bytes()), Pages::recycled);
   if (scales_ == Scales::row || scales_ == Scales::block)
     beside_ = Buffer(static_cast<std::size_t>(count_ * blocks() * (scales_ == Scales::row ? kColumns : chunks_)) * 4);
-  if (format_->table[128 % (1 << format_->code_bits)] == -128) {
+  if (format_->code_bits == 8 && format_->table[128] == -128) {
     const auto* codes = w.codes.as<std::uint8_t>();
     has_minus_128_ = std::find(codes, codes + w.codes.bytes(), 0x80) != codes + w.codes.bytes();
   }
@@ -120,7 +147,8 @@ void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int6
       beside_ ? beside_.as<float>() + (matrix * blocks() + b) * (scales_ == Scales::row ? kColumns : chunks_) : nullptr;
   const std::int64_t first = b * kColumns, columns = std::min(kColumns, n_ - first);
   const std::int64_t chunk_k = group_k_ * chunk_groups_;
-  const bool four = format_->code_bits == 4, is_int8 = format_->table[128 % (1 << format_->code_bits)] == -128;
+  const int bits = format_->code_bits;
+  const bool is_int8 = bits == 8 && format_->table[128] == -128;
   for (std::int64_t c = 0; c < columns; ++c) {
     const std::int64_t row = matrix * n_ + first + c;
     const std::byte *codes = w.codes_of(row), *scales = w.scales_of(row);
@@ -162,6 +190,10 @@ void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int6
             planes[(8 + j / 2) * kColumns + c] |= static_cast<std::byte>((minimum >> 2) << (j % 2 * 4));
           }
           break;
+        case Scales::q6_k:
+          store(to + 2 * c, load<std::uint16_t>(s));
+          for (std::int64_t j = 0; j < chunk_groups_; ++j) to[(2 + j) * kColumns + c] = s[2 + j];
+          break;
       }
       if (has_zeros_) {
         const float zero = load<float>(s + 4);
@@ -170,7 +202,12 @@ void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int6
       }
       to += chunk_scale_bytes_;
       const std::int64_t from = chunk * chunk_k, here = std::min(chunk_k, k_ - from), j = c / 16;
-      if (four) {
+      std::byte* const column = to + j * 64 + c % 16 * 4;
+      if (bits == 5) {
+        for (std::int64_t k = 0; k < here; k += 32) pack_five(*format_, codes, from + k, column + k * kColumns * 5 / 8);
+      } else if (bits == 6) {
+        for (std::int64_t k = 0; k < here; k += 16) pack_six(*format_, codes, from + k, column + k * kColumns * 6 / 8);
+      } else if (bits == 4) {
         for (std::int64_t k = 0; k < here; k += 8) {  // whole: blocks of 4 bits are
           const auto eight = load<std::uint32_t>(codes + (from + k) / 2);
           std::uint32_t pairs = 0;
@@ -179,7 +216,7 @@ void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int6
             bytes = (bytes | bytes >> 4) & 0x00ff00ffu;
             pairs |= ((bytes | bytes >> 8) & 0xffffu) << (16 * p);
           }
-          store(to + (k / 8 * 4 + j) * 64 + c % 16 * 4, pairs);
+          store(column + k / 8 * 256, pairs);
         }
       } else {
         for (std::int64_t k = 0; k < here; ++k) {
@@ -208,11 +245,11 @@ constexpr std::int64_t kAhead = 2048;  // bytes
 
 // What codes stand for, as bf16.
 struct Tables {
-  alignas(64) std::array<std::uint16_t, 32> four;          // twice the 16 values
+  alignas(64) std::array<std::uint16_t, 64> words;         // of up to 6 bits: the values over and over
   alignas(64) std::array<std::uint8_t, 128> upper, lower;  // bytes of the values without sign
   explicit Tables(const WeightFormat& f) {
-    if (f.code_bits == 4) {
-      for (std::size_t i = 0; i < 32; ++i) four[i] = to_bf16(f.table[i % 16]).bits;
+    if (f.code_bits < 8) {
+      for (std::size_t i = 0; i < 64; ++i) words[i] = to_bf16(f.table[i % (std::size_t{1} << f.code_bits)]).bits;
     } else {
       for (std::size_t i = 0; i < 128; ++i) {
         const std::uint16_t bits = to_bf16(f.table[i]).bits;
@@ -233,7 +270,7 @@ struct Affines {
   alignas(64) float scale[kColumns];
   alignas(64) float minus[kColumns];  // times sum(x)
 };
-// Of a chunk, where groups share them: q4_k's scale of scales and of minima.
+// Of a chunk, where groups share them: the scale of scales and of minima of q4_k and its like.
 struct Shared {
   Affines of_groups;
 };
@@ -318,6 +355,15 @@ LAYERCOST_CODED_INLINE inline void read_scales(const CodedTiles& w, const std::b
       }
       break;
     }
+    case Scales::q6_k:
+      for (int j = 0; j < 4; ++j) {
+        float* common = shared.of_groups.scale + 16 * j;
+        if (group == 0) _mm512_store_ps(common, f16_to_f32(p + 32 * j));
+        const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(p + (2 + group) * kColumns + 16 * j));
+        set(j, _mm512_mul_ps(_mm512_load_ps(common),
+                             _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepi8_epi32(0xffff, bytes))));
+      }
+      break;
   }
   if (w.has_zeros())
     for (int j = 0; j < 4; ++j) {
@@ -329,16 +375,15 @@ LAYERCOST_CODED_INLINE inline void read_scales(const CodedTiles& w, const std::b
     }
 }
 
-// f(t, j, pairs of k of 16 columns) for the unit of 64 bytes of each 16 columns at `codes`: t < 4 of 4 bits, t < 2
-// of 8.
+// f(t, j, pairs of k of 16 columns) for the units of each 16 columns at `codes` that belong together: t < kPairs.
 template <int kBits>
 struct Decoder;
 
 template <>
 struct Decoder<4> {
-  static constexpr int kPairs = 4;
+  static constexpr int kPairs = 4, kUnits = 1;
   __m512i table;
-  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool) : table(_mm512_load_si512(t.four.data())) {}
+  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool) : table(_mm512_load_si512(t.words.data())) {}
   template <class F>
   LAYERCOST_CODED_INLINE inline void units(const std::byte* codes, const F& f) const {
     __m512i v[4];
@@ -357,9 +402,75 @@ struct Decoder<4> {
   }
 };
 
+// Bits of a where `of_a` has them, else of b.
+LAYERCOST_CODED_INLINE inline __m512i select_bits(int of_a, __m512i a, __m512i b) {
+  return _mm512_ternarylogic_epi32(a, b, _mm512_set1_epi16(static_cast<short>(of_a)), 0xe4);  // c ? a : b
+}
+
+template <>
+struct Decoder<5> {
+  static constexpr int kPairs = 16, kUnits = 5;
+  __m512i table;
+  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool) : table(_mm512_load_si512(t.words.data())) {}
+  template <class F>
+  LAYERCOST_CODED_INLINE inline void units(const std::byte* codes, const F& f) const {
+    // An index is the low five bits.
+    const auto emit = [&](int t, int j, __m512i v) LAYERCOST_CODED_INLINE {
+      f(t, j, reinterpret_cast<__m512bh>(_mm512_maskz_permutexvar_epi16(0xffffffff, v, table)));
+    };
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      __m512i last = _mm512_setzero_si512();
+#pragma GCC unroll 5
+      for (int i = 0; i < kUnits; ++i) {
+        const std::byte* at = codes + 256 * i + 64 * j;
+        const __m512i v = _mm512_load_si512(at);
+        _mm_prefetch(reinterpret_cast<const char*>(at + kAhead), _MM_HINT_T0);
+        emit(3 * i, j, v);
+        emit(3 * i + 1, j, _mm512_srli_epi16(v, 5));
+        emit(3 * i + 2, j, _mm512_srli_epi16(v, 10));
+        const __m512i top = _mm512_srli_epi16(v, 15 - i);  // bit i, those below are others'
+        last = i == 0 ? top : select_bits((1 << i) - 1, last, top);
+      }
+      emit(15, j, last);
+    }
+  }
+};
+
+template <>
+struct Decoder<6> {
+  static constexpr int kPairs = 8, kUnits = 3;
+  __m512i table[2];
+  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool) {
+    for (int i = 0; i < 2; ++i) table[i] = _mm512_load_si512(t.words.data() + 32 * i);
+  }
+  template <class F>
+  LAYERCOST_CODED_INLINE inline void units(const std::byte* codes, const F& f) const {
+    // An index is the low six bits.
+    const auto emit = [&](int t, int j, __m512i v) LAYERCOST_CODED_INLINE {
+      f(t, j, reinterpret_cast<__m512bh>(_mm512_permutex2var_epi16(table[0], v, table[1])));
+    };
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const auto unit = [&](int i) LAYERCOST_CODED_INLINE {
+        const std::byte* at = codes + 256 * i + 64 * j;
+        _mm_prefetch(reinterpret_cast<const char*>(at + kAhead), _MM_HINT_T0);
+        const __m512i v = _mm512_load_si512(at);
+        emit(2 * i, j, v);
+        emit(2 * i + 1, j, _mm512_srli_epi16(v, 6));
+        return v;
+      };
+      const __m512i first = unit(0), middle = unit(1);
+      emit(6, j, select_bits(15, _mm512_srli_epi16(first, 12), _mm512_srli_epi16(middle, 8)));
+      const __m512i last = unit(2);
+      emit(7, j, select_bits(15, _mm512_srli_epi16(last, 12), _mm512_srli_epi16(middle, 10)));
+    }
+  }
+};
+
 template <>
 struct Decoder<8> {
-  static constexpr int kPairs = 2;
+  static constexpr int kPairs = 2, kUnits = 1;
   __m512i upper[2], lower[2];
   bool has_minus_128;
   LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool minus_128) : has_minus_128(minus_128) {
@@ -440,7 +551,7 @@ LAYERCOST_CODED void few_rows_pass(const Pass& p, const Tables& tables) {
       for (auto& set : sum)
         for (auto& row : set)
           for (__m512& v : row) v = _mm512_setzero_ps();
-      for (std::int64_t u = 0; u < units; ++u, at += 256, x += 2 * Decoder<kBits>::kPairs)
+      for (std::int64_t u = 0; u < units; ++u, at += 256 * Decoder<kBits>::kUnits, x += 2 * Decoder<kBits>::kPairs)
         decoder.units(at, [&](int t, int j, __m512bh weights) LAYERCOST_CODED_INLINE {
           for (int r = 0; r < kRows; ++r)
             sum[t % kSets][r][j] =
@@ -509,7 +620,8 @@ LAYERCOST_CODED void many_rows_pass(const Pass& p, const Tables& tables, bf16* d
         scales = at;
         at += w.chunk_scale_bytes();
       }
-      for (std::int64_t u = 0; u < units; ++u, at += 256, to += Decoder<kBits>::kPairs * 2 * kColumns)
+      for (std::int64_t u = 0; u < units;
+           ++u, at += 256 * Decoder<kBits>::kUnits, to += Decoder<kBits>::kPairs * 2 * kColumns)
         decoder.units(at, [&](int t, int j, __m512bh weights) LAYERCOST_CODED_INLINE {
           _mm512_store_si512(to + t * 2 * kColumns + 32 * j, reinterpret_cast<__m512i>(weights));
         });
@@ -614,16 +726,29 @@ void CodedProduct::run_block(const CodedGroup& g, std::int64_t b, float* sums, b
                   .x_stride = stride,
                   .rows = g.rows,
                   .sums = sums};
-  const bool four = w.format().code_bits == 4;
-  if (w.has_minus()) four ? pass_of<4, true>(pass, tables, decoded) : pass_of<8, true>(pass, tables, decoded);
-  else four ? pass_of<4, false>(pass, tables, decoded) : pass_of<8, false>(pass, tables, decoded);
+  const auto pass_of_bits = [&]<int kBits>() {
+    w.has_minus() ? pass_of<kBits, true>(pass, tables, decoded) : pass_of<kBits, false>(pass, tables, decoded);
+  };
+  switch (w.format().code_bits) {
+    case 4:
+      pass_of_bits.template operator()<4>();
+      break;
+    case 5:
+      pass_of<5, true>(pass, tables, decoded);
+      break;
+    case 6:
+      pass_of<6, false>(pass, tables, decoded);
+      break;
+    default:
+      pass_of_bits.template operator()<8>();
+  }
   if (a.bias != nullptr) {
     const float* bias = a.bias + g.matrix * a.bias_stride + b * kColumns;
     const std::int64_t columns = std::min(kColumns, w.n() - b * kColumns);
     for (std::int64_t r = 0; r < g.rows; ++r)
       for (std::int64_t c = 0; c < columns; ++c) sums[r * kColumns + c] += bias[c];
   }
-  const TileOutput<Y> out{static_cast<Y*>(a.y), nullptr, static_cast<const Y*>(a.residual)};
+  const TileOutput<Y> out{static_cast<Y*>(a.y), nullptr, static_cast<const Y*>(a.residual), a.y_stride};
   for (std::int64_t r = 0; r < g.rows; ++r) store_products(sums + r * kColumns, b, g.first + r, w.n(), out);
 }
 

@@ -6,7 +6,11 @@
 // Layout:  a block of 64 columns is a run of chunks of `chunk_k` k, each its scales and then its codes. Codes lie in
 //          units of 64 bytes for 16 columns: of 4 bits, 8 k: in 16-bit word 2 c + p, nibble t is column c, k = 2 t + p;
 //          of 8 bits, 4 k: byte 16 l + 8 s + i is column 4 l + i / 2, k = 2 s + i % 2, as sign and magnitude. Units of
-//          the four 16 columns follow one another, then the next k. Padding is code 0 with scale 0.
+//          the four 16 columns follow one another, then the next k. Of 5 and 6 bits such units come by five for 32 k
+//          and by three for 16 k: of the t-th codes of a column's k = 2 t + p, word 2 c + p of unit i holds number 3 i,
+//          3 i + 1, 3 i + 2 from its lowest bit on, and bit i of number 15 above; or 2 i, 2 i + 1, and above, four bits
+//          each: the lower of number 6; its upper two below those of number 7; the lower of number 7. Padding is code 0
+//          with scale 0.
 // Types:   x bf16, y (and residual) f32 or bf16, bias f32.
 // Threads: all OpenMP threads; one caller at a time. A piece is a block of a group's matrix (WorkStealing).
 // Limit:   n / 64 pieces of a matrix, so a small n does not fill many cores.
@@ -30,8 +34,9 @@ class CodedTiles {
   static constexpr std::int64_t kColumns = 64;
   // How a chunk holds the scales of its columns. block: one f32 for all, row: an f32 per column for all k; both beside
   // the chunks. The others at the chunk's beginning, 64 of each: q4_k f16 scales, f16 minima, then 12 times 64 bytes,
-  // of which byte j < 8 holds scale j and two bits of minimum j, byte 8 + j / 2 the other four of minima j and j + 1.
-  enum class Scales : std::uint8_t { block, row, f16, bf16, f32, e8m0, e4m3, q4_k };
+  // of which byte j < 8 holds scale j and two bits of minimum j, byte 8 + j / 2 the other four of minima j and j + 1;
+  // q6_k f16 scales, then 16 times 64 int8.
+  enum class Scales : std::uint8_t { block, row, f16, bf16, f32, e8m0, e4m3, q4_k, q6_k };
 
   // Of a weight [n, k] or [count, n, k] in a format with scales: packed on all threads, shared through Weight::packed.
   static std::shared_ptr<const CodedTiles> of(const Weight&);
@@ -89,6 +94,7 @@ class CodedProduct {
     const void* residual;  // null: none
     void* y;
     std::int64_t bias_stride = 0;  // from the bias of one matrix to the next one's
+    std::int64_t y_stride = 0;     // elements from row to row of y and residual; 0: n
   };
   static Support supports(const WeightFormat&, const DeviceInfo&);
   // For up to `rows` rows in up to `groups` groups.

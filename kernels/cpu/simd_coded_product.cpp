@@ -9,7 +9,7 @@
 // 2^-22 of the largest, as in an f32 sum; a group below 2^-100 counts as zero. Sums are exact.
 // Two bytes would spare a third of the products; 2^-15 of the largest is within the limits for y in bf16 only.
 //
-// Codes of 4 bits or int8, many rows of bf16 with results in bf16: in 16-bit integers, where VNNI multiplies and sums
+// Integer codes, many rows of bf16 with results in bf16: in 16-bit integers, where VNNI multiplies and sums
 // two of them in the place of one f32.
 //
 // 2 threads of an EPYC that read 36 GB/s, 25600 x 5120, x bf16. One row: AVX-512 with VNNI 32 (q4_0), 38 (mxfp4) and 35
@@ -45,7 +45,7 @@ namespace layercost {
 namespace {
 
 constexpr std::int64_t kColumns = CodedTiles::kColumns;
-constexpr std::int64_t kStepBytes = 4 * kColumns;  // of codes: 8 k of 4 bits or 4 k of 8 bits
+constexpr std::int64_t kUnitBytes = 4 * kColumns;  // of codes: 8 k of 4 bits or 4 k of 8 bits
 constexpr std::int64_t kPieceK = 128;              // a multiple of every group of k
 constexpr std::int64_t kDecodedK = 64;             // divides it; 16 KB in f32
 constexpr std::int64_t kFewRows = 6;               // up to as many a group, f32 or bytes are faster than 16-bit numbers
@@ -66,9 +66,9 @@ constexpr std::int64_t kWordScales = kPieceK / 2, kWordSums = kWordScales + kMos
 static_assert(kWordStride / 16 % 2 == 1 && kWordStride % 16 == 0);
 constexpr std::int64_t kAheadBytes = 2048;
 
-// What codes stand for, over `unit`: small integers for 4 bits and for int8.
+// What codes stand for, over `unit`: small integers but for e4m3.
 struct Codes {
-  enum class Kind { four, int8, e4m3 } kind = Kind::four;
+  enum class Kind { four, five, six, int8, e4m3 } kind = Kind::four;
   float unit = 1;
   alignas(64) std::array<float, 16> values{};          // of 4 bits
   alignas(64) std::array<std::int8_t, 16> integers{};  // the same
@@ -78,6 +78,11 @@ struct Codes {
   explicit Codes(const WeightFormat& f) {
     if (f.code_bits == 8) {
       kind = f.table[128] == -128 ? Kind::int8 : Kind::e4m3;
+      return;
+    }
+    if (f.code_bits > 4) {
+      kind = f.code_bits == 5 ? Kind::five : Kind::six;
+      if (f.table[0] != (f.code_bits == 5 ? 0 : -32)) throw std::logic_error("SimdCodedProduct: table");
       return;
     }
     if (std::any_of(f.table, f.table + 16, [](float v) { return v != std::nearbyint(v); })) unit = 0.5f;  // e2m1
@@ -109,7 +114,7 @@ struct CodedRows {
 
 struct CodedFinish {
   const float* sums;
-  std::int64_t rows, columns, n;
+  std::int64_t rows, columns, stride;
   const float* bias;     // at the first column
   const void* residual;  // at the first row and column
   void* y;
@@ -178,9 +183,19 @@ HWY_INLINE V f16_to_f32(const std::byte* p) {
   const hn::Rebind<hwy::float16_t, F32> halves;
   return hn::PromoteTo(F32(), hn::LoadU(halves, reinterpret_cast<const hwy::float16_t*>(p)));
 }
+// The values of both codes in words as Five and Six give them.
+template <class Decoder, class F>
+HWY_INLINE void both_of(int t, hn::Vec<U32> w, const F& f) {
+  const auto value = [](hn::Vec<U32> code) HWY_ATTR {
+    const auto v = hn::BitCast(I32(), hn::And(code, hn::Set(U32(), Decoder::kMask)));
+    return hn::ConvertTo(F32(), Decoder::kZero == 0 ? v : hn::Sub(v, hn::Set(I32(), Decoder::kZero)));
+  };
+  f(2 * t, value(w)), f(2 * t + 1, value(hn::ShiftRight<16>(w)));
+}
 // Decoders: each(p, f) calls f(k, values of kLanes columns) for the kK k of a step whose codes begin at p.
 struct Four {
   static constexpr int kK = 8;
+  static constexpr std::int64_t kStepBytes = kUnitBytes;
   explicit Four(const CodedRows& p)
 #if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
       : table(hn::LoadU(F32(), p.codes->values.data())) {
@@ -221,6 +236,57 @@ struct Four {
   static bool has_nan() { return false; }
 };
 
+// f(t, words whose lowest bits are the code of k = 2 t, those from bit 16 on that of 2 t + 1; above both is more)
+struct Five {
+  static constexpr int kK = 32;
+  static constexpr std::int64_t kStepBytes = 5 * kUnitBytes;
+  static constexpr std::uint32_t kMask = 31;
+  static constexpr std::int32_t kZero = 0;  // the code of 0
+  explicit Five(const CodedRows&) {}
+  template <class F>
+  static HWY_INLINE void words(const std::byte* p, const F& f) {
+    auto last = hn::Zero(U32());
+#pragma GCC unroll 5
+    for (int i = 0; i < 5; ++i) {
+      const auto w = hn::BitCast(U32(), load_bytes(p + i * kUnitBytes));
+      f(3 * i, w), f(3 * i + 1, hn::ShiftRight<5>(w)), f(3 * i + 2, hn::ShiftRight<10>(w));
+      const auto top = hn::And(w, hn::Set(U32(), 0x80008000u));
+      last = hn::Or(hn::ShiftRight<1>(last), top);
+    }
+    f(15, hn::ShiftRight<11>(last));
+  }
+  template <class F>
+  HWY_INLINE void each(const std::byte* p, const F& f) const {
+    words(p, [&](int t, hn::Vec<U32> w) HWY_ATTR { both_of<Five>(t, w, f); });
+  }
+  static bool has_nan() { return false; }
+};
+struct Six {
+  static constexpr int kK = 16;
+  static constexpr std::int64_t kStepBytes = 3 * kUnitBytes;
+  static constexpr std::uint32_t kMask = 63;
+  static constexpr std::int32_t kZero = 32;
+  explicit Six(const CodedRows&) {}
+  template <class F>
+  static HWY_INLINE void words(const std::byte* p, const F& f) {
+    const U32 d;
+    const auto unit = [&](int i) HWY_ATTR {
+      const auto w = hn::BitCast(d, load_bytes(p + i * kUnitBytes));
+      f(2 * i, w), f(2 * i + 1, hn::ShiftRight<6>(w));
+      return w;
+    };
+    const auto first = unit(0), middle = unit(1), last = unit(2);
+    const auto four = hn::Set(d, 0x000f000fu), upper = hn::Set(d, 0x00300030u);
+    f(6, hn::Or(hn::And(hn::ShiftRight<12>(first), four), hn::And(hn::ShiftRight<8>(middle), upper)));
+    f(7, hn::Or(hn::And(hn::ShiftRight<12>(last), four), hn::And(hn::ShiftRight<10>(middle), upper)));
+  }
+  template <class F>
+  HWY_INLINE void each(const std::byte* p, const F& f) const {
+    words(p, [&](int t, hn::Vec<U32> w) HWY_ATTR { both_of<Six>(t, w, f); });
+  }
+  static bool has_nan() { return false; }
+};
+
 // Of 16 bytes, the lower eight are k 0 and 1 of four columns, the upper k 2 and 3. f(k, words whose upper 8 bits are
 // the code, bits below)
 template <class F>
@@ -234,6 +300,7 @@ HWY_INLINE void eight_bits(hn::Vec<U8> bytes, const F& f) {
 
 struct Int8 {
   static constexpr int kK = 4;
+  static constexpr std::int64_t kStepBytes = kUnitBytes;
   explicit Int8(const CodedRows& p) : has_minus_128(p.w->has_minus_128()) {}
   bool has_minus_128;
   HWY_INLINE hn::Vec<I8> values(const std::byte* p) const {
@@ -256,6 +323,7 @@ struct Int8 {
 
 struct E4m3 {
   static constexpr int kK = 4;
+  static constexpr std::int64_t kStepBytes = kUnitBytes;
   explicit E4m3(const CodedRows&) : most(hn::Zero(U8())) {}
   hn::Vec<U8> most;  // 127 is NaN: looked for once a block
   template <class F>
@@ -334,6 +402,12 @@ class Groups {
         const auto nan = hn::Eq(hn::And(code, hn::Set(U32(), 127)), hn::Set(U32(), 127));
         return hn::IfThenElse(hn::RebindMask(F32(), nan), hn::Set(F32(), std::numeric_limits<float>::quiet_NaN()), v);
       }
+      case Scales::q6_k: {
+        const hn::Rebind<std::int8_t, F32> bytes;
+        const std::byte* scales = scales_ + (2 + group_) * kColumns + c;
+        const auto six = hn::PromoteTo(I32(), hn::LoadU(bytes, reinterpret_cast<const std::int8_t*>(scales)));
+        return hn::Mul(f16_to_f32(scales_ + 2 * c), hn::ConvertTo(F32(), six));
+      }
       case Scales::q4_k: {
         // The scale or the minimum of group j: CodedTiles::Scales.
         const std::byte* planes = scales_ + 4 * kColumns + c;
@@ -351,7 +425,7 @@ class Groups {
   const CodedRows& p_;
   const std::byte *at_, *scales_ = nullptr;
   std::int64_t chunk_ = -1, group_;  // within the chunk, of the next one
-  Affines common_;                   // q4_k's scale of scales and of minima
+  Affines common_;                   // Scales::q4_k: scale of scales and of minima
 };
 
 // sums += scale * sum(x * code) - minus * sum(x), for kRows rows.
@@ -373,8 +447,9 @@ void few_rows(const CodedRows& p, Decoder& decoder) {
           for (V& v : row) v = hn::Zero(F32());
       const float* x = piece + in_piece * group_k;
       const std::byte* codes = groups.codes + first * kLanes * 4;
-      for (std::int64_t s = 0; s < steps; ++s, codes += kStepBytes, x += Decoder::kK) {
-        for (std::int64_t b = 0; b < 4 * kLanes * kVectors; b += 64) hwy::Prefetch(codes + b + kAheadBytes);
+      for (std::int64_t s = 0; s < steps; ++s, codes += Decoder::kStepBytes, x += Decoder::kK) {
+        for (std::int64_t u = 0; u < Decoder::kStepBytes; u += kUnitBytes)
+          for (std::int64_t b = 0; b < 4 * kLanes * kVectors; b += 64) hwy::Prefetch(codes + u + b + kAheadBytes);
 #pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v)
           decoder.each(codes + v * kLanes * 4, [&](int k, V w) HWY_ATTR {
@@ -515,17 +590,17 @@ HWY_INLINE void integer_group(const CodedRows& p, const std::byte* group_codes, 
       }
     const std::byte* codes = group_codes + first * kLanes * 4;
     const auto* x = reinterpret_cast<const std::byte*>(piece + kXBytes) + in_piece * (group_k / 8) * kStep;
-    for (std::int64_t s = 0; s < steps; s += 2, codes += 2 * kStepBytes, x += 2 * kStep) {
+    for (std::int64_t s = 0; s < steps; s += 2, codes += 2 * kUnitBytes, x += 2 * kStep) {
       if (fetch)
         for (std::int64_t b = 0; b < 4 * kLanes * kVectors; b += 64) {
           hwy::Prefetch(codes + b + kAheadBytes);
-          hwy::Prefetch(codes + b + kAheadBytes + kStepBytes);
+          hwy::Prefetch(codes + b + kAheadBytes + kUnitBytes);
         }
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
         hn::Vec<U8> bytes[4];
         for (int i = 0; i < 2; ++i) {
-          const auto both = load_bytes(codes + i * kStepBytes + v * kLanes * 4);
+          const auto both = load_bytes(codes + i * kUnitBytes + v * kLanes * 4);
           bytes[2 * i] = hn::And(both, nibble);
           bytes[2 * i + 1] = hn::And(hn::BitCast(U8(), hn::ShiftRight<4>(hn::BitCast(Words16(), both))), nibble);
         }
@@ -614,9 +689,9 @@ void many_rows(const CodedRows& p, Decoder& decoder) {
     const std::byte* next = nullptr;
     for (std::int64_t step = first; step < end;) {
       if (step % steps_of_group == 0) groups.next();
-      const std::byte* codes = groups.codes + step % steps_of_group * kStepBytes;
+      const std::byte* codes = groups.codes + step % steps_of_group * Decoder::kStepBytes;
       const std::int64_t stop = std::min(end, (step / steps_of_group + 1) * steps_of_group);
-      for (; step < stop; ++step, codes += kStepBytes, out += Decoder::kK * kColumns) {
+      for (; step < stop; ++step, codes += Decoder::kStepBytes, out += Decoder::kK * kColumns) {
         for (std::int64_t c = 0; c < kColumns; c += kLanes) {
           const V scale = load(groups.affines.scale + c);
           decoder.each(codes + 4 * c, [&](int k, V w) HWY_ATTR {
@@ -637,7 +712,7 @@ void many_rows(const CodedRows& p, Decoder& decoder) {
         const std::int64_t count = (end - first) * Decoder::kK;
         for (std::int64_t c = 0; c < kColumns; c += kVectors * kLanes) {
           const bool fetch = t == 0 && c == 0;
-          (fetch ? decoded_tile<kRows, kVectors, kStepBytes / Decoder::kK>
+          (fetch ? decoded_tile<kRows, kVectors, Decoder::kStepBytes / Decoder::kK>
                  : decoded_tile<kRows, kVectors, 0>)(x + row * p.x_stride, p.x_stride, p.decoded + c, count, next,
                                                      p.sums + row * kColumns + c);
         }
@@ -654,7 +729,7 @@ void set_nan(const CodedRows& p) {
     at += w.chunk_scale_bytes();
     for (std::int64_t i = 0; i < w.chunk_groups() * w.group_code_bytes(); ++i, ++at) {
       if ((static_cast<unsigned>(*at) & 127u) != 127u) continue;
-      const std::int64_t column = i % kStepBytes / 16 * 4 + i % 8 / 2;
+      const std::int64_t column = i % kUnitBytes / 16 * 4 + i % 8 / 2;
       for (std::int64_t r = 0; r < p.rows; ++r) p.sums[r * kColumns + column] = std::numeric_limits<float>::quiet_NaN();
     }
   }
@@ -677,6 +752,7 @@ using I16 = hn::Repartition<std::int16_t, F32>;
 // of 4 bits or int8, for the k of a step. Written pair of k after pair, kColumns words of 32 bits each.
 struct FourWords {
   static constexpr int kK = 8;
+  static constexpr std::int64_t kStepBytes = kUnitBytes;
   explicit FourWords(const CodedRows& p) {
     HWY_ALIGN std::int16_t values[2 * kLanes] = {};
     std::copy(p.codes->integers.begin(), p.codes->integers.end(), values);
@@ -693,8 +769,22 @@ struct FourWords {
     pair<0>(words, out), pair<1>(words, out), pair<2>(words, out), pair<3>(words, out);
   }
 };
+template <class Decoder>  // Five or Six
+struct MaskedWords {
+  static constexpr int kK = Decoder::kK;
+  static constexpr std::int64_t kStepBytes = Decoder::kStepBytes;
+  explicit MaskedWords(const CodedRows&) {}
+  HWY_INLINE void step(const std::byte* codes, std::uint32_t* out) const {
+    Decoder::words(codes, [&](int t, hn::Vec<U32> w) HWY_ATTR {
+      const auto both = hn::BitCast(I16(), hn::And(w, hn::Set(U32(), Decoder::kMask * 0x10001u)));
+      const auto zero = hn::Set(I16(), Decoder::kZero);
+      hn::Store(hn::BitCast(U32(), hn::Sub(both, zero)), U32(), out + t * kColumns);
+    });
+  }
+};
 struct Int8Words {
   static constexpr int kK = 4;
+  static constexpr std::int64_t kStepBytes = kUnitBytes;
   explicit Int8Words(const CodedRows& p) : int8(p) {}
   Int8 int8;
   HWY_INLINE void step(const std::byte* codes, std::uint32_t* out) const {
@@ -765,13 +855,13 @@ void multiply_words(const CodedRows& p) {
     if (in_piece == piece_groups) in_piece = 0, piece += p.piece_floats;
     groups.next();
     const std::byte* codes = groups.codes;
-    for (std::int64_t s = 0; s < steps; ++s, codes += kStepBytes)
+    for (std::int64_t s = 0; s < steps; ++s, codes += Decoder::kStepBytes)
       for (std::int64_t c = 0; c < kColumns; c += kLanes)
         decoder.step(codes + 4 * c, words + s * Decoder::kK / 2 * kColumns + c);
     for (std::int64_t t = 0; t < tiles; ++t) {
       const std::int64_t row = p.rows * t / tiles, rows = p.rows * (t + 1) / tiles - row;
       with_size<kTile>(rows, [&]<int kRows>() HWY_ATTR {
-        (t == 0 ? word_tile<kMinus, kRows, 2 * kStepBytes / Decoder::kK>
+        (t == 0 ? word_tile<kMinus, kRows, 2 * Decoder::kStepBytes / Decoder::kK>
                 : word_tile<kMinus, kRows, 0>)(piece + row * p.x_stride, p.x_stride, in_piece, group_k, words,
                                                groups.affines, codes, p.sums + row * kColumns);
       });
@@ -819,8 +909,8 @@ void prepare(const void* from, std::int64_t count, std::int64_t group_k, float* 
 template <class Y>
 void finish(const CodedFinish& f) {
   for (std::int64_t r = 0; r < f.rows; ++r) {
-    const auto* residual = f.residual == nullptr ? nullptr : static_cast<const Y*>(f.residual) + r * f.n;
-    Y* y = static_cast<Y*>(f.y) + r * f.n;
+    const auto* residual = f.residual == nullptr ? nullptr : static_cast<const Y*>(f.residual) + r * f.stride;
+    Y* y = static_cast<Y*>(f.y) + r * f.stride;
     for (std::int64_t c = 0; c < f.columns; c += kLanes) {
       const std::int64_t n = std::min<std::int64_t>(kLanes, f.columns - c);
       V v = load(f.sums + r * kColumns + c);
@@ -851,14 +941,22 @@ CodedFunctions coded_functions(DType x, DType y, const Codes& codes, bool minus)
 #if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
   if (x == DType::bf16 && y == DType::bf16 && codes.kind != Codes::Kind::e4m3 && has_integers()) {
     f.prepare_words = prepare_words;
-    f.multiply_words = codes.kind == Codes::Kind::int8 ? multiply_words<Int8Words, false>
-                       : minus                         ? multiply_words<FourWords, true>
-                                                       : multiply_words<FourWords, false>;
+    f.multiply_words = codes.kind == Codes::Kind::int8   ? multiply_words<Int8Words, false>
+                       : codes.kind == Codes::Kind::five ? multiply_words<MaskedWords<Five>, true>
+                       : codes.kind == Codes::Kind::six  ? multiply_words<MaskedWords<Six>, false>
+                       : minus                           ? multiply_words<FourWords, true>
+                                                         : multiply_words<FourWords, false>;
   }
 #endif
   switch (codes.kind) {
     case Codes::Kind::four:
       f.multiply = minus ? multiply<Four, true> : multiply<Four, false>;
+      break;
+    case Codes::Kind::five:
+      f.multiply = multiply<Five, true>;
+      break;
+    case Codes::Kind::six:
+      f.multiply = multiply<Six, false>;
       break;
     case Codes::Kind::int8:
       f.multiply = multiply<Int8, false>;
@@ -905,7 +1003,7 @@ class Product final : public SimdCodedProduct {
                                                         : "",
                             tiles_->layout())),
         pieces_(std::make_unique<WorkStealing>(threads_)) {
-    if (tiles_->has_minus() && codes_.kind != Codes::Kind::four)
+    if (tiles_->has_minus() && codes_.kind != Codes::Kind::four && codes_.kind != Codes::Kind::five)
       throw std::logic_error("SimdCodedProduct: zero points");
     segments_.reserve(static_cast<std::size_t>(groups + rows / kSegmentRows + 1));
     const auto floats = [](std::int64_t count) { return Buffer(static_cast<std::size_t>(count) * sizeof(float)); };
@@ -964,11 +1062,12 @@ class Product final : public SimdCodedProduct {
                                  .piece_floats = rows_ * x_stride_,
                                  .sums = sums,
                                  .decoded = decoded_.as<float>() + thread * kDecodedK * kColumns});
-    const std::int64_t n = tiles_->n(), column = b * kColumns, at = (g.first * n + column) * y_bytes_;
+    const std::int64_t n = tiles_->n(), stride = a.y_stride > 0 ? a.y_stride : n, column = b * kColumns,
+                       at = (g.first * stride + column) * y_bytes_;
     functions_.finish({.sums = sums,
                        .rows = g.rows,
                        .columns = std::min(kColumns, n - column),
-                       .n = n,
+                       .stride = stride,
                        .bias = a.bias == nullptr ? nullptr : a.bias + g.matrix * a.bias_stride + column,
                        .residual = a.residual == nullptr ? nullptr : static_cast<const std::byte*>(a.residual) + at,
                        .y = static_cast<std::byte*>(a.y) + at});

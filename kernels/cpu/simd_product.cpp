@@ -55,7 +55,7 @@ struct Piece {
 // Sums [parts][rows][kColumns], `part_stride` floats apart, to y.
 struct Finish {
   const float* sums;
-  std::int64_t parts, part_stride, rows, columns, n;
+  std::int64_t parts, part_stride, rows, columns, stride;
   const void *bias, *residual;  // at the first column; and at the first row
   void* y;
 };
@@ -187,8 +187,8 @@ template <class W, class Y>
 void finish(const Finish& f) {
   const auto* bias = static_cast<const W*>(f.bias);
   for (std::int64_t r = 0; r < f.rows; ++r) {
-    const auto* residual = f.residual == nullptr ? nullptr : static_cast<const Y*>(f.residual) + r * f.n;
-    Y* y = static_cast<Y*>(f.y) + r * f.n;
+    const auto* residual = f.residual == nullptr ? nullptr : static_cast<const Y*>(f.residual) + r * f.stride;
+    Y* y = static_cast<Y*>(f.y) + r * f.stride;
     for (std::int64_t c = 0; c < f.columns; c += kLanes) {
       const std::int64_t n = std::min<std::int64_t>(kLanes, f.columns - c);
       const float* sums = f.sums + r * kColumns + c;
@@ -343,7 +343,8 @@ class Product final : public SimdProduct {
 
   void finish(std::int64_t whole, std::int64_t parts, const float* sums, const Arguments& a) const {
     const Group& s = segments_[static_cast<std::size_t>(whole / blocks_)];
-    const std::int64_t column = whole % blocks_ * kColumns, at = s.first * n_ + column;
+    const std::int64_t stride = a.y_stride > 0 ? a.y_stride : n_, column = whole % blocks_ * kColumns,
+                       at = s.first * stride + column;
     const auto offset = [](const void* p, std::int64_t bytes) {
       return p == nullptr ? nullptr : static_cast<const std::byte*>(p) + bytes;
     };
@@ -352,7 +353,7 @@ class Product final : public SimdProduct {
                        .part_stride = most_rows_ * kColumns,
                        .rows = s.rows,
                        .columns = std::min(kColumns, n_ - column),
-                       .n = n_,
+                       .stride = stride,
                        .bias = offset(a.bias, (s.matrix * a.bias_stride + column) * w_bytes_),
                        .residual = offset(a.residual, at * y_bytes_),
                        .y = static_cast<std::byte*>(a.y) + at * y_bytes_});

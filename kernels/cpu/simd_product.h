@@ -34,6 +34,7 @@ class SimdProduct {
     const void *x, *bias, *residual;  // bias and residual: null without
     void* y;
     std::int64_t bias_stride = 0;  // elements from the bias of one matrix to the next one's
+    std::int64_t y_stride = 0;     // elements from row to row of y and residual; 0: n
   };
   // For up to `rows` rows in up to `groups` groups.
   static std::unique_ptr<SimdProduct> make(const Weight&, DType x, DType y, std::int64_t rows, std::int64_t groups);

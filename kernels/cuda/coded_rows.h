@@ -7,7 +7,7 @@
 //          4 1 5}; of 8 bits two, of 64 columns each, in whose word w lie columns 16 w + 4 q + {0 1 2 3} at the bytes
 //          {0 2 1 3}. Scales: [matrix][tile][chunk][16 rows][groups of a chunk]; zeros the same, a byte each, the
 //          code that stands for zero. Rows beyond the last are code 0 with scale 0.
-// Limits:  columns a multiple of 16, groups of 16, 32 or 128 columns or whole rows, no offsets (q4_k).
+// Limits:  columns a multiple of 16, groups of 16, 32 or 128 columns or whole rows, no scales of scales (q4_k).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -38,7 +38,7 @@ OwnedTensor uploaded(const std::vector<std::byte>& bytes, Runtime& runtime) {
 
 std::string coded_rows_why_not(const WeightFormat& f, std::int64_t rows, std::int64_t columns) {
   if (f.is_plain()) return "needs a weight format with scales";
-  if (f.block_columns != f.group_columns) return fmt::format("takes no offsets, which {} has", f.name);
+  if (f.block_columns != f.group_columns) return fmt::format("takes no scales of scales, which {} has", f.name);
   if (columns % 16 != 0) return "needs k to be a multiple of 16";
   if (std::max(rows, columns) > std::numeric_limits<int>::max() / 256) return "takes n and k of up to 2^23";
   return "";

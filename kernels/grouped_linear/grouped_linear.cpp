@@ -128,6 +128,8 @@ std::vector<OpCase> test_cases() {
            "grouped_linear rows=8 experts=16 n=130 k=256 x_type=bf16 w_type=fp8_block128 y_type=bf16",
            "grouped_linear rows=60 experts=5 n=70 k=256 x_type=bf16 w_type=int4_g128 y_type=f32",
            "grouped_linear rows=8 experts=9 n=65 k=512 x_type=bf16 w_type=q4_k y_type=bf16",
+           "grouped_linear rows=9 experts=5 n=70 k=256 x_type=bf16 w_type=q5_k y_type=bf16",
+           "grouped_linear rows=60 experts=3 n=65 k=256 x_type=bf16 w_type=q6_k y_type=bf16",
            "grouped_linear rows=200 experts=3 n=64 k=256 x_type=bf16 w_type=q4_k y_type=f32",
            "grouped_linear rows=9 experts=4 n=130 k=96 x_type=bf16 w_type=q8_0 y_type=f32",
            "grouped_linear rows=8 experts=12 n=64 k=96 x_type=bf16 w_type=mxfp4 y_type=bf16",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numeric>
 
@@ -13,11 +15,23 @@ namespace layercost {
 namespace {
 
 constexpr KnownKey keys[] = {
-    axis_key("m"),        axis_key("n"),
-    axis_key("k"),        type_key("x_type", kFloatTypes),
-    format_key("w_type"), type_key("y_type", kFloatTypes),
-    flag_key("bias"),     type_key("bias_type", kFloatTypes).optional(),
+    axis_key("m"),
+    axis_key("n"),
+    axis_key("k"),
+    type_key("x_type", kFloatTypes),
+    format_key("w_type"),
+    type_key("y_type", kFloatTypes),
+    flag_key("bias"),
+    type_key("bias_type", kFloatTypes).optional(),
     flag_key("residual"),
+    integer_key("y_width", 1).optional(),
+    integer_key("y_first", 0).only_beside("y_width"),
+};
+
+// Columns of y, and the first one that is made.
+struct Columns {
+  explicit Columns(const OpCase& c) : width(c.integer("y_width", c.axis("n"))), first(c.integer("y_first", 0)) {}
+  std::int64_t width, first;
 };
 
 std::vector<TensorSpec> tensors(const OpCase& c) {
@@ -25,6 +39,12 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
   const DType y = c.type("y_type");
   const WeightFormat& w = c.format("w_type");
   w.expect_columns(k);
+  const Columns columns(c);
+  if (columns.first > columns.width - n)
+    throw BadCase(fmt::format("'{}': n = {} columns from {} on do not fit into y_width", c.text(), n, columns.first));
+  const bool is_part = c.has("y_width");
+  if (is_part && c.flag("residual"))
+    throw BadCase(fmt::format("'{}': a part of a wider output takes no residual", c.text()));
   std::vector<TensorSpec> out = {
       {"x", Role::input, c.type("x_type"), {m, k}},
       {.name = "w",
@@ -33,7 +53,7 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
        .shape = {n, k},
        .sigma = static_cast<float>(1.0 / std::sqrt(static_cast<double>(k))),
        .format = &w},
-      {"y", Role::output, y, {m, n}},
+      {"y", is_part ? Role::updated : Role::output, y, {m, columns.width}},
   };
   if (c.flag("bias")) out.push_back({"bias", Role::weight, bias_type(c), {n}});
   if (c.flag("residual")) out.push_back({"residual", Role::input, y, {m, n}});
@@ -62,15 +82,16 @@ void reference(const OpCase& c, const OpTensors& t) {
   const Weight& w = *t.weight("w");
   const std::vector<double> bias = c.flag("bias") ? as_double(t.weight("bias")->whole()) : std::vector<double>();
   const bool residual = c.flag("residual");
+  const Columns columns(c);
   std::vector<std::int64_t> all(static_cast<std::size_t>(m));
   std::iota(all.begin(), all.end(), 0);
   const AskedRows* asked = t.asked();
   for_rows_of(w, n, k, [&](std::int64_t j, const double* row) {
-    for (const std::int64_t i : asked != nullptr && j < asked->from_column ? asked->rows : all) {
+    for (const std::int64_t i : asked != nullptr && columns.first + j < asked->from_column ? asked->rows : all) {
       double v = dot(x.data() + i * k, row, k);
       if (!bias.empty()) v += bias[static_cast<std::size_t>(j)];
       if (residual) v += t.tensor("residual").load(i * n + j);
-      y.store(i * n + j, v);
+      y.store(i * columns.width + columns.first + j, v);
     }
   });
 }
@@ -133,6 +154,12 @@ std::vector<OpCase> test_cases() {
            // of 64 columns and parts of one; one group of k and several.
            "linear m=1 n=64 k=256 x_type=bf16 w_type=q4_k y_type=bf16",
            "linear m=7 n=130 k=768 x_type=bf16 w_type=q4_k y_type=f32 residual=1",
+           "linear m=1 n=130 k=512 x_type=bf16 w_type=q5_k y_type=bf16 residual=1",
+           "linear m=5 n=64 k=256 x_type=bf16 w_type=q5_k y_type=f32",
+           "linear m=40 n=65 k=512 x_type=bf16 w_type=q5_k y_type=bf16",
+           "linear m=1 n=70 k=768 x_type=bf16 w_type=q6_k y_type=f32 bias=1 bias_type=bf16",
+           "linear m=8 n=129 k=256 x_type=bf16 w_type=q6_k y_type=bf16",
+           "linear m=27 n=64 k=512 x_type=bf16 w_type=q6_k y_type=bf16 residual=1",
            "linear m=1 n=70 k=128 x_type=bf16 w_type=int4_g128 y_type=f32",
            "linear m=8 n=200 k=384 x_type=bf16 w_type=int4_g128 y_type=bf16 residual=1",
            "linear m=45 n=64 k=256 x_type=f32 w_type=int4_g128 y_type=f32",
@@ -151,9 +178,19 @@ std::vector<OpCase> test_cases() {
            "linear m=2 n=70 k=300 x_type=bf16 w_type=fp8_channel y_type=f32",
            "linear m=30 n=192 k=129 x_type=bf16 w_type=fp8_channel y_type=bf16",
            "linear m=300 n=130 k=520 x_type=bf16 w_type=fp8_block128 y_type=bf16",
+           // Columns of a wider output: its first, its last, some between, with and without a bias.
+           "linear m=1 n=70 k=256 x_type=bf16 w_type=q6_k y_type=bf16 y_width=90 y_first=20",
+           "linear m=9 n=64 k=256 x_type=bf16 w_type=q4_k y_type=bf16 bias=1 bias_type=bf16 y_width=65 y_first=0",
+           "linear m=30 n=66 k=96 x_type=bf16 w_type=q8_0 y_type=f32 y_width=81 y_first=7",
+           "linear m=3 n=65 k=64 x_type=f32 w_type=q4_0 y_type=f32 y_width=70 y_first=5",
+           "linear m=2 n=130 k=72 x_type=bf16 w_type=bf16 y_type=bf16 bias=1 y_width=150 y_first=16",
+           "linear m=70 n=67 k=200 x_type=bf16 w_type=bf16 y_type=f32 y_width=69 y_first=1",
+           "linear m=40 n=33 k=50 x_type=f32 w_type=f32 y_type=bf16 bias=1 y_width=40 y_first=7",
            // f32 activations.
            "linear m=1 n=70 k=512 x_type=f32 w_type=q4_k y_type=f32 bias=1 bias_type=f32",
            "linear m=14 n=64 k=256 x_type=f32 w_type=q4_k y_type=bf16",
+           "linear m=2 n=70 k=256 x_type=f32 w_type=q5_k y_type=f32",
+           "linear m=13 n=65 k=512 x_type=f32 w_type=q6_k y_type=f32 residual=1",
            "linear m=2 n=130 k=256 x_type=f32 w_type=int4_g128_zp y_type=f32",
            "linear m=40 n=65 k=64 x_type=f32 w_type=int4_g32_zp y_type=f32",
            "linear m=3 n=64 k=96 x_type=f32 w_type=q4_0 y_type=f32 residual=1",
@@ -166,6 +203,11 @@ std::vector<OpCase> test_cases() {
 }
 
 }  // namespace
+
+LinearOutput linear_output(const OpCase& c, const Tensor& y) {
+  const Columns columns(c);
+  return {y.as<std::byte>() + columns.first * static_cast<std::int64_t>(size_of(y.dtype)), columns.width};
+}
 
 const OpDef linear_op{"linear",       "matrix product with a constant matrix, optional bias and residual",
                       keys,           tensors,

@@ -15,6 +15,7 @@
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/amx.h"
 #include "kernels/cpu/bf16_tiles.h"
+#include "kernels/linear/linear.h"
 #include "linear_variants.h"
 
 namespace layercost {
@@ -27,6 +28,7 @@ constexpr std::int64_t kPanelStep = kPanelRows * kStepK, kBlockStep = kColumns *
 struct Product {
   std::int64_t m, n, k, steps, blocks, group;
   Tensor x, y, residual;
+  LinearOutput to;
   std::shared_ptr<const Bf16Tiles> w;
   std::shared_ptr<const OwnedTensor> bias;
   Buffer panels;  // x of up to 256 rows: [rows / 32][k / 32][32 rows][32 k]
@@ -95,7 +97,8 @@ LAYERCOST_AMX void multiply(const bf16* panel, const bf16* piece, std::int64_t s
 
 template <class Y>
 void Product::run() {
-  const TileOutput<Y> out{y.as<Y>(), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>()};
+  const TileOutput<Y> out{static_cast<Y*>(to.data), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>(),
+                          to.stride};
   const std::int64_t groups = (blocks + group - 1) / group;
   for (std::int64_t first = 0; first < m; first += kRowsAtOnce) {
     const std::int64_t rows = std::min(kRowsAtOnce, m - first), panels_here = (rows + kPanelRows - 1) / kPanelRows;
@@ -145,7 +148,7 @@ bool prefers(const OpCase& c, const DeviceInfo& device) { return c.axis("m") > f
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   auto p = std::make_shared<Product>();
   p->m = c.axis("m"), p->n = c.axis("n"), p->k = c.axis("k");
-  p->x = t.tensor("x"), p->y = t.tensor("y");
+  p->x = t.tensor("x"), p->y = t.tensor("y"), p->to = linear_output(c, p->y);
   if (c.flag("residual")) p->residual = t.tensor("residual");
   if (c.flag("bias")) p->bias = row_major(*t.weight("bias"));
   p->w = Bf16Tiles::of(*t.weight("w"));
@@ -168,7 +171,7 @@ const Variant linear_amx_panels{
     .name = "amx_panels",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual",
+    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual y_width y_first",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

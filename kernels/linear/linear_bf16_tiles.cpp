@@ -9,6 +9,7 @@
 #include "kernels/cpu/bf16_tiles.h"
 #include "kernels/cpu/work_stealing.h"
 #include "kernels/libraries/onednn.h"
+#include "kernels/linear/linear.h"
 #include "linear_variants.h"
 
 namespace layercost {
@@ -18,6 +19,7 @@ struct Product {
   TileProduct tile;
   std::int64_t m;
   Tensor x, y, residual;
+  LinearOutput to;
   std::shared_ptr<const Bf16Tiles> w;
   std::shared_ptr<const OwnedTensor> bias;
   Buffer packed;
@@ -25,7 +27,8 @@ struct Product {
 
   template <class Y>
   void run() {
-    const TileOutput<Y> out{y.as<Y>(), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>()};
+    const TileOutput<Y> out{static_cast<Y*>(to.data), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>(),
+                            to.stride};
     const std::int64_t k = w->k();
     blocks.reset(w->blocks());
 #pragma omp parallel
@@ -53,8 +56,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const std::int64_t m = c.axis("m"), k = c.axis("k");
   const auto p =
       std::make_shared<Product>(TileProduct(runtime.device()), m, t.tensor("x"), t.tensor("y"),
-                                c.flag("residual") ? t.tensor("residual") : Tensor{}, Bf16Tiles::of(*t.weight("w")),
-                                c.flag("bias") ? row_major(*t.weight("bias")) : nullptr,
+                                c.flag("residual") ? t.tensor("residual") : Tensor{}, linear_output(c, t.tensor("y")),
+                                Bf16Tiles::of(*t.weight("w")), c.flag("bias") ? row_major(*t.weight("bias")) : nullptr,
                                 Buffer(static_cast<std::size_t>(TileProduct::packed_elements(m, k)) * sizeof(bf16)),
                                 WorkStealing(omp_get_max_threads()));
   return dispatch_float(p->y.dtype, [&]<class Y>(Y*) {
@@ -68,7 +71,7 @@ const Variant linear_bf16_tiles{
     .name = "bf16_tiles",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual",
+    .knows = "x_type=bf16 w_type=bf16 y_type=f32|bf16 bias residual y_width y_first",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

@@ -1,7 +1,8 @@
 // Formats with scales on any processor with vectors, and for f32 activations: SimdCodedProduct.
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cpu/simd_coded_product.h"
 #include "kernels/contract/bias.h"
+#include "kernels/cpu/simd_coded_product.h"
+#include "kernels/linear/linear.h"
 #include "linear_variants.h"
 
 namespace layercost {
@@ -12,10 +13,15 @@ Support supports(const OpCase& c, const DeviceInfo&) { return simd_coded_support
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t m = c.axis("m");
   const Tensor x = t.tensor("x"), y = t.tensor("y");
+  const LinearOutput out = linear_output(c, y);
   const auto bias = f32_bias(c, t);
   const std::shared_ptr<SimdCodedProduct> product = SimdCodedProduct::make(*t.weight("w"), x.dtype, y.dtype, m, 1);
-  const SimdCodedProduct::Arguments a{x.data, bias ? bias->view().as<float>() : nullptr,
-                                      c.flag("residual") ? t.tensor("residual").data : nullptr, y.data};
+  const SimdCodedProduct::Arguments a{x.data,
+                                      bias ? bias->view().as<float>() : nullptr,
+                                      c.flag("residual") ? t.tensor("residual").data : nullptr,
+                                      out.data,
+                                      0,
+                                      out.stride};
   return invocation(
       [a, m, product, bias] {
         const CodedGroup all{0, m, 0};
@@ -30,7 +36,7 @@ const Variant linear_highway_coded{
     .name = "highway_coded",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=* y_type=f32|bf16 bias bias_type=f32|bf16 residual",
+    .knows = "x_type=f32|bf16 w_type=* y_type=f32|bf16 bias bias_type=f32|bf16 residual y_width y_first",
     .supports = supports,
     .make = prepare,
 };

@@ -6,6 +6,7 @@
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd_product.h"
 #include "kernels/libraries/onednn.h"
+#include "kernels/linear/linear.h"
 #include "linear_variants.h"
 
 namespace layercost {
@@ -23,9 +24,14 @@ bool prefers(const OpCase& c, const DeviceInfo& device) {
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t m = c.axis("m");
   const Tensor x = t.tensor("x"), y = t.tensor("y");
+  const LinearOutput out = linear_output(c, y);
   const auto bias = c.flag("bias") ? row_major(*t.weight("bias")) : nullptr;
-  const SimdProduct::Arguments a{x.data, bias ? bias->view().data : nullptr,
-                                 c.flag("residual") ? t.tensor("residual").data : nullptr, y.data};
+  const SimdProduct::Arguments a{x.data,
+                                 bias ? bias->view().data : nullptr,
+                                 c.flag("residual") ? t.tensor("residual").data : nullptr,
+                                 out.data,
+                                 0,
+                                 out.stride};
   const std::shared_ptr<SimdProduct> product = SimdProduct::make(*t.weight("w"), x.dtype, y.dtype, m, 1);
   return invocation(
       [=] {
@@ -41,7 +47,7 @@ const Variant linear_highway_columns{
     .name = "highway_columns",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias residual",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 bias residual y_width y_first",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

@@ -17,15 +17,14 @@ std::array<OpCase, 5> steps_of(const OpCase& c) {
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden");
   const std::int64_t experts = c.axis("experts"), top_k = c.axis("top_k"), rows = tokens * top_k;
   const DType x = c.type("x_type"), y = c.type("y_type");
-  const std::string_view w = c.format("w_type").name;
-  const auto product = [&](std::int64_t n, std::int64_t k) {
+  const auto product = [&](std::int64_t n, std::int64_t k, const char* format) {
     OpCase p = OpCase("grouped_linear")
                    .set("rows", rows)
                    .set("experts", experts)
                    .set("n", n)
                    .set("k", k)
                    .set("x_type", x)
-                   .set("w_type", w)
+                   .set("w_type", c.format(format).name)
                    .set("y_type", x);
     if (c.flag("bias")) p.set("bias", 1);
     if (c.has("bias_type")) p.set("bias_type", c.type("bias_type"));
@@ -48,9 +47,9 @@ std::array<OpCase, 5> steps_of(const OpCase& c) {
           .set("experts", experts)
           .set("top_k", top_k)
           .set("x_type", x),
-      product(2 * ffn, hidden),
+      product(2 * ffn, hidden, "w_type"),
       glu,
-      product(hidden, ffn),
+      product(hidden, ffn, c.has("down_type") ? "down_type" : "w_type"),
       sum,
   };
 }

@@ -24,6 +24,7 @@ constexpr KnownKey keys[] = {
     type_key("x_type", kFloatTypes),
     format_key("w_type"),
     type_key("y_type", kFloatTypes),
+    format_key("down_type").optional(),
     flag_key("residual"),
     flag_key("bias"),
     type_key("bias_type", kFloatTypes).optional(),
@@ -41,12 +42,15 @@ struct Sizes {
   std::int64_t tokens, hidden, ffn, experts, top_k;
 };
 
+// That of w_down.
+const WeightFormat& down_format(const OpCase& c) { return c.format(c.has("down_type") ? "down_type" : "w_type"); }
+
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const Sizes s(c);
   glu_act(c);
   const DType x = c.type("x_type"), y = c.type("y_type");
-  const WeightFormat& w = c.format("w_type");
-  w.expect_columns(s.hidden), w.expect_columns(s.ffn);
+  const WeightFormat &w = c.format("w_type"), &down = down_format(c);
+  w.expect_columns(s.hidden), down.expect_columns(s.ffn);
   // Sigmas for which gate and up have variance 1, and y about 0.1 before the residual.
   const auto sigma = [](std::int64_t terms) { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(terms))); };
   const float mean = 1.0f / static_cast<float>(s.top_k);
@@ -66,10 +70,10 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
        .format = &w},
       {.name = "w_down",
        .role = Role::weight,
-       .dtype = w.values,
+       .dtype = down.values,
        .shape = {s.experts, s.hidden, s.ffn},
        .sigma = sigma(s.ffn),
-       .format = &w},
+       .format = &down},
       {"y", Role::output, y, {s.tokens, s.hidden}},
   };
   if (c.flag("residual")) out.push_back({"residual", Role::input, y, {s.tokens, s.hidden}});
@@ -90,9 +94,9 @@ Work work(const OpCase& c, const WorkFacts& facts) {
   Work w;
   const double biases = c.flag("bias") ? 2 * ffn + hidden : 0;
   w.flops = pairs * (6 * hidden * ffn + glu_act(c).flops() * ffn + 2 * hidden + biases) + residual * tokens * hidden;
-  const WeightFormat& format = c.format("w_type");
   const double bias_bytes = biases > 0 ? biases * static_cast<double>(size_of(bias_type(c))) : 0;
-  w.weight_bytes = distinct * (format.bytes(2 * s.ffn, s.hidden) + format.bytes(s.hidden, s.ffn) + bias_bytes);
+  w.weight_bytes =
+      distinct * (c.format("w_type").bytes(2 * s.ffn, s.hidden) + down_format(c).bytes(s.hidden, s.ffn) + bias_bytes);
   w.activation_bytes = tokens * hidden *
                            (static_cast<double>(size_of(c.type("x_type"))) +
                             (1 + residual) * static_cast<double>(size_of(c.type("y_type")))) +
@@ -227,6 +231,11 @@ std::vector<OpCase> test_cases() {
            "moe_experts tokens=1 hidden=256 ffn_hidden=256 experts=16 top_k=8 x_type=bf16 w_type=q4_k y_type=bf16 "
            "residual=1",
            "moe_experts tokens=6 hidden=128 ffn_hidden=96 experts=4 top_k=2 x_type=bf16 w_type=mxfp4 y_type=bf16",
+           // Files of llama.cpp: the last matrices in another format.
+           "moe_experts tokens=3 hidden=256 ffn_hidden=256 experts=6 top_k=2 x_type=bf16 w_type=q4_k y_type=bf16 "
+           "down_type=q6_k residual=1",
+           "moe_experts tokens=9 hidden=72 ffn_hidden=64 experts=4 top_k=2 x_type=bf16 w_type=bf16 y_type=bf16 "
+           "down_type=q8_0",
            "moe_experts tokens=33 hidden=128 ffn_hidden=128 experts=3 top_k=2 x_type=bf16 w_type=int4_g128 y_type=bf16",
            // gpt-oss: clamped, with biases.
            "moe_experts tokens=5 hidden=90 ffn_hidden=37 experts=7 top_k=3 act=clamped limit=1.5 x_type=f32 w_type=f32 "

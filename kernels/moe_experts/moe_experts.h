@@ -8,11 +8,12 @@
 //          b_gate_up [experts, 2 * ffn_hidden]; b_down [experts, hidden]; residual, y [tokens, hidden].
 // Types:   x_type (x; variants may also keep the inner activations in it), y_type (residual, y), bias_type: f32 or
 // bf16;
-//          w_type: any weight format. Without bias_type biases are as plain weights.
+//          w_type, and down_type for w_down (else w_type): any weight format. Without bias_type biases are as plain
+//          weights.
 // Cost:    6 tokens top_k hidden ffn_hidden flops and the activation; reads 3 hidden ffn_hidden weights of each
 //          distinct expert.
-// Axes:    tokens hidden ffn_hidden experts top_k [act=silu|clamped] [limit] x_type w_type y_type [residual=0|1]
-//          [bias=0|1 bias_type]
+// Axes:    tokens hidden ffn_hidden experts top_k [act=silu|clamped] [limit] x_type w_type y_type [down_type]
+//          [residual=0|1] [bias=0|1 bias_type]
 // Tolerance: bf16: three inner roundings (after gate and up, the activation, down) of 1.7e-3 root mean square each, the
 //          first on two factors, and the output's own: sqrt(5) * 1.7e-3 = 3.8e-3 expected, 6e-3 allowed. f32: usual.
 // One op, because the best implementations fuse differently per number of tokens.

@@ -19,7 +19,7 @@ const Variant moe_experts_cuda_chain{
     .target = Target::cuda,
     .provider = "layercost",
     .knows =
-        "act=silu|clamped limit x_type=f32|bf16 w_type=* y_type=f32|bf16 residual bias "
+        "act=silu|clamped limit x_type=f32|bf16 w_type=* down_type=* y_type=f32|bf16 residual bias "
         "bias_type=f32|bf16",
     .supports = supports,
     .make = moe_chain_prepare,

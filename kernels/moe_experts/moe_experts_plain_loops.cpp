@@ -65,6 +65,14 @@ void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std:
   }
 }
 
+Support supports(const OpCase& c, const DeviceInfo&) {
+  if (!c.has("down_type")) return Support::yes();
+  const WeightFormat &w = c.format("w_type"), &down = c.format("down_type");
+  return &w == &down || !(w.is_plain() || down.is_plain())
+             ? Support::yes()
+             : Support::no("takes both matrices in one type, or both in formats with scales");
+}
+
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden"), ffn = c.axis("ffn_hidden"),
                      top_k = c.axis("top_k");
@@ -104,8 +112,9 @@ const Variant moe_experts_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows =
-        "act=silu|clamped limit x_type=f32|bf16 w_type=* y_type=f32|bf16 residual bias "
+        "act=silu|clamped limit x_type=f32|bf16 w_type=* down_type=* y_type=f32|bf16 residual bias "
         "bias_type=f32|bf16",
+    .supports = supports,
     .plain = true,
     .make = prepare,
 };

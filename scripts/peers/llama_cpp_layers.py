@@ -53,9 +53,10 @@ SPARE_BYTES = 1 << 30  # left free beside weights and cache
 MAX_LAYERS = 64
 READING_S = 10  # no reading takes much longer, but has three passes
 KV_TYPES = {"f16": llama_cpp.GGML_TYPE_F16, "bf16": int(gguf.GGMLQuantizationType.BF16)}
-# GGUF's type, elements and bytes of a block, of which the first so many are f16 scales: the f16 value of one.
-FORMATS = {"bf16": ("BF16", 1, 2, ()), "q8_0": ("Q8_0", 32, 34, (3e-4,)), "q4_0": ("Q4_0", 32, 18, (4e-3,)),
-           "q4_k": ("Q4_K", 256, 144, (6e-5, 4e-4)), "mxfp4": ("MXFP4", 32, 17, ())}
+# GGUF's type, elements and bytes of a block, and f16 scales: where in it, and the value of one.
+FORMATS = {"bf16": ("BF16", 1, 2, {}), "q8_0": ("Q8_0", 32, 34, {0: 3e-4}), "q4_0": ("Q4_0", 32, 18, {0: 4e-3}),
+           "q4_k": ("Q4_K", 256, 144, {0: 6e-5, 2: 4e-4}), "q5_k": ("Q5_K", 256, 176, {0: 3e-5, 2: 4e-4}),
+           "q6_k": ("Q6_K", 256, 210, {208: 9e-6}), "mxfp4": ("MXFP4", 32, 17, {})}
 ARCHITECTURES = {"llama": "llama", "mixtral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "qwen3_moe": "qwen3moe"}
 
 
@@ -243,9 +244,9 @@ class Stream:
         """A tile of blocks of random codes, one item each, so that a tensor begins with a whole one."""
         random = numpy.random.default_rng(3)
         bytes_ = random.integers(256, size=(2 * TILE // block_bytes, block_bytes), dtype=numpy.uint8)
-        for i, scale in enumerate(scales):
+        for at, scale in scales.items():
             values = (scale * random.uniform(0.5, 1.5, len(bytes_))).astype(numpy.float16)
-            bytes_[:, 2 * i:2 * i + 2] = values.view(numpy.uint8).reshape(-1, 2)
+            bytes_[:, at:at + 2] = values.view(numpy.uint8).reshape(-1, 2)
         if not scales:  # mxfp4: a power of two, 2^-7 or 2^-8
             bytes_[:, 0] = random.integers(119, 121, len(bytes_))
         return numpy.ascontiguousarray(bytes_).view(f"V{block_bytes}").reshape(-1)

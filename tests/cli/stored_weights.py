@@ -78,11 +78,13 @@ def whole_safetensors(folder, name, layers, tied=False):
 GGUF = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
         "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
         "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
-TYPES = {"F32": (0, 1, 4), "Q4_0": (2, 32, 18), "Q8_0": (8, 32, 34)}  # number, elements and bytes of a block
+# Number, elements and bytes of a block.
+TYPES = {"F32": (0, 1, 4), "Q4_0": (2, 32, 18), "Q8_0": (8, 32, 34), "Q4_K": (12, 256, 144), "Q6_K": (14, 256, 210)}
 
 
 def whole_gguf(folder, name, kinds):
-    """A whole model as llama.cpp stores it, the matrices of layer i in kinds[i], the head in Q8_0."""
+    """A whole model as llama.cpp stores it, the matrices of layer i in kinds[i], which may be a type for each of their
+    names, the head in Q8_0."""
     rng = random.Random(8)
     tensors = []
 
@@ -91,6 +93,11 @@ def whole_gguf(folder, name, kinds):
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
         if kind == "F32":  # a norm
             raw = struct.pack(f"<{count}f", *[1 + 0.1 * rng.random() for _ in range(count)])
+        elif kind == "Q4_K":  # scale and minimum of 1/2048 and 1/256, twelve bytes of theirs, codes
+            raw = b"".join(struct.pack("<ee", 2 ** -11, 2 ** -8) + rng.randbytes(size - 4)
+                           for _ in range(count // block))
+        elif kind == "Q6_K":
+            raw = b"".join(rng.randbytes(size - 2) + struct.pack("<e", 2 ** -14) for _ in range(count // block))
         else:  # an f16 scale of about 1/1024 or 1/64, then codes
             scale = struct.pack("<e", 2 ** -10 if kind == "Q8_0" else 2 ** -6)
             raw = b"".join(scale + rng.randbytes(size - 2) for _ in range(count // block))
@@ -98,7 +105,8 @@ def whole_gguf(folder, name, kinds):
 
     for layer, kind in enumerate(kinds):
         for tensor, shape in matrices(layer):
-            put(f"blk.{layer}.{GGUF[tensor.split('.', 2)[2].removesuffix('.weight')]}.weight", shape, kind)
+            short = GGUF[tensor.split(".", 2)[2].removesuffix(".weight")]
+            put(f"blk.{layer}.{short}.weight", shape, kind if isinstance(kind, str) else kind(short))
         for tensor in norms(layer):
             put(f"blk.{layer}.{GGUF[tensor.split('.', 2)[2].removesuffix('.weight')]}.weight", (HIDDEN,), "F32")
     put("output_norm.weight", (HIDDEN,), "F32")
@@ -119,7 +127,8 @@ def whole_gguf(folder, name, kinds):
 
 
 def layouts(program, folder):
-    for source in ("fp8_block", "gptq_g32", "mxfp4_blocks", "gguf_mxfp4_experts"):
+    for source in ("fp8_block", "gptq_g32", "mxfp4_blocks", "gguf_mxfp4_experts", "gguf_q5_k_m",
+                   "gguf_q4_k_m_experts"):
         shutil.copytree(program.root / "tests" / "formats" / source, folder / source)
         weights = f"{source}/model.gguf" if source.startswith("gguf") else source
         program.expect(f"{source} is measured", run(source, weights, "--no-head"), 0)
@@ -177,6 +186,20 @@ def gguf(program, folder):
                  "w_type=q8_0" in first["down"] and "w_type=q4_0" in second["down"]
                  and "w_type=q8_0" in cases["head"]["lm head"], cases)
     program.that("gguf: the name says where from", data["models"][0]["weights_from"] == "model.gguf", done.stdout)
+    # As llama.cpp's Q4_K_M has it: v and down of half of the layers in Q6_K.
+    def more_bits(name):
+        return "Q6_K" if name in ("attn_v", "ffn_down") else "Q4_K"
+
+    whole_gguf(folder, "q4_k_m", [more_bits, "Q4_K", more_bits, "Q4_K"])
+    program.expect("gguf: q, k and v of two types", run("q4_k_m", "q4_k_m/model.gguf"), 0)
+    good, parts = measured(result(folder))
+    cases = [{op["component"]: op["case_text"] for op in part["ops"]} for part in parts]
+    program.that("gguf: q and k, and v, are right, and fill one output",
+                 good and [p["count"] for p in parts] == [2, 2, 1]
+                 and "w_type=q4_k" in cases[0]["q k"] and "w_type=q6_k" in cases[0]["v"]
+                 and "y_width=768 y_first=512" in cases[0]["v"] and "w_type=q4_k" in cases[1]["qkv"], cases)
+    program.expect("plan of such a gguf", ["plan", "-m", "q4_k_m", "--weights", "q4_k_m/model.gguf", "-c", "16"], 0,
+                   stdout=["q6_k", "y_first=512"])
     done = program.expect("plan of a gguf", ["plan", "-m", "mixed", "--weights", "mixed/model.gguf", "-c", "16"], 0,
                           stdout=["q8_0", "q4_0"])
 

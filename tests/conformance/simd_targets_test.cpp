@@ -82,6 +82,10 @@ std::unique_ptr<const CodedWeight> every_code(const WeightFormat& f, std::int64_
     if (f.scale_bytes == 2 || f.scale_bytes == 16) put(s, to_f16(std::ldexp(scale, -6)));
     if (f.scale_bytes == 4 || f.scale_bytes == 8) put(s, scale);
     if (f.scale_bytes == 8) put(s + 4, static_cast<float>(below(16) - 8));
+    if (f.scale_bytes == 18) {
+      put(s, to_f16(std::ldexp(scale, -6)));
+      for (int b = 2; b < 18; ++b) s[b] = static_cast<std::byte>(below(256));
+    }
     if (f.scale_bytes == 16) {
       put(s + 2, to_f16(std::abs(scale) / 64));
       for (int b = 4; b < 16; ++b) s[b] = static_cast<std::byte>(below(256));

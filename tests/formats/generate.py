@@ -54,7 +54,7 @@ def dense(name, says, hidden=128, heads=4, kv_heads=2, width=128, family="qwen3"
     return golden.case(name, family, (hidden, heads, kv_heads, width), [0], 1, 6, says, layer_count=1, **more)
 
 
-def mixture(name, says, hidden=128, width=64, family="qwen3_moe"):
+def mixture(name, says, hidden=128, width=64, family="qwen3_moe", heads=4):
     more = dict(head_dim=32, rms_norm_eps=1e-6, rope_theta=10000.0, num_experts_per_tok=2)
     if family == "mixtral":
         more.update(sliding_window=None, num_local_experts=EXPERTS)
@@ -62,7 +62,7 @@ def mixture(name, says, hidden=128, width=64, family="qwen3_moe"):
         more.update(attention_bias=False, use_sliding_window=False, sliding_window=None, max_window_layers=1,
                     num_experts=EXPERTS, moe_intermediate_size=width, norm_topk_prob=True, decoder_sparse_step=1,
                     mlp_only_layers=[])
-    return golden.case(name, family, (hidden, 4, 2, width), [0], 1, 6, says, layer_count=1, **more)
+    return golden.case(name, family, (hidden, heads, 2, width), [0], 1, 6, says, layer_count=1, **more)
 
 
 # --- packages that only work in part ------------------------------------------------------------------
@@ -388,19 +388,38 @@ def safetensors_cases():
                                                                 "model.embed_tokens", "lm_head"]}, gpt_oss_blocks)
 
 
-def q4_k_blocks(shape, rng):
-    """gguf does not quantise to Q4_K: codes and scales at random, of the size of such weights."""
-    blocks = np.empty((int(np.prod(shape)) // 256, 144), np.uint8)
+# gguf does not quantise to these types: codes and scales at random, of the size of such weights.
+def q45_k_blocks(shape, rng, bits):
+    blocks = np.empty((int(np.prod(shape)) // 256, 16 + 32 * bits), np.uint8)
+    middle = (2 ** bits - 1) / 2
     scale = rng.integers(24, 60, (len(blocks), 8))
     minimum = np.clip(scale + rng.integers(-4, 4, scale.shape), 0, 63)
-    d = (1 / np.sqrt(shape[-1]) / (41 * 4.6) * rng.uniform(0.8, 1.2, len(blocks))).astype(np.float16)
+    d = (1 / np.sqrt(shape[-1]) / (41 * 4.6 * middle / 7.5) * rng.uniform(0.8, 1.2, len(blocks))).astype(np.float16)
     blocks[:, 0:2] = d[:, None].view(np.uint8)
-    blocks[:, 2:4] = (7.5 * d).astype(np.float16)[:, None].view(np.uint8)
+    blocks[:, 2:4] = (middle * d).astype(np.float16)[:, None].view(np.uint8)
     blocks[:, 4:8] = scale[:, :4] | (scale[:, 4:] >> 4) << 6
     blocks[:, 8:12] = minimum[:, :4] | (minimum[:, 4:] >> 4) << 6
     blocks[:, 12:16] = scale[:, 4:] & 15 | (minimum[:, 4:] & 15) << 4
-    blocks[:, 16:] = rng.integers(0, 256, (len(blocks), 128))
-    return blocks.reshape(*shape[:-1], shape[-1] // 256 * 144)
+    blocks[:, 16:] = rng.integers(0, 256, (len(blocks), 32 * bits))
+    return blocks.reshape(*shape[:-1], shape[-1] // 256 * blocks.shape[1])
+
+
+def q6_k_blocks(shape, rng):
+    blocks = rng.integers(0, 256, (int(np.prod(shape)) // 256, 210), np.uint8)
+    scale = rng.integers(64, 129, (len(blocks), 16)) * np.where(rng.random((len(blocks), 16)) < 0.5, -1, 1)
+    blocks[:, 192:208] = np.clip(scale, -128, 127).astype(np.int8).view(np.uint8)
+    d = (1 / np.sqrt(shape[-1]) / (98 * 18.5) * rng.uniform(0.8, 1.2, len(blocks))).astype(np.float16)
+    blocks[:, 208:] = d[:, None].view(np.uint8)
+    return blocks.reshape(*shape[:-1], shape[-1] // 256 * 210)
+
+
+RANDOM_BLOCKS = {"Q4_K": lambda shape, rng: q45_k_blocks(shape, rng, 4),
+                 "Q5_K": lambda shape, rng: q45_k_blocks(shape, rng, 5), "Q6_K": q6_k_blocks}
+
+
+def k_m(usual):
+    """The types that llama.cpp gives half of the layers of a Q4_K_M or Q5_K_M file."""
+    return lambda name: "Q6_K" if "attn_v" in name or "ffn_down" in name else usual
 
 
 GGUF_NAMES = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
@@ -413,12 +432,13 @@ GGUF_EXPERTS = {"w1": "ffn_gate", "w3": "ffn_up", "w2": "ffn_down", "gate_proj":
 
 
 def gguf_file(path, config, tensors, arch, kind, rng):
-    """Writes the file; returns what gguf decodes, in Hugging Face's order of rows and by its names."""
+    """Writes the file, `kind` the type of all matrices or what gives it; returns what gguf decodes, in Hugging Face's
+    order of rows and by its names."""
     import gguf
     from transformers.modeling_gguf_pytorch_utils import LlamaTensorProcessor
     heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
     processor = LlamaTensorProcessor(config={k: config[k] for k in ("num_attention_heads", "num_key_value_heads")})
-    out, decoded, kind = gguf.GGUFWriter(path, arch), {}, gguf.GGMLQuantizationType[kind]
+    out, decoded = gguf.GGUFWriter(path, arch), {}
     out.add_block_count(1)
     out.add_head_count(config["num_attention_heads"])
     out.add_head_count_kv(config["num_key_value_heads"])
@@ -429,9 +449,11 @@ def gguf_file(path, config, tensors, arch, kind, rng):
         if plain:
             out.add_tensor(name, value)
             return value
-        packed = q4_k_blocks(value.shape, rng) if kind.name == "Q4_K" else gguf.quants.quantize(value, kind)
-        out.add_tensor(name, packed, raw_dtype=kind)
-        return gguf.quants.dequantize(packed, kind)
+        of = gguf.GGMLQuantizationType[kind(name) if callable(kind) else kind]
+        at_random = RANDOM_BLOCKS.get(of.name)
+        packed = at_random(value.shape, rng) if at_random else gguf.quants.quantize(value, of)
+        out.add_tensor(name, packed, raw_dtype=of)
+        return gguf.quants.dequantize(packed, of)
 
     for name, value in tensors.items():
         module, _ = name.removeprefix(LAYER).rsplit(".", 1)
@@ -463,6 +485,10 @@ def gguf_cases():
     yield dense("gguf_q4_k", "scales of 6 bits", hidden=256, heads=8, kv_heads=2, width=256), "qwen3", "Q4_K"
     yield (mixture("gguf_mxfp4_experts", "all experts in one tensor, rows of q and k in turns", family="mixtral"),
            "llama", "MXFP4")
+    yield (dense("gguf_q5_k_m", "two types in what is multiplied with as one", hidden=256, heads=8, kv_heads=2,
+                 width=256), "qwen3", k_m("Q5_K"))
+    yield (mixture("gguf_q4_k_m_experts", "experts' last matrices in another type", hidden=256, width=256, heads=8),
+           "qwen3moe", k_m("Q4_K"))
 
 
 def finish(folder, spec, tensors, decoded, x, named=None):
@@ -487,7 +513,7 @@ def finish(folder, spec, tensors, decoded, x, named=None):
         value = np.ascontiguousarray(value, "<f4")
         if name in tensors:
             error = np.linalg.norm(value - tensors[name]) / np.linalg.norm(tensors[name])
-            assert "q4_k" in spec["name"] or error < 0.2, (spec["name"], name, error)
+            assert "_k" in spec["name"] or error < 0.2, (spec["name"], name, error)
         said[name] = {"shape": list(value.shape), "sha256": hashlib.sha256(value.tobytes()).hexdigest(),
                       "first": [float(v) for v in value.ravel()[:4]]}
     (folder / "decoded.json").write_text(json.dumps({"says": spec["says"], "matrices": said}, indent=1) + "\n")

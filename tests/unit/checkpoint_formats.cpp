@@ -7,10 +7,13 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "harness/measure/layer_check.h"
+#include "harness/measure/stored_model.h"
+#include "kernels/contract/registry.h"
 #include "kernels/core/random.h"
 #include "kernels/core/sha256.h"
 #include "tests/unit/spec_testing.h"
@@ -254,6 +257,15 @@ TEST(PlantedFaults, AreSeenInEveryFormat) {
       {"gguf_q4_k", "Q4_K", "nibbles swapped", [](Bytes b) { of_blocks(b, 144, 16, 128, swap_nibbles); }},
       {"gguf_q4_k", "Q4_K", "scale of the neighbour",
        [](Bytes b) { of_blocks(b, 144, 4, 4, [](Bytes s) { move_on(s, 1); }); }},
+      {"gguf_q5_k_m", "Q5_K", "upper bits of the neighbour",
+       [](Bytes b) { of_blocks(b, 176, 16, 32, [](Bytes s) { move_on(s, 1); }); }},
+      {"gguf_q5_k_m", "Q5_K", "nibbles swapped", [](Bytes b) { of_blocks(b, 176, 48, 128, swap_nibbles); }},
+      {"gguf_q5_k_m", "Q6_K", "nibbles swapped", [](Bytes b) { of_blocks(b, 210, 0, 128, swap_nibbles); }},
+      {"gguf_q5_k_m", "Q6_K", "upper bits of the neighbour", [](Bytes b) { of_blocks(b, 210, 128, 64, swap_nibbles); }},
+      {"gguf_q5_k_m", "Q6_K", "scale of the neighbour",
+       [](Bytes b) { of_blocks(b, 210, 192, 16, [](Bytes s) { move_on(s, 1); }); }},
+      {"gguf_q4_k_m_experts", "Q6_K blk.0.ffn_down_exps", "scale of the neighbour",
+       [](Bytes b) { of_blocks(b, 210, 192, 16, [](Bytes s) { move_on(s, 1); }); }},
       {"gguf_mxfp4_experts", "MXFP4", "bias of e8m0 off by one", [](Bytes b) { of_blocks(b, 17, 0, 1, add_one); }},
   };
   for (const Fault& fault : faults) {
@@ -387,6 +399,16 @@ TEST(BadWeights, AreRefusedWithFileTensorAndExpectation) {
        "NaN minimum",
        [](Bytes b) { put_u16(b.subspan(2), 0x7e00); },
        {"a scale is nan"}},
+      {"gguf_q5_k_m",
+       "Q5_K blk.0.attn_q",
+       "NaN minimum",
+       [](Bytes b) { put_u16(b.subspan(2), 0x7e00); },
+       {"blk.0.attn_q.weight: a scale is nan"}},
+      {"gguf_q5_k_m",
+       "Q6_K blk.0.attn_v",
+       "infinite",
+       [](Bytes b) { put_u16(b.subspan(208), 0xfc00); },
+       {"blk.0.attn_v.weight: a scale is -inf"}},
   };
   for (const Row& row : rows) {
     const Copy copy(row.folder);
@@ -397,6 +419,58 @@ TEST(BadWeights, AreRefusedWithFileTensorAndExpectation) {
     for (const char* part : row.said)
       EXPECT_TRUE(contains(said, part)) << row.folder << " " << row.what << ": " << said;
   }
+}
+
+// Matrices of several types that are multiplied with as one: a product each, which fill one output.
+TEST(MixedTypes, AProductOfEachFormat) {
+  const auto plan_of = [](const char* folder) {
+    ModelSpec model = read_model(kFormats / folder);
+    const StoredModel stored(model, {weights_of(kFormats / folder)});
+    StepShape shape;
+    shape.weights = stored.weights(DType::bf16);
+    return plan_layer(model, model.kinds.at(0), shape);
+  };
+  const auto ops_of = [](const LayerPlan& plan) {
+    std::map<std::string, std::string> out;
+    for (const PlannedOp& p : plan.ops) out[p.component] = p.op_case.text();
+    return out;
+  };
+  const LayerPlan dense = plan_of("gguf_q5_k_m");
+  const auto ops = ops_of(dense);
+  const std::string types = " x_type=bf16 w_type=";
+  EXPECT_EQ(ops.at("q k"), "linear m=1 n=320 k=256" + types + "q5_k y_type=bf16 y_width=384 y_first=0");
+  EXPECT_EQ(ops.at("v"), "linear m=1 n=64 k=256" + types + "q6_k y_type=bf16 y_width=384 y_first=320");
+  EXPECT_EQ(ops.at("gate_up"), "linear m=1 n=512 k=256" + types + "q5_k y_type=bf16");
+  EXPECT_EQ(ops.at("down"), "linear m=1 n=256 k=256" + types + "q6_k y_type=bf16 residual=1");
+  EXPECT_FALSE(ops.contains("qkv"));
+  // 256 elements in 176 bytes (q k, gate_up, o) or 210 (v, down); norms of 256, 256, 32 and 32 in bf16.
+  EXPECT_EQ(dense.weight_bytes(), (320 + 512 + 256) * 176 + (64 + 256) * 210 + 2 * (256 + 256 + 32 + 32));
+  double of_ops = 0;
+  for (const PlannedOp& p : dense.ops) of_ops += find_op(p.op_case.op()).work(p.op_case, {}).weight_bytes;
+  EXPECT_EQ(of_ops, dense.weight_bytes());
+  const auto experts = ops_of(plan_of("gguf_q4_k_m_experts")).at("experts");
+  EXPECT_TRUE(contains(experts, "w_type=q4_k") && contains(experts, "down_type=q6_k")) << experts;
+}
+
+// gate and up of experts are one matrix in every kernel.
+TEST(MixedTypes, OfExpertsGateAndUpNeedOneFormat) {
+  const Copy copy("gguf_q4_k_m_experts");
+  const fs::path path = copy.path() / "model.gguf";
+  std::string bytes;
+  {
+    std::ifstream in(path, std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  // Name, three axes (4 + 3 * 8 bytes), the type: Q4_K (12) to Q4_0 (2), whose 256 elements take 144 bytes, too.
+  const std::string name = "blk.0.ffn_up_exps.weight";
+  const std::size_t at = bytes.find(name) + name.size() + 28;
+  ASSERT_EQ(bytes[at], 12);
+  bytes[at] = 2;
+  std::ofstream(path, std::ios::binary) << bytes;
+  const std::string said = copy.refusal();
+  EXPECT_TRUE(contains(said, "experts.0.up_proj.weight: is q4_0") && contains(said, "gate_proj.weight is q4_k") &&
+              contains(said, "need one format"))
+      << said;
 }
 
 INSTANTIATE_TEST_SUITE_P(Packages, Format, ::testing::ValuesIn(cases()), [](const auto& p) { return p.param; });

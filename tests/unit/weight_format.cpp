@@ -182,6 +182,31 @@ TEST(WeightFormats, CodesByHand) {
     EXPECT_EQ(k[32 * j], 2 * s[j] - m[j] / 2) << j;
     EXPECT_EQ(k[32 * j + 31], 10 * s[j] - m[j] / 2) << j;
   }
+  // The same scales. Of 5 bits, 0 9 18 27 4 13 22 31 lowest first: 0x 09<<5 | 18<<10 | 27<<15 | 4<<20 | 13<<25 | ...
+  std::vector<int> five(160, 0);
+  const int eight[] = {0x20, 0xc9, 0x4d, 0x9a, 0xfd};
+  std::copy_n(eight, 5, five.begin());
+  std::copy_n(eight, 5, five.begin() + 155);
+  const std::vector<float> k5 = decoded("q5_k", 256, five, scales);
+  const float five_codes[] = {0, 9, 18, 27, 4, 13, 22, 31};
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(k5[i], five_codes[i] * 1 - 2.5f) << i;
+    EXPECT_EQ(k5[248 + i], five_codes[i] * 63 - 30) << i;
+  }
+  // d 0.5; scales of 16 elements 1, -128, 127, ..., the last -1. Of 6 bits, 0 63 33 31 lowest first; they count from
+  // -32.
+  std::vector<int> q6_scales = {0x00, 0x38, 1, 0x80, 127};
+  q6_scales.resize(17, 3);
+  q6_scales.push_back(255);
+  std::vector<int> six_bits(192, 0);
+  for (const std::size_t at : {0u, 12u, 24u, 189u})
+    six_bits[at] = 0xc0, six_bits[at + 1] = 0x1f, six_bits[at + 2] = 0x7e;
+  const std::vector<float> k6 = decoded("q6_k", 256, six_bits, q6_scales);
+  const auto four_from = [&](std::size_t i) { return std::vector(k6.begin() + i, k6.begin() + i + 4); };
+  EXPECT_EQ(four_from(0), (std::vector<float>{-16, 15.5, 0.5, -0.5}));
+  EXPECT_EQ(four_from(16), (std::vector<float>{2048, -1984, -64, 64}));
+  EXPECT_EQ(four_from(32), (std::vector<float>{-2032, 1968.5, 63.5, -63.5}));
+  EXPECT_EQ(four_from(252), (std::vector<float>{16, -15.5, -0.5, 0.5}));
   // e4m3 0x7e is 448; one scale for the row.
   const std::vector<float> channel = decoded("fp8_channel", 300, {0x7e, 0x38}, {0, 0, 0x80, 0x3e});
   EXPECT_EQ(channel[0], 112);
@@ -189,7 +214,7 @@ TEST(WeightFormats, CodesByHand) {
 }
 
 TEST(WeightFormats, RowsThatEndInsideABlock) {
-  for (const char* name : {"q4_k", "mxfp4", "nvfp4", "int4_g128", "q8_0"})
+  for (const char* name : {"q4_k", "q5_k", "q6_k", "mxfp4", "nvfp4", "int4_g128", "q8_0"})
     EXPECT_THROW(CodedWeight(weight_format(name), {2, 200}), BadCase) << name;
 }
 
@@ -220,7 +245,8 @@ TEST(WeightFormats, WhatIsReadIsNearWhatWasWritten) {
       {"fp8_block128", 0.0265, 0.001}, {"fp8_channel", 0.0265, 0.001},       {"mxfp4", 0.115, 0.003},
       {"nvfp4", 0.095, 0.005},         {"int4_g128", 0.116, 0.003},          {"int4_g128_zp", 0.10, 0.005, false},
       {"int4_g32", 0.0975, 0.002},     {"int4_g32_zp", 0.078, 0.005, false}, {"q8_0", 0.0052, 0.0005},
-      {"q4_0", 0.086, 0.002},          {"q4_k", 0.078, 0.005, false}};
+      {"q4_0", 0.086, 0.002},          {"q4_k", 0.078, 0.005, false},        {"q5_k", 0.038, 0.003, false},
+      {"q6_k", 0.019, 0.002, false}};
   for (const WeightFormat& f : weight_formats()) {
     if (f.is_plain()) continue;
     const auto known =

@@ -15,10 +15,8 @@ void dense_mlp(LayerBuilder& b, const DenseMlp& m, const std::string& x, const s
         b.bias(m.name + "gate_up_bias", {{tensor(m.gate, ".bias"), {f}}, {tensor(m.up, ".bias"), {f}}});
     down_options.bias = b.bias(m.name + "down_bias", {{tensor(m.down, ".bias"), {h}}});
   }
-  b.linear(m.name + "gate_up", x,
-           b.matrix(m.name + "gate_up_w", {2 * f, h},
-                    {{tensor(m.gate, ".weight"), {f, h}}, {tensor(m.up, ".weight"), {f, h}}}),
-           gate_up, 2 * f, h, gate_up_options);
+  b.fused_linear(m.name + "gate_up", x, m.name + "gate_up_w",
+                 {{tensor(m.gate, ".weight"), {f, h}}, {tensor(m.up, ".weight"), {f, h}}}, gate_up, h, gate_up_options);
   OpCase glu("glu");
   glu.set("tokens", b.tokens()).set("ffn_hidden", f).set("act", "silu");
   glu.set("x_type", b.shape().activation_type).set("y_type", b.shape().activation_type);

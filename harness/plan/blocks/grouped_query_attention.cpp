@@ -33,9 +33,8 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   LayerBuilder::Sources qkv_sources = of_q(".weight", true, 0);
   qkv_sources.push_back({in + "k_proj.weight", {kv, h}});
   qkv_sources.push_back({in + "v_proj.weight", {kv, h}});
-  const std::string qkv_w = b.matrix("qkv_w", {q + 2 * kv, h}, std::move(qkv_sources));
   const std::string qkv = b.activation("qkv", q + 2 * kv);
-  b.linear("qkv", x, qkv_w, qkv, q + 2 * kv, h, qkv_options);
+  b.fused_linear("qkv", x, "qkv_w", std::move(qkv_sources), qkv, h, qkv_options);
 
   b.plan().rotary = a.rotary;
   const std::string rotated = b.buffer("q", BufferRole::activation, s.activation_type, {t, a.heads, d});

@@ -75,17 +75,15 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   b.types(experts);
   const std::string gate_up_w = b.expert_matrices("experts_gate_up", {e.experts, 2 * f, h}, std::move(gate_up)),
                     down_w = b.expert_matrices("experts_down", {e.experts, h, f}, std::move(down));
-  if (&b.format_of(gate_up_w) != &b.format_of(down_w))
-    throw BadInput(b.model().path, "",
-                   fmt::format("the experts' first matrices are in {} and their last in {}; one format for all of an "
-                               "expert's is supported",
-                               b.format_of(gate_up_w).name, b.format_of(down_w).name));
-  experts.set("w_type", b.format_of(gate_up_w).name).set("residual", 1);
+  const WeightFormat &first = b.format_of(gate_up_w), &last = b.format_of(down_w);
+  experts.set("w_type", first.name);
+  if (&last != &first) experts.set("down_type", last.name);
+  experts.set("residual", 1);
   bind = {{"x", x},           {"ids", ids}, {"weights", weights}, {"w_gate_up", gate_up_w}, {"w_down", down_w},
           {"residual", base}, {"y", y}};
   if (e.expert_biases) {
     experts.set("bias", 1);
-    if (!b.format_of(gate_up_w).is_plain()) experts.set("bias_type", b.shape().weights.vectors);
+    if (!first.is_plain() || !last.is_plain()) experts.set("bias_type", b.shape().weights.vectors);
     bind["b_gate_up"] = b.expert_biases("experts_gate_up_bias", {e.experts, 2 * f}, std::move(gate_up_bias));
     bind["b_down"] = b.expert_biases("experts_down_bias", {e.experts, h}, std::move(down_bias));
   }
