@@ -93,11 +93,12 @@ def whole_gguf(folder, name, kinds):
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
         if kind == "F32":  # a norm
             raw = struct.pack(f"<{count}f", *[1 + 0.1 * rng.random() for _ in range(count)])
-        elif kind == "Q4_K":  # scale and minimum of 1/2048 and 1/256, twelve bytes of theirs, codes
-            raw = b"".join(struct.pack("<ee", 2 ** -11, 2 ** -8) + rng.randbytes(size - 4)
+        elif kind == "Q4_K":  # minima as large as scales, of which 7.5 are the middle; codes
+            raw = b"".join(struct.pack("<ee", 2 ** -12, 7.5 * 2 ** -12) + 2 * rng.randbytes(4)
+                           + bytes(17 * rng.randrange(16) for _ in range(4)) + rng.randbytes(size - 16)
                            for _ in range(count // block))
         elif kind == "Q6_K":
-            raw = b"".join(rng.randbytes(size - 2) + struct.pack("<e", 2 ** -14) for _ in range(count // block))
+            raw = b"".join(rng.randbytes(size - 2) + struct.pack("<e", 2 ** -15) for _ in range(count // block))
         else:  # an f16 scale of about 1/1024 or 1/64, then codes
             scale = struct.pack("<e", 2 ** -10 if kind == "Q8_0" else 2 ** -6)
             raw = b"".join(scale + rng.randbytes(size - 2) for _ in range(count // block))
@@ -127,7 +128,7 @@ def whole_gguf(folder, name, kinds):
 
 
 def layouts(program, folder):
-    for source in ("fp8_block", "gptq_g32", "mxfp4_blocks", "gguf_mxfp4_experts", "gguf_q5_k_m",
+    for source in ("fp8_block", "gptq_g32", "mxfp4_blocks", "gguf_mxfp4_experts",
                    "gguf_q4_k_m_experts"):
         shutil.copytree(program.root / "tests" / "formats" / source, folder / source)
         weights = f"{source}/model.gguf" if source.startswith("gguf") else source
