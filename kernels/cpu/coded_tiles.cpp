@@ -90,7 +90,7 @@ void pack_five(const WeightFormat& f, const std::byte* row, std::int64_t first, 
     else
       for (unsigned bit = 0; bit < 5; ++bit) words[bit] |= (code >> bit & 1u) << (p + 15);
   }
-  for (std::size_t i = 0; i < words.size(); ++i) store(to + 4 * kColumns * i, words[i]);
+  for (std::size_t i = 0; i < words.size(); ++i) store(to + 64 * i, words[i]);
 }
 void pack_six(const WeightFormat& f, const std::byte* row, std::int64_t first, std::byte* to) {
   std::array<std::uint32_t, 3> words{};
@@ -103,7 +103,7 @@ void pack_six(const WeightFormat& f, const std::byte* row, std::int64_t first, s
       words[1] |= (code >> 4) << (p + (t == 6 ? 12 : 14));
     }
   }
-  for (std::size_t i = 0; i < words.size(); ++i) store(to + 4 * kColumns * i, words[i]);
+  for (std::size_t i = 0; i < words.size(); ++i) store(to + 64 * i, words[i]);
 }
 
 }  // namespace
@@ -202,7 +202,7 @@ void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int6
       }
       to += chunk_scale_bytes_;
       const std::int64_t from = chunk * chunk_k, here = std::min(chunk_k, k_ - from), j = c / 16;
-      std::byte* const column = to + j * 64 + c % 16 * 4;
+      std::byte* const column = to + j * 64 * (bits == 5 ? 5 : bits == 6 ? 3 : 1) + c % 16 * 4;
       if (bits == 5) {
         for (std::int64_t k = 0; k < here; k += 32) pack_five(*format_, codes, from + k, column + k * kColumns * 5 / 8);
       } else if (bits == 6) {
@@ -240,8 +240,15 @@ namespace {
 // Sums of up to 6 rows x 4 vectors of columns fill 24 of 32 registers.
 constexpr int kMostRows = 6;
 // From here on a group is decoded once for all rows, to where the first-level cache keeps it.
-constexpr std::int64_t kManyRows = 13;
-constexpr std::int64_t kAhead = 2048;  // bytes
+constexpr int kManyRows = 13;
+
+// How many bytes ahead of need codes are asked for. With one row, and with 5 or 6 bits, an AMD processor's own
+// prefetching does better where nothing beyond the next line is: both CPUs of an EPYC (Zen 4) at once read 13 GB/s each
+// of q6_k with 2 KB and 23 with 64 bytes, of q4_k 14 and 19, of q8_0 19 and 27; two rows of q6_k 12 and 17, but of q4_k
+// 19 and 14.
+std::int64_t prefetch_distance(int bits, int rows) {
+  return __builtin_cpu_is("amd") && (rows == 1 || bits == 5 || bits == 6) ? 64 : 2048;
+}
 
 // What codes stand for, as bf16.
 struct Tables {
@@ -381,15 +388,17 @@ struct Decoder;
 
 template <>
 struct Decoder<4> {
-  static constexpr int kPairs = 4, kUnits = 1;
+  static constexpr int kPairs = 4, kParts = 1;
   __m512i table;
-  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool) : table(_mm512_load_si512(t.words.data())) {}
+  std::int64_t ahead;
+  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool, std::int64_t bytes_ahead)
+      : table(_mm512_load_si512(t.words.data())), ahead(bytes_ahead) {}
   template <class F>
   LAYERCOST_CODED_INLINE inline void units(const std::byte* codes, const F& f) const {
     __m512i v[4];
     for (int j = 0; j < 4; ++j) {
       v[j] = _mm512_load_si512(codes + 64 * j);
-      _mm_prefetch(reinterpret_cast<const char*>(codes + 64 * j + kAhead), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(codes + 64 * j + ahead), _MM_HINT_T0);
     }
 #pragma GCC unroll 4
     for (int t = 0; t < 4; ++t)
@@ -407,73 +416,85 @@ LAYERCOST_CODED_INLINE inline __m512i select_bits(int of_a, __m512i a, __m512i b
   return _mm512_ternarylogic_epi32(a, b, _mm512_set1_epi16(static_cast<short>(of_a)), 0xe4);  // c ? a : b
 }
 
+// f(0), ..., f(kCount - 1), written out one by one: GCC unrolls loops of this size only where their sums already lie in
+// memory.
+template <int kCount, class F>
+LAYERCOST_CODED_INLINE inline void one_by_one(const F& f) {
+  if constexpr (kCount > 0) {
+    one_by_one<kCount - 1>(f);
+    f(kCount - 1);
+  }
+}
+
 template <>
 struct Decoder<5> {
-  static constexpr int kPairs = 16, kUnits = 5;
+  static constexpr int kPairs = 16, kParts = 5;
   __m512i table;
-  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool) : table(_mm512_load_si512(t.words.data())) {}
+  std::int64_t ahead;
+  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool, std::int64_t bytes_ahead)
+      : table(_mm512_load_si512(t.words.data())), ahead(bytes_ahead) {}
   template <class F>
   LAYERCOST_CODED_INLINE inline void units(const std::byte* codes, const F& f) const {
-    // An index is the low five bits.
-    const auto emit = [&](int t, int j, __m512i v) LAYERCOST_CODED_INLINE {
-      f(t, j, reinterpret_cast<__m512bh>(_mm512_maskz_permutexvar_epi16(0xffffffff, v, table)));
-    };
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
+    one_by_one<4>([&](int j) LAYERCOST_CODED_INLINE {
+      // An index is the low five bits.
+      const auto emit = [&](int t, __m512i v) LAYERCOST_CODED_INLINE {
+        f(t, j, reinterpret_cast<__m512bh>(_mm512_maskz_permutexvar_epi16(0xffffffff, v, table)));
+      };
       __m512i last = _mm512_setzero_si512();
-#pragma GCC unroll 5
-      for (int i = 0; i < kUnits; ++i) {
-        const std::byte* at = codes + 256 * i + 64 * j;
+      one_by_one<kParts>([&](int i) LAYERCOST_CODED_INLINE {
+        const std::byte* at = codes + 64 * (kParts * j + i);
+        _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
         const __m512i v = _mm512_load_si512(at);
-        _mm_prefetch(reinterpret_cast<const char*>(at + kAhead), _MM_HINT_T0);
-        emit(3 * i, j, v);
-        emit(3 * i + 1, j, _mm512_srli_epi16(v, 5));
-        emit(3 * i + 2, j, _mm512_srli_epi16(v, 10));
-        const __m512i top = _mm512_srli_epi16(v, 15 - i);  // bit i, those below are others'
-        last = i == 0 ? top : select_bits((1 << i) - 1, last, top);
-      }
-      emit(15, j, last);
-    }
+        emit(3 * i, v);
+        emit(3 * i + 1, _mm512_srli_epi16(v, 5));
+        emit(3 * i + 2, _mm512_srli_epi16(v, 10));
+        // Bit i; those below are other codes'.
+        last = select_bits((1 << i) - 1, last, _mm512_srli_epi16(v, static_cast<unsigned>(15 - i)));
+      });
+      emit(15, last);
+    });
   }
 };
 
 template <>
 struct Decoder<6> {
-  static constexpr int kPairs = 8, kUnits = 3;
+  static constexpr int kPairs = 8, kParts = 3;
   __m512i table[2];
-  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool) {
+  std::int64_t ahead;
+  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool, std::int64_t bytes_ahead) : ahead(bytes_ahead) {
     for (int i = 0; i < 2; ++i) table[i] = _mm512_load_si512(t.words.data() + 32 * i);
   }
   template <class F>
   LAYERCOST_CODED_INLINE inline void units(const std::byte* codes, const F& f) const {
-    // An index is the low six bits.
-    const auto emit = [&](int t, int j, __m512i v) LAYERCOST_CODED_INLINE {
-      f(t, j, reinterpret_cast<__m512bh>(_mm512_permutex2var_epi16(table[0], v, table[1])));
-    };
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
+    one_by_one<4>([&](int j) LAYERCOST_CODED_INLINE {
+      // An index is the low six bits.
+      const auto emit = [&](int t, __m512i v) LAYERCOST_CODED_INLINE {
+        f(t, j, reinterpret_cast<__m512bh>(_mm512_permutex2var_epi16(table[0], v, table[1])));
+      };
       const auto unit = [&](int i) LAYERCOST_CODED_INLINE {
-        const std::byte* at = codes + 256 * i + 64 * j;
-        _mm_prefetch(reinterpret_cast<const char*>(at + kAhead), _MM_HINT_T0);
+        const std::byte* at = codes + 64 * (kParts * j + i);
+        _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
         const __m512i v = _mm512_load_si512(at);
-        emit(2 * i, j, v);
-        emit(2 * i + 1, j, _mm512_srli_epi16(v, 6));
+        emit(2 * i, v);
+        emit(2 * i + 1, _mm512_srli_epi16(v, 6));
         return v;
       };
       const __m512i first = unit(0), middle = unit(1);
-      emit(6, j, select_bits(15, _mm512_srli_epi16(first, 12), _mm512_srli_epi16(middle, 8)));
+      emit(6, select_bits(15, _mm512_srli_epi16(first, 12), _mm512_srli_epi16(middle, 8)));
       const __m512i last = unit(2);
-      emit(7, j, select_bits(15, _mm512_srli_epi16(last, 12), _mm512_srli_epi16(middle, 10)));
-    }
+      emit(7, select_bits(15, _mm512_srli_epi16(last, 12), _mm512_srli_epi16(middle, 10)));
+    });
   }
 };
 
 template <>
 struct Decoder<8> {
-  static constexpr int kPairs = 2, kUnits = 1;
+  static constexpr int kPairs = 2, kParts = 1;
   __m512i upper[2], lower[2];
   bool has_minus_128;
-  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool minus_128) : has_minus_128(minus_128) {
+  std::int64_t ahead;
+  LAYERCOST_CODED_INLINE explicit Decoder(const Tables& t, bool minus_128, std::int64_t bytes_ahead)
+      : has_minus_128(minus_128), ahead(bytes_ahead) {
     for (int i = 0; i < 2; ++i) {
       upper[i] = _mm512_load_si512(t.upper.data() + 64 * i);
       lower[i] = _mm512_load_si512(t.lower.data() + 64 * i);
@@ -484,7 +505,7 @@ struct Decoder<8> {
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
       const __m512i v = _mm512_load_si512(codes + 64 * j);
-      _mm_prefetch(reinterpret_cast<const char*>(codes + 64 * j + kAhead), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(codes + 64 * j + ahead), _MM_HINT_T0);
       // Seven bits choose; the eighth is the sign.
       __m512i high = _mm512_ternarylogic_epi32(_mm512_permutex2var_epi8(upper[0], v, upper[1]), v,
                                                _mm512_set1_epi8(static_cast<char>(0x80)), 0xf8);  // a | (b & c)
@@ -533,7 +554,8 @@ struct Pass {
 template <int kBits, int kRows, bool kMinus>
 LAYERCOST_CODED void few_rows_pass(const Pass& p, const Tables& tables) {
   const CodedTiles& w = *p.w;
-  const Decoder<kBits> decoder(tables, w.has_minus_128());
+  const std::int64_t ahead = prefetch_distance(kBits, kRows);
+  const Decoder<kBits> decoder(tables, w.has_minus_128(), ahead);
   const std::int64_t units = w.group_k() / (2 * Decoder<kBits>::kPairs), groups = w.groups();
   const std::byte* at = p.block;
   const bf16* x = p.x;
@@ -542,7 +564,7 @@ LAYERCOST_CODED void few_rows_pass(const Pass& p, const Tables& tables) {
   for (std::int64_t chunk = 0, group = 0; chunk < w.chunks(); ++chunk) {
     const std::byte* scales = at;
     for (std::int64_t b = 0; b < w.chunk_scale_bytes(); b += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(at + b + kAhead), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(at + b + ahead), _MM_HINT_T0);
     at += w.chunk_scale_bytes();
     for (std::int64_t g = 0; g < w.chunk_groups(); ++g, ++group) {
       // One row: two sums each, or the chain of additions holds up the reading.
@@ -551,7 +573,7 @@ LAYERCOST_CODED void few_rows_pass(const Pass& p, const Tables& tables) {
       for (auto& set : sum)
         for (auto& row : set)
           for (__m512& v : row) v = _mm512_setzero_ps();
-      for (std::int64_t u = 0; u < units; ++u, at += 256 * Decoder<kBits>::kUnits, x += 2 * Decoder<kBits>::kPairs)
+      for (std::int64_t u = 0; u < units; ++u, at += 256 * Decoder<kBits>::kParts, x += 2 * Decoder<kBits>::kPairs)
         decoder.units(at, [&](int t, int j, __m512bh weights) LAYERCOST_CODED_INLINE {
           for (int r = 0; r < kRows; ++r)
             sum[t % kSets][r][j] =
@@ -605,7 +627,7 @@ LAYERCOST_CODED void decoded_rows(const bf16* decoded, std::int64_t groups, std:
 template <int kBits, bool kMinus>
 LAYERCOST_CODED void many_rows_pass(const Pass& p, const Tables& tables, bf16* decoded) {
   const CodedTiles& w = *p.w;
-  const Decoder<kBits> decoder(tables, w.has_minus_128());
+  const Decoder<kBits> decoder(tables, w.has_minus_128(), prefetch_distance(kBits, kManyRows));
   const std::int64_t units = w.group_k() / (2 * Decoder<kBits>::kPairs), all_groups = w.groups();
   const std::int64_t tiles = (p.rows + kManyTile - 1) / kManyTile, most_groups = kPieceK / w.group_k();
   const std::byte *at = p.block, *scales = at;
@@ -621,7 +643,7 @@ LAYERCOST_CODED void many_rows_pass(const Pass& p, const Tables& tables, bf16* d
         at += w.chunk_scale_bytes();
       }
       for (std::int64_t u = 0; u < units;
-           ++u, at += 256 * Decoder<kBits>::kUnits, to += Decoder<kBits>::kPairs * 2 * kColumns)
+           ++u, at += 256 * Decoder<kBits>::kParts, to += Decoder<kBits>::kPairs * 2 * kColumns)
         decoder.units(at, [&](int t, int j, __m512bh weights) LAYERCOST_CODED_INLINE {
           _mm512_store_si512(to + t * 2 * kColumns + 32 * j, reinterpret_cast<__m512i>(weights));
         });

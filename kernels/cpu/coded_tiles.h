@@ -6,11 +6,11 @@
 // Layout:  a block of 64 columns is a run of chunks of `chunk_k` k, each its scales and then its codes. Codes lie in
 //          units of 64 bytes for 16 columns: of 4 bits, 8 k: in 16-bit word 2 c + p, nibble t is column c, k = 2 t + p;
 //          of 8 bits, 4 k: byte 16 l + 8 s + i is column 4 l + i / 2, k = 2 s + i % 2, as sign and magnitude. Units of
-//          the four 16 columns follow one another, then the next k. Of 5 and 6 bits such units come by five for 32 k
-//          and by three for 16 k: of the t-th codes of a column's k = 2 t + p, word 2 c + p of unit i holds number 3 i,
-//          3 i + 1, 3 i + 2 from its lowest bit on, and bit i of number 15 above; or 2 i, 2 i + 1, and above, four bits
-//          each: the lower of number 6; its upper two below those of number 7; the lower of number 7. Padding is code 0
-//          with scale 0.
+//          the four 16 columns follow one another, then the next k. Of 5 and 6 bits a unit is five times 64 bytes
+//          for 32 k, or three times for 16 k: of the t-th codes of a column's k = 2 t + p, word 2 c + p of part i holds
+//          number 3 i, 3 i + 1, 3 i + 2 from its lowest bit on, and bit i of number 15 above; or 2 i, 2 i + 1, and
+//          above, four bits each: the lower of number 6; its upper two below those of number 7; the lower of number 7.
+//          Padding is code 0 with scale 0.
 // Types:   x bf16, y (and residual) f32 or bf16, bias f32.
 // Threads: all OpenMP threads; one caller at a time. A piece is a block of a group's matrix (WorkStealing).
 // Limit:   n / 64 pieces of a matrix, so a small n does not fill many cores.

@@ -248,7 +248,7 @@ struct Five {
     auto last = hn::Zero(U32());
 #pragma GCC unroll 5
     for (int i = 0; i < 5; ++i) {
-      const auto w = hn::BitCast(U32(), load_bytes(p + i * kUnitBytes));
+      const auto w = hn::BitCast(U32(), load_bytes(p + 64 * i));
       f(3 * i, w), f(3 * i + 1, hn::ShiftRight<5>(w)), f(3 * i + 2, hn::ShiftRight<10>(w));
       const auto top = hn::And(w, hn::Set(U32(), 0x80008000u));
       last = hn::Or(hn::ShiftRight<1>(last), top);
@@ -271,7 +271,7 @@ struct Six {
   static HWY_INLINE void words(const std::byte* p, const F& f) {
     const U32 d;
     const auto unit = [&](int i) HWY_ATTR {
-      const auto w = hn::BitCast(d, load_bytes(p + i * kUnitBytes));
+      const auto w = hn::BitCast(d, load_bytes(p + 64 * i));
       f(2 * i, w), f(2 * i + 1, hn::ShiftRight<6>(w));
       return w;
     };
@@ -334,6 +334,12 @@ struct E4m3 {
   }
   bool has_nan() const { return !hn::AllFalse(U8(), hn::Eq(most, hn::Set(U8(), 127))); }
 };
+
+// Where a step's codes of the columns from `column` on begin.
+template <class Decoder>
+HWY_INLINE const std::byte* at_column(const std::byte* codes, std::int64_t column) {
+  return codes + column / 16 * (Decoder::kStepBytes / 4) + column % 16 * 4;
+}
 
 struct Affines {
   alignas(64) float scale[kColumns];
@@ -446,13 +452,14 @@ void few_rows(const CodedRows& p, Decoder& decoder) {
         for (auto& row : set)
           for (V& v : row) v = hn::Zero(F32());
       const float* x = piece + in_piece * group_k;
-      const std::byte* codes = groups.codes + first * kLanes * 4;
+      const std::byte* codes = groups.codes;
       for (std::int64_t s = 0; s < steps; ++s, codes += Decoder::kStepBytes, x += Decoder::kK) {
-        for (std::int64_t u = 0; u < Decoder::kStepBytes; u += kUnitBytes)
-          for (std::int64_t b = 0; b < 4 * kLanes * kVectors; b += 64) hwy::Prefetch(codes + u + b + kAheadBytes);
+        constexpr std::int64_t kBytes = Decoder::kStepBytes / kBlockVectors * kVectors;
+        for (std::int64_t b = 0; b < kBytes; b += 64)
+          hwy::Prefetch(at_column<Decoder>(codes, first * kLanes) + b + kAheadBytes);
 #pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v)
-          decoder.each(codes + v * kLanes * 4, [&](int k, V w) HWY_ATTR {
+          decoder.each(at_column<Decoder>(codes, (first + v) * kLanes), [&](int k, V w) HWY_ATTR {
             for (int r = 0; r < kRows; ++r)
               sum[k % kSets][r][v] = hn::MulAdd(hn::Set(F32(), x[r * p.x_stride + k]), w, sum[k % kSets][r][v]);
           });
@@ -694,7 +701,7 @@ void many_rows(const CodedRows& p, Decoder& decoder) {
       for (; step < stop; ++step, codes += Decoder::kStepBytes, out += Decoder::kK * kColumns) {
         for (std::int64_t c = 0; c < kColumns; c += kLanes) {
           const V scale = load(groups.affines.scale + c);
-          decoder.each(codes + 4 * c, [&](int k, V w) HWY_ATTR {
+          decoder.each(at_column<Decoder>(codes, c), [&](int k, V w) HWY_ATTR {
             V value = hn::Mul(scale, w);
             if constexpr (kMinus) value = hn::Sub(value, load(groups.affines.minus + c));
             store(value, out + k * kColumns + c);
@@ -857,7 +864,7 @@ void multiply_words(const CodedRows& p) {
     const std::byte* codes = groups.codes;
     for (std::int64_t s = 0; s < steps; ++s, codes += Decoder::kStepBytes)
       for (std::int64_t c = 0; c < kColumns; c += kLanes)
-        decoder.step(codes + 4 * c, words + s * Decoder::kK / 2 * kColumns + c);
+        decoder.step(at_column<Decoder>(codes, c), words + s * Decoder::kK / 2 * kColumns + c);
     for (std::int64_t t = 0; t < tiles; ++t) {
       const std::int64_t row = p.rows * t / tiles, rows = p.rows * (t + 1) / tiles - row;
       with_size<kTile>(rows, [&]<int kRows>() HWY_ATTR {
