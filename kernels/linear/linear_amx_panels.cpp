@@ -28,7 +28,7 @@ constexpr std::int64_t kPanelStep = kPanelRows * kStepK, kBlockStep = kColumns *
 struct Product {
   std::int64_t m, n, k, steps, blocks, group;
   Tensor x, y, residual;
-  LinearOutput to;
+  LinearOutput made;
   std::shared_ptr<const Bf16Tiles> w;
   std::shared_ptr<const OwnedTensor> bias;
   Buffer panels;  // x of up to 256 rows: [rows / 32][k / 32][32 rows][32 k]
@@ -97,8 +97,8 @@ LAYERCOST_AMX void multiply(const bf16* panel, const bf16* piece, std::int64_t s
 
 template <class Y>
 void Product::run() {
-  const TileOutput<Y> out{static_cast<Y*>(to.data), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>(),
-                          to.stride};
+  const TileOutput<Y> out{static_cast<Y*>(made.data), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>(),
+                          made.stride};
   const std::int64_t groups = (blocks + group - 1) / group;
   for (std::int64_t first = 0; first < m; first += kRowsAtOnce) {
     const std::int64_t rows = std::min(kRowsAtOnce, m - first), panels_here = (rows + kPanelRows - 1) / kPanelRows;
@@ -148,7 +148,7 @@ bool prefers(const OpCase& c, const DeviceInfo& device) { return c.axis("m") > f
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   auto p = std::make_shared<Product>();
   p->m = c.axis("m"), p->n = c.axis("n"), p->k = c.axis("k");
-  p->x = t.tensor("x"), p->y = t.tensor("y"), p->to = linear_output(c, p->y);
+  p->x = t.tensor("x"), p->y = t.tensor("y"), p->made = linear_output(c, p->y);
   if (c.flag("residual")) p->residual = t.tensor("residual");
   if (c.flag("bias")) p->bias = row_major(*t.weight("bias"));
   p->w = Bf16Tiles::of(*t.weight("w"));
