@@ -35,10 +35,10 @@ struct Biases {
   float of_down(std::int64_t row) const { return down != nullptr ? down[row] : 0.0f; }
 };
 
-template <class X, class Rows, class Y>
+template <class X, class GateUpRows, class DownRows, class Y>
 void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std::int64_t top_k, const GluAct& act,
-                const Biases& bias, const X* x, const std::int32_t* ids, const float* weights, const Rows& w_gate_up,
-                const Rows& w_down, const Y* residual, float* h, Y* y) {
+                const Biases& bias, const X* x, const std::int32_t* ids, const float* weights,
+                const GateUpRows& w_gate_up, const DownRows& w_down, const Y* residual, float* h, Y* y) {
 #pragma omp parallel
   {
     static thread_local std::vector<float> decoded;
@@ -65,12 +65,13 @@ void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std:
   }
 }
 
-Support supports(const OpCase& c, const DeviceInfo&) {
-  if (!c.has("down_type")) return Support::yes();
-  const WeightFormat &w = c.format("w_type"), &down = c.format("down_type");
-  return &w == &down || !(w.is_plain() || down.is_plain())
-             ? Support::yes()
-             : Support::no("takes both matrices in one type, or both in formats with scales");
+// f(the weight's rows of k values), in the type that they are stored in.
+template <class F>
+auto with_rows(const Weight& w, std::int64_t k, F&& f) {
+  using Result = decltype(f(PlainRows<float>{nullptr, k}));
+  if (!w.format().is_plain()) return Result(f(CodedRows{&w.coded()}));  // made here, not when it is timed
+  const auto rows = row_major(w);
+  return dispatch_float(w.dtype(), [&]<class W>(W*) { return Result(f(PlainRows<W>{rows->view().as<W>(), k})); });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
@@ -85,20 +86,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const auto h = std::make_shared<OwnedTensor>(DType::f32, Shape{tokens * top_k, ffn});
   return dispatch_float(x.dtype, [&]<class X>(X*) {
     return dispatch_float(y.dtype, [&]<class Y>(Y*) -> std::unique_ptr<Invocation> {
-      const auto run = [=](const auto& gate_up_rows, const auto& down_rows) {
-        (void)b_gate_up, (void)b_down;  // held for `bias`
-        experts_of(tokens, hidden, ffn, top_k, act, bias, x.as<X>(), ids.as<std::int32_t>(), weights.as<float>(),
-                   gate_up_rows, down_rows, residual.as<Y>(), h->view().as<float>(), y.as<Y>());
-      };
-      if (!down->format().is_plain()) {
-        gate_up->coded(), down->coded();  // made here, not when it is timed
-        return invocation([=] { run(CodedRows{&gate_up->coded()}, CodedRows{&down->coded()}); });
-      }
-      const auto gate_up_w = row_major(*gate_up), down_w = row_major(*down);
-      return dispatch_float(down->dtype(), [&]<class W>(W*) {
-        return invocation([=] {
-          run(PlainRows<W>{gate_up_w->view().template as<W>(), hidden},
-              PlainRows<W>{down_w->view().template as<W>(), ffn});
+      return with_rows(*gate_up, hidden, [&](const auto& gate_up_rows) {
+        return with_rows(*down, ffn, [&](const auto& down_rows) {
+          // Weights and biases are held for their rows.
+          return invocation([=, keep = std::tuple(gate_up, down, b_gate_up, b_down)] {
+            experts_of(tokens, hidden, ffn, top_k, act, bias, x.as<X>(), ids.as<std::int32_t>(), weights.as<float>(),
+                       gate_up_rows, down_rows, residual.as<Y>(), h->view().as<float>(), y.as<Y>());
+          });
         });
       });
     });
@@ -114,7 +108,6 @@ const Variant moe_experts_plain_loops{
     .knows =
         "act=silu|clamped limit x_type=f32|bf16 w_type=* down_type=* y_type=f32|bf16 residual bias "
         "bias_type=f32|bf16",
-    .supports = supports,
     .plain = true,
     .make = prepare,
 };
