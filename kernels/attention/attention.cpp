@@ -16,15 +16,16 @@ namespace layercost {
 
 AttentionAxes attention_axes(const OpCase& c) {
   const AttentionAxes a{
-      c.axis("batch"),        c.axis("q_len"),    c.axis("kv_len"),    c.axis("capacity"),
-      c.axis("heads"),        c.axis("kv_heads"), c.axis("qk_dim"),    c.axis("v_dim"),
-      c.integer("window", 0), c.real("scale"),    c.flag("shared_kv"), c.flag("sinks"),
+      c.axis("batch"),    c.axis("q_len"),     c.axis("kv_len"), c.axis("capacity"),     c.axis("heads"),
+      c.axis("kv_heads"), c.axis("qk_dim"),    c.axis("v_dim"),  c.integer("window", 0), c.integer("chunk", 0),
+      c.real("scale"),    c.flag("shared_kv"), c.flag("sinks"),
   };
   const auto expect = [&](bool ok, const char* what) {
     if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
   };
   expect(a.q_len <= a.kv_len && a.kv_len <= a.capacity, "q_len <= kv_len <= capacity");
   expect(a.heads % a.kv_heads == 0, "kv_heads to divide heads");
+  expect(a.window == 0 || a.chunk == 0, "a window or a chunk, not both");
   expect(!a.shared_kv || a.v_dim <= a.qk_dim, "v_dim <= qk_dim where keys hold the values");
   return a;
 }
@@ -49,6 +50,7 @@ constexpr KnownKey keys[] = {
     axis_key("qk_dim"),
     axis_key("v_dim"),
     integer_key("window", 0).or_else("0"),
+    integer_key("chunk", 0).or_else("0"),
     flag_key("shared_kv"),
     flag_key("uncached"),
     flag_key("sinks"),
@@ -267,6 +269,25 @@ std::vector<OpCase> test_cases() {
            "x_type=bf16 kv_type=bf16 y_type=bf16",
            "attention batch=1 q_len=270 kv_len=400 capacity=400 heads=2 kv_heads=1 qk_dim=128 v_dim=128 window=150 "
            "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           // Chunks: shorter than a tile and over several, prompts that begin in the middle of one, decode just behind
+           // an
+           // edge and just before the next, one chunk for all, wide heads, a cache in fp8.
+           "attention batch=2 q_len=13 kv_len=13 capacity=15 heads=6 kv_heads=2 qk_dim=12 v_dim=12 chunk=5 scale=0.3 "
+           "x_type=f32 kv_type=f32 y_type=f32",
+           "attention batch=1 q_len=150 kv_len=333 capacity=340 heads=6 kv_heads=2 qk_dim=64 v_dim=64 chunk=50 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=201 kv_len=201 capacity=203 heads=4 kv_heads=1 qk_dim=128 v_dim=128 chunk=96 "
+           "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=300 kv_len=700 capacity=704 heads=5 kv_heads=1 qk_dim=128 v_dim=128 chunk=256 "
+           "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=1 kv_len=513 capacity=520 heads=10 kv_heads=2 qk_dim=128 v_dim=128 chunk=256 "
+           "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=3 kv_len=514 capacity=520 heads=4 kv_heads=2 qk_dim=64 v_dim=64 chunk=256 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=70 kv_len=90 capacity=90 heads=3 kv_heads=3 qk_dim=64 v_dim=64 chunk=1000 "
+           "scale=0.125 x_type=bf16 kv_type=bf16 y_type=f32",
+           "attention batch=1 q_len=20 kv_len=90 capacity=93 heads=4 kv_heads=1 qk_dim=36 v_dim=20 chunk=33 sinks=1 "
+           "scale=0.16 x_type=f32 kv_type=fp8_e4m3 y_type=f32",
            // Sinks: awkward sizes, one key, gpt-oss's layers with and without a window, several splits, fewer rows than
            // warps, several queries of several heads, prompts, large scores, values in the keys.
            "attention batch=2 q_len=3 kv_len=7 capacity=9 heads=6 kv_heads=2 qk_dim=12 v_dim=12 sinks=1 scale=0.3 "

@@ -1,6 +1,7 @@
 // What:    causal grouped-query attention over the KV cache; prefill (q_len > 1) and decode (q_len = 1) alike.
 // Formula: query i of sequence b sits at position p = kv_len - q_len + i and sees key j when j <= p and
-//          (window = 0 or p - j < window). Head h reads kv head g = h / (heads / kv_heads).
+//          (window = 0 or p - j < window) and (chunk = 0 or floor(j / chunk) = floor(p / chunk)). Head h reads kv head
+//          g = h / (heads / kv_heads).
 //            s[j] = scale * sum_d q[b,i,h,d] k_cache[b,g,j,d]        over visible j
 //            y[b,i,h,:] = sum_j softmax(s)[j] v_cache[b,g,j,:]
 //          shared_kv=1: there is no v_cache, the first v_dim elements of a key are its value. With kv_heads=1 that is
@@ -17,12 +18,15 @@
 // Cost:    2 (qk_dim + v_dim) flops per visible pair and head (the exponentials are not counted); reads each visible
 //          cache entry once (with shared_kv that is qk_dim elements a key); with uncached=1 keys and values are
 //          activations, which may stay in a cache of the processor.
-// Axes:    batch q_len kv_len capacity heads kv_heads qk_dim v_dim [window=0] [shared_kv=0|1] [uncached=0|1]
+// Axes:    batch q_len kv_len capacity heads kv_heads qk_dim v_dim [window=0] [chunk=0] [shared_kv=0|1] [uncached=0|1]
 //          [sinks=0|1] scale x_type kv_type y_type
 //          kv_len counts the keys of this call's queries too: rope has appended them.
 // Tolerance: usual, sums of kv_len terms.
-// Errors:  BadCase unless q_len <= kv_len <= capacity, kv_heads divides heads and, with shared_kv, v_dim <= qk_dim.
-// Source:  Vaswani et al., 2017; Ainslie et al., "GQA", 2023; sliding window as in transformers 5; shared_kv:
+// Errors:  BadCase unless q_len <= kv_len <= capacity, kv_heads divides heads and, with shared_kv, v_dim <= qk_dim; and
+// where both
+//          window and chunk are given.
+// Source:  Vaswani et al., 2017; Ainslie et al., "GQA", 2023; sliding window as in transformers 5; chunks: Llama 4
+//          there; shared_kv:
 //          DeepSeek-AI, "DeepSeek-V2", 2024; sinks: gpt-oss as in transformers 5.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -36,7 +40,7 @@ extern const OpDef attention_op;
 
 struct AttentionAxes {
   std::int64_t batch, q_len, kv_len, capacity, heads, kv_heads, qk_dim, v_dim;
-  std::int64_t window;  // 0: none
+  std::int64_t window, chunk;  // 0: none
   double scale;
   bool shared_kv, sinks;
 
@@ -45,6 +49,7 @@ struct AttentionAxes {
   // Query i sees keys first_key(i) .. end_key(i) - 1.
   std::int64_t end_key(std::int64_t i) const { return kv_len - q_len + i + 1; }
   std::int64_t first_key(std::int64_t i) const {
+    if (chunk > 0) return (end_key(i) - 1) / chunk * chunk;
     return window == 0 ? 0 : std::max<std::int64_t>(0, end_key(i) - window);
   }
 };

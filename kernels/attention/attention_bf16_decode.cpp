@@ -606,7 +606,7 @@ const Variant attention_bf16_decode{
     .name = "bf16_decode",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window uncached shared_kv sinks x_type=bf16 kv_type=bf16|fp8_e4m3 y_type=bf16",
+    .knows = "window chunk uncached shared_kv sinks x_type=bf16 kv_type=bf16|fp8_e4m3 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

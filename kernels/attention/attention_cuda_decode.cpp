@@ -23,6 +23,7 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
     return Support::no(fmt::format("qk_dim = v_dim of 64 or 128, this case has {} and {}", a.qk_dim, a.v_dim));
   if (a.batch * a.q_len * a.heads > std::numeric_limits<int>::max() / 16)
     return Support::no("takes up to 2^27 rows of queries");
+  if (a.chunk > 0 && a.q_len > 1) return Support::no("takes chunks of one query only");
   if (!(a.scale > 0)) return Support::no("needs scale > 0");
   const int shared = attention_cuda_decode_shared_bytes(static_cast<int>(a.qk_dim));
   if (device.cuda.shared_bytes_per_block < static_cast<std::size_t>(shared))
@@ -86,7 +87,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.capacity = static_cast<int>(a.capacity);
   p.heads = static_cast<int>(a.heads);
   p.kv_heads = static_cast<int>(a.kv_heads);
-  p.window = static_cast<int>(a.window == 0 ? a.kv_len : std::min(a.window, a.kv_len));
+  if (a.chunk > 0) p.window = static_cast<int>(keys);  // of one query
+  else p.window = static_cast<int>(a.window == 0 ? a.kv_len : std::min(a.window, a.kv_len));
   p.dim = static_cast<int>(a.qk_dim);
   p.tiles = static_cast<int>(row_tiles);
   p.row_blocks = static_cast<int>(row_blocks);
@@ -120,7 +122,7 @@ const Variant attention_cuda_decode{
     .name = "cuda_decode",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window uncached sinks x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window chunk uncached sinks x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

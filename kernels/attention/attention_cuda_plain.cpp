@@ -29,6 +29,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.kv_heads = static_cast<int>(a.kv_heads);
   p.qk_dim = static_cast<int>(a.qk_dim);
   p.v_dim = static_cast<int>(a.v_dim);
+  p.chunk = static_cast<int>(std::min(a.chunk, a.kv_len));
   p.window = static_cast<int>(a.window == 0 ? a.kv_len : std::min(a.window, a.kv_len));
   p.scale = static_cast<float>(a.scale);
   p.q = t.tensor("q").data;
@@ -52,7 +53,7 @@ const Variant attention_cuda_plain{
     .name = "cuda_plain",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window uncached shared_kv sinks x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
+    .knows = "window chunk uncached shared_kv sinks x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .supports = supports,
     .plain = true,
     .make = prepare,

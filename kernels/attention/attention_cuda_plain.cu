@@ -29,7 +29,8 @@ __global__ void __launch_bounds__(kThreads) plain(AttentionCudaPlain p) {
   const std::int64_t row = blockIdx.x;
   const int head = static_cast<int>(row % p.heads), query = static_cast<int>(row / p.heads % p.q_len);
   const std::int64_t batch = row / p.heads / p.q_len;
-  const int end = p.kv_len - p.q_len + query + 1, begin = end > p.window ? end - p.window : 0;
+  const int end = p.kv_len - p.q_len + query + 1;
+  const int begin = p.chunk > 0 ? (end - 1) / p.chunk * p.chunk : end > p.window ? end - p.window : 0;
   const std::int64_t slots = (batch * p.kv_heads + head / (p.heads / p.kv_heads)) * p.capacity;
   const KV* k = static_cast<const KV*>(p.k) + slots * p.qk_dim;
   const KV* v = static_cast<const KV*>(p.v) + slots * p.v_stride;

@@ -11,6 +11,7 @@ struct AttentionCudaPlain {
   int batch, q_len, kv_len, capacity, heads, kv_heads, qk_dim, v_dim;
   int v_stride;  // elements between the values of two keys
   int window;    // kv_len where the case has none
+  int chunk;     // 0: none
   float scale;
   const void *q, *k, *v;
   const float* sinks;  // of all heads; null: none

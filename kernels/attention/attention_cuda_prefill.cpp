@@ -41,6 +41,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.capacity = static_cast<int>(a.capacity);
   p.heads = static_cast<int>(a.heads);
   p.kv_heads = static_cast<int>(a.kv_heads);
+  p.chunk = static_cast<int>(std::min(a.chunk, a.kv_len));
   p.window = static_cast<int>(a.window == 0 ? a.kv_len : std::min(a.window, a.kv_len));
   p.dim = dim;
   p.block_queries = fits && fills ? 128 : 64;
@@ -65,7 +66,7 @@ const Variant attention_cuda_prefill{
     .name = "cuda_prefill",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "window uncached sinks x_type=bf16 kv_type=bf16 y_type=bf16",
+    .knows = "window chunk uncached sinks x_type=bf16 kv_type=bf16 y_type=bf16",
     .supports = supports,
     .prefers = prefers,
     .make = prepare,

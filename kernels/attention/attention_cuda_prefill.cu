@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(kThreads, 2) prefill(AttentionCudaPrefill p) {
   // The first query sees keys up to `diagonal`, each further one a key more.
   const int diagonal = p.kv_len - p.q_len + first_query;
   const int end = diagonal + queries;
-  const int begin = diagonal + 1 > p.window ? diagonal + 1 - p.window : 0;
+  const int begin = p.chunk > 0 ? diagonal / p.chunk * p.chunk : diagonal + 1 > p.window ? diagonal + 1 - p.window : 0;
 
   const bf16* k = static_cast<const bf16*>(p.k) + (slots + begin) * kDim;  // of the tile that is read next
   const bf16* v = static_cast<const bf16*>(p.v) + (slots + begin) * kDim;
@@ -123,6 +123,14 @@ __global__ void __launch_bounds__(kThreads, 2) prefill(AttentionCudaPrefill p) {
       for (int f = 0; f < kFragments; ++f) {
         const int position = warp_diagonal + 16 * f + lane() / 4;
         mask<kTileKeys>(scores[f], first, {position, position + 8}, p.window);
+      }
+    }
+    // What is left of the diagonal lies within one chunk or not, whatever its tile.
+    if (p.chunk > 0 && (warp_diagonal + kWarpRows - 1) / p.chunk * p.chunk > first) {
+#pragma unroll
+      for (int f = 0; f < kFragments; ++f) {
+        const int position = warp_diagonal + 16 * f + lane() / 4;
+        mask_chunks<kTileKeys>(scores[f], first, {position, position + 8}, p.chunk);
       }
     }
 #pragma unroll

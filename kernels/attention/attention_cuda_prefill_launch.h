@@ -8,6 +8,7 @@ namespace layercost {
 struct AttentionCudaPrefill {
   int batch, q_len, kv_len, capacity, heads, kv_heads;
   int window;         // kv_len where the case has none
+  int chunk;          // 0: none
   int dim;            // 64 or 128
   int block_queries;  // 64 or 128
   float scale;        // times log2(e)

@@ -93,6 +93,17 @@ SIMT_INLINE void mask(float (&scores)[kKeys / 8][4], int first_key, const int (&
     }
 }
 
+// And one at position p sees nothing before the chunk that p lies in.
+template <int kKeys>
+SIMT_INLINE void mask_chunks(float (&scores)[kKeys / 8][4], int first_key, const int (&positions)[2], int chunk) {
+  const int begins[2] = {positions[0] / chunk * chunk, positions[1] / chunk * chunk};
+#pragma unroll
+  for (int i = 0; i < kKeys / 8; ++i)
+#pragma unroll
+    for (int j = 0; j < 4; ++j)
+      if (first_key + 8 * i + lane() % 4 * 2 + j % 2 < begins[j / 2]) scores[i][j] = kMinusInfinity;
+}
+
 // Of a lane's two rows: the largest score so far, the same in the four lanes of a row; the sum of this lane's weights.
 struct Softmax {
   float max[2] = {kMinusInfinity, kMinusInfinity};

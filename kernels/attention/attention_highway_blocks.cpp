@@ -310,7 +310,7 @@ const Variant attention_highway_blocks{
     .name = "highway_blocks",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window uncached sinks x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
+    .knows = "window chunk uncached sinks x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

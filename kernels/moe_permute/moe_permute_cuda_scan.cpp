@@ -23,6 +23,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.row_bytes = c.axis("hidden") * static_cast<std::int64_t>(size_of(c.type("x_type")));
   p.x = t.tensor("x").data, p.ids = t.tensor("ids").as<std::int32_t>(), p.y = t.tensor("y").data;
   p.offsets = t.tensor("offsets").as<std::int32_t>(), p.slots = t.tensor("slots").as<std::int32_t>();
+  p.weights = c.flag("weighted") ? t.tensor("weights").as<float>() : nullptr;
+  p.x_type = simt_type(c.type("x_type"));
   const std::int64_t pairs = p.tokens * p.top_k, chunks = (pairs + kMoePermuteChunk - 1) / kMoePermuteChunk;
   std::shared_ptr<OwnedTensor> first_rows, ranks;
   if (pairs > kMoePermuteFewPairs) {
@@ -41,7 +43,7 @@ const Variant moe_permute_cuda_scan{
     .name = "cuda_scan",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16",
+    .knows = "weighted x_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

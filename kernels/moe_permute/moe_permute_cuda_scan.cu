@@ -27,7 +27,22 @@ constexpr int kSlots = 256;  // slots of a token that fit into shared memory; to
 
 struct TokenSlots {
   Array<std::int32_t, kSlots> slot;
+  Array<float, kSlots> weight;
 };
+
+SIMT_INLINE std::uint32_t times(Type type, std::uint32_t word, float factor) {
+  if (type == Type::f32) return as_bits(as_float(word) * factor);
+  const Pair two = unpack(word);
+  return pack(two.lo * factor, two.hi * factor);
+}
+SIMT_INLINE std::uint16_t times(Type, std::uint16_t one, float factor) {
+  return static_cast<std::uint16_t>(pack(unpack(one).lo * factor, 0.0f));
+}
+SIMT_INLINE Vec16 times(Type type, Vec16 v, float factor) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) v.word[i] = times(type, v.word[i], factor);
+  return v;
+}
 
 // One unit of a token's row. It is asked for before the slots are known, so that the two waits overlap.
 template <class Unit>
@@ -49,7 +64,9 @@ template <class Unit>
 SIMT_INLINE void store_piece(const MoePermuteCudaScan& p, const Piece<Unit>& piece, TokenSlots& s, int count) {
   if (piece.at >= piece.per_row) return;
 #pragma unroll 4
-  for (int j = 0; j < count; ++j) static_cast<Unit*>(p.y)[s.slot[j] * piece.per_row + piece.at] = piece.value;
+  for (int j = 0; j < count; ++j)
+    static_cast<Unit*>(p.y)[s.slot[j] * piece.per_row + piece.at] =
+        p.weights != nullptr ? times(p.x_type, piece.value, s.weight[j]) : piece.value;
 }
 
 // How many pairs come before pair `pair` of expert `id`: those of a lower expert, and earlier ones of the same. The
@@ -90,6 +107,7 @@ __global__ void __launch_bounds__(kThreads) few(MoePermuteCudaScan p, unsigned p
       const std::int32_t slot = pairs_before(p, p.ids[pair], pair);
       if (lane() != 0) continue;
       s.slot[j] = slot;
+      if (p.weights != nullptr) s.weight[j] = p.weights[pair];
       if (number == 0) p.slots[pair] = slot;
     }
     sync_block();
@@ -197,6 +215,7 @@ __global__ void __launch_bounds__(kThreads) gather(MoePermuteCudaScan p, unsigne
     if (j < count) {
       const std::int64_t pair = token * p.top_k + first + j;
       s.slot[j] = p.first_rows[pair / kMoePermuteChunk * p.experts + p.ids[pair]] + p.ranks[pair];
+      if (p.weights != nullptr) s.weight[j] = p.weights[pair];
       if (number == 0) p.slots[pair] = s.slot[j];
     }
     sync_block();

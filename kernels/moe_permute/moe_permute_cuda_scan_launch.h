@@ -13,6 +13,8 @@ struct MoePermuteCudaScan {
   std::int64_t tokens, experts, top_k, row_bytes;
   const void* x;
   const std::int32_t* ids;
+  const float* weights;  // null: rows are copied as they are
+  simt::Type x_type;
   void* y;
   std::int32_t *offsets, *slots;
   // Null for few pairs. [chunks, experts]: pairs of an expert in a chunk, then the row of the first of them; [pairs]:

@@ -26,17 +26,19 @@ struct Shared {
 // Where head number `item` comes from and goes to.
 struct Head {
   enum Kind { q, k, v } kind;
-  std::int64_t position, to;  // `to`: first element, in q or in a cache
-  std::int64_t norm_at;       // first of its weights in the norm of its kind
+  std::int64_t position, from, to;  // first elements, in qkv, and in q or in a cache
+  std::int64_t norm_at;             // first of its weights in the norm of its kind
 };
 
 // 32-bit divisions: a 64-bit one is a function of some hundred instructions. `supports` knows the limit.
 SIMT_INLINE Head head_of(const RopeCudaHeads& p, std::uint32_t item) {
   const auto all = static_cast<std::uint32_t>(p.heads + 2 * p.kv_heads), q_len = static_cast<std::uint32_t>(p.q_len);
   const std::int64_t token = item / all, h = item % all, sequence = item / all / q_len;
+  const std::int64_t row_heads = p.heads + (p.v_from_k ? 1 : 2) * p.kv_heads;
   Head out;
   out.position = p.first_position + item / all % q_len;
   out.kind = h < p.heads ? Head::q : h < p.heads + p.kv_heads ? Head::k : Head::v;
+  out.from = (token * row_heads + h - (out.kind == Head::v && p.v_from_k ? p.kv_heads : 0)) * p.head_dim;
   if (out.kind == Head::q) {
     out.to = (token * p.heads + h) * p.head_dim;
     out.norm_at = p.norm_whole ? h * p.head_dim : 0;
@@ -92,18 +94,24 @@ SIMT_INLINE void join_neighbours(float (&even)[8], float (&odd)[8]) {
 template <int N>
 struct Turn {
   float cos[N], sin[N], low[N], high[N];  // low, high: norm weights
+  float factor;                           // of queries, at last
 };
 
 // In two parts: the weights are constant, the tables may come from an earlier kernel.
 template <int N>
 SIMT_INLINE void load_norm(const RopeCudaHeads& p, const Head& head, const Place& at, Turn<N>& t) {
-  if (head.kind == Head::v || p.q_norm == nullptr) return;
+  if (head.kind == Head::v || p.q_norm == nullptr) {
+#pragma unroll
+    for (int j = 0; j < N; ++j) t.low[j] = t.high[j] = 1.0f;
+    return;
+  }
   const void* norm = head.kind == Head::q ? p.q_norm : p.k_norm;
   load_typed(p.w_type, norm, head.norm_at + at.low, t.low);
   load_typed(p.w_type, norm, head.norm_at + at.high, t.high);
 }
 template <int N>
 SIMT_INLINE void load_table(const RopeCudaHeads& p, const Head& head, const Place& at, std::int64_t i, Turn<N>& t) {
+  t.factor = head.kind == Head::q && p.q_scale != nullptr ? p.q_scale[head.position] : 1.0f;
   if (head.kind == Head::v || !at.turned) return;
   to_floats(load_elements<N>(p.cos + head.position * at.pairs + i), t.cos);
   to_floats(load_elements<N>(p.sin + head.position * at.pairs + i), t.sin);
@@ -116,7 +124,7 @@ SIMT_INLINE void store_head(const RopeCudaHeads& p, const Head& head, std::int64
 }
 
 // a and b are the elements from `low` and from `high` on in the functions below, and neighbours are parted between
-// `part` and `put`. Nothing happens to those of v before they are stored.
+// `part` and `put`. Those of v are neither parted nor turned.
 template <bool kWhole>
 SIMT_INLINE bool has_neighbours(const RopeCudaHeads& p, const Head& head, const Place& at) {
   return !kWhole && p.interleaved && at.turned && head.kind != Head::v;
@@ -131,7 +139,7 @@ SIMT_INLINE void part(const RopeCudaHeads& p, const Head& head, const Place& at,
 template <int N>
 SIMT_INLINE void normalise(const RopeCudaHeads& p, const Head& head, float scale, const Turn<N>& t, float (&a)[N],
                            float (&b)[N]) {
-  if (head.kind == Head::v || p.q_norm == nullptr) return;
+  if (head.kind == Head::v ? !p.v_norm : !p.normed) return;
 #pragma unroll
   for (int j = 0; j < N; ++j) a[j] = a[j] * (scale * t.low[j]), b[j] = b[j] * (scale * t.high[j]);
 }
@@ -146,7 +154,12 @@ SIMT_INLINE void rotate(const Head& head, const Place& at, const Turn<N>& t, flo
   }
 }
 template <bool kWhole, int N>
-SIMT_INLINE void put(const RopeCudaHeads& p, const Head& head, const Place& at, float (&a)[N], float (&b)[N]) {
+SIMT_INLINE void put(const RopeCudaHeads& p, const Head& head, const Place& at, const Turn<N>& t, float (&a)[N],
+                     float (&b)[N]) {
+  if (p.q_scale != nullptr) {
+#pragma unroll
+    for (int j = 0; j < N; ++j) a[j] *= t.factor, b[j] *= t.factor;
+  }
   if (has_neighbours<kWhole>(p, head, at)) join_neighbours(a, b);
   store_head(p, head, at.low, a);
   store_head(p, head, at.high, b);
@@ -179,7 +192,7 @@ __global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
   }
   grid_wait();
   if (valid) {
-    const X* x = static_cast<const X*>(p.qkv) + item * p.head_dim;
+    const X* x = static_cast<const X*>(p.qkv) + head.from;
     const auto low = load_elements<8>(x + at.low), high = load_elements<8>(x + at.high);
     load_table(p, head, at, i, turn);
     to_floats(low, a);
@@ -187,13 +200,13 @@ __global__ void __launch_bounds__(kThreads) vectors(RopeCudaHeads p) {
   }
   if (valid) part<kWhole>(p, head, at, turn, a, b);
   if (kAfter && valid) rotate(head, at, turn, a, b);
-  if (p.q_norm != nullptr) {
+  if (p.normed) {
     float squares = squares_of(a, b);
     for (int mask = p.lanes / 2; mask > 0; mask /= 2) squares += shuffle_xor(squares, mask);
     if (valid) normalise(p, head, reciprocal_sqrt(squares / static_cast<float>(p.head_dim) + p.eps), turn, a, b);
   }
   if (!kAfter && valid) rotate(head, at, turn, a, b);
-  if (valid) put<kWhole>(p, head, at, a, b);
+  if (valid) put<kWhole>(p, head, at, turn, a, b);
 }
 
 // Pair i of the head, or i to i + N - 1, between reading and storing.
@@ -220,10 +233,10 @@ __global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
   const std::uint32_t item = blockIdx.x * (kThreads / 32) + static_cast<unsigned>(warp());
   grid_wait();
   if (item >= items) return;  // whole warps
-  const X* x = static_cast<const X*>(p.qkv) + item * p.head_dim;
   const Head head = head_of(p, item);
+  const X* x = static_cast<const X*>(p.qkv) + head.from;
   float scale = 1.0f;
-  if (p.q_norm != nullptr) {
+  if (p.normed) {
     float squares = 0;
     for (std::int64_t i = lane(); i < half; i += 32) {
       Pairs<kWhole, 1, X> of(p, head, x, i);
@@ -237,7 +250,7 @@ __global__ void __launch_bounds__(kThreads) any_dim(RopeCudaHeads p) {
     if (kAfter) rotate(head, of.at, of.turn, of.a, of.b);
     normalise(p, head, scale, of.turn, of.a, of.b);
     if (!kAfter) rotate(head, of.at, of.turn, of.a, of.b);
-    put<kWhole>(p, head, of.at, of.a, of.b);
+    put<kWhole>(p, head, of.at, of.turn, of.a, of.b);
   }
 }
 
@@ -271,7 +284,7 @@ __global__ void __launch_bounds__(kThreadsUnderOneNorm) under_one_norm(RopeCudaH
     Pairs<kWhole, N, X> of(p, head, x + h * p.head_dim, u % per_head * N);
     normalise(p, head, scale, of.turn, of.a, of.b);
     rotate(head, of.at, of.turn, of.a, of.b);
-    put<kWhole>(p, head, of.at, of.a, of.b);
+    put<kWhole>(p, head, of.at, of.turn, of.a, of.b);
   }
 }
 

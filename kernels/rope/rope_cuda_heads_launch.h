@@ -8,11 +8,12 @@ namespace layercost {
 struct RopeCudaHeads {
   std::int64_t tokens, q_len, first_position, capacity, heads, kv_heads, head_dim, rotary_dims;
   bool interleaved;
-  bool norm_whole, norm_after;  // else a norm is one of each head, before it is turned
+  bool normed, norm_whole, norm_after;  // neither of the last two: a norm is one of each head, before it is turned
+  bool v_norm, v_from_k;
   float eps;
   const void* qkv;
-  const float *cos, *sin;
-  const void *q_norm, *k_norm;  // null without
+  const float *cos, *sin, *q_scale;  // q_scale: null without
+  const void *q_norm, *k_norm;       // null without weights
   void *q, *k_cache, *v_cache;
   simt::Type x_type, w_type, y_type;
   simt::CacheType kv_type;

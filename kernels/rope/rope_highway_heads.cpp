@@ -26,6 +26,7 @@ struct Heads {
   const float *cos, *sin;
   void* y;
   std::int64_t stride;
+  float factor;  // of all, at last
 };
 using HeadsFunction = void (*)(const RopeAxes&, const Heads&);
 }  // namespace
@@ -44,9 +45,39 @@ void rotate(const RopeAxes& axes, const X* x, const float* norm, V scale, const 
   pass(x + r, norm != nullptr ? norm + r : nullptr, scale, axes.head_dim - r, out + r);
 }
 
-// Turned twice, first for the sum of squares: what is turned would have to be kept in f32 somewhere.
+// x times scale, without weights.
+template <class X, class Y>
+void pass_scaled(const X* x, V scale, std::int64_t n, Y* out) {
+  for (std::int64_t i = 0; i < n; i += kLanes) {
+    const std::int64_t lanes = std::min(kLanes, n - i);
+    const V v = hn::Mul(scale, lanes == kLanes ? load(x + i) : load_n(x + i, lanes));
+    if (lanes == kLanes) store(v, out + i);
+    else store_n(v, out + i, lanes);
+  }
+}
+
+// Turned, then multiplied by `scale` and the norm's weights, if there are any.
 template <class Pairs, class X, class Y>
-void rotate_then_norm(const RopeAxes& axes, const X* x, const float* norm, const float* cos, const float* sin, Y* out) {
+void rotate_then_scale(const RopeAxes& axes, const X* x, const float* norm, V scale, const float* cos, const float* sin,
+                       Y* out) {
+  const std::int64_t r = axes.rotary_dims, half = r / 2;
+  for (std::int64_t i = 0; i < half; i += kLanes) {
+    const std::int64_t at = i * Pairs::kStride, n = std::min(kLanes, half - i);
+    V a, b, norm_a = scale, norm_b = scale;
+    turned_lanes<Pairs>(x + at, cos + i, sin + i, half, n, a, b);
+    if (norm != nullptr) {
+      Pairs::load_pairs(norm + at, half, n, norm_a, norm_b);
+      norm_a = hn::Mul(scale, norm_a), norm_b = hn::Mul(scale, norm_b);
+    }
+    Pairs::store_pairs(hn::Mul(a, norm_a), hn::Mul(b, norm_b), out + at, half, n);
+  }
+  if (norm != nullptr) pass(x + r, norm + r, scale, axes.head_dim - r, out + r);
+  else pass_scaled(x + r, scale, axes.head_dim - r, out + r);
+}
+
+// Turned twice, first for the sum of squares: what is turned would have to be kept in f32 somewhere.
+template <class Pairs, class X>
+float turned_rms_scale(const RopeAxes& axes, const X* x, const float* cos, const float* sin) {
   const std::int64_t d = axes.head_dim, r = axes.rotary_dims, half = r / 2;
   V squares = hn::Zero(F32());
   for (std::int64_t i = 0; i < half; i += kLanes) {
@@ -58,15 +89,7 @@ void rotate_then_norm(const RopeAxes& axes, const X* x, const float* norm, const
     const V v = i + kLanes <= d ? load(x + i) : load_n(x + i, d - i);
     squares = hn::MulAdd(v, v, squares);
   }
-  const V scale = hn::Set(F32(), scale_of_squares(squares, d, axes.eps));
-  for (std::int64_t i = 0; i < half; i += kLanes) {
-    const std::int64_t at = i * Pairs::kStride, n = std::min(kLanes, half - i);
-    V a, b, norm_a, norm_b;
-    turned_lanes<Pairs>(x + at, cos + i, sin + i, half, n, a, b);
-    Pairs::load_pairs(norm + at, half, n, norm_a, norm_b);
-    Pairs::store_pairs(hn::Mul(a, hn::Mul(scale, norm_a)), hn::Mul(b, hn::Mul(scale, norm_b)), out + at, half, n);
-  }
-  pass(x + r, norm + r, scale, d - r, out + r);
+  return scale_of_squares(squares, d, axes.eps);
 }
 
 template <class Pairs, class X, class Y>
@@ -77,21 +100,26 @@ void rotated(const RopeAxes& axes, const Heads& r) {
   for (std::int64_t h = r.first; h < r.first + r.count; ++h) {
     const X* head = x + h * d;
     Y* out = static_cast<Y*>(r.y) + h * r.stride;
-    if (axes.qk_norm == QkNorm::after) {
-      rotate_then_norm<Pairs>(axes, head, r.norm, r.cos, r.sin, out);
+    if (axes.norms_turned() || (r.norm == nullptr && r.factor != 1)) {
+      const float scale = axes.norms_turned() ? turned_rms_scale<Pairs>(axes, head, r.cos, r.sin) : 1.0f;
+      rotate_then_scale<Pairs>(axes, head, r.norm, hn::Set(F32(), scale * r.factor), r.cos, r.sin, out);
     } else {
       const float scale = axes.qk_norm == QkNorm::head ? rms_scale(head, d, axes.eps) : whole;
-      rotate<Pairs>(axes, head, r.norm != nullptr ? r.norm + h * axes.norm_stride() : nullptr, hn::Set(F32(), scale),
-                    r.cos, r.sin, out);
+      rotate<Pairs>(axes, head, r.norm != nullptr ? r.norm + h * axes.norm_stride() : nullptr,
+                    hn::Set(F32(), scale * r.factor), r.cos, r.sin, out);
     }
   }
 }
 
 template <class X, class Y>
 void passed(const RopeAxes& axes, const Heads& r) {
-  for (std::int64_t h = r.first; h < r.first + r.count; ++h)
-    pass(static_cast<const X*>(r.x) + h * axes.head_dim, static_cast<const X*>(nullptr), hn::Zero(F32()), axes.head_dim,
-         static_cast<Y*>(r.y) + h * r.stride);
+  const std::int64_t d = axes.head_dim;
+  for (std::int64_t h = r.first; h < r.first + r.count; ++h) {
+    const X* v = static_cast<const X*>(r.x) + h * d;
+    Y* out = static_cast<Y*>(r.y) + h * r.stride;
+    if (axes.v_norm) pass_scaled(v, hn::Set(F32(), rms_scale(v, d, axes.eps)), d, out);
+    else pass(v, static_cast<const X*>(nullptr), hn::Zero(F32()), d, out);
+  }
 }
 
 // For one kind of heads alone: q, k and v in one function would be one for every pair of types of q and of the cache.
@@ -137,19 +165,18 @@ struct Task {
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const RopeAxes a = rope_axes(c);
   const DType x_type = c.type("x_type"), y_type = c.type("y_type"), kv_type = c.type("kv_type");
-  const auto q_norm = a.has_norm() ? f32_values(*t.weight("q_norm")) : nullptr;
-  const auto k_norm = a.has_norm() ? f32_values(*t.weight("k_norm")) : nullptr;
+  const auto q_norm = a.has_norm_weights() ? f32_values(*t.weight("q_norm")) : nullptr;
+  const auto k_norm = a.has_norm_weights() ? f32_values(*t.weight("k_norm")) : nullptr;
   const auto* x = static_cast<const std::byte*>(t.tensor("qkv").data);
   const auto at_head = [&](std::int64_t h) { return x + static_cast<std::size_t>(h * a.head_dim) * size_of(x_type); };
   const auto out = [&](const char* name) { return static_cast<std::byte*>(t.tensor(name).data); };
   const auto rotated = HWY_DYNAMIC_DISPATCH(rotated_function);
-  const std::vector<Kind> kinds = {
-      {rotated(x_type, y_type, a.interleaved), x, a.heads, a.has_norm() ? q_norm->data() : nullptr, out("q"),
-       size_of(y_type), false},
-      {rotated(x_type, kv_type, a.interleaved), at_head(a.heads), a.kv_heads, a.has_norm() ? k_norm->data() : nullptr,
-       out("k_cache"), size_of(kv_type), true},
-      {HWY_DYNAMIC_DISPATCH(passed_function)(x_type, kv_type), at_head(a.heads + a.kv_heads), a.kv_heads, nullptr,
-       out("v_cache"), size_of(kv_type), true}};
+  const std::vector<Kind> kinds = {{rotated(x_type, y_type, a.interleaved), x, a.heads,
+                                    q_norm ? q_norm->data() : nullptr, out("q"), size_of(y_type), false},
+                                   {rotated(x_type, kv_type, a.interleaved), at_head(a.heads), a.kv_heads,
+                                    k_norm ? k_norm->data() : nullptr, out("k_cache"), size_of(kv_type), true},
+                                   {HWY_DYNAMIC_DISPATCH(passed_function)(x_type, kv_type), at_head(a.v_source(0)),
+                                    a.kv_heads, nullptr, out("v_cache"), size_of(kv_type), true}};
   std::vector<Task> tasks;  // of one token
   for (int kind = 0; kind < 3; ++kind) {
     const std::int64_t heads = kinds[kind].heads, step = a.qk_norm == QkNorm::whole ? heads : 8;
@@ -157,8 +184,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
       tasks.push_back({kind, first, std::min(step, heads - first)});
   }
   const auto *cos = t.tensor("cos").as<float>(), *sin = t.tensor("sin").as<float>();
+  const float* q_scale = a.q_scale ? t.tensor("q_scale").as<float>() : nullptr;
   const std::int64_t all = a.heads + 2 * a.kv_heads, count = static_cast<std::int64_t>(tasks.size());
-  const std::size_t x_row = static_cast<std::size_t>(all * a.head_dim) * size_of(x_type);
+  const std::size_t x_row = static_cast<std::size_t>(a.row_heads() * a.head_dim) * size_of(x_type);
   const bool parallel = a.tokens() * all * a.head_dim >= kSimdParallelElements;
   return invocation(
       [=, keep = std::pair(q_norm, k_norm)] {
@@ -170,7 +198,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
             const std::int64_t row = a.position(token) * (a.rotary_dims / 2);
             const std::int64_t to = kind.cached ? a.slot(token, 0) : token * a.heads * a.head_dim;
             kind.run(a, {kind.x + token * x_row, kind.heads, task.first, task.count, kind.norm, cos + row, sin + row,
-                         kind.y + to * kind.y_size, kind.cached ? a.capacity * a.head_dim : a.head_dim});
+                         kind.y + to * kind.y_size, kind.cached ? a.capacity * a.head_dim : a.head_dim,
+                         kind.cached || q_scale == nullptr ? 1.0f : q_scale[a.position(token)]});
           }
       },
       simd_target());
@@ -183,7 +212,8 @@ const Variant rope_highway_heads{
     .target = Target::cpu,
     .provider = "layercost",
     .knows =
-        "rotary_dims interleaved qk_norm=1|whole|after eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 "
+        "rotary_dims interleaved qk_norm=1|whole|after|bare eps v_norm v_from_k q_scale x_type=f32|bf16 "
+        "y_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 "
         "w_type=f32|bf16",
     .make = prepare,
 };

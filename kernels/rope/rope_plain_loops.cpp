@@ -20,13 +20,13 @@ float scale_of(std::int64_t n, double eps, F&& value) {
 // x, head h of the `heads` from `all` on.
 template <class X, class Y>
 void rotate(const RopeAxes& axes, const X* all, std::int64_t heads, std::int64_t h, const float* norm, const float* cos,
-            const float* sin, Y* out) {
+            const float* sin, float factor, Y* out) {
   const std::int64_t d = axes.head_dim, half = axes.rotary_dims / 2;
   const X* x = all + h * d;
   if (norm != nullptr) norm += h * axes.norm_stride();
   const auto before = [&](float scale, std::int64_t i) {
     const float v = load_f32(x + i);
-    return norm != nullptr && axes.qk_norm != QkNorm::after ? v * (scale * norm[i]) : v;
+    return norm != nullptr && !axes.norms_turned() ? v * (scale * norm[i]) : v;
   };
   float scale = 1.0f;
   if (axes.qk_norm == QkNorm::head) scale = scale_of(d, axes.eps, [&](std::int64_t i) { return load_f32(x + i); });
@@ -40,30 +40,30 @@ void rotate(const RopeAxes& axes, const X* all, std::int64_t heads, std::int64_t
     const float a = before(scale, one), b = before(scale, other);
     return first ? a * cos[pair] - b * sin[pair] : b * cos[pair] + a * sin[pair];
   };
-  if (axes.qk_norm == QkNorm::after) {
-    const float after = scale_of(d, axes.eps, turned);
-    for (std::int64_t i = 0; i < d; ++i) store_f32(out + i, turned(i) * (after * norm[i]));
-  } else {
-    for (std::int64_t i = 0; i < d; ++i) store_f32(out + i, turned(i));
-  }
+  const float after = axes.norms_turned() ? scale_of(d, axes.eps, turned) * factor : factor;
+  for (std::int64_t i = 0; i < d; ++i)
+    store_f32(out + i, turned(i) * (axes.qk_norm == QkNorm::after ? after * norm[i] : after));
 }
 
 template <class X, class Y, class KV>
-void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin, const float* q_norm,
-            const float* k_norm, Y* q, KV* k_cache, KV* v_cache) {
+void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin, const float* q_scale,
+            const float* q_norm, const float* k_norm, Y* q, KV* k_cache, KV* v_cache) {
   const std::int64_t d = a.head_dim, heads = a.heads + 2 * a.kv_heads;
 #pragma omp parallel for schedule(static) if (a.tokens() > 1)
   for (std::int64_t i = 0; i < a.tokens() * heads; ++i) {
     const std::int64_t t = i / heads, h = i % heads, kv_h = (h - a.heads) % a.kv_heads;
     const std::int64_t first = a.position(t) * (a.rotary_dims / 2);
     const float *co = cos + first, *si = sin + first;
-    const X* x = qkv + i * d;
+    const X* row = qkv + t * a.row_heads() * d;
     if (h < a.heads) {
-      rotate(a, qkv + t * heads * d, a.heads, h, q_norm, co, si, q + (t * a.heads + h) * d);
+      rotate(a, row, a.heads, h, q_norm, co, si, q_scale != nullptr ? q_scale[a.position(t)] : 1.0f,
+             q + (t * a.heads + h) * d);
     } else if (h < a.heads + a.kv_heads) {
-      rotate(a, qkv + (t * heads + a.heads) * d, a.kv_heads, kv_h, k_norm, co, si, k_cache + a.slot(t, kv_h));
+      rotate(a, row + a.heads * d, a.kv_heads, kv_h, k_norm, co, si, 1.0f, k_cache + a.slot(t, kv_h));
     } else {
-      for (std::int64_t j = 0; j < d; ++j) store_f32(v_cache + a.slot(t, kv_h) + j, load_f32(x + j));
+      const X* v = row + a.v_source(kv_h) * d;
+      const float scale = a.v_norm ? scale_of(d, a.eps, [&](std::int64_t j) { return load_f32(v + j); }) : 1.0f;
+      for (std::int64_t j = 0; j < d; ++j) store_f32(v_cache + a.slot(t, kv_h) + j, load_f32(v + j) * scale);
     }
   }
 }
@@ -72,13 +72,14 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const RopeAxes a = rope_axes(c);
   const Tensor qkv = t.tensor("qkv"), cos = t.tensor("cos"), sin = t.tensor("sin"), q = t.tensor("q");
   const Tensor k_cache = t.tensor("k_cache"), v_cache = t.tensor("v_cache");
-  const auto q_norm = a.has_norm() ? f32_values(*t.weight("q_norm")) : nullptr;
-  const auto k_norm = a.has_norm() ? f32_values(*t.weight("k_norm")) : nullptr;
+  const auto q_norm = a.has_norm_weights() ? f32_values(*t.weight("q_norm")) : nullptr;
+  const auto k_norm = a.has_norm_weights() ? f32_values(*t.weight("k_norm")) : nullptr;
+  const float* q_scale = a.q_scale ? t.tensor("q_scale").as<float>() : nullptr;
   return dispatch_float(qkv.dtype, [&]<class X>(X*) {
     return dispatch_float(q.dtype, [&]<class Y>(Y*) {
       return dispatch_cache(k_cache.dtype, [&]<class KV>(KV*) {
         return invocation([=] {
-          tokens(a, qkv.as<X>(), cos.as<float>(), sin.as<float>(), q_norm ? q_norm->data() : nullptr,
+          tokens(a, qkv.as<X>(), cos.as<float>(), sin.as<float>(), q_scale, q_norm ? q_norm->data() : nullptr,
                  k_norm ? k_norm->data() : nullptr, q.as<Y>(), k_cache.as<KV>(), v_cache.as<KV>());
         });
       });
@@ -93,7 +94,8 @@ const Variant rope_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows =
-        "rotary_dims interleaved qk_norm=1|whole|after eps x_type=f32|bf16 y_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 "
+        "rotary_dims interleaved qk_norm=1|whole|after|bare eps v_norm v_from_k q_scale x_type=f32|bf16 "
+        "y_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 "
         "w_type=f32|bf16",
     .plain = true,
     .make = prepare,
