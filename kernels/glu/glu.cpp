@@ -67,6 +67,9 @@ std::vector<OpCase> test_cases() {
            "glu tokens=5 ffn_hidden=2880 act=clamped limit=7 x_type=bf16 y_type=bf16",
            "glu tokens=7 ffn_hidden=1027 act=clamped limit=2 x_type=bf16 y_type=f32",
            "glu tokens=2 ffn_hidden=264 act=clamped limit=2.5 x_type=f32 y_type=bf16",
+           "glu tokens=3 ffn_hidden=90 act=gelu_tanh x_type=f32 y_type=f32",
+           "glu tokens=7 ffn_hidden=1027 act=gelu_tanh x_type=bf16 y_type=bf16",
+           "glu tokens=5 ffn_hidden=2112 act=gelu_tanh x_type=bf16 y_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;
@@ -75,7 +78,7 @@ std::vector<OpCase> test_cases() {
 }  // namespace
 
 const OpDef glu_op{
-    "glu",       "gated activation, silu(gate) * up or clamped", keys, tensors, work, tolerance, reference, test_cases,
+    "glu",       "gated activation, silu(gate) * up and others", keys, tensors, work, tolerance, reference, test_cases,
     glu_variants};
 
 }  // namespace layercost

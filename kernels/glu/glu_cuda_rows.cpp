@@ -15,9 +15,14 @@ Support supports(const OpCase&, const DeviceInfo& device) {
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const GluAct act = glu_act(c);
-  const GluCudaRows p{c.axis("tokens"),   c.axis("ffn_hidden"),         t.tensor("x").data,
-                      t.tensor("y").data, simt_type(c.type("x_type")),  simt_type(c.type("y_type")),
-                      act.clamped,        static_cast<float>(act.limit)};
+  const GluCudaRows p{c.axis("tokens"),
+                      c.axis("ffn_hidden"),
+                      t.tensor("x").data,
+                      t.tensor("y").data,
+                      simt_type(c.type("x_type")),
+                      simt_type(c.type("y_type")),
+                      static_cast<GluCudaRows::Act>(act.kind),
+                      static_cast<float>(act.limit)};
   return invocation([p, &runtime] { runtime.check(launch_glu_cuda_rows(p, runtime.stream()), "glu"); });
 }
 
@@ -27,7 +32,7 @@ const Variant glu_cuda_rows{
     .name = "cuda_rows",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "act=silu|clamped limit x_type=f32|bf16 y_type=f32|bf16",
+    .knows = "act=silu|clamped|gelu_tanh limit x_type=f32|bf16 y_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

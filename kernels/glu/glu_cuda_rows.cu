@@ -22,7 +22,19 @@ SIMT_INLINE float clamped(float g, float u, float limit) {
   return divide_fast(g, 1.0f + exp2_fast(-kAlpha * kLog2E * g)) * (fminf(fmaxf(u, -limit), limit) + 1.0f);
 }
 
-template <int kWidth, bool kClamped, class X, class Y>
+// 2 sqrt(2/pi) log2 e, and its product with 0.044715.
+SIMT_INLINE float gelu_tanh(float g) {
+  constexpr float kSlope = 2.3022082f, kCubic = 0.10294324f;
+  return divide_fast(g, 1.0f + exp2_fast(-g * (kSlope + kCubic * g * g)));
+}
+
+template <GluCudaRows::Act kAct>
+SIMT_INLINE float activate(float g, float u, float limit) {
+  if (kAct == GluCudaRows::clamped) return clamped(g, u, limit);
+  return u * (kAct == GluCudaRows::gelu_tanh ? gelu_tanh(g) : silu(g));
+}
+
+template <int kWidth, GluCudaRows::Act kAct, class X, class Y>
 __global__ void __launch_bounds__(kThreads) rows(GluCudaRows p) {
   grid_launch_dependents();
   grid_wait();
@@ -48,7 +60,7 @@ __global__ void __launch_bounds__(kThreads) rows(GluCudaRows p) {
     to_floats(gates[u], g);
     to_floats(ups[u], v);
 #pragma unroll
-    for (int j = 0; j < kWidth; ++j) v[j] = kClamped ? clamped(g[j], v[j], p.limit) : v[j] * silu(g[j]);
+    for (int j = 0; j < kWidth; ++j) v[j] = activate<kAct>(g[j], v[j], p.limit);
     store_elements(static_cast<Y*>(p.y) + std::uint64_t{piece} * kWidth, v);
   }
 }
@@ -64,8 +76,16 @@ int launch_glu_cuda_rows(const GluCudaRows& p, Stream stream) {
     return with_type(p.y_type, [&](auto* y) {
       using X = std::remove_pointer_t<decltype(x)>;
       using Y = std::remove_pointer_t<decltype(y)>;
-      if (p.clamped) return launch("glu_cuda_rows", l, vectors ? rows<8, true, X, Y> : rows<1, true, X, Y>, p);
-      return launch("glu_cuda_rows", l, vectors ? rows<8, false, X, Y> : rows<1, false, X, Y>, p);
+      const auto kernel = [&](auto eight, auto one) { return launch("glu_cuda_rows", l, vectors ? eight : one, p); };
+      switch (p.act) {
+        case GluCudaRows::clamped:
+          return kernel(rows<8, GluCudaRows::clamped, X, Y>, rows<1, GluCudaRows::clamped, X, Y>);
+        case GluCudaRows::gelu_tanh:
+          return kernel(rows<8, GluCudaRows::gelu_tanh, X, Y>, rows<1, GluCudaRows::gelu_tanh, X, Y>);
+        case GluCudaRows::silu:
+          return kernel(rows<8, GluCudaRows::silu, X, Y>, rows<1, GluCudaRows::silu, X, Y>);
+      }
+      SIMT_NEVER();
     });
   });
 }

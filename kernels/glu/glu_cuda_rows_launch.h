@@ -10,8 +10,8 @@ struct GluCudaRows {
   const void* x;
   void* y;
   simt::Type x_type, y_type;
-  bool clamped;  // else silu
-  float limit;   // of clamped
+  enum Act { silu, clamped, gelu_tanh } act;
+  float limit;  // of clamped
 };
 LAYERCOST_DEVICE_CODE int launch_glu_cuda_rows(const GluCudaRows&, Stream);
 

@@ -26,34 +26,41 @@ namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
 
-template <bool kClamped>
+template <GluKind kKind>
 HWY_INLINE V activate(V gate, V up, V limit) {
   const F32 d;
   V exponent;
-  if constexpr (kClamped) {
+  if constexpr (kKind == GluKind::clamped) {
     gate = hn::Min(gate, limit);
     up = hn::Add(hn::Max(hn::Min(up, limit), hn::Neg(limit)), hn::Set(d, 1.0f));
     exponent = hn::Mul(gate, hn::Set(d, static_cast<float>(-kClampedAlpha)));
+  } else if constexpr (kKind == GluKind::gelu_tanh) {
+    const V cubed = hn::Mul(hn::Mul(gate, gate), gate);
+    exponent = hn::Mul(hn::MulAdd(hn::Set(d, static_cast<float>(kGeluCubic)), cubed, gate),
+                       hn::Set(d, static_cast<float>(-kGeluSlope)));
   } else {
     exponent = hn::Neg(gate);
   }
   return hn::Mul(over_one_plus_exp(gate, exponent), up);
 }
 
-template <bool kClamped, class X, class Y>
+template <GluKind kKind, class X, class Y>
 void piece(const void* gate_data, const void* up_data, std::int64_t n, float limit_value, void* y_data) {
   const V limit = hn::Set(F32(), limit_value);
   const X *gate = static_cast<const X*>(gate_data), *up = static_cast<const X*>(up_data);
   Y* y = static_cast<Y*>(y_data);
   std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(activate<kClamped>(load(gate + i), load(up + i), limit), y + i);
-  if (i < n) store_n(activate<kClamped>(load_n(gate + i, n - i), load_n(up + i, n - i), limit), y + i, n - i);
+  for (; i + kLanes <= n; i += kLanes) store(activate<kKind>(load(gate + i), load(up + i), limit), y + i);
+  if (i < n) store_n(activate<kKind>(load_n(gate + i, n - i), load_n(up + i, n - i), limit), y + i, n - i);
 }
 
-PieceFunction piece_function(DType x, DType y, bool clamped) {
+PieceFunction piece_function(DType x, DType y, GluKind kind) {
   return dispatch_float(x, [&]<class X>(X*) {
-    return dispatch_float(
-        y, [&]<class Y>(Y*) { return clamped ? PieceFunction(piece<true, X, Y>) : PieceFunction(piece<false, X, Y>); });
+    return dispatch_float(y, [&]<class Y>(Y*) {
+      return kind == GluKind::clamped     ? PieceFunction(piece<GluKind::clamped, X, Y>)
+             : kind == GluKind::gelu_tanh ? PieceFunction(piece<GluKind::gelu_tanh, X, Y>)
+                                          : PieceFunction(piece<GluKind::silu, X, Y>);
+    });
   });
 }
 
@@ -74,7 +81,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const GluAct act = glu_act(c);
   const auto limit = static_cast<float>(act.limit);
   const Tensor x = t.tensor("x"), y = t.tensor("y");
-  const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype, act.clamped);
+  const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype, act.kind);
   const bool parallel = tokens * n >= kSimdParallelElements;
   return invocation(
       [=] {
@@ -95,7 +102,7 @@ const Variant glu_highway_rows{
     .name = "highway_rows",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "act=silu|clamped limit x_type=f32|bf16 y_type=f32|bf16",
+    .knows = "act=silu|clamped|gelu_tanh limit x_type=f32|bf16 y_type=f32|bf16",
     .make = prepare,
 };
 

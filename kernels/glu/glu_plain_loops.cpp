@@ -35,7 +35,7 @@ const Variant glu_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "act=silu|clamped limit x_type=f32|bf16 y_type=f32|bf16",
+    .knows = "act=silu|clamped|gelu_tanh limit x_type=f32|bf16 y_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "kernels/contract/registry.h"
@@ -40,22 +41,19 @@ std::array<OpCase, 5> steps_of(const OpCase& c) {
                    .set("x_type", x)
                    .set("y_type", y);
   if (c.flag("residual")) sum.set("residual", 1);
+  OpCase rows_of =
+      OpCase("moe_permute").set("tokens", tokens).set("hidden", hidden).set("experts", experts).set("top_k", top_k);
+  if (c.flag("weigh_input")) rows_of.set("weighted", 1);
+  rows_of.set("x_type", x);
   return {
-      OpCase("moe_permute")
-          .set("tokens", tokens)
-          .set("hidden", hidden)
-          .set("experts", experts)
-          .set("top_k", top_k)
-          .set("x_type", x),
-      product(2 * ffn, hidden, "w_type"),
-      glu,
-      product(hidden, ffn, c.has("down_type") ? "down_type" : "w_type"),
+      rows_of, product(2 * ffn, hidden, "w_type"),
+      glu,     product(hidden, ffn, c.has("down_type") ? "down_type" : "w_type"),
       sum,
   };
 }
 
 struct Chain {
-  OwnedTensor rows, offsets, slots, both, h, results;
+  OwnedTensor rows, offsets, slots, both, h, results, ones;
   std::array<std::unique_ptr<Invocation>, 5> steps;
 };
 
@@ -100,7 +98,17 @@ std::unique_ptr<Invocation> moe_chain_prepare(const OpCase& c, const OpTensors& 
   bound[down].bind("y", chain->results);
   bound[combine].bind("x", chain->results);
   bound[combine].bind("slots", chain->slots);
-  bound[combine].bind("weights", t.tensor("weights"));
+  if (c.flag("weigh_input")) {
+    bound[permute].bind("weights", t.tensor("weights"));
+    const OwnedTensor ones(DType::f32, {c.axis("tokens"), top_k});
+    std::fill_n(ones.view().as<float>(), c.axis("tokens") * top_k, 1.0f);
+    chain->ones = runtime.tensor(DType::f32, {c.axis("tokens"), top_k});
+    runtime.upload(chain->ones, ones);
+    runtime.constant(chain->ones);
+    bound[combine].bind("weights", chain->ones);
+  } else {
+    bound[combine].bind("weights", t.tensor("weights"));
+  }
   bound[combine].bind("y", t.tensor("y"));
   if (c.flag("residual")) bound[combine].bind("residual", t.tensor("residual"));
   if (c.flag("bias")) {

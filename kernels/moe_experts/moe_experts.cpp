@@ -28,6 +28,7 @@ constexpr KnownKey keys[] = {
     flag_key("residual"),
     flag_key("bias"),
     type_key("bias_type", kFloatTypes).optional(),
+    flag_key("weigh_input"),
 };
 
 struct Sizes {
@@ -127,7 +128,8 @@ void reference(const OpCase& c, const OpTensors& t) {
   std::vector<double> y = c.flag("residual") ? as_double(t.tensor("residual"))
                                              : std::vector<double>(static_cast<std::size_t>(s.tokens * s.hidden));
   const GluAct act = glu_act(c);
-  const bool bias = c.flag("bias");
+  const bool bias = c.flag("bias"), weigh_input = c.flag("weigh_input");
+  const auto weight = [&](std::int64_t pair) { return t.tensor("weights").load(pair); };
   const std::vector<double> b_gate_up = bias ? as_double(t.weight("b_gate_up")->whole()) : std::vector<double>(),
                             b_down = bias ? as_double(t.weight("b_down")->whole()) : std::vector<double>();
   for (std::int64_t e = 0; e < s.experts; ++e) {
@@ -144,7 +146,9 @@ void reference(const OpCase& c, const OpTensors& t) {
           const double more = bias ? b_gate_up[static_cast<std::size_t>(e * 2 * s.ffn + j)] : 0;
           for (std::int64_t r = 0; r < rows; ++r)
             gate_up[static_cast<std::size_t>(r * 2 * s.ffn + j)] =
-                dot(x.data() + token(r) * s.hidden, row, s.hidden) + more;
+                dot(x.data() + token(r) * s.hidden, row, s.hidden) *
+                    (weigh_input ? weight(pairs[static_cast<std::size_t>(r)]) : 1.0) +
+                more;
         },
         e * 2 * s.ffn);
     std::vector<double> h(static_cast<std::size_t>(rows * s.ffn));
@@ -159,7 +163,7 @@ void reference(const OpCase& c, const OpTensors& t) {
           const double more = bias ? b_down[static_cast<std::size_t>(e * s.hidden + j)] : 0;
           for (std::int64_t r = 0; r < rows; ++r)
             y[static_cast<std::size_t>(token(r) * s.hidden + j)] +=
-                t.tensor("weights").load(pairs[static_cast<std::size_t>(r)]) *
+                (weigh_input ? 1.0 : weight(pairs[static_cast<std::size_t>(r)])) *
                 (dot(h.data() + r * s.ffn, row, s.ffn) + more);
         },
         e * s.hidden);
@@ -237,6 +241,19 @@ std::vector<OpCase> test_cases() {
            "moe_experts tokens=9 hidden=72 ffn_hidden=64 experts=4 top_k=2 x_type=bf16 w_type=bf16 y_type=bf16 "
            "down_type=q8_0",
            "moe_experts tokens=33 hidden=128 ffn_hidden=128 experts=3 top_k=2 x_type=bf16 w_type=int4_g128 y_type=bf16",
+           // Llama 4: weights before the experts; also beside biases, which they do not reach.
+           "moe_experts tokens=5 hidden=90 ffn_hidden=37 experts=7 top_k=3 x_type=f32 w_type=f32 y_type=f32 residual=1 "
+           "bias=1 weigh_input=1",
+           "moe_experts tokens=1 hidden=96 ffn_hidden=64 experts=8 top_k=1 x_type=bf16 w_type=bf16 y_type=bf16 "
+           "residual=1 weigh_input=1",
+           "moe_experts tokens=21 hidden=72 ffn_hidden=40 experts=4 top_k=2 x_type=bf16 w_type=bf16 y_type=bf16 "
+           "weigh_input=1",
+           "moe_experts tokens=6 hidden=128 ffn_hidden=96 experts=4 top_k=1 x_type=bf16 w_type=int4_g32 y_type=bf16 "
+           "residual=1 weigh_input=1",
+           "moe_experts tokens=5 hidden=90 ffn_hidden=37 experts=7 top_k=3 act=gelu_tanh x_type=f32 w_type=f32 "
+           "y_type=f32 residual=1",
+           "moe_experts tokens=3 hidden=72 ffn_hidden=40 experts=4 top_k=2 act=gelu_tanh x_type=bf16 w_type=bf16 "
+           "y_type=bf16",
            // gpt-oss: clamped, with biases.
            "moe_experts tokens=5 hidden=90 ffn_hidden=37 experts=7 top_k=3 act=clamped limit=1.5 x_type=f32 w_type=f32 "
            "y_type=f32 residual=1 bias=1",

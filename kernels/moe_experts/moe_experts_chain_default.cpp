@@ -10,8 +10,8 @@ const Variant moe_experts_chain_default{
     .target = Target::cpu,
     .provider = "layercost",
     .knows =
-        "act=silu|clamped limit x_type=f32|bf16 w_type=* down_type=* y_type=f32|bf16 residual bias "
-        "bias_type=f32|bf16",
+        "act=silu|clamped|gelu_tanh limit x_type=f32|bf16 w_type=* down_type=* y_type=f32|bf16 residual bias "
+        "bias_type=f32|bf16 weigh_input",
     .supports = moe_chain_supports,
     .make = moe_chain_prepare,
 };

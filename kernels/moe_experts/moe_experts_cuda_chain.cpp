@@ -19,8 +19,8 @@ const Variant moe_experts_cuda_chain{
     .target = Target::cuda,
     .provider = "layercost",
     .knows =
-        "act=silu|clamped limit x_type=f32|bf16 w_type=* down_type=* y_type=f32|bf16 residual bias "
-        "bias_type=f32|bf16",
+        "act=silu|clamped|gelu_tanh limit x_type=f32|bf16 w_type=* down_type=* y_type=f32|bf16 residual bias "
+        "bias_type=f32|bf16 weigh_input",
     .supports = supports,
     .make = moe_chain_prepare,
 };

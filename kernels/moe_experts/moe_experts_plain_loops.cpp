@@ -37,7 +37,7 @@ struct Biases {
 
 template <class X, class GateUpRows, class DownRows, class Y>
 void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std::int64_t top_k, const GluAct& act,
-                const Biases& bias, const X* x, const std::int32_t* ids, const float* weights,
+                bool weigh_input, const Biases& bias, const X* x, const std::int32_t* ids, const float* weights,
                 const GateUpRows& w_gate_up, const DownRows& w_down, const Y* residual, float* h, Y* y) {
 #pragma omp parallel
   {
@@ -48,7 +48,8 @@ void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std:
         const X* row = x + p / top_k * hidden;
         const std::int64_t expert = ids[p] * 2 * ffn;
         const auto product = [&](std::int64_t of) {
-          return plain_dot(row, w_gate_up(of, decoded), hidden) + bias.of_gate_up(of);
+          return plain_dot(row, w_gate_up(of, decoded), hidden) * (weigh_input ? weights[p] : 1.0f) +
+                 bias.of_gate_up(of);
         };
         h[p * ffn + f] = act(product(expert + f), product(expert + ffn + f));
       }
@@ -57,8 +58,9 @@ void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std:
       for (std::int64_t i = 0; i < hidden; ++i) {
         float sum = 0;
         for (std::int64_t p = t * top_k; p < (t + 1) * top_k; ++p)
-          sum += weights[p] * (plain_dot(h + p * ffn, w_down(ids[p] * hidden + i, decoded), ffn) +
-                               bias.of_down(ids[p] * hidden + i));
+          sum +=
+              (weigh_input ? 1.0f : weights[p]) *
+              (plain_dot(h + p * ffn, w_down(ids[p] * hidden + i, decoded), ffn) + bias.of_down(ids[p] * hidden + i));
         if (residual != nullptr) sum += load_f32(residual + t * hidden + i);
         store_f32(y + t * hidden + i, sum);
       }
@@ -80,6 +82,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const Tensor x = t.tensor("x"), ids = t.tensor("ids"), weights = t.tensor("weights"), y = t.tensor("y");
   const Tensor residual = c.flag("residual") ? t.tensor("residual") : Tensor{};
   const GluAct act = glu_act(c);
+  const bool weigh_input = c.flag("weigh_input");
   const auto b_gate_up = f32_bias(c, t, "b_gate_up"), b_down = f32_bias(c, t, "b_down");
   const Biases bias{b_gate_up ? b_gate_up->view().as<float>() : nullptr, b_down ? b_down->view().as<float>() : nullptr};
   const std::shared_ptr<const Weight> gate_up = t.weight("w_gate_up"), down = t.weight("w_down");
@@ -90,8 +93,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
         return with_rows(*down, ffn, [&](const auto& down_rows) {
           // Weights and biases are held for their rows.
           return invocation([=, keep = std::tuple(gate_up, down, b_gate_up, b_down)] {
-            experts_of(tokens, hidden, ffn, top_k, act, bias, x.as<X>(), ids.as<std::int32_t>(), weights.as<float>(),
-                       gate_up_rows, down_rows, residual.as<Y>(), h->view().as<float>(), y.as<Y>());
+            experts_of(tokens, hidden, ffn, top_k, act, weigh_input, bias, x.as<X>(), ids.as<std::int32_t>(),
+                       weights.as<float>(), gate_up_rows, down_rows, residual.as<Y>(), h->view().as<float>(),
+                       y.as<Y>());
           });
         });
       });
@@ -106,8 +110,8 @@ const Variant moe_experts_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows =
-        "act=silu|clamped limit x_type=f32|bf16 w_type=* down_type=* y_type=f32|bf16 residual bias "
-        "bias_type=f32|bf16",
+        "act=silu|clamped|gelu_tanh limit x_type=f32|bf16 w_type=* down_type=* y_type=f32|bf16 residual bias "
+        "bias_type=f32|bf16 weigh_input",
     .plain = true,
     .make = prepare,
 };

@@ -15,6 +15,7 @@ MoeRouteAxes moe_route_axes(const OpCase& c) {
   MoeRouteAxes a{};
   a.tokens = c.axis("tokens"), a.experts = c.axis("experts"), a.top_k = c.axis("top_k");
   a.renormalise = c.flag("renormalise"), a.forced = c.flag("forced"), a.bias = c.flag("bias");
+  a.expert_scale = c.flag("expert_scale");
   a.sigmoid = c.word("score", "softmax") == "sigmoid";
   a.groups = c.has("groups") ? c.axis("groups") : 1;
   a.top_groups = c.has("top_groups") ? c.axis("top_groups") : 1;
@@ -45,6 +46,7 @@ constexpr KnownKey keys[] = {
     axis_key("top_groups").only_beside("groups"),
     word_key("group_score", kGroupScores).or_else("top2"),
     real_key("scaling").or_else("1"),
+    flag_key("expert_scale"),
     type_key("x_type", kFloatTypes),
 };
 
@@ -87,6 +89,7 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
     // Not with groups: two groups that hold the same scores and biases in other pairs would tie before rounding only.
     if (a.groups == 1) out.back().fill = fill_bias_levels;
   }
+  if (a.expert_scale) out.push_back({"expert_scale", Role::weight, DType::f32, {a.experts}, 0.2f, 1.0f});
   if (a.forced)
     out.push_back({"forced_ids", Role::input, DType::i32, chosen, 1, 0,
                    [n = a.experts](const Tensor& t, std::uint64_t seed) { fill_distinct(t, seed, n); }});
@@ -98,7 +101,7 @@ Work work(const OpCase& c, const WorkFacts&) {
   const auto tokens = static_cast<double>(a.tokens), experts = static_cast<double>(a.experts);
   Work w;
   w.flops = (a.bias ? 5 : 4) * tokens * experts;
-  w.weight_bytes = a.bias ? 4 * experts : 0;
+  w.weight_bytes = ((a.bias ? 4 : 0) + (a.expert_scale ? 4 : 0)) * experts;
   w.activation_bytes = tokens * experts * static_cast<double>(size_of(c.type("x_type"))) + 4 * experts +
                        4 * tokens * static_cast<double>(a.top_k) * (a.forced ? 3 : 2);
   return w;
@@ -111,6 +114,7 @@ void reference(const OpCase& c, const OpTensors& t) {
   const Tensor &logits = t.tensor("logits"), &ids = t.tensor("ids"), &weights = t.tensor("weights");
   const Tensor& counts = t.tensor("counts");
   const OwnedTensor bias = a.bias ? t.weight("bias")->whole() : OwnedTensor();
+  const OwnedTensor scales = a.expert_scale ? t.weight("expert_scale")->whole() : OwnedTensor();
   for (std::int64_t e = 0; e < a.experts; ++e) counts.store(e, 0);
   for (std::int64_t token = 0; token < a.tokens; ++token) {
     const auto logit = [&](std::int64_t e) { return logits.load(token * a.experts + e); };
@@ -152,7 +156,8 @@ void reference(const OpCase& c, const OpTensors& t) {
       chosen += score(id);
     }
     for (std::int64_t at = token * a.top_k; at < (token + 1) * a.top_k; ++at)
-      weights.store(at, weights.load(at) / (a.renormalise ? chosen : 1.0) * a.scaling);
+      weights.store(at, weights.load(at) / (a.renormalise ? chosen : 1.0) * a.scaling *
+                            (a.expert_scale ? scales.view().load(ids.as<std::int32_t>()[at]) : 1.0));
   }
 }
 
@@ -184,6 +189,9 @@ std::vector<OpCase> test_cases() {
            "moe_route tokens=2 experts=777 top_k=32 renormalise=0 score=sigmoid bias=1 x_type=bf16",
            "moe_route tokens=11 experts=256 top_k=8 renormalise=1 forced=1 score=sigmoid bias=1 groups=8 top_groups=4 "
            "scaling=2.5 x_type=bf16",
+           "moe_route tokens=9 experts=60 top_k=4 renormalise=1 expert_scale=1 x_type=f32",
+           "moe_route tokens=7 experts=128 top_k=8 renormalise=1 forced=1 expert_scale=1 x_type=bf16",
+           "moe_route tokens=3 experts=40 top_k=5 renormalise=0 score=sigmoid scaling=2.5 expert_scale=1 x_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -7,23 +7,25 @@
 //                         index
 //          ids[t,:]     = the top_k largest choices, in descending order; of equals the lower index first
 //          weights[t,j] = scaling * score[t, ids[t,j]]  ( / sum_j of the same, renormalise=1; sigmoid: / (sum + 1e-20))
+//                         ( * expert_scale[ids[t,j]], expert_scale=1)
 //          counts[e]    = how often e occurs in ids
 //          forced=1: ids = forced_ids, and weights are gathered there. The choice is made all the same and thrown away:
 //          its time belongs to every run, whoever sets the load.
-// Shapes:  logits [tokens, experts]; bias [experts]; forced_ids [tokens, top_k], distinct in a row;
+// Shapes:  logits [tokens, experts]; bias, expert_scale [experts]; forced_ids [tokens, top_k], distinct in a row;
 //          ids, weights [tokens, top_k]; counts [experts].
-// Types:   x_type (logits): f32 or bf16; bias, weights f32; ids, forced_ids, counts i32. Arithmetic in f32.
-// Cost:    4 flops per logit (softmax: maximum, subtract, exp, add; sigmoid: negate, exp, add, divide), 1 more with
+// Types:   x_type (logits): f32 or bf16; bias, expert_scale, weights f32; ids, forced_ids, counts i32. Arithmetic in
+// f32. Cost:    4 flops per logit (softmax: maximum, subtract, exp, add; sigmoid: negate, exp, add, divide), 1 more
+// with
 //          bias; the comparisons of the choice are not counted.
 // Axes:    tokens experts top_k renormalise=0|1 [forced=0|1] [score=softmax|sigmoid] [bias=0|1] [groups top_groups]
-//          [group_score=top2|max] [scaling] x_type
+//          [group_score=top2|max] [scaling] [expert_scale=0|1] x_type
 // Tolerance: weights usual, a sum of `experts` terms; ids and counts are exact. With bias or groups sums of rounded
 //          scores are compared: the order is defined where they differ by more than a few 2^-24, or not at all.
 // Errors:  BadCase unless top_k <= experts, groups divides experts, top_groups <= groups, and the chosen groups hold
 //          top_k experts.
 // Source:  the routers of Mixtral (renormalise=1), Qwen3-MoE and OLMoE (norm_topk_prob), DeepSeek-V3 and GLM-4.5
 //          (sigmoid, bias, groups, routed_scaling_factor), DeepSeek-V2 (softmax, groups by their best) and ERNIE 4.5
-//          (softmax with bias) in transformers 5.
+//          (softmax with bias) in transformers 5; expert_scale: Gemma 4 there.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -35,7 +37,7 @@ extern const OpDef moe_route_op;
 struct MoeRouteAxes {
   std::int64_t tokens, experts, top_k;
   bool renormalise, forced;
-  bool sigmoid, bias;
+  bool sigmoid, bias, expert_scale;
   std::int64_t groups, top_groups;  // 1, 1: no groups
   bool group_by_best;               // else by the sum of its two best
   double scaling;

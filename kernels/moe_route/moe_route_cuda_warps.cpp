@@ -22,6 +22,7 @@ Support supports(const OpCase& c, const DeviceInfo& device) {
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
   const MoeRouteAxes a = moe_route_axes(c);
+  const auto scales = a.expert_scale ? on_device(*t.weight("expert_scale"), runtime) : nullptr;
   const auto bias = a.bias ? on_device(*t.weight("bias"), runtime) : nullptr;
   MoeRouteCudaWarps p{};
   p.tokens = a.tokens, p.experts = static_cast<int>(a.experts), p.top_k = static_cast<int>(a.top_k);
@@ -31,6 +32,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.logits = t.tensor("logits").data, p.x_type = simt_type(c.type("x_type"));
   p.ids = t.tensor("ids").as<std::int32_t>(), p.weights = t.tensor("weights").as<float>();
   p.counts = t.tensor("counts").as<std::int32_t>();
+  if (scales) p.expert_scale = scales->view().as<float>();
   if (a.bias) p.bias = bias->view().as<float>();
   if (a.forced) p.forced_ids = t.tensor("forced_ids").as<std::int32_t>();
   // As many as are at work at once: the longer a block lasts, the fewer additions to the sums it makes.
@@ -42,9 +44,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     runtime.fill_bytes(*sums, 0);
     p.sums = sums->view().as<std::int32_t>(), p.arrived = p.sums + a.experts;
   }
-  return invocation(
-      [p, bias, sums, &runtime] { runtime.check(launch_moe_route_cuda_warps(p, runtime.stream()), "moe_route"); },
-      fmt::format("{} blocks", p.blocks));
+  return invocation([p, bias, scales, sums,
+                     &runtime] { runtime.check(launch_moe_route_cuda_warps(p, runtime.stream()), "moe_route"); },
+                    fmt::format("{} blocks", p.blocks));
 }
 
 }  // namespace
@@ -54,7 +56,8 @@ const Variant moe_route_cuda_warps{
     .target = Target::cuda,
     .provider = "layercost",
     .knows =
-        "renormalise forced score=softmax|sigmoid bias groups top_groups group_score=top2|max scaling x_type=f32|bf16",
+        "renormalise forced score=softmax|sigmoid bias groups top_groups group_score=top2|max scaling expert_scale "
+        "x_type=f32|bf16",
     .supports = supports,
     .make = prepare,
 };

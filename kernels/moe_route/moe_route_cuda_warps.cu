@@ -150,7 +150,10 @@ __global__ void __launch_bounds__(kMoeRouteWarps * 32, kPerLane <= 8 ? kMoeRoute
     }
     const float chosen = warp_sum(weight) + (p.sigmoid ? 1e-20f : 0.0f);
     const float divisor = p.renormalise ? chosen : p.sigmoid ? 1.0f : all;
-    if (lane() < p.top_k) p.weights[token * p.top_k + lane()] = weight / divisor * p.scaling;
+    if (lane() < p.top_k) {
+      if (p.expert_scale != nullptr) weight *= p.expert_scale[id];
+      p.weights[token * p.top_k + lane()] = weight / divisor * p.scaling;
+    }
   }
   sync_block();
   for (int e = static_cast<int>(threadIdx.x); e < p.experts; e += threads) {

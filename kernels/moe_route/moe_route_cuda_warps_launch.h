@@ -11,8 +11,8 @@ struct MoeRouteCudaWarps {
   bool renormalise, sigmoid, group_by_best;
   float scaling;
   const void* logits;
-  const float* bias;               // null without
-  const std::int32_t* forced_ids;  // null without
+  const float *bias, *expert_scale;  // null without
+  const std::int32_t* forced_ids;    // null without
   std::int32_t* ids;
   float* weights;
   std::int32_t* counts;

@@ -26,10 +26,12 @@ namespace {
 struct Rows {
   MoeRouteAxes a;
   const void* logits;
-  const float* bias;               // null without
-  const std::int32_t* forced_ids;  // null without
+  const float *bias, *expert_scale;  // null without
+  const std::int32_t* forced_ids;    // null without
   std::int32_t* ids;
   float* weights;
+
+  float scale_of(std::int32_t id) const { return expert_scale != nullptr ? expert_scale[id] : 1.0f; }
 };
 // A thread's own memory; keys, exps (or scores) and choices are padded to whole vectors of any length.
 struct Scratch {
@@ -102,7 +104,7 @@ void row(const Rows& r, std::int64_t token, const Scratch& s) {
     for (std::int64_t j = 0; j < a.top_k; ++j) divisor += s.exps[ids[j]];
   }
   for (std::int64_t j = 0; j < a.top_k; ++j) {
-    r.weights[token * a.top_k + j] = s.exps[ids[j]] / divisor;
+    r.weights[token * a.top_k + j] = s.exps[ids[j]] / divisor * r.scale_of(ids[j]);
     ++s.counts[ids[j]];
   }
 }
@@ -182,7 +184,7 @@ void row_by_score(const Rows& r, std::int64_t token, const Scratch& s) {
   for (std::int64_t j = 0; j < a.top_k; ++j) sum += s.exps[ids[j]];
   const float factor = static_cast<float>(a.scaling) / (a.renormalise ? sum : 1.0f);
   for (std::int64_t j = 0; j < a.top_k; ++j) {
-    r.weights[token * a.top_k + j] = s.exps[ids[j]] * factor;
+    r.weights[token * a.top_k + j] = s.exps[ids[j]] * factor * r.scale_of(ids[j]);
     ++s.counts[ids[j]];
   }
 }
@@ -206,9 +208,11 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const MoeRouteAxes a = moe_route_axes(c);
   const Tensor& logits = t.tensor("logits");
   const auto bias = a.bias ? row_major(*t.weight("bias")) : nullptr;
+  const auto scales = a.expert_scale ? row_major(*t.weight("expert_scale")) : nullptr;
   const Rows rows{a,
                   logits.data,
                   bias ? bias->view().as<float>() : nullptr,
+                  scales ? scales->view().as<float>() : nullptr,
                   a.forced ? t.tensor("forced_ids").as<std::int32_t>() : nullptr,
                   t.tensor("ids").as<std::int32_t>(),
                   t.tensor("weights").as<float>()};
@@ -227,7 +231,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   };
   for (int i = 0; i < threads; ++i) std::fill_n(scratch_of(i).counts, a.experts, 0);
   return invocation(
-      [=, keep = bias] {
+      [=, keep = std::pair(bias, scales)] {
 #pragma omp parallel num_threads(threads) if (threads > 1)
         {
           const Scratch mine = scratch_of(omp_get_thread_num());
@@ -248,7 +252,8 @@ const Variant moe_route_highway_rows{
     .target = Target::cpu,
     .provider = "layercost",
     .knows =
-        "renormalise forced score=softmax|sigmoid bias groups top_groups group_score=top2|max scaling x_type=f32|bf16",
+        "renormalise forced score=softmax|sigmoid bias groups top_groups group_score=top2|max scaling expert_scale "
+        "x_type=f32|bf16",
     .make = prepare,
 };
 

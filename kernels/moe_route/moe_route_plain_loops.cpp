@@ -74,8 +74,9 @@ void choose_experts(const MoeRouteAxes& a, const X* logits, const float* bias, c
 }
 
 template <class X>
-void route(const MoeRouteAxes& a, int threads, const X* logits, const float* bias, const std::int32_t* forced,
-           const std::vector<Scratch>& scratch, std::int32_t* ids, float* weights, std::int32_t* counts) {
+void route(const MoeRouteAxes& a, int threads, const X* logits, const float* bias, const float* expert_scale,
+           const std::int32_t* forced, const std::vector<Scratch>& scratch, std::int32_t* ids, float* weights,
+           std::int32_t* counts) {
 #pragma omp parallel for schedule(static) num_threads(threads) if (a.tokens > 1)
   for (std::int64_t t = 0; t < a.tokens; ++t) {
     const Scratch& s = scratch[static_cast<std::size_t>(omp_get_thread_num())];
@@ -85,7 +86,10 @@ void route(const MoeRouteAxes& a, int threads, const X* logits, const float* bia
     float sum = a.sigmoid ? 1e-20f : 0.0f;
     for (std::int64_t j = 0; j < a.top_k; ++j) sum += s.scores[ids[first + j]];
     const float factor = static_cast<float>(a.scaling) / (a.renormalise ? sum : 1.0f);
-    for (std::int64_t j = 0; j < a.top_k; ++j) weights[first + j] = s.scores[ids[first + j]] * factor;
+    for (std::int64_t j = 0; j < a.top_k; ++j) {
+      const std::int32_t id = ids[first + j];
+      weights[first + j] = s.scores[id] * factor * (expert_scale != nullptr ? expert_scale[id] : 1.0f);
+    }
   }
   std::fill_n(counts, a.experts, 0);
   for (std::int64_t i = 0; i < a.tokens * a.top_k; ++i) ++counts[ids[i]];
@@ -96,6 +100,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const int threads = omp_get_max_threads();
   const Tensor logits = t.tensor("logits"), ids = t.tensor("ids"), weights = t.tensor("weights");
   const Tensor counts = t.tensor("counts"), forced = a.forced ? t.tensor("forced_ids") : Tensor{};
+  const auto scales = a.expert_scale ? row_major(*t.weight("expert_scale")) : nullptr;
   const auto bias = a.bias ? row_major(*t.weight("bias")) : nullptr;
   const auto floats = std::make_shared<OwnedTensor>(DType::f32, Shape{threads, 2 * a.experts + a.groups});
   const auto integers = std::make_shared<OwnedTensor>(DType::i32, Shape{threads, a.top_k + a.top_groups});
@@ -107,8 +112,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   }
   return dispatch_float(logits.dtype, [&]<class X>(X*) {
     return invocation([=, keep = std::pair(floats, integers)] {
-      route(a, threads, logits.as<X>(), bias ? bias->view().as<float>() : nullptr, forced.as<std::int32_t>(), scratch,
-            ids.as<std::int32_t>(), weights.as<float>(), counts.as<std::int32_t>());
+      route(a, threads, logits.as<X>(), bias ? bias->view().as<float>() : nullptr,
+            scales ? scales->view().as<float>() : nullptr, forced.as<std::int32_t>(), scratch, ids.as<std::int32_t>(),
+            weights.as<float>(), counts.as<std::int32_t>());
     });
   });
 }
@@ -120,7 +126,8 @@ const Variant moe_route_plain_loops{
     .target = Target::cpu,
     .provider = "layercost",
     .knows =
-        "renormalise forced score=softmax|sigmoid bias groups top_groups group_score=top2|max scaling x_type=f32|bf16",
+        "renormalise forced score=softmax|sigmoid bias groups top_groups group_score=top2|max scaling expert_scale "
+        "x_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "kernels/core/error.h"
 #include "rms_norm_variants.h"
 
 namespace layercost {
@@ -16,9 +17,17 @@ constexpr KnownKey keys[] = {
     type_key("w_type", kFloatTypes),
     type_key("y_type", kFloatTypes),
     flag_key("residual"),
+    flag_key("added"),
+    flag_key("scaled"),
 };
 
+void expect_options(const OpCase& c) {
+  if (c.flag("added") && c.flag("residual")) throw BadCase("'" + c.text() + "': expected residual or added, not both");
+  if (c.flag("scaled") && !c.flag("added")) throw BadCase("'" + c.text() + "': expected added beside scaled");
+}
+
 std::vector<TensorSpec> tensors(const OpCase& c) {
+  expect_options(c);
   const std::int64_t tokens = c.axis("tokens"), hidden = c.axis("hidden");
   const DType x = c.type("x_type");
   std::vector<TensorSpec> out = {
@@ -30,6 +39,8 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
     out.push_back({"residual", Role::input, x, {tokens, hidden}});
     out.push_back({"sum", Role::output, x, {tokens, hidden}});
   }
+  if (c.flag("added")) out.push_back({"addend", Role::input, c.type("y_type"), {tokens, hidden}});
+  if (c.flag("scaled")) out.push_back({"scale", Role::weight, DType::f32, {1}, 0.2f, 0.7f});
   return out;
 }
 
@@ -37,9 +48,11 @@ Work work(const OpCase& c, const WorkFacts&) {
   const double n = static_cast<double>(c.axis("tokens")) * static_cast<double>(c.axis("hidden"));
   const double x = static_cast<double>(size_of(c.type("x_type"))), y = static_cast<double>(size_of(c.type("y_type")));
   Work w;
-  w.flops = n * (c.flag("residual") ? 5 : 4);
+  const double added = c.flag("added") ? 1 : 0, scaled = c.flag("scaled") ? 1 : 0;
+  w.flops = n * ((c.flag("residual") ? 5 : 4) + added + scaled);
   w.weight_bytes = static_cast<double>(c.axis("hidden")) * static_cast<double>(size_of(c.type("w_type")));
-  w.activation_bytes = n * (c.flag("residual") ? 3 * x + y : x + y);
+  w.weight_bytes += scaled * static_cast<double>(sizeof(float));
+  w.activation_bytes = n * ((c.flag("residual") ? 3 * x + y : x + y) + added * y);
   return w;
 }
 
@@ -56,6 +69,7 @@ void reference(const OpCase& c, const OpTensors& t) {
   const bool residual = c.flag("residual");
   const Tensor &x = t.tensor("x"), &y = t.tensor("y");
   const OwnedTensor w = t.weight("w")->whole();
+  const double factor = c.flag("scaled") ? t.weight("scale")->whole().view().load(0) : 1.0;
   std::vector<double> s(static_cast<std::size_t>(hidden));
   for (std::int64_t row = 0; row < tokens; ++row) {
     double squares = 0;
@@ -67,8 +81,11 @@ void reference(const OpCase& c, const OpTensors& t) {
       squares += v * v;
     }
     const double scale = 1.0 / std::sqrt(squares / static_cast<double>(hidden) + eps);
-    for (std::int64_t h = 0; h < hidden; ++h)
-      y.store(row * hidden + h, s[static_cast<std::size_t>(h)] * scale * w.view().load(h));
+    for (std::int64_t h = 0; h < hidden; ++h) {
+      const std::int64_t i = row * hidden + h;
+      const double addend = c.flag("added") ? t.tensor("addend").load(i) : 0.0;
+      y.store(i, (s[static_cast<std::size_t>(h)] * scale * w.view().load(h) + addend) * factor);
+    }
   }
 }
 
@@ -85,6 +102,12 @@ std::vector<OpCase> test_cases() {
            "rms_norm tokens=2 hidden=8200 eps=1e-05 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
            "rms_norm tokens=2 hidden=8200 eps=1e-05 x_type=f32 w_type=bf16 y_type=f32",
            "rms_norm tokens=2 hidden=1060 eps=1e-05 x_type=bf16 w_type=bf16 y_type=bf16 residual=1",
+           // Behind a block, as in Gemma: in registers, read twice, elements by one.
+           "rms_norm tokens=3 hidden=90 eps=0.001 x_type=f32 w_type=f32 y_type=f32 added=1",
+           "rms_norm tokens=5 hidden=2816 eps=1e-06 x_type=bf16 w_type=bf16 y_type=bf16 added=1 scaled=1",
+           "rms_norm tokens=2 hidden=8200 eps=1e-05 x_type=bf16 w_type=bf16 y_type=f32 added=1 scaled=1",
+           "rms_norm tokens=3 hidden=1027 eps=1e-05 x_type=f32 w_type=bf16 y_type=bf16 added=1 scaled=1",
+           "rms_norm tokens=9 hidden=136 eps=0.001 x_type=bf16 w_type=f32 y_type=bf16 added=1",
        })
     out.push_back(OpCase::parse(text));
   return out;

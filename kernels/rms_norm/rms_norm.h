@@ -1,13 +1,15 @@
 // What:    root-mean-square normalisation of each token, with an optional residual add in front.
 // Formula: s[t,h] = x[t,h] + residual[t,h]          (residual=1; then s is a second output, `sum`)
 //          y[t,h] = s[t,h] / sqrt(mean_h(s[t,:]^2) + eps) * w[h]
-// Shapes:  x, residual, sum, y [tokens, hidden]; w [hidden].
-// Types:   x_type (x, residual, sum), w_type, y_type: f32 or bf16. Arithmetic in f32.
-// Cost:    4 * tokens * hidden flops (+1 per element with residual).
-// Axes:    tokens hidden eps x_type w_type y_type [residual=0|1]
+//          added=1: y[t,h] + addend[t,h], scaled=1: then times scale[0]   (no residual then)
+// Shapes:  x, residual, sum, addend, y [tokens, hidden]; w [hidden]; scale [1].
+// Types:   x_type (x, residual, sum), w_type, y_type (addend, y): f32 or bf16; scale f32. Arithmetic in f32.
+// Cost:    4 * tokens * hidden flops (+1 per element each with residual, added, scaled).
+// Axes:    tokens hidden eps x_type w_type y_type [residual=0|1] [added=0|1] [scaled=0|1]
 // Tolerance: usual; the mean is a sum of `hidden` terms.
 // Source:  Zhang, Sennrich, "Root Mean Square Layer Normalization", 2019; the residual add sits here because every
-//          decoder layer normalises the sum of its input and the attention's output and needs both.
+//          decoder layer normalises the sum of its input and the attention's output and needs both. added: Gemma's
+//          norms stand behind a block, and the stream is added after them; scaled: Gemma 4's layers end with a factor.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

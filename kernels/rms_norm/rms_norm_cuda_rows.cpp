@@ -24,6 +24,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.tokens = c.axis("tokens"), p.hidden = hidden, p.eps = static_cast<float>(c.real("eps"));
   p.x = t.tensor("x").data, p.w = w->view().data, p.y = t.tensor("y").data;
   if (residual) p.residual = t.tensor("residual").data, p.sum = t.tensor("sum").data;
+  const auto factor = c.flag("scaled") ? on_device(*t.weight("scale"), runtime) : nullptr;
+  if (c.flag("added")) p.addend = t.tensor("addend").data;
+  if (factor) p.factor = factor->view().as<float>();
   p.x_type = simt_type(c.type("x_type")), p.w_type = simt_type(c.type("w_type"));
   p.y_type = simt_type(c.type("y_type"));
 
@@ -35,8 +38,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.team = static_cast<int>(std::min<std::int64_t>(32 * warps, kRmsNormMostThreads));
   const std::string chosen = fmt::format("{} threads per token, {} elements per access, {}", p.team, p.width,
                                          p.in_registers ? "row in registers" : "row read twice");
-  return invocation([p, w, &runtime] { runtime.check(launch_rms_norm_cuda_rows(p, runtime.stream()), "rms_norm"); },
-                    chosen);
+  return invocation(
+      [p, w, factor, &runtime] { runtime.check(launch_rms_norm_cuda_rows(p, runtime.stream()), "rms_norm"); }, chosen);
 }
 
 }  // namespace
@@ -45,7 +48,7 @@ const Variant rms_norm_cuda_rows{
     .name = "cuda_rows",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual added scaled",
     .supports = supports,
     .make = prepare,
 };

@@ -33,6 +33,19 @@ SIMT_INLINE float scale_of(const RmsNormCudaRows& p, float squares) {
   return reciprocal_sqrt(squares / static_cast<float>(p.hidden) + p.eps);
 }
 
+// v behind the norm, to y; i counts from the row's first element, which is number `at`.
+template <int kWidth, class Y>
+SIMT_INLINE void put(const RmsNormCudaRows& p, std::int64_t at, std::int64_t i, float (&v)[kWidth]) {
+  if (p.addend != nullptr) {
+    float more[kWidth];
+    to_floats(load_elements<kWidth>(static_cast<const Y*>(p.addend) + at + i), more);
+    const float factor = p.factor != nullptr ? *p.factor : 1.0f;
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) v[j] = (v[j] + more[j]) * factor;
+  }
+  store_elements(static_cast<Y*>(p.y) + at + i, v);
+}
+
 template <class X, class Y>
 __global__ void __launch_bounds__(kRmsNormMostThreads) once(RmsNormCudaRows p) {
   grid_launch_dependents();
@@ -80,7 +93,7 @@ __global__ void __launch_bounds__(kRmsNormMostThreads) once(RmsNormCudaRows p) {
     if (i >= vectors) continue;
 #pragma unroll
     for (int j = 0; j < 8; ++j) v[u][j] *= scale * w[u][j];
-    store_elements(static_cast<Y*>(p.y) + at + 8 * i, v[u]);
+    put<8, Y>(p, at, 8 * i, v[u]);
   }
 }
 
@@ -118,7 +131,7 @@ __global__ void __launch_bounds__(kRmsNormMostThreads) twice(RmsNormCudaRows p) 
     load_typed(p.w_type, p.w, i, w);
 #pragma unroll
     for (int j = 0; j < kWidth; ++j) v[j] *= scale * w[j];
-    store_elements(static_cast<Y*>(p.y) + at + i, v);
+    put<kWidth, Y>(p, at, i, v);
   }
 }
 

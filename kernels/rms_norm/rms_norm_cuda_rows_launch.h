@@ -8,7 +8,8 @@ namespace layercost {
 struct RmsNormCudaRows {
   std::int64_t tokens, hidden;
   float eps;
-  const void *x, *residual, *w;  // residual: null without
+  const void *x, *residual, *w, *addend;  // residual, addend: null without
+  const float* factor;                    // behind the addend; null: 1
   void *sum, *y;
   simt::Type x_type, w_type, y_type;
   int team;           // threads per token; 32: several tokens share a block

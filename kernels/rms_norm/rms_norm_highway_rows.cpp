@@ -17,7 +17,8 @@ namespace {
 struct Rows {
   std::int64_t tokens, hidden;
   float eps;
-  const void *x, *residual, *w;  // residual: null without
+  const void *x, *residual, *w, *addend;  // residual, addend: null without
+  float factor;                           // behind the addend
   void *sum, *y;
 };
 using RowFunction = void (*)(const Rows&, std::int64_t token);
@@ -73,6 +74,17 @@ void row(const Rows& r, std::int64_t token) {
   const V scale = hn::Set(F32(), 1.0f / std::sqrt(sum / static_cast<float>(n) + r.eps));
 
   const X* s = in.sum != nullptr ? in.sum : in.x;
+  if (r.addend != nullptr) {
+    const Y* addend = static_cast<const Y*>(r.addend) + at;
+    const V factor = hn::Set(F32(), r.factor);
+    for (i = 0; i < whole; i += kLanes)
+      store(hn::Mul(hn::MulAdd(hn::Mul(load(s + i), scale), load(w + i), load(addend + i)), factor), y + i);
+    if (i < n) {
+      const V v = hn::MulAdd(hn::Mul(load_n(s + i, n - i), scale), load_n(w + i, n - i), load_n(addend + i, n - i));
+      store_n(hn::Mul(v, factor), y + i, n - i);
+    }
+    return;
+  }
   for (i = 0; i < whole; i += kLanes) store(hn::Mul(hn::Mul(load(s + i), scale), load(w + i)), y + i);
   if (i < n) store_n(hn::Mul(hn::Mul(load_n(s + i, n - i), scale), load_n(w + i, n - i)), y + i, n - i);
 }
@@ -105,6 +117,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                   x.data,
                   residual ? t.tensor("residual").data : nullptr,
                   w->view().data,
+                  c.flag("added") ? t.tensor("addend").data : nullptr,
+                  c.flag("scaled") ? *row_major(*t.weight("scale"))->view().as<float>() : 1.0f,
                   residual ? t.tensor("sum").data : nullptr,
                   y.data};
   const RowFunction row = HWY_DYNAMIC_DISPATCH(row_function)(x.dtype, w->view().dtype, y.dtype);
@@ -123,7 +137,7 @@ const Variant rms_norm_highway_rows{
     .name = "highway_rows",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual added scaled",
     .make = prepare,
 };
 

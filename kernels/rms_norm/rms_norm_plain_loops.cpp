@@ -9,8 +9,8 @@ namespace layercost {
 namespace {
 
 template <class X, class W, class Y>
-void rows(std::int64_t tokens, std::int64_t hidden, float eps, const X* x, const X* residual, const W* w, X* sum,
-          Y* y) {
+void rows(std::int64_t tokens, std::int64_t hidden, float eps, const X* x, const X* residual, const W* w,
+          const Y* addend, float factor, X* sum, Y* y) {
 #pragma omp parallel for schedule(static) if (tokens > 1)
   for (std::int64_t t = 0; t < tokens; ++t) {
     const X* in = x + t * hidden;
@@ -26,7 +26,10 @@ void rows(std::int64_t tokens, std::int64_t hidden, float eps, const X* x, const
     }
     const float scale = 1.0f / std::sqrt(static_cast<float>(squares / static_cast<double>(hidden)) + eps);
     const X* s = residual != nullptr ? sum + t * hidden : in;
-    for (std::int64_t h = 0; h < hidden; ++h) store_f32(y + t * hidden + h, load_f32(s + h) * scale * load_f32(w + h));
+    for (std::int64_t h = 0; h < hidden; ++h) {
+      const float v = load_f32(s + h) * scale * load_f32(w + h);
+      store_f32(y + t * hidden + h, addend != nullptr ? (v + load_f32(addend + t * hidden + h)) * factor : v);
+    }
   }
 }
 
@@ -37,11 +40,15 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const Tensor x = t.tensor("x"), y = t.tensor("y");
   const Tensor r = residual ? t.tensor("residual") : Tensor{}, sum = residual ? t.tensor("sum") : Tensor{};
   const auto w = row_major(*t.weight("w"));
+  const Tensor addend = c.flag("added") ? t.tensor("addend") : Tensor{};
+  const float factor = c.flag("scaled") ? *row_major(*t.weight("scale"))->view().as<float>() : 1.0f;
   return dispatch_float(x.dtype, [&]<class X>(X*) {
     return dispatch_float(w->view().dtype, [&]<class W>(W*) {
       return dispatch_float(y.dtype, [&]<class Y>(Y*) {
-        return invocation(
-            [=] { rows(tokens, hidden, eps, x.as<X>(), r.as<X>(), w->view().as<W>(), sum.as<X>(), y.as<Y>()); });
+        return invocation([=] {
+          rows(tokens, hidden, eps, x.as<X>(), r.as<X>(), w->view().as<W>(), addend.as<Y>(), factor, sum.as<X>(),
+               y.as<Y>());
+        });
       });
     });
   });
@@ -53,7 +60,7 @@ const Variant rms_norm_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual added scaled",
     .plain = true,
     .make = prepare,
 };
