@@ -122,7 +122,8 @@ WeightSet checkpoint_weights(const LayerPlan& plan, Checkpoint& reader, const Te
       }
       const float* from = part.data() + s.first_row * (elements_of(s.shape) / s.shape[0]);
       dispatch_float(type, [&]<class T>(T*) {
-        for (std::int64_t i = 0; i < s.elements(); ++i) store_f32(values->view().as<T>() + at++, from[i] + w.added);
+        for (std::int64_t i = 0; i < s.elements(); ++i)
+          store_f32(values->view().as<T>() + at++, from[i] * w.times + w.added);
       });
     }
     out[w.name] =
@@ -158,6 +159,11 @@ BufferSet shared_buffers(const LayerPlan& plan, Runtime& runtime) {
     fill_rotary_table(plan.rotary, host_cos, host_sin);
     runtime.upload(cos, host_cos);
     runtime.upload(sin, host_sin);
+  }
+  if (const BufferSpec* spec = plan.find_buffer(BufferRole::query_scale)) {
+    const OwnedTensor host(spec->dtype, spec->shape);
+    fill_temperatures(plan.temperature, host);
+    runtime.upload(out.at(spec->name)->view(), host);
   }
   for (const BufferSpec& b : plan.buffers) {
     const Tensor& t = out.contains(b.name) ? out.at(b.name)->view() : Tensor{};

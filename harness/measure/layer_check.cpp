@@ -32,6 +32,11 @@ OwnedTensor gather_rows(const Tensor& t, const std::vector<std::int64_t>& rows) 
   return out;
 }
 
+// Read by position, and the same for every layer.
+bool is_table(BufferRole role) {
+  return role == BufferRole::rotary_cos || role == BufferRole::rotary_sin || role == BufferRole::query_scale;
+}
+
 // The case for this many rows; of an op whose rows form sequences: for one of them.
 OpCase with_rows(const PlannedOp& p, std::int64_t rows) {
   OpCase c = p.op_case;
@@ -48,8 +53,8 @@ class ReferenceWalk {
     for (const BufferSpec& b : plan_.buffers) {
       roles_[b.name] = b.role;
       if (b.role == BufferRole::input || b.role == BufferRole::cache || b.role == BufferRole::state ||
-          b.role == BufferRole::rotary_cos || b.role == BufferRole::rotary_sin || b.role == BufferRole::from_outside ||
-          b.role == BufferRole::ones || (b.role == BufferRole::forced_ids && router_ == nullptr))
+          is_table(b.role) || b.role == BufferRole::from_outside || b.role == BufferRole::ones ||
+          (b.role == BufferRole::forced_ids && router_ == nullptr))
         tested_[b.name] = layer.read(b.name);
     }
     for (std::size_t i = 0; i < plan_.ops.size(); ++i)
@@ -106,7 +111,7 @@ class ReferenceWalk {
       if (routes && s.name == "forced_ids") continue;
       const std::string& name = p.bind.at(s.name);
       const BufferRole role = roles_.at(name);
-      if (role == BufferRole::rotary_cos || role == BufferRole::rotary_sin) {
+      if (is_table(role)) {
         bound.bind(s.name, tested_.at(name).view());
         continue;
       }

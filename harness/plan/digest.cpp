@@ -20,6 +20,9 @@ std::string text_of(const RotarySpec& r) {
 std::string text_of(const LayerPlan& plan) {
   std::string text = fmt::format("plan {} count={} adds={}\n", plan.kind, plan.count, plan.adds_to_input);
   text += text_of(plan.rotary);
+  if (plan.rotary.turned_pairs != 0) text += fmt::format("turned {}\n", plan.rotary.turned_pairs);
+  if (const QueryTemperature& t = plan.temperature; !t.is_one())
+    text += fmt::format("temperature {} {} {}\n", t.beta, t.every, t.offset);
   for (const BufferSpec& b : plan.buffers)
     text += fmt::format("buffer {} {} [{}] {}\n", b.name, to_string(b.dtype), fmt::join(b.shape, ","),
                         static_cast<int>(b.role));
@@ -30,6 +33,7 @@ std::string text_of(const LayerPlan& plan) {
       if (!s.is_whole()) text += fmt::format(" {}+{}", s.first_row, s.rows);
     }
     if (w.added != 0) text += fmt::format(" added={}", w.added);
+    if (w.times != 1) text += fmt::format(" times={}", w.times);
     text += '\n';
   }
   for (const PlannedOp& op : plan.ops) {

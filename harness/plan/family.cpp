@@ -53,6 +53,12 @@ std::vector<std::string> read_layer_words(const JsonNode& config, std::string_vi
   return words;
 }
 
+void expect_same_width(const JsonNode& config, std::string_view key, std::int64_t width) {
+  if (const auto other = config.find_int(key, 1, kMaxFfn); other && *other != width)
+    config.fail(key,
+                fmt::format("{} contradicts intermediate_size ({}), which is what transformers reads", *other, width));
+}
+
 namespace {
 
 [[noreturn]] void contradiction(const JsonNode& config, const ModelSpec& m, std::size_t layer, const std::string& word,
@@ -75,12 +81,34 @@ void expect_layer_types(const JsonNode& config, const ModelSpec& m, const std::v
 }
 
 std::int64_t read_switched_window(const JsonNode& config, ModelSpec& m) {
-  if (!config.find_bool("use_sliding_window").value_or(false)) return 0;
+  if (!config.find_bool("use_sliding_window").value_or(false)) {
+    config.find("sliding_window");  // has no meaning then
+    return 0;
+  }
   if (!config.has("sliding_window")) {
     m.notes.push_back("sliding_window is absent and use_sliding_window is true: 4096 as transformers takes it");
     return 4096;
   }
   return config.find_int("sliding_window", 1, kMaxPositions).value_or(0);
+}
+
+std::int64_t read_default_window(const JsonNode& config, ModelSpec& m) {
+  if (config.has("sliding_window")) return config.find_int("sliding_window", 1, kMaxPositions).value_or(0);
+  m.notes.push_back("sliding_window is absent: 4096 as transformers takes it");
+  return 4096;
+}
+
+std::vector<std::int64_t> read_typed_windows(const JsonNode& config, const ModelSpec& m, std::int64_t window,
+                                             const std::function<bool(std::int64_t)>& slides) {
+  const std::vector<std::string> words = read_layer_types(config, m);
+  std::vector<std::int64_t> windows;
+  for (std::int64_t i = 0; i < m.layers; ++i) {
+    const bool sliding = words.empty() ? slides(i) : words[static_cast<std::size_t>(i)] == "sliding_attention";
+    if (sliding && window == 0)
+      config.fail("sliding_window", fmt::format("layer {} has a window, of which this says nothing", i));
+    windows.push_back(sliding ? window : 0);
+  }
+  return windows;
 }
 
 std::vector<std::int64_t> read_upper_windows(const JsonNode& config, ModelSpec& m) {

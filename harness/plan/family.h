@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,11 +48,19 @@ std::string expect_word(const JsonNode& config, std::string_view key, const std:
 std::vector<std::string> read_layer_words(const JsonNode& config, std::string_view key, std::int64_t layers,
                                           const std::vector<std::string>& known);
 
+// A second name of intermediate_size that transformers does not read, and that may say nothing else.
+void expect_same_width(const JsonNode& config, std::string_view key, std::int64_t width);
+
 // Windows of all layers. `layer_types` (of transformers 5) has to say the same, in families that do not read it: to
 // follow either side in silence would measure another model than the reader has in mind.
 void expect_layer_types(const JsonNode& config, const ModelSpec&, const std::vector<std::int64_t>& windows);
 // The window of qwen's classes: none unless `use_sliding_window`; an absent (not null) `sliding_window` is 4096.
 std::int64_t read_switched_window(const JsonNode& config, ModelSpec&);
+// mistral's: an absent (not null) `sliding_window` is 4096; 0: none.
+std::int64_t read_default_window(const JsonNode& config, ModelSpec&);
+// `window` (0: none) in the layers that `layer_types` calls sliding, without it in those that `slides` names.
+std::vector<std::int64_t> read_typed_windows(const JsonNode& config, const ModelSpec&, std::int64_t window,
+                                             const std::function<bool(std::int64_t layer)>& slides);
 // qwen2, qwen3: where `layer_types` says so, else in layers >= max_window_layers (28 where it is absent).
 std::vector<std::int64_t> read_upper_windows(const JsonNode& config, ModelSpec&);
 

@@ -62,6 +62,14 @@ std::string LayerBuilder::norm_weight(const std::string& name, std::int64_t n, c
   return name;
 }
 
+std::string LayerBuilder::scaled_norm_weight(const std::string& name, std::int64_t n, const std::string& tensor,
+                                             float times) {
+  plan_.weights.push_back({name, &weight_format(DType::f32), {n}, times, 0.2f * times, {{tensor, {n}}}});
+  plan_.weights.back().times = times;
+  plan_.weights.back().stored = &weight_format(s_.weights.vectors);
+  return name;
+}
+
 std::string LayerBuilder::bias(const std::string& name, Sources sources) {
   std::int64_t n = 0;
   for (const auto& s : sources) n += s.elements();
@@ -101,7 +109,8 @@ void LayerBuilder::types(OpCase& c) const {
 
 void LayerBuilder::rms_norm(const std::string& component, const std::string& x, const std::string& w,
                             const std::string& y, std::int64_t width, const std::string& residual,
-                            const std::string& sum, std::optional<double> eps) {
+                            const std::string& sum, std::optional<double> eps, const std::string& addend,
+                            const std::string& scale) {
   OpCase c("rms_norm");
   c.set("tokens", tokens()).set("hidden", width).set("eps", eps.value_or(m_.rms_norm_eps));
   types(c);
@@ -111,6 +120,14 @@ void LayerBuilder::rms_norm(const std::string& component, const std::string& x, 
     c.set("residual", 1);
     bind["residual"] = residual;
     bind["sum"] = sum;
+  }
+  if (!addend.empty()) {
+    c.set("added", 1);
+    bind["addend"] = addend;
+  }
+  if (!scale.empty()) {
+    c.set("scaled", 1);
+    bind["scale"] = scale;
   }
   op(component, std::move(c), std::move(bind));
 }

@@ -45,6 +45,8 @@ class LayerBuilder {
   const WeightFormat& format_of(const std::string& matrix) const;
   // Of a norm around 1; of a model whose checkpoint stores w - 1 (ModelSpec::norms_from_one) made as w, in f32.
   std::string norm_weight(const std::string& name, std::int64_t n, const std::string& tensor);
+  // Of a norm whose weights are the tensor's times `times`, in f32.
+  std::string scaled_norm_weight(const std::string& name, std::int64_t n, const std::string& tensor, float times);
   std::string bias(const std::string& name, Sources);
   std::string expert_biases(const std::string& name, Shape, Sources);  // [experts, n]
   // A vector that stays f32 in every checkpoint.
@@ -62,10 +64,11 @@ class LayerBuilder {
   // x_type, w_type and y_type of an op between activations; its weights are vectors.
   void types(OpCase&) const;
 
-  // y = norm(x), or with a residual: sum = x + residual, y = norm(sum). eps: else the model's.
+  // y = norm(x), or with a residual: sum = x + residual, y = norm(sum). eps: else the model's. With an addend: y =
+  // (norm(x) + addend) * scale.
   void rms_norm(const std::string& component, const std::string& x, const std::string& w, const std::string& y,
                 std::int64_t width, const std::string& residual = {}, const std::string& sum = {},
-                std::optional<double> eps = {});
+                std::optional<double> eps = {}, const std::string& addend = {}, const std::string& scale = {});
   // y = x * sigmoid(gate); a gate per element, or for width / gates neighbours.
   void sigmoid_gate(const std::string& component, const std::string& x, const std::string& gate, const std::string& y,
                     std::int64_t width, std::int64_t gates);

@@ -20,6 +20,18 @@ constexpr std::array kKeys = {
     LayerKey{"use_bias", "false", "biases"},
     LayerKey{"use_qk_norm", "false", "norms of q and k"},
     LayerKey{"qk_layernorm", "false", "norms of q and k"},
+    LayerKey{"sliding_window", "", "windows of attention", "use_sliding_window"},
+    LayerKey{"attention_chunk_size", "", "chunks of attention"},
+    LayerKey{"llama_4_scaling_beta", "0", "a temperature of queries"},
+    LayerKey{"attn_temperature_tuning", "false", "a temperature of queries"},
+    LayerKey{"global_head_dim", "", "another size of heads in layers that see all"},
+    LayerKey{"per_layer_config", "[]", "sizes that differ between layers"},
+    LayerKey{"attention_k_eq_v", "false", "keys that are values, too"},
+    LayerKey{"num_kv_shared_layers", "0", "layers that share keys and values"},
+    LayerKey{"hidden_size_per_layer_input", "0", "an embedding of each layer's own"},
+    LayerKey{"enable_moe_block", "false", "experts beside the MLP"},
+    LayerKey{"moe_layers", "[]", "experts"},
+    LayerKey{"intermediate_size_mlp", "", "another width of dense layers"},
     LayerKey{"attn_logit_softcapping", "", "attention scores through tanh"},
     LayerKey{"final_logit_softcapping", "", "logits through tanh"},
     LayerKey{"query_pre_attn_scalar", "", "another scale of attention scores"},
@@ -101,6 +113,7 @@ void refuse_unread_layer_keys(const JsonNode& text, std::string_view model_type)
     if (text.was_asked_for(row.key)) continue;
     const auto node = text.find(row.key);
     if (!node || is_neutral(*node, row.neutral)) continue;
+    if (!row.unless_false.empty() && !text.find_bool(row.unless_false).value_or(true)) continue;
     std::string expected;  // "0, 1, "
     for (const char c : row.neutral) expected += c == ' ' ? std::string(", ") : std::string(1, c);
     if (!expected.empty()) expected += ", ";

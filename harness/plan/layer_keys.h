@@ -16,6 +16,7 @@ struct LayerKey {
   std::string_view key;
   std::string_view neutral;  // words, between blanks: "false", "0 1", "softmax"; "[]" an empty list or object
   std::string_view meaning;
+  std::string_view unless_false = {};  // a key that, where it is false, makes any value neutral
 };
 std::span<const LayerKey> layer_keys();
 

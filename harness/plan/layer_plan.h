@@ -34,6 +34,7 @@ enum class BufferRole {
   from_outside,  // one row per token, what other devices return
   ones,          // f32, one row per token
   row_numbers,   // i32, 0, 1, 2, ...
+  query_scale,   // [capacity], filled from LayerPlan::temperature
 };
 
 // A state's buffer after the step, of its name before it.
@@ -67,6 +68,7 @@ struct WeightSpec {
   std::vector<Source> sources;
   const WeightFormat* stored = nullptr;  // what a checkpoint has it in and bytes() counts, where `format` is another
   float added = 0;                       // to the checkpoint's values: 1 where a norm's weights are stored as w - 1
+  float times = 1;                       // what the checkpoint's values are multiplied by, before that
   bool per_expert = false;               // the first axis counts experts, of which a token uses top_k
   bool quantisable = false;  // a matrix that a config of quantised weights may mean: no vector, not the router's
   bool separable = false;    // its sources may have formats of their own: LayerBuilder::fused_linear
@@ -86,7 +88,7 @@ struct ExpertChoice {
 };
 
 struct LayerPlan {
-  std::string kind;        // "dense", "moe", "dense window=4096", "head"
+  std::string kind;        // "dense", "moe", "dense window=4096", "moe chunk=8192", "head"
   std::int64_t count = 0;  // in the model
   StepShape shape;
   // The output is the residual stream, input included. A head's is logits, and every copy of it reads the same input.
@@ -94,6 +96,7 @@ struct LayerPlan {
   // Of a checkpoint: its values are kept beside what is packed from them.
   bool stored_weights = false;
   RotarySpec rotary;
+  QueryTemperature temperature;
   std::vector<BufferSpec> buffers;
   std::vector<WeightSpec> weights;
   std::vector<PlannedOp> ops;

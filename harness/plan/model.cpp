@@ -15,9 +15,9 @@
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
 #include "harness/plan/expert_parallel.h"
-#include "harness/spec/json_reader.h"
 #include "harness/spec/part_name.h"
 #include "harness/spec/closed_model.h"
+#include "harness/spec/json_reader.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -64,7 +64,11 @@ void refuse_bidirectional(const JsonNode& text) {
               "the price of another one");
   };
   if (!text.find_bool("is_causal").value_or(true)) refuse("is_causal");
-  if (text.find_bool("use_bidirectional_attention").value_or(false)) refuse("use_bidirectional_attention");
+  constexpr const char* kBoth = "use_bidirectional_attention";
+  const auto both = text.find(kBoth);
+  if (!both) return;
+  // Gemma 4 says it in words: "vision" is of pictures' tokens among themselves.
+  if (both->is_string() ? expect_word(text, kBoth, {"all", "vision"}, "") == "all" : both->as_bool()) refuse(kBoth);
 }
 
 // transformers' rule since 5; before, files of models with pictures said it in either place.

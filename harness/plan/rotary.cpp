@@ -122,6 +122,8 @@ double frequency(const RotarySpec& rope, std::int64_t pair) {
       const double ramp = std::clamp((static_cast<double>(pair) - low) / (high - low), 0.0, 1.0);
       return ramp * f / rope.factor + (1 - ramp) * f;
     }
+    case RotarySpec::Kind::none:
+      return 0;
   }
   throw BadCase("a rotary embedding of no kind");
 }
@@ -158,6 +160,10 @@ RotarySpec read_rotary(const JsonNode& config, std::int64_t head_dim, const Rota
   if (rope_type && old_type && *rope_type != *old_type) {
     notes.push_back(fmt::format("rope type \"{}\" is ignored: rope_type says \"{}\"", *old_type, *rope_type));
   }
+  if (const auto beta = given->find_number("llama_4_scaling_beta", 0, 1e3); beta && *beta != 0 && !defaults.tempered)
+    given->fail(
+        "llama_4_scaling_beta",
+        fmt::format("this model_type multiplies queries by nothing; expected 0 or no such key, got {:g}", *beta));
   const std::string type = rope_type ? *rope_type : old_type.value_or("default");
   if (type != "dynamic" && given->has("alpha"))
     given->fail("alpha", fmt::format("is of rope type \"dynamic\"; this one is \"{}\"", type));
@@ -190,12 +196,20 @@ RotarySpec read_rotary(const JsonNode& config, std::int64_t head_dim, const Rota
 void fill_rotary_table(const RotarySpec& rope, const Tensor& cos, const Tensor& sin) {
   const std::int64_t half = cos.dim(1), positions = cos.dim(0);
   for (std::int64_t i = 0; i < half; ++i) {
-    const float f = static_cast<float>(frequency(rope, i));
+    const bool turned = rope.turned_pairs == 0 || i < rope.turned_pairs;
+    const float f = turned ? static_cast<float>(frequency(rope, i)) : 0.0f;
     for (std::int64_t p = 0; p < positions; ++p) {
       const float angle = static_cast<float>(p) * f;
       cos.store(p * half + i, std::cos(static_cast<double>(angle)) * rope.table_scale);
       sin.store(p * half + i, std::sin(static_cast<double>(angle)) * rope.table_scale);
     }
+  }
+}
+
+void fill_temperatures(const QueryTemperature& t, const Tensor& scale) {
+  for (std::int64_t p = 0; p < scale.dim(0); ++p) {
+    const float turns = std::floor(static_cast<float>(p + t.offset) / static_cast<float>(t.every));
+    scale.store(p, std::log1p(turns) * static_cast<float>(t.beta) + 1.0f);
   }
 }
 

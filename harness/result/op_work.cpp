@@ -40,7 +40,7 @@ std::optional<double> cache_bytes(const OpCase& c) {
   if (c.op() == "gated_delta" || c.op() == "causal_conv") return find(c)->work(c, {}).kv_write_bytes;
   // Keys and values of a prompt's own, made from latents, are no cache; values that are part of the keys none besides.
   if (c.op() != "attention" || c.flag("uncached")) return std::nullopt;
-  const std::int64_t window = c.integer("window", 0), capacity = c.axis("capacity");
+  const std::int64_t window = c.integer("window", c.integer("chunk", 0)), capacity = c.axis("capacity");
   const auto slots = static_cast<double>(window > 0 ? std::min(window, capacity) : capacity);
   return slots * static_cast<double>(c.axis("batch") * c.axis("kv_heads")) *
          static_cast<double>((c.axis("qk_dim") + (c.flag("shared_kv") ? 0 : c.axis("v_dim"))) *

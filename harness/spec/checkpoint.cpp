@@ -174,6 +174,7 @@ Checkpoint::Place Checkpoint::place(const std::string& name, std::int64_t rows) 
     throw BadInput(safetensors_->file_of(name).path(), name,
                    fmt::format("stands beside {}: experts in both layouts", fused));
   const bool up = expert->matrix == "up_proj";
+  if (expert->before.ends_with("feed_forward.experts.")) return {fused, expert->expert, up ? rows : 0, 1, true};
   if (!in_turns) return {fused, expert->expert, up ? rows : 0};
   return {fused, expert->expert, up ? 1 : 0, down ? 1 : 2, !bias};
 }

@@ -4,7 +4,8 @@
 //          Experts come one tensor each or all in one. Which, the names say: "experts.gate_up_proj" beside
 //          "experts.5...", "ffn_up_exps" beside "ffn_up.5"; a shape is only ever compared with the one that goes with
 //          the name. Where all experts' biases lie beside them ("experts.gate_up_proj_bias": gpt-oss), rows of gate and
-//          up come in turns, and plain matrices lie with the input first. GGUF: "blk.3.attn_q.weight", ...; the rows of
+//          up come in turns, and plain matrices lie with the input first; "feed_forward.experts.gate_up_proj" (llama4)
+//          has the input first, and gate before up. GGUF: "blk.3.attn_q.weight", ...; the rows of
 //          q and k of the architecture "llama" (Mixtral is one, too) are stored with the two halves of each head in
 //          turns and are put back (llama.cpp's converter, LlamaModel.permute).
 // Rules:   only the tensors asked for are read.

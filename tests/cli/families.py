@@ -8,8 +8,9 @@ import sys
 
 from program import Program
 
-# With every kind of op that others do not have: latents, vectors that stay f32, states, sinks, shared experts.
-GOLDENS = ("deepseek_v2_lite", "glm4_moe_norms", "gpt_oss_yarn", "qwen3_next_turns")
+# With every kind of op that others do not have: latents, vectors that stay f32, states, sinks, shared experts, chunks,
+# temperatures, norms behind blocks.
+GOLDENS = ("deepseek_v2_lite", "glm4_moe_norms", "gpt_oss_yarn", "qwen3_next_turns", "llama4_scout", "gemma4_experts")
 
 
 def run(name, *more):

@@ -11,7 +11,9 @@ import numpy as np
 LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention
 ALL_SPARSE = ("mixtral", "olmoe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss")  # experts in every layer
 HYBRID = ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text")  # the gated delta rule in most layers, else gated attention
-FAMILIES = ("llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe", "ernie4_5_moe") + ALL_SPARSE + LATENT + HYBRID
+MISTRAL = ("mistral", "ministral", "ministral3")
+FAMILIES = ("llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe", "ernie4_5_moe", "llama4_text", "gemma4_text") + (
+    MISTRAL + ALL_SPARSE + LATENT + HYBRID)
 DENSE_FIRST = ("glm4_moe",) + LATENT  # dense layers, then experts beside shared ones, whose part is scaled
 SIGMOID = ("deepseek_v3", "glm4_moe", "minimax_m2")  # scores, else softmax
 CORRECTED = ("ernie4_5_moe",) + SIGMOID  # a bias for the choice
@@ -20,37 +22,57 @@ LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 # What a missing key means differs by family; these are the values of transformers 5.23.
 DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8,
                     "ernie4_5_moe": 4, "minimax_m2": 8, "gpt_oss": 8, "qwen3_next": 2, "qwen3_5_text": 4,
-                    "qwen3_5_moe_text": 2}  # llama, olmoe, hunyuan: heads
+                    "qwen3_5_moe_text": 2, "mistral": 8, "ministral": 8, "ministral3": 8,
+                    "llama4_text": 8}  # llama, olmoe, hunyuan: heads
 DEFAULT_HEAD_DIM = {"qwen3": 128, "minimax_m2": 128, "gpt_oss": 64, "qwen3_next": 256, "qwen3_5_text": 256,
-                    "qwen3_5_moe_text": 256}  # the others: hidden / heads
+                    "qwen3_5_moe_text": 256, "ministral3": 128, "llama4_text": 128}  # the others: hidden / heads
 DEFAULT_EPS = {"mixtral": 1e-5, "ernie4_5_moe": 1e-5, "olmoe": 1e-5, "hunyuan_v1_moe": 1e-5,
-               "gpt_oss": 1e-5}  # the others: 1e-6
-DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5, "minimax_m2": 5e6, "gpt_oss": 1.5e5}  # the others: 1e4
+               "gpt_oss": 1e-5, "ministral3": 1e-5, "llama4_text": 1e-5}  # the others: 1e-6
+DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5, "minimax_m2": 5e6, "gpt_oss": 1.5e5,
+                 "llama4_text": 5e5}  # the others: 1e4
 DEFAULT_PART = {"glm4_moe": 0.5, "qwen3_next": 0.25, "qwen3_5_text": 0.25,
                 "qwen3_5_moe_text": 0.25}  # of a head that is rotated; the others: all of it
 
 
-def head_sizes(config):
+def head_sizes(config, layer=None):
     """(heads, kv_heads, head_dim); of latent attention the rotated part of a head"""
     if config["model_type"] in LATENT:
         return config["num_attention_heads"], config["num_attention_heads"], config["qk_rope_head_dim"]
     family, heads = config["model_type"], config["num_attention_heads"]
+    if family == "gemma4_text":
+        if not sees_all(config, layer):
+            return heads, config["num_key_value_heads"], config["head_dim"]
+        own = config.get("per_layer_config", {}).get(str(layer), {})
+        wide = config.get("num_global_key_value_heads") if config.get("attention_k_eq_v") else None
+        return (heads, own.get("num_key_value_heads", wide or config["num_key_value_heads"]),
+                own.get("head_dim", config.get("global_head_dim", 512)))
     kv_heads = config.get("num_key_value_heads", DEFAULT_KV_HEADS.get(family, heads)) or heads
     head_dim = config.get("head_dim") or DEFAULT_HEAD_DIM.get(family) or config["hidden_size"] // heads
     return heads, kv_heads, head_dim
 
 
+def sees_all(config, layer):
+    """of gemma4: whether the layer has no window"""
+    if config.get("layer_types"):
+        return config["layer_types"][layer] == "full_attention"
+    return (layer + 1) % 6 == 0 or layer == config["num_hidden_layers"] - 1
+
+
 def qk_norm_of(config):
     """"" where there is none, "head": of each head, "whole": of all heads together"""
-    if config["model_type"] in ("qwen3", "qwen3_moe", "hunyuan_v1_moe") + HYBRID:
+    if config["model_type"] in ("qwen3", "qwen3_moe", "hunyuan_v1_moe", "gemma4_text") + HYBRID:
         return "head"
     if config["model_type"] in ("olmoe", "minimax_m2"):
         return "whole"
+    if config["model_type"] == "llama4_text":
+        return "bare" if config.get("use_qk_norm", True) else ""
     return "head" if config.get("use_qk_norm") else ""
 
 
-def rotated_dims(config):
+def rotated_dims(config, layer=None):
     """of a head, the first ones"""
+    if config["model_type"] == "gemma4_text":
+        return head_sizes(config, layer)[2]  # by 0 most of them
     rope = config.get("rope_parameters") or {}
     part = rope.get("partial_rotary_factor", config.get("partial_rotary_factor"))
     if part is None and config.get("rotary_dim"):
@@ -66,8 +88,17 @@ def window_of(config, layer):
         return None
     if family == "llama":
         return None  # the key has no meaning there, even when present
+    if family == "llama4_text":
+        return None  # chunks instead
+    if family == "gemma4_text":
+        return None if sees_all(config, layer) else config["sliding_window"]
     if family == "mixtral":
         return config.get("sliding_window")  # every layer, no switch
+    if family in MISTRAL:
+        window = config.get("sliding_window", None if family == "ministral3" else 4096)
+        if family == "ministral" and config.get("layer_types"):
+            return window if config["layer_types"][layer] == "sliding_attention" else None
+        return window
     if family == "gpt_oss":  # where nothing says it, in every other layer
         slides = config["layer_types"][layer] == "sliding_attention" if config.get("layer_types") else layer % 2 == 0
         return config.get("sliding_window", 128) if slides else None
@@ -81,7 +112,44 @@ def window_of(config, layer):
     return window if layer >= config.get("max_window_layers", 28) else None
 
 
+def turns(config, layer):
+    """whether the layer rotates queries and keys"""
+    if config["model_type"] != "llama4_text":
+        return True
+    if config.get("no_rope_layers"):
+        return config["no_rope_layers"][layer] == 1
+    return (layer + 1) % config.get("no_rope_layer_interval", 4) != 0
+
+
+def chunk_of(config, layer):
+    """A query sees the keys of its own chunk of so many; None where it sees all before it."""
+    if config["model_type"] != "llama4_text":
+        return None
+    words = config.get("layer_types")
+    chunked = words[layer] == "chunked_attention" if words else turns(config, layer)
+    return config.get("attention_chunk_size", 8192) if chunked else None
+
+
+def temperature(config, layer, positions):
+    """what queries are multiplied by"""
+    if config["model_type"] == "ministral3":
+        rope = config["rope_parameters"]
+        passed = np.floor(positions / rope["original_max_position_embeddings"])
+        return 1 + rope["llama_4_scaling_beta"] * np.log(1 + passed)
+    if config["model_type"] == "llama4_text" and not turns(config, layer) and config.get(
+            "attn_temperature_tuning", True):
+        passed = np.floor((positions + 1) / config.get("floor_scale", 8192))
+        return 1 + config.get("attn_scale", 0.1) * np.log(1 + passed)
+    return np.ones(len(positions))
+
+
 def is_moe(config, layer):
+    if config["model_type"] == "gemma4_text":
+        return config.get("enable_moe_block", False)
+    if config["model_type"] == "llama4_text":
+        if config.get("moe_layers") is not None:
+            return layer in config["moe_layers"]
+        return (layer + 1) % config.get("interleave_moe_layer_step", 1) == 0
     if config["model_type"] in ALL_SPARSE:
         return True
     if config["model_type"] in DENSE_FIRST:
@@ -118,8 +186,10 @@ def delta_sizes(config):
     return tuple(config["linear_" + name] for name in names)
 
 
-def rope_settings(config):
+def rope_settings(config, layer=None):
     """Old style (rope_theta beside rope_scaling) and new style (rope_parameters) as one dict."""
+    if config["model_type"] == "gemma4_text":
+        return config["rope_parameters"]["full_attention" if sees_all(config, layer or 0) else "sliding_attention"]
     rope = dict(config.get("rope_scaling") or config.get("rope_parameters") or {})
     rope.setdefault("rope_type", rope.get("type", "default"))
     rope.setdefault("rope_theta", config.get("rope_theta", DEFAULT_THETA.get(config["model_type"], 1e4)))
@@ -152,14 +222,17 @@ def rope_scale(config):
     return (1 + 0.1 * above * np.log(rope["factor"])) / (1 + 0.1 * below * np.log(rope["factor"]))
 
 
-def rope_frequencies(config):
-    rope, dim = rope_settings(config), rotated_dims(config)
+def rope_frequencies(config, layer=None):
+    rope, dim = rope_settings(config, layer), rotated_dims(config, layer)
     frequency = float(rope["rope_theta"]) ** -(np.arange(0, dim, 2) / dim)
     if rope["rope_type"] == "dynamic":  # Hunyuan's: another base, whatever the length
         stretched = rope["rope_theta"] * rope["alpha"] ** (dim / (dim - 2))
         return float(stretched) ** -(np.arange(0, dim, 2) / dim)
     if rope["rope_type"] == "default":
         return frequency
+    if rope["rope_type"] == "proportional":  # the first pairs only, as fast as among all
+        turned = np.arange(dim // 2) < int(rope.get("partial_rotary_factor", 1.0) * dim // 2)
+        return np.where(turned, frequency, 0.0) / rope.get("factor", 1.0)
     if rope["rope_type"] == "linear":
         return frequency / rope["factor"]
     if rope["rope_type"] == "llama3":
@@ -201,7 +274,8 @@ def score_scale(config):
 
 
 def top_k_key(config):
-    return {"ernie4_5_moe": "moe_k", "hunyuan_v1_moe": "moe_topk"}.get(config["model_type"], "num_experts_per_tok")
+    own = {"ernie4_5_moe": "moe_k", "hunyuan_v1_moe": "moe_topk", "gemma4_text": "top_k_experts"}
+    return own.get(config["model_type"], "num_experts_per_tok")
 
 
 def top_k_of(config):
@@ -262,11 +336,13 @@ class Layer:
         self.tensors = {k[len(prefix):]: np.asarray(v, np.float64) for k, v in tensors.items() if k.startswith(prefix)}
         self.eps = config.get("rms_norm_eps", DEFAULT_EPS.get(self.family, 1e-6))
         self.window = window_of(config, layer)
-        self.neighbours = self.family == "ernie4_5_moe" or (
+        self.chunk, self.turns = chunk_of(config, layer), turns(config, layer)
+        self.neighbours = self.family in ("ernie4_5_moe", "llama4_text") or (
             self.family in LATENT and config.get("rope_interleave", True) is not False)
         self.latent_eps = LATENT_EPS
-        self.qk_norm, self.norm_after_rope = qk_norm_of(config), self.family == "hunyuan_v1_moe"
-        self.rotated_dims = rotated_dims(config)
+        self.qk_norm = qk_norm_of(config) if self.turns else ""
+        self.norm_after_rope = self.family in ("hunyuan_v1_moe", "llama4_text")
+        self.rotated_dims = rotated_dims(config, layer)
         fused_names = [n for n in self.tensors if n.endswith(("experts.gate_up_proj", "experts.down_proj"))]
         for name in fused_names if self.family in HYBRID else []:
             fused, place = self.tensors[name], name.rsplit(".", 1)[0]  # all experts' matrices in one tensor
@@ -282,6 +358,9 @@ class Layer:
         self.bias_in_weights = self.scaled_twice = self.halves = self.no_expert_biases = False
         self.decay_after = self.gate_first = self.dealt_in_turn = self.no_unit = self.offset_value_norm = False
         self.no_conv_silu = self.no_beta = self.no_shared_gate = False
+        self.no_temperature = self.weigh_output = self.no_v_norm = self.values_of_normed_keys = False
+        self.no_layer_scalar = self.no_router_norm = self.no_expert_scale = self.plain_gelu = False
+        self.score_factor = 1.0 if self.family == "gemma4_text" else None  # else dim^-1/2
 
     def biased(self, name):
         if self.family in LATENT:
@@ -300,7 +379,7 @@ class Layer:
         if name.startswith("self_attn."):
             if self.family == "qwen2":
                 return not name.endswith("o_proj")  # always on q, k, v; no key turns it off
-            return self.family != "mixtral" and self.config.get("attention_bias", False)
+            return self.family not in ("mixtral",) + MISTRAL and self.config.get("attention_bias", False)
         return self.family == "llama" and self.config.get("mlp_bias", False)
 
     def linear(self, x, name):
@@ -317,6 +396,9 @@ class Layer:
             "self_attn.q_norm", "self_attn.k_norm")
 
     def normed(self, q, k):
+        if self.qk_norm == "bare":
+            return [rms_norm(x, 1.0, self.eps) for x in (q, k)]
+
         def norm(x, name):
             weight = self.tensors[name + ".weight"] + self.norm_offset
             if self.qk_norm == "whole":
@@ -327,13 +409,16 @@ class Layer:
         return [norm(x, name) for x, name in zip((q, k), self.norm_names())]
 
     def turned(self, x):
+        if not self.turns:
+            return x
         turn = rotate_neighbours if self.neighbours else rotate
         dims = self.rotated_dims
-        first = turn(x[..., :dims], rope_frequencies(self.config)[:dims // 2], rope_scale(self.config))
+        first = turn(x[..., :dims], rope_frequencies(self.config, self.layer)[:dims // 2],
+                     1.0 if self.family == "gemma4_text" else rope_scale(self.config))
         return np.concatenate((first, x[..., dims:]), axis=-1)
 
     def attention(self, x):
-        heads, kv_heads, dim = head_sizes(self.config)
+        heads, kv_heads, dim = head_sizes(self.config, self.layer)
         batch, seq, _ = x.shape
         q = self.linear(x, "self_attn.q_proj").reshape(batch, seq, heads, -1)
         if self.family in HYBRID:
@@ -341,18 +426,27 @@ class Layer:
             if self.gate_first:
                 q, gate = gate, q
         k = self.linear(x, "self_attn.k_proj").reshape(batch, seq, kv_heads, dim)
-        v = self.linear(x, "self_attn.v_proj").reshape(batch, seq, kv_heads, dim)
+        v = k if self.v_from_k() else self.linear(x, "self_attn.v_proj").reshape(batch, seq, kv_heads, dim)
         if not self.norm_after_rope:
             q, k = self.normed(q, k)
+        if self.values_of_normed_keys:
+            v = k
+        if self.family == "gemma4_text" and not self.no_v_norm:
+            v = rms_norm(v, 1.0, self.eps)
         q, k = self.turned(q), self.turned(k)
         if self.norm_after_rope:
             q, k = self.normed(q, k)
+        if not self.no_temperature:
+            q = q * temperature(self.config, self.layer, np.arange(seq))[:, None, None]
         age = np.arange(seq)[:, None] - np.arange(seq)[None, :]
         visible = (age >= 0) & (age < (self.window or seq))
+        if self.chunk:
+            number = np.arange(seq) // self.chunk
+            visible &= number[:, None] == number[None, :]
         out = np.empty_like(q)
         for head in range(heads):
             source = head // (heads // kv_heads)
-            score = np.einsum("bid,bjd->bij", q[:, :, head], k[:, :, source]) * dim**-0.5
+            score = np.einsum("bid,bjd->bij", q[:, :, head], k[:, :, source]) * (self.score_factor or dim**-0.5)
             score = np.where(visible, score, -np.inf)
             if self.sinks:  # one more score, whose weight nobody gets
                 sink = np.broadcast_to(self.tensors["self_attn.sinks"][head], score.shape[:2] + (1,))
@@ -361,6 +455,10 @@ class Layer:
         if self.family in HYBRID:
             out = out * sigmoid(gate)
         return self.linear(out.reshape(batch, seq, heads * dim), "self_attn.o_proj")
+
+    def v_from_k(self):
+        return self.family == "gemma4_text" and self.config.get("attention_k_eq_v", False) and sees_all(
+            self.config, self.layer)
 
     def delta_inputs(self, x):
         """(q, k, v, z [batch, seq, heads of each, dimensions], b, a [batch, seq, value heads]), not yet convolved"""
@@ -436,29 +534,42 @@ class Layer:
         return self.linear(out.reshape(batch, seq, -1), "self_attn.o_proj")
 
     def dense_mlp(self, x, block="mlp"):
-        hidden = silu(self.linear(x, block + ".gate_proj")) * self.linear(x, block + ".up_proj")
+        hidden = self.act(self.linear(x, block + ".gate_proj")) * self.linear(x, block + ".up_proj")
         return self.linear(hidden, block + ".down_proj")
+
+    def act(self, x):
+        if self.family != "gemma4_text":
+            return silu(x)
+        if self.plain_gelu:
+            return x * sigmoid(1.702 * x)
+        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
     def moe_names(self):
         """(name of the block, gate, up, down)"""
         if self.family in ("mixtral", "minimax_m2"):
             return "block_sparse_moe", "w1", "w3", "w2"
+        if self.family == "llama4_text":
+            return "feed_forward", "gate_proj", "up_proj", "down_proj"
         return "mlp", "gate_proj", "up_proj", "down_proj"
 
     def router_name(self):
-        name = {"hunyuan_v1_moe": ".gate.wg", "gpt_oss": ".router"}.get(self.family, ".gate")
+        name = {"hunyuan_v1_moe": ".gate.wg", "gpt_oss": ".router", "llama4_text": ".router"}.get(self.family, ".gate")
         return self.moe_names()[0] + name
 
     def shared_name(self):
-        return self.moe_names()[0] + (".shared_mlp" if self.family == "hunyuan_v1_moe" else ".shared_experts")
+        return self.moe_names()[0] + {"hunyuan_v1_moe": ".shared_mlp", "llama4_text": ".shared_expert"}.get(
+            self.family, ".shared_experts")
 
     def router_logits(self, x):
+        if self.family == "gemma4_text":  # x: the stream
+            seen = x if self.no_router_norm else rms_norm(x, 1.0, self.eps)
+            return seen * self.tensors["router.scale"] * x.shape[-1]**-0.5 @ self.tensors["router.proj.weight"].T
         return self.linear(x, self.router_name()) if self.family == "gpt_oss" else (
             x @ self.tensors[self.router_name() + ".weight"].T)
 
     def choices(self, logits):
         """(scores, what the choice is made by)"""
-        score = 1 / (1 + np.exp(-logits)) if self.family in SIGMOID else softmax(logits)
+        score = sigmoid(logits) if self.family in SIGMOID + ("llama4_text",) else softmax(logits)
         if self.family not in CORRECTED:
             return score, logits
         return score, score + self.tensors[self.correction_name()].reshape(-1)
@@ -468,11 +579,11 @@ class Layer:
         return f"{self.moe_names()[0]}{inside}.e_score_correction_bias"
 
     def renormalises(self):
-        if self.family in ("mixtral", "ernie4_5_moe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss"):
+        if self.family in ("mixtral", "ernie4_5_moe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss", "gemma4_text"):
             return True
         if self.family in SIGMOID:
             return self.config.get("norm_topk_prob", True)
-        if self.family == "deepseek_v2":
+        if self.family in ("deepseek_v2", "llama4_text"):
             return False
         if self.family == "qwen3_5_moe_text":
             return True
@@ -490,6 +601,12 @@ class Layer:
         gate, up = np.minimum(gate, limit), np.clip(up, -limit, limit)
         return (gate / (1 + np.exp(-1.702 * gate)) * (up + 1)) @ t["mlp.experts.down_proj"][e] + out
 
+    def weighed_expert(self, e, weight, x):
+        """of llama4: all experts in one tensor, the input first; gate before up; the token comes times its weight"""
+        before, behind = (1.0, weight) if self.weigh_output else (weight, 1.0)
+        gate, up = np.split(before * x @ self.tensors["feed_forward.experts.gate_up_proj"][e], 2)
+        return behind * (silu(gate) * up) @ self.tensors["feed_forward.experts.down_proj"][e]
+
     def moe(self, x):
         block, gate, up, down = self.moe_names()
         tokens = x.reshape(-1, x.shape[-1])
@@ -502,6 +619,9 @@ class Layer:
             weight = weight / (weight.sum() if self.renormalises() else 1.0)
             weight = weight * scaling ** (2 if self.scaled_twice else 1)
             for e, w in zip(chosen, weight):
+                if self.family == "llama4_text":
+                    out[t] += self.weighed_expert(e, w, tokens[t])
+                    continue
                 if self.family == "gpt_oss":
                     out[t] += w * self.fused_expert(e, tokens[t])
                     continue
@@ -515,11 +635,33 @@ class Layer:
             return out + gate * self.dense_mlp(x, block + ".shared_expert")
         return out + self.dense_mlp(x, self.shared_name()) if self.shared_experts() else out
 
+    def gemma_experts(self, stream, normed):
+        tokens, seen = normed.reshape(-1, normed.shape[-1]), stream.reshape(-1, stream.shape[-1])
+        scores, choices = self.choices(self.router_logits(seen))
+        out = np.zeros_like(tokens)
+        for t, row in enumerate(scores):
+            chosen, _ = choose(self.config, choices[t])
+            weight = row[chosen] / row[chosen].sum()
+            if not self.no_expert_scale:
+                weight = weight * self.tensors["router.per_expert_scale"][chosen]
+            for e, w in zip(chosen, weight):
+                gate, up = np.split(self.tensors["experts.gate_up_proj"][e] @ tokens[t], 2)
+                out[t] += w * (self.tensors["experts.down_proj"][e] @ (self.act(gate) * up))
+        return out.reshape(normed.shape)
+
+    def gemma(self, x, branch, stream):
+        out = self.dense_mlp(self.norm(stream, "pre_feedforward_layernorm"))
+        if is_moe(self.config, self.layer):
+            experts = self.gemma_experts(stream, self.norm(stream, "pre_feedforward_layernorm_2"))
+            out = self.norm(out, "post_feedforward_layernorm_1") + self.norm(experts, "post_feedforward_layernorm_2")
+        out = stream + self.norm(out, "post_feedforward_layernorm")
+        return out if self.no_layer_scalar else out * self.tensors["layer_scalar"]
+
     def shared_experts(self):
         """how many"""
         if self.family == "ernie4_5_moe":
             return self.config.get("moe_num_shared_experts", 2)
-        if self.family == "hunyuan_v1_moe":
+        if self.family in ("hunyuan_v1_moe", "llama4_text"):
             return 1
         return self.config["n_shared_experts"] if self.family in DENSE_FIRST else 0
 
@@ -527,10 +669,16 @@ class Layer:
         """(attention's output, the second norm of the residual stream after it)"""
         attend = self.latent_attention if self.family in LATENT else self.delta if self.linear_attn else self.attention
         branch = attend(self.norm(x, "input_layernorm"))
+        if self.family == "gemma4_text":  # normed again, and the stream for the second norm of it
+            branch = self.norm(branch, "post_attention_layernorm")
+            return branch, x + branch
         return branch, self.norm(x + branch, "post_attention_layernorm")
 
     def __call__(self, x):
         x = np.asarray(x, np.float64)
         branch, normed = self.after_attention(x)
+        if self.family == "gemma4_text":
+            return self.gemma(x, branch, normed)
         x = x + branch
-        return x + (self.moe(normed) if is_moe(self.config, self.layer) else self.dense_mlp(normed))
+        return x + (self.moe(normed) if is_moe(self.config, self.layer) else
+                    self.dense_mlp(normed, self.moe_names()[0]))

@@ -81,6 +81,34 @@ Json tiny(const std::string& model_type) {
          {"rope_scaling",
           {{"rope_type", "yarn"}, {"factor", 32.0}, {"truncate", false}, {"original_max_position_embeddings", 4096}}}});
   }
+  if (model_type == "ministral") config.update({{"head_dim", 16}, {"sliding_window", 7}});
+  if (model_type == "ministral3") {
+    config.update({{"head_dim", 16},
+                   {"rope_parameters",
+                    {{"rope_theta", 1e4}, {"llama_4_scaling_beta", 0.1}, {"original_max_position_embeddings", 64}}}});
+  }
+  if (model_type == "llama4") {
+    config.update({{"head_dim", 16},
+                   {"num_local_experts", 8},
+                   {"num_experts_per_tok", 1},
+                   {"intermediate_size_mlp", 160},
+                   {"interleave_moe_layer_step", 2},
+                   {"attention_chunk_size", 32}});
+  }
+  if (model_type == "gemma4") {
+    config.erase("hidden_act");
+    config.update({{"head_dim", 16},
+                   {"global_head_dim", 32},
+                   {"num_global_key_value_heads", 1},
+                   {"attention_k_eq_v", true},
+                   {"hidden_size_per_layer_input", 0},
+                   {"enable_moe_block", true},
+                   {"num_experts", 8},
+                   {"top_k_experts", 2},
+                   {"moe_intermediate_size", 20},
+                   {"sliding_window", 7},
+                   {"layer_types", {"sliding_attention", "full_attention", "sliding_attention", "full_attention"}}});
+  }
   if (model_type == "hunyuan_v1_moe") config.update({{"head_dim", 16}, {"num_experts", 16}, {"moe_topk", 3}});
   if (model_type == "qwen3_next" || model_type.starts_with("qwen3_5")) {
     config.update({{"head_dim", 16},
@@ -193,6 +221,13 @@ const Published kPublished[] = {
     {"hunyuan-a13b-instruct", 80393183232, 80.393, 12.747, 12.222, 131072},
     {"olmoe-1b-7b-0924", 6919161856, 6.919, 1.179, 1.076, 131072},
     {"gpt-oss-20b", 20914757184, 20.915, 3.608, 3.029, 49152},
+    {"llama-4-maverick-17b-128e-instruct", 400711848960, 400.712, 16.150, 15.116, 196608},
+    {"llama-4-scout-17b-16e-instruct", 107769861120, 107.770, 16.138, 15.104, 196608},
+    {"mistral-7b-v0.1", 7241732096, 7.242, 7.111, 6.980, 131072},
+    {"mistral-small-24b-instruct-2501", 23572403200, 23.572, 22.901, 22.230, 163840},
+    {"ministral-3-8b-instruct-2512", 8489553920, 8.490, 7.953, 7.416, 139264},
+    {"gemma-4-31b-it", 30697345340, 30.697, 30.697, 29.288, 901120},
+    {"gemma-4-26b-a4b-it", 25233141790, 25.233, 3.823, 3.084, 225280},
     {"gpt-oss-120b", 116829156672, 116.829, 5.133, 4.554, 73728},
 };
 
@@ -218,7 +253,8 @@ TEST(ShippedModels, ReproduceThePublishedCounts) {
     EXPECT_EQ(billions(count.active_layers), billions(row.active_layers));
     EXPECT_EQ(2 * kv_elements_per_token(spec), row.kv_bytes);
     for (const std::string& note : spec.notes)
-      EXPECT_TRUE(contains(note, "multi-token prediction left out") || contains(note, "the language part alone"))
+      EXPECT_TRUE(contains(note, "multi-token prediction left out") || contains(note, "the language part alone") ||
+                  contains(note, "final_logit_softcapping"))
           << note;
   }
 }
@@ -762,6 +798,132 @@ TEST(Families, GptOssHasSinksAndClampedExperts) {
   EXPECT_EQ(rotary(silent).factor, 32.0);
   EXPECT_FALSE(rotary(silent).truncate);
   EXPECT_EQ(silent.notes.size(), 2u);
+}
+
+// An empty rope_scaling is none there; an empty rope_parameters is plain rope.
+TEST(Families, GptOssWithoutRopeScaling) {
+  for (const Json& empty : {Json(nullptr), Json::object()}) {
+    Json config = tiny("gpt_oss");
+    config["rope_scaling"] = empty;
+    EXPECT_EQ(rotary(read(config)).kind, RotarySpec::Kind::yarn);
+    EXPECT_EQ(rotary(read(config)).original_max_position, 4096);
+    config["original_max_position_embeddings"] = 2048;
+    EXPECT_EQ(rotary(read(config)).original_max_position, 2048);
+    config["rope_parameters"] = Json::object();
+    EXPECT_EQ(rotary(read(config)).kind, RotarySpec::Kind::plain);
+  }
+}
+
+TEST(Families, MistralsWindows) {
+  EXPECT_EQ(windows(read(tiny("mistral"))), (Windows{4096, 4096, 4096, 4096}));  // the key is absent
+  Json none = tiny("mistral");
+  none["sliding_window"] = nullptr;
+  EXPECT_EQ(windows(read(none)), (Windows{0, 0, 0, 0}));
+  EXPECT_EQ(windows(read(with(tiny("mistral"), {{"sliding_window", 9}}))), (Windows{9, 9, 9, 9}));
+  const Json words = {"full_attention", "sliding_attention", "full_attention", "sliding_attention"};
+  EXPECT_EQ(windows(read(with(tiny("ministral"), {{"layer_types", words}}))), (Windows{0, 7, 0, 7}));
+  EXPECT_EQ(windows(read(tiny("ministral"))), (Windows{7, 7, 7, 7}));
+  EXPECT_EQ(windows(read(tiny("ministral3"))), (Windows{0, 0, 0, 0}));
+  const ModelSpec m = read(tiny("ministral3"));
+  EXPECT_TRUE(op_case(m, "rope").flag("q_scale"));
+  const QueryTemperature t = plan_of(m).temperature;
+  EXPECT_EQ(t.beta, 0.1);
+  EXPECT_EQ(t.every, 64);
+  EXPECT_EQ(t.offset, 0);
+  // 0 is no temperature, and no family that has none may be given one.
+  EXPECT_FALSE(op_case(read(with(tiny("ministral3"), {{"rope_parameters", {{"llama_4_scaling_beta", 0}}}})), "rope")
+                   .flag("q_scale"));
+  EXPECT_TRUE(contains(bad_input([] {
+                         read(with(tiny("mistral"), {{"rope_parameters", {{"llama_4_scaling_beta", 0.1}}}}));
+                       }),
+                       "rope_parameters.llama_4_scaling_beta"));
+}
+
+// By hand: 1 + 0.1 ln(1 + floor((p + 1) / 4)).
+TEST(Families, TemperaturesGrowByTheLogarithm) {
+  const OwnedTensor scale(DType::f32, {9});
+  fill_temperatures({.beta = 0.1, .every = 4, .offset = 1}, scale.view());
+  for (const auto& [p, expected] : std::vector<std::pair<int, double>>{
+           {0, 1}, {2, 1}, {3, 1.0693147}, {6, 1.0693147}, {7, 1.1098612}, {8, 1.1098612}})
+    EXPECT_NEAR(scale.view().load(p), expected, 1e-6) << p;
+}
+
+TEST(Families, Llama4TurnsThreeOfFourLayersAndChunksThem) {
+  const ModelSpec m = read(tiny("llama4"));
+  ASSERT_EQ(m.kinds.size(), 3u);  // dense and moe with chunks, moe without rotation
+  EXPECT_EQ(m.layer(0).name, "dense chunk=32");
+  EXPECT_EQ(m.layer(1).name, "moe chunk=32");
+  EXPECT_EQ(m.layer(3).name, "moe unrotated");
+  EXPECT_EQ(op_case(m, "rope").word("qk_norm", ""), "bare");
+  EXPECT_TRUE(op_case(m, "rope").flag("interleaved"));
+  EXPECT_FALSE(op_case(m, "rope", 3).has("qk_norm"));
+  EXPECT_TRUE(op_case(m, "rope", 3).flag("q_scale"));
+  EXPECT_EQ(plan_of(m, 3).rotary.kind, RotarySpec::Kind::none);
+  EXPECT_EQ(op_case(m, "gate_up").axis("n"), 320);             // intermediate_size_mlp
+  EXPECT_EQ(op_case(m, "experts", 1).axis("ffn_hidden"), 96);  // intermediate_size
+  EXPECT_EQ(op_case(m, "shared gate_up", 1).axis("n"), 192);
+  EXPECT_TRUE(op_case(m, "experts", 1).flag("weigh_input"));
+  EXPECT_EQ(op_case(m, "route", 1).word("score", ""), "sigmoid");
+  EXPECT_FALSE(op_case(m, "route", 1).flag("renormalise"));
+  // A prompt beyond a chunk, one within, and the first token of the next.
+  const auto attention = [&](std::int64_t q_len, std::int64_t kv_len) {
+    StepShape shape;
+    shape.q_len = q_len, shape.kv_len = shape.capacity = kv_len;
+    for (const PlannedOp& p : plan_layer(m, m.layer(0), shape).ops)
+      if (p.component == "attention") return p.op_case;
+    return OpCase();
+  };
+  EXPECT_EQ(attention(70, 70).integer("chunk", 0), 32);
+  EXPECT_FALSE(attention(32, 32).has("chunk") || attention(32, 32).has("window"));
+  EXPECT_EQ(attention(1, 33).integer("chunk", 0), 32);
+  // What is kept of a sequence of 70: a chunk of each layer that has them.
+  StepShape shape;
+  shape.kv_len = shape.capacity = 70;
+  EXPECT_EQ(plan_layer(m, m.layer(0), shape).needed_cache_bytes(), 2.0 * 2 * 2 * 16 * 32);
+
+  EXPECT_FALSE(op_case(read(with(tiny("llama4"), {{"use_qk_norm", false}})), "rope").has("qk_norm"));
+  EXPECT_FALSE(op_case(read(with(tiny("llama4"), {{"attn_temperature_tuning", false}})), "rope", 3).flag("q_scale"));
+  EXPECT_TRUE(op_case(read(with(tiny("llama4"), {{"attn_temperature_tuning", 4}})), "rope", 3).flag("q_scale"));
+  const ModelSpec other = read(with(tiny("llama4"), {{"no_rope_layers", {0, 1, 1, 1}}, {"moe_layers", {0}}}));
+  EXPECT_EQ(other.layer(0).name, "moe unrotated");
+  EXPECT_EQ(other.layer(3).name, "dense chunk=32");
+  const Json words = {"full_attention", "chunked_attention", "chunked_attention", "chunked_attention"};
+  EXPECT_EQ(read(with(tiny("llama4"), {{"layer_types", words}})).layer(0).name, "dense");
+}
+
+TEST(Families, Gemma4HasTwoSizesOfHeads) {
+  const ModelSpec m = read(tiny("gemma4"));
+  ASSERT_EQ(m.kinds.size(), 2u);
+  EXPECT_EQ(windows(m), (Windows{7, 0, 7, 0}));
+  const OpCase sliding = op_case(m, "rope"), full = op_case(m, "rope", 1);
+  EXPECT_EQ(sliding.axis("head_dim"), 16);
+  EXPECT_EQ(sliding.axis("kv_heads"), 2);
+  EXPECT_TRUE(sliding.flag("v_norm") && full.flag("v_norm"));
+  EXPECT_FALSE(sliding.flag("v_from_k"));
+  EXPECT_EQ(full.axis("head_dim"), 32);
+  EXPECT_EQ(full.axis("kv_heads"), 1);
+  EXPECT_TRUE(full.flag("v_from_k"));
+  EXPECT_EQ(op_case(m, "qkv").axis("n"), 16 * (4 + 2 + 2));
+  EXPECT_EQ(op_case(m, "qkv", 1).axis("n"), 32 * (4 + 1));
+  EXPECT_EQ(op_case(m, "attention").real("scale"), 1.0);
+  EXPECT_EQ(rotary(m).theta, 1e4);
+  EXPECT_EQ(plan_of(m, 1).rotary.theta, 1e6);
+  EXPECT_EQ(plan_of(m, 1).rotary.turned_pairs, 4);  // a quarter of 16
+  EXPECT_EQ(op_case(m, "experts").word("act", ""), "gelu_tanh");
+  EXPECT_EQ(op_case(m, "glu").word("act", ""), "gelu_tanh");
+  EXPECT_TRUE(op_case(m, "route").flag("expert_scale"));
+  EXPECT_FALSE(op_case(m, "experts").flag("residual"));
+  EXPECT_TRUE(op_case(m, "last norm").flag("added") && op_case(m, "last norm").flag("scaled"));
+  EXPECT_NEAR(weight(plan_of(m), "router_scale").times, 0.125, 1e-9);  // 64^-1/2
+  // By hand: 2 x 2 x (2 x 16) of a layer with a window, 2 x 32 of one that sees all.
+  EXPECT_EQ(kv_elements_per_token(m), 2 * (2 * 2 * 16 + 2 * 32));
+  // As transformers 5.23 resaves it.
+  const Json wide = {{"head_dim", 32}, {"num_key_value_heads", 1}};
+  const ModelSpec resaved = read(with(tiny("gemma4"), {{"global_head_dim", nullptr},
+                                                       {"num_global_key_value_heads", nullptr},
+                                                       {"per_layer_config", {{"1", wide}, {"3", wide}}}}));
+  EXPECT_EQ(kv_elements_per_token(resaved), kv_elements_per_token(m));
+  EXPECT_FALSE(has_op(plan_of(read(with(tiny("gemma4"), {{"enable_moe_block", false}}))), "experts"));
 }
 
 // Only the experts are in mxfp4; rows of gate and up, in turns in the file, are one matrix here.
@@ -1508,6 +1670,79 @@ std::vector<BadConfig> bad_configs() {
        "minimax_m2",
        {{"shared_intermediate_size", 96}},
        {": shared_intermediate_size: ", "96"}},
+      {"kinds of attention of other layers",
+       "minimax_m2",
+       {{"attn_type_list", {1, 1, 1}}},
+       {": attn_type_list: ", "num_hidden_layers (4)", "a list of 3"}},
+      {"a second width of MiniMax",
+       "minimax_m2",
+       {{"mlp_intermediate_size", 192}},
+       {": mlp_intermediate_size: ", "192 contradicts intermediate_size (96)"}},
+      {"a second width of gpt-oss",
+       "gpt_oss",
+       {{"mlp_intermediate_size", 192}},
+       {": mlp_intermediate_size: ", "192 contradicts intermediate_size (96)"}},
+      {"a context that is no number", "gpt_oss", {{"initial_context_length", "4096"}}, {": initial_context_length: "}},
+      {"original positions that are no number",
+       "gpt_oss",
+       {{"original_max_position_embeddings", "4096"}},
+       {": original_max_position_embeddings: "}},
+      {"a window of GLM", "glm4_moe", {{"sliding_window", 32}}, {": sliding_window: ", "glm4_moe does not read it"}},
+      {"a window that is switched on",
+       "olmoe",
+       {{"sliding_window", 32}, {"use_sliding_window", true}},
+       {": sliding_window: ", "olmoe does not read it"}},
+      {"Ministral without head_dim", "ministral", {{"head_dim", nullptr}}, {": head_dim: ", "missing"}},
+      {"Ministral's layer without a window", "ministral", {{"sliding_window", 0}}, {": sliding_window: ", "0"}},
+      {"Ministral 3 without its temperature",
+       "ministral3",
+       {{"rope_parameters", {{"llama_4_scaling_beta", nullptr}}}},
+       {": rope_parameters.llama_4_scaling_beta: ", "missing"}},
+      {"Ministral 3 without rope", "ministral3", {{"rope_parameters", nullptr}}, {": rope_parameters: ", "missing"}},
+      {"chunks of nothing", "llama4", {{"attention_chunk_size", 0}}, {": attention_chunk_size: ", "0"}},
+      {"rotation of too few layers",
+       "llama4",
+       {{"no_rope_layers", {1, 0}}},
+       {": no_rope_layers: ", "num_hidden_layers (4)", "a list of 2"}},
+      {"half a rotation", "llama4", {{"no_rope_layers", {1, 0, 2, 0}}}, {": no_rope_layers[2]: ", "2"}},
+      {"experts in a layer that is none", "llama4", {{"moe_layers", {1, 4}}}, {": moe_layers[1]: ", "4"}},
+      {"experts in every 0th layer",
+       "llama4",
+       {{"interleave_moe_layer_step", 0}},
+       {": interleave_moe_layer_step: ", "0"}},
+      {"more experts chosen than Llama 4 has",
+       "llama4",
+       {{"num_experts_per_tok", 9}},
+       {": num_experts_per_tok: ", "chooses 9 of 8"}},
+      {"dense layers of no width", "llama4", {{"intermediate_size_mlp", nullptr}}, {": intermediate_size_mlp: "}},
+      {"an embedding of each layer", "gemma4", {{"hidden_size_per_layer_input", 256}}, {"hidden_size_per_layer_input"}},
+      {"an embedding of each layer by default",
+       "gemma4",
+       {{"hidden_size_per_layer_input", nullptr}},
+       {": hidden_size_per_layer_input: ", "256 where the key is absent"}},
+      {"shared keys and values", "gemma4", {{"num_kv_shared_layers", 2}}, {": num_kv_shared_layers: ", "got 2"}},
+      {"attention to both sides",
+       "gemma4",
+       {{"use_bidirectional_attention", "all"}},
+       {": use_bidirectional_attention: "}},
+      {"another activation of Gemma", "gemma4", {{"hidden_activation", "silu"}}, {": hidden_activation: ", "silu"}},
+      {"a window at the end",
+       "gemma4",
+       {{"layer_types", {"sliding_attention", "full_attention", "sliding_attention", "sliding_attention"}}},
+       {": layer_types[3]: ", "full_attention"}},
+      {"key heads that heads are no multiple of",
+       "gemma4",
+       {{"num_global_key_value_heads", 3}},
+       {": num_global_key_value_heads: ", "(4)", "(3)"}},
+      {"rope of one kind of layer",
+       "gemma4",
+       {{"rope_parameters", {{"sliding_attention", {{"rope_theta", 1e4}}}}}},
+       {": rope_parameters.full_attention: ", "missing"}},
+      {"sizes of a layer with a window",
+       "gemma4",
+       {{"per_layer_config", {{"0", {{"head_dim", 32}}}}}},
+       {": per_layer_config.0: "}},
+      {"more experts chosen than Gemma has", "gemma4", {{"top_k_experts", 9}}, {": top_k_experts: ", "chooses 9 of 8"}},
       {"a window of nothing", "gpt_oss", {{"sliding_window", 0}}, {": sliding_window: ", "0"}},
       {"layer_types of other layers",
        "gpt_oss",

@@ -27,7 +27,11 @@ void decoder_layer(LayerBuilder& b, const Attention& attention, const FeedForwar
 std::string kind_name(const Attention& attention, const FeedForward& feed_forward) {
   std::string name = std::holds_alternative<Mixture>(feed_forward) ? "moe" : "dense";
   const auto* grouped = std::get_if<GroupedQueryAttention>(&attention);
-  if (grouped != nullptr && grouped->window > 0) name += fmt::format(" window={}", grouped->window);
+  if (grouped != nullptr) {
+    if (grouped->window > 0) name += fmt::format(" window={}", grouped->window);
+    if (grouped->chunk > 0) name += fmt::format(" chunk={}", grouped->chunk);
+    if (grouped->rotary.kind == RotarySpec::Kind::none) name += " unrotated";
+  }
   if (std::holds_alternative<GatedDeltaAttention>(attention)) name += " linear";
   return name;
 }

@@ -17,7 +17,7 @@ namespace layercost {
 using Attention = std::variant<GroupedQueryAttention, LatentAttention, GatedDeltaAttention>;
 using FeedForward = std::variant<DenseMlp, Mixture>;
 void decoder_layer(LayerBuilder&, const Attention&, const FeedForward&);
-// "moe" or "dense", with its window or "linear": all in which layers of such a model differ.
+// "moe" or "dense", with its window or chunk, "unrotated" or "linear": all in which layers of such a model differ.
 std::string kind_name(const Attention&, const FeedForward&);
 // Adds the layer as one of the kind with that name.
 void add_decoder_layer(ModelSpec&, const Attention&, const FeedForward&);

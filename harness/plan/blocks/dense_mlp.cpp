@@ -18,7 +18,7 @@ void dense_mlp(LayerBuilder& b, const DenseMlp& m, const std::string& x, const s
   b.fused_linear(m.name + "gate_up", x, m.name + "gate_up_w",
                  {{tensor(m.gate, ".weight"), {f, h}}, {tensor(m.up, ".weight"), {f, h}}}, gate_up, h, gate_up_options);
   OpCase glu("glu");
-  glu.set("tokens", b.tokens()).set("ffn_hidden", f).set("act", "silu");
+  glu.set("tokens", b.tokens()).set("ffn_hidden", f).set("act", m.act);
   glu.set("x_type", b.shape().activation_type).set("y_type", b.shape().activation_type);
   b.op(m.name + "glu", std::move(glu), {{"x", gate_up}, {"y", gated}});
   if (!m.gated_by.empty()) {

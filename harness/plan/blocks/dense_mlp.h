@@ -1,4 +1,4 @@
-// What:    the gated MLP of a dense layer: down(silu(gate(x)) * up(x)) + residual. A shared expert may have a gate of
+// What:    the gated MLP of a dense layer: down(act(gate(x)) * up(x)) + residual. A shared expert may have a gate of
 // its
 //          own, one number per token: what goes into the last product is multiplied by its sigmoid, which is the same
 //          as multiplying what comes out.
@@ -16,10 +16,11 @@ struct DenseMlp {
   bool bias = false;
   std::string prefix = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
   std::string gated_by = {};  // a matrix of one row, with its prefix: "mlp.shared_expert_gate"
+  std::string act = "silu";   // kernels/contract/glu_act.h
   std::string name = {};      // before the names of components, buffers and weights: "shared "
 };
 
-// x [tokens, hidden]; y = residual + the MLP of x, both of that shape.
+// x [tokens, hidden]; y = residual ("": none) + the MLP of x, both of that shape.
 void dense_mlp(LayerBuilder&, const DenseMlp&, const std::string& x, const std::string& residual, const std::string& y);
 
 }  // namespace layercost

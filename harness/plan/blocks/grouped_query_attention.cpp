@@ -12,6 +12,7 @@ namespace layercost {
 std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention& a, const std::string& x) {
   const StepShape& s = b.shape();
   const std::int64_t t = s.tokens(), d = a.head_dim, q = a.heads * d, kv = a.kv_heads * d, h = b.model().hidden;
+  const std::int64_t width = q + (a.v_from_k ? 1 : 2) * kv;
   const std::string in = "self_attn.";
 
   // Rows of q_proj, or, with a gate, every other head of them: q's (0) or the gate's (1).
@@ -27,13 +28,13 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   if (a.qkv_bias) {
     LayerBuilder::Sources sources = of_q(".bias", false, 0);
     sources.push_back({in + "k_proj.bias", {kv}});
-    sources.push_back({in + "v_proj.bias", {kv}});
+    if (!a.v_from_k) sources.push_back({in + "v_proj.bias", {kv}});
     qkv_options.bias = b.bias("qkv_bias", std::move(sources));
   }
   LayerBuilder::Sources qkv_sources = of_q(".weight", true, 0);
   qkv_sources.push_back({in + "k_proj.weight", {kv, h}});
-  qkv_sources.push_back({in + "v_proj.weight", {kv, h}});
-  const std::string qkv = b.activation("qkv", q + 2 * kv);
+  if (!a.v_from_k) qkv_sources.push_back({in + "v_proj.weight", {kv, h}});
+  const std::string qkv = b.activation("qkv", width);
   b.fused_linear("qkv", x, "qkv_w", std::move(qkv_sources), qkv, h, qkv_options);
 
   b.plan().rotary = a.rotary;
@@ -41,16 +42,20 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   const Shape cache = {s.batch, a.kv_heads, s.capacity, d}, table = {s.capacity, a.rotary.dims / 2};
   const std::string k_cache = b.buffer("k_cache", BufferRole::cache, s.kv_type, cache);
   const std::string v_cache = b.buffer("v_cache", BufferRole::cache, s.kv_type, cache);
-  if (a.window > 0)
+  const std::int64_t kept = a.window > 0 ? a.window : a.chunk;
+  if (kept > 0)
     for (BufferSpec& buffer : b.plan().buffers)
-      if (buffer.role == BufferRole::cache) buffer.window = a.window;
+      if (buffer.role == BufferRole::cache) buffer.window = kept;
   OpCase rope("rope");
   rope.set("batch", s.batch).set("q_len", s.q_len).set("kv_len", s.kv_len).set("capacity", s.capacity);
   rope.set("heads", a.heads).set("kv_heads", a.kv_heads).set("head_dim", d);
   if (a.rotary.dims != d) rope.set("rotary_dims", a.rotary.dims);
   if (a.rotary.interleaved) rope.set("interleaved", 1);
-  const bool normed = !a.qk_norm.empty(), whole = a.qk_norm == "whole";
+  const bool normed = !a.qk_norm.empty(), whole = a.qk_norm == "whole", bare = a.qk_norm == "bare";
   if (normed) rope.set("qk_norm", a.qk_norm).set("eps", b.model().rms_norm_eps);
+  if (a.v_norm) rope.set("v_norm", 1);
+  if (a.v_from_k) rope.set("v_from_k", 1);
+  if (!a.temperature.is_one()) rope.set("q_scale", 1);
   b.types(rope);
   rope.set("kv_type", s.kv_type);
   std::map<std::string, std::string> bind = {{"qkv", qkv},
@@ -59,7 +64,11 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
                                              {"q", rotated},
                                              {"k_cache", k_cache},
                                              {"v_cache", v_cache}};
-  if (normed) {
+  if (!a.temperature.is_one()) {
+    b.plan().temperature = a.temperature;
+    bind["q_scale"] = b.buffer("q_scale", BufferRole::query_scale, DType::f32, {s.capacity});
+  }
+  if (normed && !bare) {
     bind["q_norm"] = b.norm_weight("q_norm", whole ? q : d, in + a.q_norm + ".weight");
     bind["k_norm"] = b.norm_weight("k_norm", whole ? kv : d, in + a.k_norm + ".weight");
     rope.set("w_type", b.format_of("q_norm").name);
@@ -70,8 +79,10 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   attention.set("batch", s.batch).set("q_len", s.q_len).set("kv_len", s.kv_len).set("capacity", s.capacity);
   attention.set("heads", a.heads).set("kv_heads", a.kv_heads).set("qk_dim", d).set("v_dim", d);
   if (a.window > 0) attention.set("window", a.window);
+  // A sequence within one chunk is told nothing of it: more variants know that.
+  if (a.chunk > 0 && s.kv_len > a.chunk) attention.set("chunk", a.chunk);
   if (a.sinks) attention.set("sinks", 1);
-  attention.set("scale", 1.0 / std::sqrt(static_cast<double>(d)));
+  attention.set("scale", a.scale.value_or(1.0 / std::sqrt(static_cast<double>(d))));
   attention.set("x_type", s.activation_type).set("kv_type", s.kv_type).set("y_type", s.activation_type);
   std::string attended = b.activation("attended", q);
   bind = {{"q", rotated}, {"k_cache", k_cache}, {"v_cache", v_cache}, {"y", attended}};
@@ -132,8 +143,15 @@ GroupedQueryAttention read_grouped_query_attention(const JsonNode& config, const
   if (a.head_dim % 2 != 0) {
     config.fail("head_dim", fmt::format("expected an even number (rope turns pairs), got {}", a.head_dim));
   }
-  a.rotary = read_rotary(config, a.head_dim, {.theta = defaults.rope_theta, .part = defaults.rotary_part},
+  a.rotary = read_rotary(config, a.head_dim,
+                         {.theta = defaults.rope_theta, .part = defaults.rotary_part, .tempered = defaults.tempered},
                          m.max_position, m.notes);
+  if (defaults.tempered) {
+    const auto old = config.find("rope_scaling");
+    const JsonNode rope = old && !old->keys().empty() ? *old : config.at("rope_parameters");
+    a.temperature.beta = rope.get_number("llama_4_scaling_beta", 0, 1e3);
+    a.temperature.every = rope.get_int("original_max_position_embeddings", 1, kMaxPositions);
+  }
   return a;
 }
 

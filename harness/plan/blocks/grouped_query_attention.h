@@ -1,5 +1,6 @@
 // What:    causal self-attention in which groups of query heads share a key and a value head (one group per head is
-//          multi-head attention), with optional biases, norms of q and k, a window, and sinks. The rotation may leave
+//          multi-head attention), with optional biases, norms of q and k, a window or
+//          chunks, sinks, and a temperature. The rotation may leave
 //          the end of each head as it is. With a gate, each head of q_proj has its rows and then as many of a gate;
 //          attention's result is multiplied by its sigmoid.
 // Layer:   qkv -> rope (q/k norm, cache append) -> attention -> [gate -> gated attention ->] o
@@ -18,12 +19,18 @@ namespace layercost {
 struct GroupedQueryAttention {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
   std::int64_t window = 0;  // 0: full attention; else key j is visible to query i when i - j < window
+  std::int64_t chunk = 0;   // 0: none; else key j is visible to query i when both lie in the same chunk of so many
   bool qkv_bias = false, o_bias = false;
-  std::string qk_norm = {};  // as the rope op says it: "1" of each head, "whole", "after"; empty: none
+  std::string qk_norm = {};  // as the rope op says it: "1" of each head, "whole", "after", "bare"; empty: none
   std::string q_norm = "q_norm", k_norm = "k_norm";
-  bool sinks = false;  // one more score of each head, without a value
+  bool sinks = false;                     // one more score of each head, without a value
+  bool v_norm = false, v_from_k = false;  // as the rope op says it; without v_proj then
+  std::optional<double> scale = {};       // of scores; else head_dim^-1/2
   bool gate = false;
   RotarySpec rotary;
+  QueryTemperature temperature;
+  // Of a layer that turns nothing. The op turns one pair at least: it turns by 0.
+  void without_rotation() { rotary = {.kind = RotarySpec::Kind::none, .dims = 2, .interleaved = rotary.interleaved}; }
 };
 
 // x [tokens, hidden] to the projected result of the same shape, whose name is returned.
@@ -35,6 +42,7 @@ struct HeadDefaults {
   std::int64_t kv_heads = 0;  // 0: heads
   double rope_theta = 10000.0;
   std::optional<double> rotary_part = {};  // RotaryDefaults::part
+  bool tempered = false;                   // llama_4_scaling_beta has to be there
 };
 // Heads and rotation from num_attention_heads, num_key_value_heads, head_dim and the keys of read_rotary; the rest is
 // the family's. What transformers fills in is noted in the model.

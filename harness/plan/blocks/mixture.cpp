@@ -12,18 +12,18 @@
 
 namespace layercost {
 
-void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std::string& residual,
-             const std::string& y) {
+void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std::string& residual, const std::string& y,
+             const std::string& router_x) {
   const std::int64_t t = b.tokens(), h = b.model().hidden, f = e.ffn_hidden;
   // Router logits stay f32: rounding them to bf16 would only add ties.
   const std::string logits = b.buffer("logits", BufferRole::activation, DType::f32, {t, e.experts});
   const std::string ids = b.buffer("ids", BufferRole::expert_ids, DType::i32, {t, e.top_k});
   const std::string weights = b.buffer("route_weights", BufferRole::activation, DType::f32, {t, e.top_k});
   const std::string counts = b.buffer("counts", BufferRole::counts, DType::i32, {e.experts});
-  const std::string router = fmt::format("{}.{}.", e.prefix, e.router);
+  const std::string below = e.prefix.empty() ? "" : e.prefix + ".", router = below + e.router + ".";
   LinearOptions router_options{.y_type = DType::f32};
   if (e.router_bias) router_options.bias = b.bias("router_bias", {{router + "bias", {e.experts}}});
-  b.linear("router", x,
+  b.linear("router", router_x.empty() ? x : router_x,
            b.matrix("router_w", {e.experts, h}, {{router + "weight", {e.experts, h}}}, b.shape().weights.router),
            logits, e.experts, h, router_options);
   OpCase route("moe_route");
@@ -38,7 +38,13 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
       {"logits", logits}, {"ids", ids}, {"weights", weights}, {"counts", counts}};
   if (e.correction_bias) {
     route.set("bias", 1);
-    bind["bias"] = b.f32_vector("correction_bias", e.experts, e.prefix + "." + e.correction, e.correction_is_row);
+    bind["bias"] = b.f32_vector("correction_bias", e.experts, below + e.correction, e.correction_is_row);
+  }
+  if (!e.expert_scale.empty()) {
+    route.set("expert_scale", 1);
+    bind["expert_scale"] = b.f32_vector("expert_scale", e.experts, below + e.expert_scale);
+    b.plan().weights.back().mean = 1.0f;
+    b.plan().weights.back().stored = &weight_format(b.shape().weights.vectors);
   }
   if (b.shape().forced_routing) {
     route.set("forced", 1);
@@ -52,15 +58,15 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   if (e.shared_ffn > 0) {
     base = b.activation("with_shared", h);
     DenseMlp shared{.ffn_hidden = e.shared_ffn, .bias = e.shared_bias};
-    shared.prefix = fmt::format("{}.{}", e.prefix, e.shared), shared.name = "shared ";
-    if (!e.shared_gate.empty()) shared.gated_by = e.prefix + "." + e.shared_gate;
+    shared.prefix = below + e.shared, shared.name = "shared ";
+    if (!e.shared_gate.empty()) shared.gated_by = below + e.shared_gate;
     shared.gate = e.gate, shared.up = e.up, shared.down = e.down;
     dense_mlp(b, shared, x, residual, base);
   }
 
   LayerBuilder::Sources gate_up, down, gate_up_bias, down_bias;
   for (std::int64_t i = 0; i < e.experts; ++i) {
-    const std::string p = fmt::format("{}.experts.{}.", e.prefix, i);
+    const std::string p = fmt::format("{}experts.{}.", below, i);
     gate_up.push_back({p + e.gate + ".weight", {f, h}});
     gate_up.push_back({p + e.up + ".weight", {f, h}});
     down.push_back({p + e.down + ".weight", {h, f}});
@@ -70,7 +76,7 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   }
   OpCase experts("moe_experts");
   experts.set("tokens", t).set("hidden", h).set("ffn_hidden", f).set("experts", e.experts).set("top_k", e.top_k);
-  experts.set("act", e.limit > 0 ? "clamped" : "silu");
+  experts.set("act", e.limit > 0 ? "clamped" : e.act);
   if (e.limit > 0) experts.set("limit", e.limit);
   b.types(experts);
   const std::string gate_up_w = b.expert_matrices("experts_gate_up", {e.experts, 2 * f, h}, std::move(gate_up)),
@@ -78,15 +84,18 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   const WeightFormat &first = b.format_of(gate_up_w), &last = b.format_of(down_w);
   experts.set("w_type", first.name);
   if (&last != &first) experts.set("down_type", last.name);
-  experts.set("residual", 1);
-  bind = {{"x", x},           {"ids", ids}, {"weights", weights}, {"w_gate_up", gate_up_w}, {"w_down", down_w},
-          {"residual", base}, {"y", y}};
+  bind = {{"x", x}, {"ids", ids}, {"weights", weights}, {"w_gate_up", gate_up_w}, {"w_down", down_w}, {"y", y}};
+  if (!base.empty()) {
+    experts.set("residual", 1);
+    bind["residual"] = base;
+  }
   if (e.expert_biases) {
     experts.set("bias", 1);
     if (!first.is_plain() || !last.is_plain()) experts.set("bias_type", b.shape().weights.vectors);
     bind["b_gate_up"] = b.expert_biases("experts_gate_up_bias", {e.experts, 2 * f}, std::move(gate_up_bias));
     bind["b_down"] = b.expert_biases("experts_down_bias", {e.experts, h}, std::move(down_bias));
   }
+  if (e.weigh_input) experts.set("weigh_input", 1);
   b.op("experts", std::move(experts), std::move(bind));
 }
 

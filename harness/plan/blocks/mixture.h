@@ -21,20 +21,25 @@ struct Mixture {
   double scaling = 1;                       // of the weights
   std::int64_t shared_ffn = 0;              // width of the shared experts; 0: none
   bool shared_bias = false;
-  bool router_bias = false;      // <prefix>.<router>.bias, in the logits
-  bool expert_biases = false;    // <prefix>.experts.E.<gate>.bias, ...
+  bool router_bias = false;       // <prefix>.<router>.bias, in the logits
+  bool expert_biases = false;     // <prefix>.experts.E.<gate>.bias, ...
+  bool weigh_input = false;       // an expert sees the token times its weight; else its result is multiplied
+  std::string expert_scale = {};  // of each expert's weight, a tensor's name
+  std::string act = "silu";
   double limit = 0;              // of the clamped activation (kernels/contract/glu_act.h); 0: silu
   std::string shared_gate = {};  // <prefix>.<shared_gate>: DenseMlp::gated_by
-  // Names of the tensors below "model.layers.N.": <prefix>.<router>.weight, <prefix>.experts.E.<gate>.weight, ...;
-  // <prefix>.<shared>.<gate>.weight, ...
+  // Names of the tensors below "model.layers.N.", where an empty prefix has no dot: <prefix>.<router>.weight,
+  // <prefix>.experts.E.<gate>.weight, ...; <prefix>.<shared>.<gate>.weight, ...
   std::string prefix = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
   std::string router = "gate", shared = "shared_experts";
   std::string correction = "gate.e_score_correction_bias";
   bool correction_is_row = false;  // stored as [1, experts]
 };
 
-// x [tokens, hidden]; y = residual + the experts' part, both of that shape.
-void mixture(LayerBuilder&, const Mixture&, const std::string& x, const std::string& residual, const std::string& y);
+// x [tokens, hidden]; y = residual ("": none) + the experts' part, both of that shape. router_x: what the router sees,
+// if not x.
+void mixture(LayerBuilder&, const Mixture&, const std::string& x, const std::string& residual, const std::string& y,
+             const std::string& router_x = {});
 
 // The number of experts goes by two names; which is the usual one differs between families, and between transformers 4
 // and 5.

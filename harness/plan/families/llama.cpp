@@ -12,6 +12,8 @@ void read(const JsonNode& config, ModelSpec& m) {
   a.qkv_bias = a.o_bias = config.find_bool("attention_bias").value_or(false);
   const DenseMlp mlp{.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn),
                      .bias = config.find_bool("mlp_bias").value_or(false)};
+  if (config.find("sliding_window"))
+    m.notes.push_back("sliding_window is ignored: transformers' classes of model_type llama have none");
   expect_layer_types(config, m, std::vector<std::int64_t>(static_cast<std::size_t>(m.layers)));
   for (std::int64_t i = 0; i < m.layers; ++i) add_decoder_layer(m, a, mlp);
 }

@@ -40,12 +40,15 @@ void read(const JsonNode& config, ModelSpec& m) {
   expect_word(config, "qk_norm_type", {"per_layer"}, "per_layer");
   expect_layer_types(config, m, std::vector<std::int64_t>(static_cast<std::size_t>(m.layers)));
   // 0 is lightning attention, of MiniMax-Text-01.
-  if (const auto kinds = config.find("attn_type_list")) kinds->as_int_list(1, 1);
+  if (const auto kinds = config.find("attn_type_list");
+      kinds && static_cast<std::int64_t>(kinds->as_int_list(1, 1).size()) != m.layers)
+    kinds->fail(fmt::format("expected a list of num_hidden_layers ({}), got {}", m.layers, kinds->described()));
   Mixture e{.sigmoid = true, .correction_bias = true};
   e.prefix = "block_sparse_moe", e.gate = "w1", e.up = "w3", e.down = "w2", e.correction = "e_score_correction_bias";
   e.experts = read_expert_count(config, "num_local_experts", "num_experts");
   e.top_k = read_top_k(config, e.experts);
   e.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn);
+  expect_same_width(config, "mlp_intermediate_size", e.ffn_hidden);
   expect_word(config, "scoring_func", {"sigmoid"}, "sigmoid");
   expect_true(config, "use_routing_bias");
   for (std::int64_t i = 0; i < m.layers; ++i) add_decoder_layer(m, a, e);
