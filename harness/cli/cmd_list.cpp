@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "harness/cli/commands.h"
 #include "harness/plan/counts.h"
+#include "harness/report/text.h"
 #include "harness/spec/closed_model.h"
 #include "harness/spec/hardware_spec.h"
 #include "harness/spec/price_spec.h"
@@ -18,17 +20,52 @@
 namespace layercost {
 namespace {
 
-void list_all_models() {
-  fmt::print("{:<32} {:<12} {:>9} {:>9} {:>7} {:>16} {:>21}\n", "model", "type", "total", "active", "layers",
-             "KV bytes/token", "state bytes/sequence");
+constexpr std::size_t kWidth = 80;
+
+// "dense x 3, moe x 58"
+std::string kinds_of(const ModelSpec& m) {
+  std::vector<std::string> kinds;
+  for (const LayerKind& kind : m.kinds) kinds.push_back(fmt::format("{} x {}", kind.name, m.count_of(kind)));
+  return fmt::format("{}", fmt::join(kinds, ", "));
+}
+
+// Caches and states of activations in bf16, each token's and each sequence's.
+void list_all_models(bool as_json) {
+  auto all = nlohmann::ordered_json::array();
+  if (!as_json)
+    fmt::print("{:<35} {:>8} {:>8} {:>8} {:>9} {:>7}\n{:<35} {:>8} {:>8} {:>8} {:>9}\n", "model", "total", "active",
+               "KV bytes", "state", "date", "", "1e9", "1e9", "a token", "bytes");
   for (const std::string& name : list_models(configs_dir())) {
     const ModelSpec m = find_model(name, configs_dir());
     const ParameterCount n = count_parameters(m);
-    const double state = state_bytes_per_sequence(m, DType::bf16);
-    fmt::print("{:<32} {:<12} {:>8.3f}B {:>8.3f}B {:>7} {:>16} {:>21}\n", m.name, m.model_type,
-               static_cast<double>(n.total) / 1e9, static_cast<double>(n.active) / 1e9, m.layers,
-               2 * kv_elements_per_token(m), state > 0 ? fmt::format("{:.0f}", state) : "");
+    const auto kv = 2 * kv_elements_per_token(m);
+    const auto state = static_cast<std::int64_t>(state_bytes_per_sequence(m, DType::bf16));
+    std::filesystem::path sidecar = m.path;
+    const JsonNode source = read_json(sidecar.replace_extension(".source.json"));
+    const std::string from = printable(source.get_string("source", 400), 400),
+                      date = printable(source.get_string("collected_by", 32));
+    if (as_json) {
+      auto kinds = nlohmann::ordered_json::object();
+      for (const LayerKind& kind : m.kinds) kinds[kind.name] = m.count_of(kind);
+      all.push_back({{"model", m.name},
+                     {"id", m.id},
+                     {"model_type", m.model_type},
+                     {"parameters", n.total},
+                     {"active_parameters", n.active},
+                     {"layers", m.layers},
+                     {"kinds", kinds},
+                     {"kv_bytes_per_token_bf16", kv},
+                     {"state_bytes_per_sequence_bf16", state},
+                     {"source", from},
+                     {"collected_by", date}});
+      continue;
+    }
+    fmt::print("{:<35} {:>8.3f} {:>8.3f} {:>8} {:>9} {:>7}\n", m.name, static_cast<double>(n.total) / 1e9,
+               static_cast<double>(n.active) / 1e9, kv, state > 0 ? fmt::format("{}", state) : "", date);
+    for (const std::string& text : {fmt::format("{}: {}", m.model_type, kinds_of(m)), "from " + from})
+      for (const std::string& line : wrap(text, kWidth - 2)) fmt::print("  {}\n", line);
   }
+  if (as_json) fmt::print("{}\n", all.dump(1));
 }
 
 void list_closed() {
@@ -104,10 +141,13 @@ void add_list(CLI::App& app, Action& action) {
   auto what = std::make_shared<std::string>();
   c->add_option("what", *what, "models, closed, ops, variants, formats, devices, prices, hardware or suites")
       ->required();
-  c->callback([what, &action] {
-    action = [what] {
+  auto json = std::make_shared<bool>(false);
+  c->add_flag("--json", *json, "models as JSON");
+  c->callback([what, json, &action] {
+    action = [what, json] {
+      if (*json && *what != "models") throw BadInput("--json: only of models");
       if (*what == "models") {
-        list_all_models();
+        list_all_models(*json);
       } else if (*what == "closed") {
         list_closed();
       } else if (*what == "ops") {

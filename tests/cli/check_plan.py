@@ -105,6 +105,26 @@ def spoiled_files(program, folder):
     program.expect("the restored file agrees again", check(name), 0)
 
 
+# Counts and sizes by hand, or as published: of a hybrid, of layers of two kinds, of one with a window.
+def lists_models(program):
+    done = program.expect("models", ["list", "models"], 0,
+                          stdout=["llama-4-scout-17b-16e-instruct", "moe chunk=8192 x 36", "from "])
+    program.that("models: 80 columns", all(len(line) <= 80 for line in done.stdout.splitlines()), done.stdout)
+    known = {m["model"]: m for m in json.loads(program.expect("as JSON", ["list", "models", "--json"], 0).stdout)}
+    program.that("models: all of them, with source and date",
+                 len(known) >= 35 and all(m["source"] and m["collected_by"].startswith("20") for m in known.values()),
+                 known)
+    for name, kinds, kv, state in (
+            ("llama-4-scout-17b-16e-instruct", {"moe chunk=8192": 36, "moe unrotated": 12}, 196608, 0),
+            ("gpt-oss-20b", {"moe window=128": 12, "moe": 12}, 49152, 0),
+            ("qwen3.5-27b", {"dense linear": 48, "dense": 16}, 65536, 48 * (48 * 128 * 128 * 4 + 3 * 10240 * 2)),
+            ("gemma-4-26b-a4b-it", {"moe window=1024": 25, "moe": 5}, 225280, 0)):
+        m = known.get(name, {})
+        got = (m.get("kinds"), m.get("kv_bytes_per_token_bf16"), m.get("state_bytes_per_sequence_bf16"))
+        program.that(f"{name}: kinds, cache, state", got == (kinds, kv, state), got)
+    program.expect("JSON of another list", ["list", "ops", "--json"], 2, ["--json"])
+
+
 def plan_and_lists(program):
     done = program.expect("plan of a large model", ["plan", "-m", "qwen3-235b-a22b", "-b", "64", "-c", "8192"], 0,
                           stdout=["94 x moe", "experts", "memory:", "125.9 of 128 experts", "tokens already cached"])
@@ -118,6 +138,7 @@ def plan_and_lists(program):
     program.expect("version", ["--version"], 0)
     program.expect("variants", ["list", "variants"], 0, stdout=["plain_loops", "moe_experts"])
     program.expect("devices", ["list", "devices"], 0, stdout=["cpu", "cuda:0"])
+    lists_models(program)
     program.expect("doctor", ["doctor", "--no-probe"], 0, stdout=["models in configs"])
     program.expect("one op", ["check", "--op", "rms_norm"], 0, stdout=["rms_norm", "0 wrong"])
     # The first variant of the list refuses f32: as the first row of a CSV it would leave no columns for the others.
