@@ -89,6 +89,7 @@ void read(const JsonNode& config, ModelSpec& m) {
   }
   if (std::find(sparse.begin(), sparse.end(), false) != sparse.end())
     mlp.ffn_hidden = config.get_int("intermediate_size_mlp", 1, kMaxFfn);
+  else config.find_int("intermediate_size_mlp", 1, kMaxFfn);  // said of layers that there are none of, as by Scout
   for (std::size_t i = 0; i < turned.size(); ++i) {
     GroupedQueryAttention a = turned[i] ? turning : standing;
     a.chunk = chunks[i];
