@@ -76,6 +76,12 @@ void read(const JsonNode& config, ModelSpec& m) {
   const std::vector<bool> turned = read_turned(config, m), sparse = read_sparse(config, m);
   const std::vector<std::int64_t> chunks = read_chunks(config, m, turned);
 
+  if (const auto size = *std::max_element(chunks.begin(), chunks.end()); size > 0)
+    m.notes.push_back(
+        fmt::format("attention_chunk_size: a token sees keys of its own {} positions only, so that a "
+                    "context just behind a multiple costs as little as a short one",
+                    size));
+
   Mixture e{.renormalise = false, .sigmoid = true, .weigh_input = true};
   DenseMlp mlp;
   e.prefix = mlp.prefix = "feed_forward", e.router = "router", e.shared = "shared_expert";
