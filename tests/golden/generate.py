@@ -367,8 +367,8 @@ CASES = [
                        "original_max_position_embeddings": 64}),
     case("llama4_maverick", "llama4", (36, 4, 1, 10), [0, 1, 2, 3], 1, 23,
          "as Maverick, of text alone: every other layer dense, no norms; here two of five experts, one without tokens, "
-         "biases, no_rope_layers [1, 1, 0, 0], layer_types [chunked, full, chunked, full], no temperature",
-         idle=2, rms_norm_eps=1e-5, head_dim=16, attention_bias=True, attention_chunk_size=6, use_qk_norm=False,
+         "no_rope_layers [1, 1, 0, 0], layer_types [chunked, full, chunked, full], no temperature",
+         idle=2, rms_norm_eps=1e-5, head_dim=16, attention_bias=False, attention_chunk_size=6, use_qk_norm=False,
          interleave_moe_layer_step=2, intermediate_size_mlp=42, num_local_experts=5, num_experts_per_tok=2,
          attn_temperature_tuning=False, no_rope_layers=[1, 1, 0, 0],
          layer_types=["chunked_attention", "full_attention"] * 2, rope_parameters=rope(500000.0)),
@@ -385,9 +385,9 @@ CASES = [
     case("gemma4_experts", "gemma4", (40, 4, 2, 36), [0, 1], 1, 17,
          "as Gemma 4 26B-A4B is published: text_config, two of six experts beside the MLP, one without tokens, weights "
          "with a scale of each expert, a router with a norm of its own; layer 1 sees all, half of its pairs turned, "
-         "with values of their own, biases of attention",
+         "one key head, which is its value, against two",
          idle=3, nested="Gemma4ForConditionalGeneration", layer_count=2, rms_norm_eps=1e-6, head_dim=12,
-         global_head_dim=20, attention_k_eq_v=False, attention_bias=True, sliding_window=6,
+         global_head_dim=20, num_global_key_value_heads=1, attention_k_eq_v=True, sliding_window=6,
          hidden_size_per_layer_input=0, num_kv_shared_layers=0, enable_moe_block=True, num_experts=6, top_k_experts=2,
          moe_intermediate_size=14, layer_types=["sliding_attention", "full_attention"],
          rope_parameters={"sliding_attention": rope(10000.0), "full_attention": rope(

@@ -55,7 +55,8 @@ std::string anatomy(const ModelSpec& m, const LayerKind& kind) {
   std::string out = m.model_type + ":";
   for (const PlannedOp& p : plan.ops) {
     out += " " + p.component;
-    for (const char* key : {"bias", "residual", "window", "renormalise", "shared_kv", "interleaved", "sinks"})
+    for (const char* key : {"bias", "residual", "window", "renormalise", "shared_kv", "interleaved", "sinks", "q_scale",
+                            "v_norm", "v_from_k", "added", "scaled", "expert_scale", "weigh_input"})
       if (p.op_case.integer(key, 0) != 0) out += fmt::format("+{}", key);
     for (const char* key : {"groups", "scaling", "rotary_dims"})
       if (p.op_case.has(key)) out += fmt::format("+{}", key);
