@@ -1347,8 +1347,8 @@ std::vector<BadConfig> bad_configs() {
        "llama",
        {{"model_type", "mamba2"}},
        {": model_type: ", "mamba2",
-        "deepseek_v2, deepseek_v3, ernie4_5_moe, glm4_moe, gpt_oss, hunyuan_v1_moe, llama, minimax_m2, mixtral, olmoe, "
-        "qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe, qwen3_next"}},
+        "deepseek_v2, deepseek_v3, ernie4_5_moe, gemma4, glm4_moe, gpt_oss, hunyuan_v1_moe, llama, llama4, minimax_m2, "
+        "ministral, ministral3, mistral, mixtral, olmoe, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe, qwen3_next"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
       {"model_type with an escape",
        "llama",
