@@ -112,7 +112,10 @@ ModelSpec share_experts(const ModelSpec& m, std::int64_t devices) {
   std::vector<LayerKind> received;
   for (const LayerKind& kind : m.kinds) {
     LayerKind own = kind;
-    if (plan_layer(m, kind, {}).experts()) {
+    if (const LayerPlan whole = plan_layer(m, kind, {}); whole.experts()) {
+      if (whole.ops[experts_op(whole)].op_case.flag("weigh_input"))
+        throw BadInput(
+            fmt::format("--ep: {}: experts that see the token times its weight are not supported yet", m.name));
       own.part = [](LayerPlan plan) { return own_part(std::move(plan)); };
       LayerKind other = kind;
       other.name = fmt::format("{}{}", kReceivedPart, kind.name);
