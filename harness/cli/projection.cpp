@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "harness/cost/roofline.h"
 #include "harness/measure/op_records.h"
+#include "harness/result/roofline.h"
 #include "kernels/core/error.h"
 
 namespace layercost {

@@ -7,8 +7,8 @@
 #include <array>
 #include <cmath>
 
-#include "harness/cost/roofline.h"
 #include "harness/result/labels.h"
+#include "harness/result/roofline.h"
 
 namespace layercost {
 namespace {
@@ -24,6 +24,15 @@ const PartRecord* gravest(const PointRecord& point) {
     }
   }
   return nullptr;
+}
+
+// A time below what physics allows is no time: "" if no part has one.
+std::string impossible_part(const PointRecord& point) {
+  for (const PartRecord& part : point.parts)
+    if (const auto bounds = bounds_of(part); bounds && bounds->impossible)
+      return fmt::format("withheld: {} is IMPOSSIBLE, {:.0f} % of what the machine's limits allow", part.kind,
+                         100 * bounds->hard_fraction);
+  return "";
 }
 
 // Why the layers of this point may not be added up; "" if nothing speaks against it.
@@ -102,7 +111,8 @@ Composition compose(const PointRecord& point, const std::vector<DepthRecord>& de
     result.why = fmt::format("{}: {}", part->kind, reason_of(*part));
     return result;
   }
-  result.why = not_additive(point, depths);
+  result.why = impossible_part(point);
+  if (result.why.empty()) result.why = not_additive(point, depths);
   if (!result.why.empty()) return result;
   result.outcome = Outcome::measured;
   double time_s = 0, possible = 0;
@@ -117,7 +127,7 @@ Composition compose(const PointRecord& point, const std::vector<DepthRecord>& de
   result.time_s = time_s;
   std::vector<double> rounds;
   for (const RoundMedian& round : composed_rounds(point)) rounds.push_back(round.time_s);
-  if (!rounds.empty()) result.time_interval = mean_interval(rounds);
+  if (!rounds.empty()) result.time_interval = log_mean_interval(rounds);
   if (has_possible) {
     result.possible_s = possible;
     result.possible_fraction = possible / time_s;

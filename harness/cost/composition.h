@@ -1,8 +1,8 @@
 // What:    a whole model's step from the times of its parts, and the check whether layers may be added up at all.
 // Formula: time_s      = sum over parts of count * time of one layer (the head counts once)
 //          interval    round level: y_r = sum over parts of count * (median of the part's round r), over the rounds
-//                      that all parts share; mean(y) -/+ t_{R-1,.975} s / sqrt(R). A sum inside each round keeps what
-//                      the parts of a round have in common (a slow neighbour) inside the interval.
+//                      that all parts share, on the logarithm as of one part (stats.h). A sum inside each round keeps
+//                      what the parts of a round have in common (a slow neighbour) inside the interval.
 //          possible_s  = sum over parts of count * (possible share * time of one layer)
 //          tokens/s    decode: batch / time_s (one new token per sequence); prefill: tokens / time_s
 //          depth fit   T_i = a + b * depth_i by least squares; residual = max |T_i - fit_i| / T_i
@@ -11,6 +11,7 @@
 // Means:   time_s of decode is the time per output token, of prefill the time to first token. Composed numbers are a
 //          layer-derived floor: no scheduler, no sampling, no network, no embedding look-up, no idling.
 // Units:   seconds, tokens per second; residual and spread are fractions.
+// Withheld: a sum with a part that is IMPOSSIBLE (roofline.h): it is in no headline, ratio, money or verdict.
 // Errors:  measured only if every part is; otherwise the outcome and reason of the part that matters most.
 // Source:  DESIGN 2 (Plan and stack); TRUST C10: beyond a residual of 5 % the sum is withheld.
 // SPDX-License-Identifier: Apache-2.0

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "harness/cost/composition.h"
-#include "harness/cost/roofline.h"
+#include "harness/result/roofline.h"
 
 namespace layercost {
 namespace {

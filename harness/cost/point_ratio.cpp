@@ -9,7 +9,7 @@
 
 #include "harness/cost/composition.h"
 #include "harness/cost/peers.h"
-#include "harness/cost/roofline.h"
+#include "harness/result/roofline.h"
 
 namespace layercost {
 namespace {

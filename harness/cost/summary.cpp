@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "harness/cost/metrics.h"
-#include "harness/cost/roofline.h"
+#include "harness/result/roofline.h"
 #include "harness/cost/token_cost.h"
 #include "harness/result/labels.h"
 

@@ -11,6 +11,7 @@
 #include "harness/measure/op_records.h"
 #include "harness/measure/routing_feed.h"
 #include "harness/measure/verify.h"
+#include "harness/result/roofline.h"
 #include "harness/result/stats.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/random.h"
@@ -119,14 +120,44 @@ class CellMeasurement {
     stack_->capture(passes_, feed_ ? feed_->drawn() : nullptr);
   }
 
+  // While there is time for it: as much in all as the cell has for its samples, at least a second.
+  Roofs believable(const Roofs& probe, const Sample& s) {
+    constexpr double kLeast_s = 1;  // a few probes, however short the cell
+    if (probing_again_s_ >= std::max(policy().cell_s, kLeast_s)) return probe;
+    const double begin = now_s();
+    const Roofs roofs = believable_roofs(r_.ops, s, probe, [&] {
+      interrupt_check();
+      ++run_.probes_again;
+      return run_.roofs.measure_anew();
+    });
+    probing_again_s_ += now_s() - begin;
+    return roofs;
+  }
+
+  // Whether most samples so far are impossible, whatever was probed beside them.
+  bool is_contradicted() const {
+    PartRecord now;
+    now.ops = r_.ops;
+    now.rounds = {samples_};
+    const auto bounds = bounds_of(now);
+    return bounds && bounds->impossible;
+  }
+
+  // The time of the cell; as much again while its samples contradict their probes.
+  bool wants_more(double elapsed_s) const {
+    const auto n = static_cast<std::int64_t>(samples_.samples.size());
+    if (n < policy().min_samples) return true;
+    if (n >= policy().max_samples || elapsed_s >= 2 * policy().cell_s) return false;
+    return elapsed_s < policy().cell_s || is_contradicted();
+  }
+
   void sample() {
     NeighbourMeter neighbours;
     neighbours.start();
     Roofs before = run_.roofs.measure();
     const double begin = now_s();
     if (run_.gpu != nullptr) run_.gpu->start();
-    const auto n = [&] { return static_cast<std::int64_t>(samples_.samples.size()); };
-    while (n() < policy().min_samples || (n() < policy().max_samples && now_s() - begin < policy().cell_s)) {
+    while (wants_more(now_s() - begin - probing_again_s_)) {
       interrupt_check();
       draw(passes_);
       for (std::size_t l = 0; l < stack_->size(); ++l)
@@ -136,9 +167,10 @@ class CellMeasurement {
       s.section_s = timed.device_s;
       s.passes = static_cast<std::int64_t>(passes_);
       s.time_s = timed.device_s / static_cast<double>(passes_ * stack_->size());
-      s.roofs_before = before;
-      s.roofs_after = before = run_.roofs.measure();
       if (feed_) s.distinct_experts = feed_->distinct();
+      s.roofs_after = believable(run_.roofs.measure(), s);
+      s.roofs_before = believable(before, s);
+      before = s.roofs_after;
       if (!run_.runtime.on_host()) {
         s.host_section_s = timed.host_s;
       }
@@ -203,6 +235,7 @@ class CellMeasurement {
   std::unique_ptr<RoutingFeed> feed_;  // of a kind with experts
   std::vector<std::vector<TriedVariant>> tried_;
   std::size_t passes_ = 1;
+  double probing_again_s_ = 0;
   Round samples_;
 };
 

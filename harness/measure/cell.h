@@ -23,9 +23,10 @@ struct RunContext {
   Runtime& runtime;
   ResultFile& result;
   RoofProbe& roofs;
-  GpuMonitor* gpu;       // null on a CPU
-  double memory_bytes;   // for stacks
-  std::uint64_t& draws;  // of routing, so far
+  GpuMonitor* gpu;             // null on a CPU
+  double memory_bytes;         // for stacks
+  std::uint64_t& draws;        // of routing, so far
+  std::int64_t& probes_again;  // because a sample contradicted them
   std::function<void(const std::string&)> tell;
 };
 

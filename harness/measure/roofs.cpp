@@ -6,6 +6,7 @@
 
 #include "harness/measure/choose.h"
 #include "harness/measure/layer.h"
+#include "harness/result/roofline.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/random.h"
 #include "kernels/runtime/read_probe.h"
@@ -23,6 +24,13 @@ std::size_t probe_buffer_bytes(const DeviceInfo& d) {
 // Two to a multiprocessor: 1024 threads with 128 bytes each on their way.
 int blocks(const DeviceInfo& d) { return 2 * d.cuda.multiprocessors; }
 }  // namespace
+
+Roofs believable_roofs(std::span<const OpRecord> ops, const Sample& s, Roofs probe,
+                       const std::function<Roofs()>& again) {
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries && contradicts(ops, probe, s.distinct_experts.value_or(0), s.time_s); ++i) probe = again();
+  return probe;
+}
 
 RoofProbe::RoofProbe(DType type, Runtime& runtime, std::int64_t gpu_side)
     : runtime_(runtime),
@@ -95,6 +103,11 @@ double RoofProbe::measure_compute() {
 }
 
 void RoofProbe::start_round() { due_ = true; }
+
+Roofs RoofProbe::measure_anew() {
+  due_ = true;
+  return measure();
+}
 
 Roofs RoofProbe::measure() {
   if (!runtime_.on_host() && !due_ && last_.read_bytes_per_s > 0) return last_;

@@ -11,13 +11,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "harness/result/record.h"
 #include "kernels/contract/op.h"
 
 namespace layercost {
+
+// The probe, unless the sample contradicts it (result/roofline.h): then it was disturbed, by a program that was gone
+// when the sample was taken, and `again` is asked for another one, up to three times. The last one where all are
+// contradicted.
+Roofs believable_roofs(std::span<const OpRecord> ops, const Sample&, Roofs probe, const std::function<Roofs()>& again);
 
 class RoofProbe {
  public:
@@ -26,8 +33,9 @@ class RoofProbe {
   // `gpu_side`: rows, columns and depth of a GPU's compute probe; tests take a smaller one.
   RoofProbe(DType arithmetic, Runtime& runtime, std::int64_t gpu_side = 8192);
   ~RoofProbe();
-  Roofs measure();     // both; the compute roof may be the last one measured, see kSlowProbe_s
-  void start_round();  // makes the next measure() probe the compute roof in any case
+  Roofs measure();       // both; the compute roof may be the last one measured, see kSlowProbe_s
+  Roofs measure_anew();  // both in any case: the last ones are known to be wrong
+  void start_round();    // makes the next measure() probe the compute roof in any case
   const std::string& compute_variant() const { return variant_; }
 
  private:

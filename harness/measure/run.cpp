@@ -75,8 +75,9 @@ class Measurement {
     if (events_.progress) events_.progress(what, done);
   }
   RunContext context() {
-    return {plan_,      runtime_, result_, *roofs_,
-            gpu_.get(), memory_,  draws_,  [this](const std::string& what) { tell(what, done()); }};
+    return {plan_,   runtime_,      result_,
+            *roofs_, gpu_.get(),    memory_,
+            draws_,  probes_again_, [this](const std::string& what) { tell(what, done()); }};
   }
   LayerPlan plan_of(const ModelSpec& m, const Part& part, const Scenario& s) const {
     LayerPlan plan = plan_part(m, part.index, s);
@@ -193,7 +194,19 @@ class Measurement {
   double done() const {
     return total_cells_ == 0 ? 0 : static_cast<double>(cells_done_) / static_cast<double>(total_cells_);
   }
+  // Said once for all cells, with how many there are by now.
+  void tell_probes_again() {
+    if (probes_again_ == 0) return;
+    constexpr const char* kCode = "probed_again";
+    const auto known = std::find_if(result_.warnings.begin(), result_.warnings.end(),
+                                    [](const Warning& w) { return w.code == kCode; });
+    Warning& warning = known != result_.warnings.end() ? *known : result_.warnings.emplace_back(Warning{kCode, ""});
+    warning.text = fmt::format("{} probe{} of the machine's limits taken again: a sample was faster than they allowed",
+                               probes_again_, probes_again_ == 1 ? " was" : "s were");
+  }
+
   void changed() {
+    tell_probes_again();
     label_from_samples(result_);
     if (events_.changed) events_.changed();
   }
@@ -206,6 +219,7 @@ class Measurement {
   std::unique_ptr<GpuMonitor> gpu_;
   double memory_ = 0;
   std::uint64_t draws_ = 0;
+  std::int64_t probes_again_ = 0;
   std::int64_t total_cells_ = 0, cells_done_ = 0;
 };
 

@@ -8,6 +8,8 @@
 #include <array>
 #include <cmath>
 
+#include "kernels/core/sha256.h"
+
 namespace layercost {
 namespace {
 
@@ -168,6 +170,13 @@ std::optional<Difference> model_difference(const ModelRecord& a, const ModelReco
   sides.always("weights_from", a.weights_from, b.weights_from);
   sides.text("digest", a.digest, b.digest);
   return sides.found();
+}
+
+std::string run_id(const ResultFile& file) {
+  std::string facts = fmt::format("{}\n{}\n{}\n{}\n", file.started_at, file.commit, file.environment.device_name,
+                                  file.environment.device_id);
+  for (const std::string& word : file.command) facts += word + "\n";
+  return short_digest(facts);
 }
 
 }  // namespace layercost

@@ -27,6 +27,9 @@ struct FreeFact {
 };
 std::span<const FreeFact> may_differ();  // of environment
 
+// 16 digits that are the same for all copies of one run, and for no other: of when, on what and how it was started.
+std::string run_id(const ResultFile&);
+
 // The first member that differs, or nullopt.
 std::optional<Difference> machine_difference(const EnvironmentRecord&, const EnvironmentRecord&);
 // Of what two runs were asked to do: all that differs.

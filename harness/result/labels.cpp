@@ -31,7 +31,7 @@ constexpr std::array kLabels = {
               "Too little memory to keep weights out of the cache: real models can be slower.",
               "Free memory or use a machine with more of it."},
     LabelText{Label::drifting, "drifting", "DRIFTING",
-              "Later samples of a round differ from earlier ones by more than 1 %.",
+              "Later samples of a round differ from earlier ones by more than 1 % and than the interval's width.",
               "The machine was still warming up or slowing down; run longer rounds."},
     LabelText{Label::overhead_bound, "overhead_bound", "OVERHEAD BOUND", "A sample stayed shorter than 500 us.",
               "The time includes the cost of starting work; use a larger batch."},

@@ -44,7 +44,7 @@ enum class Label {
   queue_gap,       // the host's clock saw a section more than 5 % longer than the device's own
 };
 
-// The machine's limits as measured by the fixed probes (cost/roofline.h says how they are used).
+// The machine's limits as measured by the fixed probes (result/roofline.h says how they are used).
 struct Roofs {
   double read_bytes_per_s = 0;
   double flops_per_s = 0;  // in the arithmetic of the point: its activations' type

@@ -74,9 +74,12 @@ bool is_partly_cached(const PartRecord& part) {
   return part.stack && part.stack->reuse_distance_bytes < 2 * part.stack->last_level_cache_bytes;
 }
 
+// A drift that is smaller than what is not known of the time anyway tells nothing.
 bool is_drifting(const PartRecord& part) {
   const auto drift = settle_drift(part.rounds);
-  return drift && std::abs(*drift) > kSettleBand;
+  if (!drift || std::abs(*drift) <= kSettleBand) return false;
+  const auto times = summarise_times(part.rounds);
+  return !times->interval || std::abs(*drift) > (times->interval->high - times->interval->low) / times->median;
 }
 
 }  // namespace

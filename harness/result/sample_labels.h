@@ -2,7 +2,7 @@
 //          and files that are read give the same ones, whatever labels were written beside the samples.
 // Formula: preliminary     fewer than 10 rounds, or a round of fewer than 30 samples
 //          roof_moved      a sample's probes before and after differ by more than a tenth of the larger one
-//          drifting        |settle drift| above 1 %
+//          drifting        |settle drift| above 1 % and above the width of the time's interval
 //          cache_partial   reuse distance below 2 x last-level cache
 //          overhead_bound  a section shorter than 500 us
 //          shared          more than a tenth of a CPU, or another process on the GPU, in a round; taken away, too,

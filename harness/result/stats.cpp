@@ -132,6 +132,16 @@ std::optional<Interval> mean_interval(std::span<const double> values) {
   return Interval{m.mean - half, m.mean + half};
 }
 
+std::optional<Interval> log_mean_interval(std::span<const double> values) {
+  std::vector<double> logs;
+  for (const double value : values) {
+    if (!(value > 0)) throw std::invalid_argument("a logarithm needs positive values");
+    logs.push_back(std::log(value));
+  }
+  const auto interval = mean_interval(logs);
+  return interval ? std::optional(Interval{std::exp(interval->low), std::exp(interval->high)}) : std::nullopt;
+}
+
 std::vector<RoundMedian> round_medians(const std::vector<Round>& rounds) {
   std::vector<RoundMedian> medians;
   for (const Round& round : rounds) {
@@ -153,7 +163,7 @@ std::optional<TimeSummary> summarise_times(const std::vector<Round>& rounds) {
   }
   if (all.empty()) return std::nullopt;
   result.median = median(medians);
-  result.interval = mean_interval(medians);
+  result.interval = log_mean_interval(medians);
   result.min = *std::min_element(all.begin(), all.end());
   result.max = *std::max_element(all.begin(), all.end());
   result.mean = moments(all).mean;
@@ -166,16 +176,16 @@ std::optional<TimeSummary> summarise_times(const std::vector<Round>& rounds) {
 std::optional<Ratio> paired_ratio(std::span<const double> a, std::span<const double> b) {
   if (a.size() != b.size()) throw std::invalid_argument("a paired ratio needs as many values of A as of B");
   if (a.empty()) return std::nullopt;
-  std::vector<double> logs;
+  std::vector<double> ratios, logs;
   for (std::size_t r = 0; r < a.size(); ++r) {
     if (!(a[r] > 0 && b[r] > 0)) throw std::invalid_argument("a ratio needs positive values");
-    logs.push_back(std::log(a[r] / b[r]));
+    ratios.push_back(a[r] / b[r]);
+    logs.push_back(std::log(ratios.back()));
   }
   Ratio result;
   result.ratio = std::exp(moments(logs).mean);
   result.rounds = static_cast<std::int64_t>(logs.size());
-  if (const auto interval = mean_interval(logs))
-    result.interval = Interval{std::exp(interval->low), std::exp(interval->high)};
+  result.interval = log_mean_interval(ratios);
   return result;
 }
 

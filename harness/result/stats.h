@@ -8,7 +8,9 @@
 //          variance        Welford's update, divided by n-1; never sum of squares minus squared mean, which returns
 //                          0 for 1e9, 1e9+1, 1e9, ...
 //          median interval [x_(l), x_(n+1-l)], largest l with sum_{i=l}^{n-l} C(n,i) / 2^n >= 0.95; n >= 6
-//          round interval  mean(y) -/+ t_{R-1,.975} s / sqrt(R), y the round medians; R >= 2
+//          round interval  exp(mean(ln y) -/+ t_{R-1,.975} s / sqrt(R)), y the round medians, s of ln y; R >= 2. Times
+//          are
+//                          positive and their noise multiplies: an interval of y itself reached below 0 s
 //          paired ratio    exp(mean d), d_r = ln(a_r / b_r); interval exp(mean d -/+ t_{R-1,.975} s_d/sqrt(R)); R >= 2
 //          settle drift    median of a round's second half / median of its first half - 1; the median over rounds
 // Units:   those of the samples; ratios, fractions and drifts are plain numbers (0.01 is 1 %).
@@ -64,12 +66,14 @@ std::optional<Interval> median_interval(std::span<const double> values);
 // The t with 97.5 % of the distribution below it; degrees >= 1.
 double student_t_975(std::int64_t degrees);
 std::optional<Interval> mean_interval(std::span<const double> values);
+// Of positive values, on their logarithm: both ends are positive.
+std::optional<Interval> log_mean_interval(std::span<const double> values);
 
 // The time of one layer, from all that was seen. The headline is `median`, its interval is `interval`.
 struct TimeSummary {
-  double median = 0;                 // of the round medians
-  std::optional<Interval> interval;  // round level; absent for one round; below 0 for few wild ones
-  double min = 0, max = 0, mean = 0, mad = 0;  // over all samples
+  double median = 0;                                         // of the round medians
+  std::optional<Interval> interval;                          // round level; absent for one round
+  double min = 0, max = 0, mean = 0, mad = 0;                // over all samples
   std::int64_t rounds = 0, samples = 0, fewest_samples = 0;  // fewest_samples: in the shortest round
 };
 std::optional<TimeSummary> summarise_times(const std::vector<Round>& rounds);  // nullopt: no samples

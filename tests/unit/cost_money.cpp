@@ -86,9 +86,9 @@ TEST(TokenCost, OfTheFixtureAsWorkedByHand) {
   for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(*summary.models[i].usd_per_mtok, expected[i], 1e-9) << i;
   // A layer's row costs one layer.
   EXPECT_NEAR(*summary.models[0].parts[0].usd_per_mtok, 0.0625 * 200, 1e-9);
-  // mean 0.0625, s = 0.00125: half width 4.302653 * 0.00125 / sqrt(3) = 0.0031051721 s.
-  EXPECT_NEAR(summary.models[0].parts[0].usd_per_mtok_interval->high, (0.0625 + 0.0031051721) * 200, 1e-6);
-  EXPECT_NEAR(summary.models[0].parts[0].time_interval->low, 0.0625 - 0.0031051721, 1e-9);
+  // 62.5, 63.75, 61.25 ms: exp(mean(ln y) -/+ 4.302653 s / sqrt(3)), s of ln y.
+  EXPECT_NEAR(summary.models[0].parts[0].usd_per_mtok_interval->high, 0.065675333 * 200, 1e-6);
+  EXPECT_NEAR(summary.models[0].parts[0].time_interval->low, 0.059462329, 1e-9);
 }
 
 TEST(Metrics, NamesAreUniqueAndEndInTheirUnit) {

@@ -65,6 +65,16 @@ TEST(SampleLabels, FollowFromWhatIsStored) {
             Labels{Label::drifting});
 }
 
+// The same seven rounds in the middle of others that differ by a third: what drifts is less than what is not known.
+TEST(SampleLabels, ADriftBelowTheIntervalsWidthIsNone) {
+  EXPECT_EQ(labels_with([](PartRecord& p, Round&) {
+              for (std::size_t r = 0; r < p.rounds.size(); ++r)
+                for (std::size_t s = 0; s < 30; ++s)
+                  p.rounds[r].samples[s].time_s *= (r < 7 && s >= 15 ? 1.02 : 1) * (r % 2 == 0 ? 1 : 1.33);
+            }),
+            Labels{});
+}
+
 TEST(SampleLabels, StayBelowTheLimits) {
   EXPECT_EQ(labels_with([](PartRecord& p, Round& r) {
               p.stack->reuse_distance_bytes = 64e6;

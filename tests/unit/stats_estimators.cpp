@@ -135,9 +135,15 @@ TEST(Stats, HeadlineIsTheMedianOfRoundMedians) {
   EXPECT_EQ(summary->min, 1);
   EXPECT_EQ(summary->max, 100);
   EXPECT_NEAR(summary->mean, 13.1, 1e-12);
-  ASSERT_TRUE(summary->interval);  // 3 -/+ 4.302653 * 2 / sqrt(3)
-  EXPECT_NEAR(summary->interval->low, 3 - 4.968276, 1e-5);
-  EXPECT_NEAR(summary->interval->high, 3 + 4.968276, 1e-5);
+  ASSERT_TRUE(summary->interval);  // of ln 1, ln 3, ln 5; that of 1, 3, 5 themselves begins at -2
+  EXPECT_NEAR(summary->interval->low, 0.31972163, 1e-7);
+  EXPECT_NEAR(summary->interval->high, 19.0234301, 1e-6);
+}
+
+TEST(Stats, AnIntervalOfTimesStaysAboveZero) {
+  EXPECT_NEAR(log_mean_interval(std::vector{1.0, 9.0, 0.5})->low, 0.038882683, 1e-8);
+  EXPECT_FALSE(log_mean_interval(std::vector{1.0}));
+  EXPECT_THROW(log_mean_interval(std::vector{1.0, 0.0}), std::invalid_argument);
 }
 
 TEST(Stats, OneRoundHasNoIntervalAndNoneHasNoSummary) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "harness/cost/roofline.h"
+#include "harness/result/roofline.h"
 
 #include <algorithm>
 #include <vector>
@@ -48,6 +48,10 @@ double hard_bound_s(std::span<const OpRecord> ops, const Roofs& roofs, double di
     bytes += bytes_of(op, distinct_experts);
   }
   return std::max(flops / roofs.flops_per_s, bytes / roofs.read_bytes_per_s);
+}
+
+bool contradicts(std::span<const OpRecord> ops, const Roofs& roofs, double distinct_experts, double time_s) {
+  return hard_bound_s(ops, roofs, distinct_experts) > (1 + kRoofExcess) * time_s;
 }
 
 std::optional<double> nominal_fraction(const PartRecord& part, const NominalRecord& nominal) {

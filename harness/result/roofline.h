@@ -6,8 +6,9 @@
 //                            shared machine the bandwidth can double within minutes, and one roof for all would call
 //                            half of the samples too good
 //          IMPOSSIBLE      if the median over samples of hard_bound_s / time_s is above 1.02
-//          possible_s is what one op after the other can reach; ops that overlap may beat it. Nothing beats
-//          hard_bound_s.
+//          A sample that is faster than its hard bound proves its probes wrong, not itself; they are taken again while
+//          it is measured (measure/cell.cpp), and what stays impossible is withheld (cost/composition.h). possible_s is
+//          what one op after the other can reach; ops that overlap may beat it. Nothing beats hard_bound_s.
 // Which:   the roofs are measured by fixed probes right before and after each sample, and a sample's roof is the mean
 //          of the two; flops_per_s is of the activations' type, in which
 //          products are computed (weights of other formats are decoded on the way).
@@ -34,6 +35,10 @@ std::optional<double> distinct_experts_of(const PartRecord& part, const Sample& 
 
 double possible_s(std::span<const OpRecord> ops, const Roofs& roofs, double distinct_experts);
 double hard_bound_s(std::span<const OpRecord> ops, const Roofs& roofs, double distinct_experts);
+
+// Whether the sample is faster than the hard bound at these limits: nothing real is, so that they were measured too
+// low.
+bool contradicts(std::span<const OpRecord> ops, const Roofs& roofs, double distinct_experts, double time_s);
 
 struct Bounds {
   double possible_fraction = 0;  // 1: one op after the other cannot go faster
