@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness/report/csv.h"
+#include "harness/report/json.h"
 #include "harness/report/markdown.h"
 #include "harness/report/table.h"
 #include "kernels/core/error.h"
@@ -18,7 +19,9 @@ namespace {
 constexpr std::array kFormats = {
     ReportFormat{"table", "", ".txt", "what the terminal shows", render_table},
     ReportFormat{"markdown", "md", ".md", "Markdown tables, for a README or an issue", render_markdown},
-    ReportFormat{"csv", "", ".csv", "one row per layer kind and per model, for a spreadsheet", render_csv},
+    ReportFormat{"csv", "", ".csv", "one row per layer kind, model and pair, for a spreadsheet", render_csv},
+    ReportFormat{"json", "", ".json", "the same rows as an array of objects", render_json},
+    ReportFormat{"jsonl", "", ".jsonl", "the same rows, one object a line", render_jsonl},
 };
 
 }  // namespace

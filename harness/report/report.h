@@ -11,13 +11,10 @@
 #include <string>
 #include <string_view>
 
+#include "harness/report/view.h"
 #include "harness/result/record.h"
 
 namespace layercost {
-
-struct ReportOptions {
-  bool colour = false;  // only for a terminal that shows it
-};
 
 struct ReportFormat {
   std::string_view name;        // "markdown"

@@ -13,7 +13,7 @@ namespace {
 // THE list of sections, in the order of the report. One without anything to show has no items and no groups.
 constexpr std::array kSections = {
     head_section,     models_section,  blends_section, peers_section, tradeoffs_section,
-    programs_section, formats_section, depths_section, words_section,
+    programs_section, formats_section, depths_section, words_section, verdict_section,
 };
 
 std::string number_shown(const Number& number, Form form) {
@@ -78,10 +78,10 @@ std::string shown(const TableCell& cell, Form form) {
   return std::visit(Shown{form}, cell.value);
 }
 
-std::vector<Section> sections_of(const ResultFile& file) {
+std::vector<Section> sections_of(const ResultFile& file, const View& view) {
   const Summary summary = summarise(file);
   std::vector<Section> sections;
-  for (const auto& build : kSections) sections.push_back(build(file, summary));
+  for (const auto& build : kSections) sections.push_back(build(file, summary, view));
   return sections;
 }
 

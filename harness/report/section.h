@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "harness/cost/summary.h"
+#include "harness/report/view.h"
 #include "harness/result/record.h"
 #include "harness/result/stats.h"
 
@@ -77,6 +78,7 @@ struct Column {
   Align align = Align::right;
   Form form = Form::text;
   bool shrinks = false;  // gives way where a line gets too long
+  int leaves = 0;        // a terminal that is too narrow goes without: those with 1 first, 0 never
   bool strong = false;
   bool marked = false;         // keeps a place for a mark
   bool if_any = false;         // in data only if some row has a value
@@ -135,6 +137,7 @@ struct Panel {
 };
 
 enum class Frame {
+  none,
   line,    // a line above
   panels,  // a line above, panels divided
   grid,    // and a line below the heads
@@ -170,7 +173,7 @@ struct Section {
 };
 
 // Of one file, in the order in which they are read.
-std::vector<Section> sections_of(const ResultFile& file);
+std::vector<Section> sections_of(const ResultFile& file, const View& view = {});
 
 // As a person reads it, without marks and escapes; "" if it has nothing to show. An absent cell's word, not its reason.
 std::string shown(const TableCell& cell, Form form);

@@ -174,6 +174,29 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width) {
   return lines;
 }
 
+std::string ascii_text(std::string_view text) {
+  struct Written {
+    std::string_view character, as;
+  };
+  constexpr std::array kWritten = {Written{"±", "+/-"}, Written{"→", "->"}, Written{"×", "x"}, Written{"µ", "u"},
+                                   Written{"·", "|"},   Written{"…", "~"},  Written{"─", "-"}, Written{"│", "|"},
+                                   Written{"┬", "+"},   Written{"┼", "+"},  Written{"█", "#"}, Written{"▒", "="},
+                                   Written{"░", "."}};
+  std::string out;
+  while (!text.empty()) {
+    const CodePoint next = first_code_point(text);
+    const std::string_view character = text.substr(0, next.bytes);
+    const auto known =
+        std::find_if(kWritten.begin(), kWritten.end(), [&](const Written& w) { return w.character == character; });
+    if (known != kWritten.end()) out += known->as;
+    else
+      out += static_cast<unsigned char>(character[0]) < 0x80 ? std::string(character)
+                                                             : std::string(columns(next.value), '?');
+    text.remove_prefix(next.bytes);
+  }
+  return out;
+}
+
 std::string plain(std::string_view text, std::size_t max_chars) {
   const auto is_ascii = [](char c) { return c >= ' ' && c <= '~'; };
   if (text.size() <= max_chars && std::all_of(text.begin(), text.end(), is_ascii)) return std::string(text);

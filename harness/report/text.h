@@ -36,10 +36,14 @@ std::string count_text(double count);
 
 // Columns that the text takes in a terminal; East Asian wide characters take two, combining marks none.
 std::size_t display_width(std::string_view text);
-std::string pad_left(std::string_view text, std::size_t width);   // text stands right
-std::string pad_right(std::string_view text, std::size_t width);  // text stands left
-std::string shorten(std::string_view text, std::size_t width);    // ends in "…" if it had to be cut
+std::string pad_left(std::string_view text, std::size_t width);           // text stands right
+std::string pad_right(std::string_view text, std::size_t width);          // text stands left
+std::string shorten(std::string_view text, std::size_t width);            // ends in "…" if it had to be cut
 std::vector<std::string> wrap(std::string_view text, std::size_t width);  // at spaces; a longer word is cut
+
+// For terminals that show no other characters: those that reports use written with ASCII's ("±" as "+/-"), any other as
+// question marks of its width.
+std::string ascii_text(std::string_view text);
 
 // Removes ANSI escape sequences, then replaces what else could move a cursor or break a line (printable()).
 std::string plain(std::string_view text, std::size_t max_chars = 400);

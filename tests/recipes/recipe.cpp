@@ -22,7 +22,7 @@ const std::vector<ColumnOf<ModelRow>>& columns() {
 
 }  // namespace
 
-Section recipe_section(const ResultFile& file, const Summary& summary) {
+Section recipe_section(const ResultFile& file, const Summary& summary, const View&) {
   Table table{.title = "Recipe section", .about = "rows of the cache"};
   table.panels.push_back({.columns = behind_identity(columns_of(columns())), .tail = 0});
   Group group;

@@ -27,7 +27,12 @@
 namespace layercost {
 namespace {
 
-std::string table(const ResultFile& file, bool colour = false) { return render_table({&file, 1}, {colour}); }
+std::string table(const ResultFile& file, bool colour = false) {
+  return render_table({&file, 1}, {.colour = colour, .view = {true, true}});
+}
+std::string screen(const ResultFile& file, std::size_t width = 80, bool ascii = false) {
+  return render_table({&file, 1}, {.ascii = ascii, .width = width});
+}
 std::string markdown(const ResultFile& file) { return render_markdown({&file, 1}, {}); }
 std::string csv(const ResultFile& file) { return render_csv(std::vector{file}, {}); }
 
@@ -177,7 +182,8 @@ TEST(Formats, AreFoundByNameAndByPath) {
   EXPECT_EQ(find_report_format(".md").name, "markdown");
   for (const auto& [asked, hint] :
        {std::pair{"r.cvs", "did you mean '.csv'?"}, std::pair{"tabel", "did you mean 'table'?"},
-        std::pair{"r.docx", "known are .txt, .md, .csv"}, std::pair{"", "known are table, markdown, csv"}}) {
+        std::pair{"r.docx", "known are .txt, .md, .csv, .json"},
+        std::pair{"", "known are table, markdown, csv, json, jsonl"}}) {
     try {
       find_report_format(asked);
       ADD_FAILURE() << asked;
@@ -322,7 +328,7 @@ TEST(Csv, OtherProgramsAndPairsHaveRows) {
     }
     return std::map<std::string, std::string>();
   };
-  EXPECT_EQ(rows.size(), 18u + 6u + 3u + 3u);  // as without peers; one per peer; ours per pair; 2 + 1 of peers
+  EXPECT_EQ(rows.size(), 21u + 6u + 3u + 3u);  // as without peers; one per peer; ours per pair; 2 + 1 of peers
   const auto llama = find("tiny-dense", "dense", "llama.cpp");
   EXPECT_NEAR(std::stod(llama.at("time_s")), 0.05, 1e-12);
   EXPECT_NEAR(std::stod(llama.at("peer_ratio")), 0.8, 1e-12);
@@ -399,7 +405,103 @@ TEST(Table, IsNeverWiderThanAHundredColumns) {
   }
   for (const ResultFile& f : {file, troubled_file(), fixture::result_file(), many}) {
     for (const std::string& line : lines_of(table(f))) EXPECT_LE(display_width(line), kTableWidth) << line;
+    for (const std::string& line : lines_of(screen(f))) EXPECT_LE(display_width(line), 80u) << line;
   }
+}
+
+// At any width nothing is wider than the terminal; what had to leave is named, and a number is never cut.
+TEST(Table, ColumnsLeaveANarrowTerminal) {
+  for (const ResultFile& f : {troubled_file(), fixture::result_file(), fixture::peers_file()})
+    for (const std::size_t width : {60u, 70u, 80u, 90u, 100u})
+      for (const bool detail : {false, true})
+        for (const bool ascii : {false, true}) {
+          const std::string text = render_table({&f, 1}, {.ascii = ascii, .width = width, .view = {detail, detail}});
+          for (const std::string& line : lines_of(text)) EXPECT_LE(display_width(line), width) << line;
+          const bool all_ascii = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0; });
+          EXPECT_EQ(all_ascii, ascii);
+        }
+  const std::string narrow = screen(fixture::result_file(), 60);
+  EXPECT_NE(line_with(narrow, {"tiny-dense", "decode", "1", "263 ms", "52.5"}), "");
+  EXPECT_NE(line_with(narrow, {" not shown at 60 columns: tokens/s, promised, ±"}), "");
+  EXPECT_EQ(narrow.find("3.81"), std::string::npos);
+  EXPECT_EQ(screen(fixture::result_file(), 100).find("not shown"), std::string::npos);
+  EXPECT_EQ(screen(fixture::result_file(), 20), screen(fixture::result_file(), 60));
+  EXPECT_EQ(screen(fixture::result_file(), 300), screen(fixture::result_file(), 100));
+}
+
+TEST(Table, AsciiWritesWhatItCannotShow) {
+  EXPECT_EQ(ascii_text("±5 µs → 2.0× · █▒░ a…"), "+/-5 us -> 2.0x | #=. a~");
+  EXPECT_EQ(ascii_text("模e\xCC\x81"), "??e");
+  const std::string text = screen(fixture::result_file(), 80, true);
+  EXPECT_NE(line_with(text, {"tiny-dense", "decode", "263 ms", " 5.0 %", "80 %"}), "");
+}
+
+// 62.5 ms x 4 + 12.5 ms, 0.72 USD/h; 2.33 = 262.5 / 112.5; at batch 8 272 / 336 = 1 / 1.235.
+TEST(Screen, SaysInOneSentenceWhatTheNumbersSay) {
+  const std::string text = screen(fixture::result_file());
+  EXPECT_NE(line_with(text, {"tiny-dense", "decode", "1", "263 ms", "±5.0 %", "80 %", "3.81", "52.5"}), "");
+  EXPECT_NE(line_with(text, {" decode      8 ", "23.8*", "8.40*"}), "") << text;  // it does not fit
+  EXPECT_NE(line_with(text, {"* hypothetical: does not fit (21.5 GB, there are 16.0 GB)"}), "");
+  EXPECT_EQ(text.find("one layer"), std::string::npos);
+  std::string sentence = text.substr(text.find(" verdict"));
+  for (std::size_t at = 0; (at = sentence.find("\n          ", at)) != std::string::npos;)
+    sentence.replace(at, 11, " ");
+  EXPECT_EQ(sentence,
+            " verdict  A new token of tiny-moe (hypothetical: it does not fit here) costs 2.33 times less than of "
+            "tiny-dense at batch 1 (2.33 to 2.33), 1.24 times more at batch 8 (1.24 to 1.24): cheaper up to batch 5.3; "
+            "22.5 to 8.40 USD a million, at 0.720 USD per hour; PRELIMINARY: 3 rounds, 10 make it worth quoting.\n");
+}
+
+TEST(Screen, OneModelHasAVerdictToo) {
+  ResultFile file = fixture::result_file();
+  file.pairs.clear();
+  file.models.resize(1);
+  file.points = {file.points[0]};
+  EXPECT_NE(screen(file).find("A new token of tiny-dense takes 263 ms ±5.0 % at batch 1, 80 % of what"),
+            std::string::npos)
+      << screen(file);
+  for (PartRecord& part : file.points[0].parts) part.rounds.clear(), part.outcome = Outcome::skipped;
+  EXPECT_EQ(screen(file).find("verdict"), std::string::npos);
+}
+
+TEST(Screen, WhatWasNotMeasuredSaysWhy) {
+  const std::string text = screen(troubled_file());
+  EXPECT_NE(line_with(text, {" decode      8 ", "out of memory"}), "") << text;
+  EXPECT_NE(line_with(text, {"moe: needs 66.1 GB, there are 16.8 GB"}), "");
+  EXPECT_NE(line_with(text, {"WRONG"}), "");
+  EXPECT_NE(text.find("relative L2 error 0.31"), std::string::npos);
+  EXPECT_NE(line_with(text, {"tiny-dense", "decode", "8", "not measured"}), "");
+}
+
+// The legend comes on request and names what stands in the table.
+TEST(Screen, ExplainsOnRequest) {
+  const ResultFile file = fixture::result_file();
+  EXPECT_EQ(screen(file).find("95 % interval from the rounds"), std::string::npos);
+  const std::string text = render_table({&file, 1}, {.width = 80, .view = {false, true}});
+  for (const char* word : {" per step", " possible", " promised", " paid", " PRELIMINARY", " hypothetical"})
+    EXPECT_NE(line_with(text.substr(text.find(" possible    ")), {word}), "") << word;
+  EXPECT_EQ(text.find("█"), std::string::npos);
+  EXPECT_EQ(text.find("ROOF MOVED"), std::string::npos);
+}
+
+// A probe below the truth makes a sample faster than physics: it is withheld from every number that follows.
+TEST(Screen, WhatIsImpossibleIsWithheld) {
+  ResultFile file = fixture::result_file();
+  for (Round& round : file.points[1].parts[0].rounds)
+    for (Sample& sample : round.samples) sample.roofs_before = sample.roofs_after = {10e9, 500e9};
+  const std::string text = screen(file);
+  // 0.3 GB at 10 GB/s are 30 ms; 25 ms were measured: 120 %.
+  EXPECT_NE(text.find("withheld: moe is IMPOSSIBLE, 120 % of what the machine's limits allow"), std::string::npos)
+      << text;
+  EXPECT_EQ(line_with(text, {"tiny-moe", "decode", "1", "113 ms"}), "");
+  EXPECT_EQ(text.find("2.33 times less"), std::string::npos);
+  EXPECT_NE(text.find("1.24 times more than of"), std::string::npos) << text;
+  for (const auto& row : csv_rows(csv(file)))
+    if (row.at("model") == "tiny-moe" && row.at("batch") == "1" && row.at("phase") == "decode" &&
+        (row.at("kind") == "model" || row.at("kind") == "pair")) {
+      EXPECT_EQ(row.at("usd_per_mtok") + row.at("paid_ratio") + row.at("time_s"), "") << row.at("kind");
+      EXPECT_NE(row.at("why").find("IMPOSSIBLE"), std::string::npos);
+    }
 }
 
 TEST(Table, ColourIsOnlyPaint) {
@@ -438,7 +540,7 @@ TEST(Table, AnEmptyFileIsShownToo) {
 
 TEST(Csv, HasARowPerLayerKindAndOneForTheModel) {
   const auto rows = csv_rows(csv(fixture::result_file()));
-  ASSERT_EQ(rows.size(), 18u);  // 6 points x (layer, head, model)
+  ASSERT_EQ(rows.size(), 21u);  // 6 points x (layer, head, model), 3 pairs
   EXPECT_EQ(rows[0].at("layer_kind"), "dense");
   EXPECT_EQ(rows[1].at("layer_kind"), "head");
   EXPECT_EQ(rows[2].at("layer_kind"), "model");
@@ -469,11 +571,12 @@ TEST(Csv, HasARowPerLayerKindAndOneForTheModel) {
   }
   EXPECT_EQ(rows[0].at("time_s"), "0.0625");
   EXPECT_EQ(rows[0].at("tokens_per_s"), "16");
-  EXPECT_NEAR(std::stod(rows[0].at("usd_per_mtok")), 12.5, 1e-9);  // one layer
+  for (const char* column : {"usd_per_mtok", "memory_required_bytes", "fits"})  // of the whole model
+    EXPECT_EQ(rows[0].at(column), "") << column;
   EXPECT_NEAR(std::stod(rows[2].at("time_s")), 0.2625, 1e-12);
   EXPECT_NEAR(std::stod(rows[2].at("usd_per_mtok")), 52.5, 1e-9);
-  EXPECT_NEAR(std::stod(rows[2].at("time_high_s")) - std::stod(rows[2].at("time_low_s")),
-              2 * 4.302653 * 0.2625 * 0.02 / std::sqrt(3), 1e-6);
+  EXPECT_NEAR(std::stod(rows[2].at("time_low_s")), 0.24974178, 1e-8);  // 0.2625 x (1, 1.02, 0.98), on the logarithm
+  EXPECT_NEAR(std::stod(rows[2].at("time_high_s")), 0.27583640, 1e-8);
   EXPECT_EQ(rows[2].at("state"), "measured");
   EXPECT_EQ(rows[2].at("note"), "");
   EXPECT_EQ(rows[2].at("fits"), "true");
@@ -483,6 +586,62 @@ TEST(Csv, HasARowPerLayerKindAndOneForTheModel) {
   EXPECT_EQ(rows[5].at("fits"), "false");
   EXPECT_EQ(rows[3].at("labels"), "preliminary");
   EXPECT_EQ(rows[3].at("routing"), "uniform");
+}
+
+TEST(Csv, EveryRowSaysWhatItIsAndOfWhichRun) {
+  const ResultFile file = fixture::result_file();
+  const auto rows = csv_rows(csv(file));
+  std::map<std::string, int> kinds;
+  std::set<std::string> runs;
+  for (const auto& row : rows) {
+    ++kinds[row.at("kind")];
+    runs.insert(row.at("run_id"));
+    EXPECT_EQ(row.at("commit"), "0123456789abcdef");
+    EXPECT_EQ(row.at("threads"), "8");
+    EXPECT_EQ(row.at("usd_per_hour"), "0.72");
+    EXPECT_EQ(row.at("rounds"), row.at("kind") == "pair" ? "" : "3");
+    if (row.at("kind") != "model") {
+      EXPECT_EQ(row.at("usd_per_mtok"), "") << row.at("kind");
+    }
+  }
+  EXPECT_EQ(kinds, (std::map<std::string, int>{{"layer", 12}, {"model", 6}, {"pair", 3}}));
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_EQ(runs.begin()->size(), 16u);
+  ResultFile later = file;
+  later.started_at = "2026-01-02T03:04:06Z";
+  EXPECT_NE(csv_rows(csv(later))[0].at("run_id"), *runs.begin());
+  const auto& pair = rows[6];  // behind the mixture's model
+  EXPECT_EQ(pair.at("model") + " " + pair.at("pair_dense") + " " + pair.at("layer_kind"), "tiny-moe tiny-dense pair");
+  EXPECT_EQ(pair.at("promised_ratio"), "4");
+  EXPECT_NEAR(std::stod(pair.at("possible_ratio")), 210.0 / 70, 1e-9);  // 4 x 50 + 10 and 4 x 15 + 10 ms
+  EXPECT_NEAR(std::stod(pair.at("paid_ratio")), 262.5 / 112.5, 1e-9);
+  EXPECT_NEAR(std::stod(pair.at("paid_ratio_low")), 262.5 / 112.5, 1e-9);  // the same in every round
+  EXPECT_EQ(pair.at("paired_rounds"), "3");
+}
+
+TEST(Json, HasTheSameRows) {
+  const ResultFile file = troubled_file();
+  const auto rows = csv_rows(csv(file));
+  const auto array = nlohmann::json::parse(find_report_format("json").render({&file, 1}, {}));
+  const std::vector<std::string> lines = lines_of(find_report_format("jsonl").render({&file, 1}, {}));
+  ASSERT_EQ(array.size(), rows.size());
+  ASSERT_EQ(lines.size(), rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(nlohmann::json::parse(lines[i]), array[i]);
+    for (const auto& [key, cell] : rows[i]) {
+      const auto value = array[i].find(key);
+      if (value == array[i].end()) {
+        EXPECT_EQ(cell, "") << key;
+      } else if (value->is_number()) {
+        EXPECT_EQ(value->get<double>(), std::stod(cell)) << key;
+      } else if (value->is_string()) {
+        EXPECT_EQ(value->get<std::string>(), cell) << key;
+      } else if (value->is_boolean()) {
+        EXPECT_EQ(value->get<bool>() ? "true" : "false", cell) << key;
+      }
+    }
+  }
+  EXPECT_EQ(array[0].at("labels"), (nlohmann::json{"preliminary", "roof_moved"}));
 }
 
 TEST(Csv, MissingIsEmptyAndNeverZero) {
@@ -497,19 +656,19 @@ TEST(Csv, MissingIsEmptyAndNeverZero) {
     }
     EXPECT_NE(row.at("why"), "");
   }
-  EXPECT_EQ(rows[9].at("state"), "out_of_memory");
-  EXPECT_EQ(rows[11].at("state"), "out_of_memory");  // the model too
-  EXPECT_EQ(rows[10].at("state"), "measured");       // its head
-  EXPECT_EQ(rows[6].at("time_low_s"), "");           // one round
-  EXPECT_NE(rows[6].at("time_s"), "");
-  EXPECT_EQ(rows[0].at("memory_required_bytes"), "");
-  EXPECT_EQ(rows[0].at("fits"), "");
+  EXPECT_EQ(rows[10].at("state"), "out_of_memory");
+  EXPECT_EQ(rows[12].at("state"), "out_of_memory");  // the model too
+  EXPECT_EQ(rows[11].at("state"), "measured");       // its head
+  EXPECT_EQ(rows[7].at("time_low_s"), "");           // one round
+  EXPECT_NE(rows[7].at("time_s"), "");
+  EXPECT_EQ(rows[2].at("memory_required_bytes"), "");
+  EXPECT_EQ(rows[2].at("fits"), "");
 }
 
 TEST(Csv, FilesShareOneHeader) {
   const std::vector<ResultFile> files = {fixture::result_file(), fixture::result_file()};
   const auto rows = parse_csv(render_csv(files, {}));
-  EXPECT_EQ(rows.size(), 1u + 36u);
+  EXPECT_EQ(rows.size(), 1u + 42u);
 }
 
 // 8000 contexts, each a table of its own. In CPU time, and held against reading the same file, so that neither the
@@ -553,7 +712,7 @@ TEST(Csv, ColumnsAreExplained) {
           if (!column.meaning.empty()) explained.insert(column.key);
         }
   keys.erase("");
-  EXPECT_EQ(keys.size(), 48u);  // the 40 of csv.cpp's order, price_labels, shard, utilisation, five of a blend
+  EXPECT_EQ(keys.size(), 58u);  // the 50 of data.cpp's order, price_labels, shard, utilisation, five of a blend
   for (const std::string& key : keys) EXPECT_NE(explained.contains(key), find_metric(key) != nullptr) << key;
 }
 
@@ -570,6 +729,8 @@ TEST(Sections, EveryRowHasACellForEachColumn) {
           }
 }
 
+bool is_data(const ReportFormat& format) { return format.name != "table" && format.name != "markdown"; }
+
 std::string without_escapes(std::string text) {
   std::erase(text, '\\');
   return text;
@@ -584,8 +745,8 @@ TEST(Labels, AreShownByEveryFormat) {
       for (PartRecord& part : point.parts) part.labels = {label.label};
     for (const ResultFile& file : {one, all})
       for (const ReportFormat& format : report_formats()) {
-        const std::string text = without_escapes(format.render({&file, 1}, {}));
-        const std::string_view word = format.name == "csv" ? label.name : label.shown;
+        const std::string text = without_escapes(format.render({&file, 1}, {.view = {true, true}}));
+        const std::string_view word = is_data(format) ? label.name : label.shown;
         const std::size_t first = text.find(word);
         ASSERT_NE(first, std::string::npos) << label.name << " in " << format.name;
         // Beside what it is of, and explained.
@@ -604,7 +765,7 @@ TEST(Labels, OfThePriceAreShownByEveryFormat) {
     file.price->labels = {label.label};
     for (const ReportFormat& format : report_formats()) {
       const std::string text = without_escapes(format.render({&file, 1}, {}));
-      EXPECT_NE(text.find(format.name == "csv" ? label.name : label.shown), std::string::npos)
+      EXPECT_NE(text.find(is_data(format) ? label.name : label.shown), std::string::npos)
           << label.name << " in " << format.name;
     }
     EXPECT_EQ(csv_rows(csv(file))[0].at("price_labels"), label.name);
@@ -647,8 +808,8 @@ TEST(Outcomes, AreShownByEveryFormat) {
     part.outcome = outcome.outcome;
     if (outcome.outcome != Outcome::measured) part.rounds.clear();
     for (const ReportFormat& format : report_formats()) {
-      const std::string text = format.render({&file, 1}, {});
-      EXPECT_NE(text.find(format.name == "csv" ? outcome.name : outcome.shown), std::string::npos)
+      const std::string text = format.render({&file, 1}, {.view = {true, true}});
+      EXPECT_NE(text.find(is_data(format) ? outcome.name : outcome.shown), std::string::npos)
           << outcome.name << " in " << format.name;
     }
   }

@@ -17,7 +17,8 @@ const std::vector<ColumnOf<BlendRow>>& columns() {
         .title = "prompt",
         .head = "prompt",
         .width = 12,
-        .most = 20},
+        .most = 20,
+        .leaves = 2},
        [](const BlendRow& r) { return text_cell(fmt::format("{} x {}", r.prompt_batch, r.prompt_tokens)); }},
       {{.title = "batch", .head = "batch", .width = 6}, [](const BlendRow& r) { return TableCell{r.batch}; }},
       {{.title = "cached", .head = "cached", .width = 8}, [](const BlendRow& r) { return TableCell{r.context}; }},
@@ -32,7 +33,12 @@ const std::vector<ColumnOf<BlendRow>>& columns() {
         .form = Form::number,
         .strong = true},
        [](const BlendRow& r) { return number_cell(r.blended_usd_per_mtok); }},
-      {{.key = "on_output_usd_per_mtok", .title = "on output", .head = "on output", .width = 10, .form = Form::number},
+      {{.key = "on_output_usd_per_mtok",
+        .title = "on output",
+        .head = "on output",
+        .width = 10,
+        .form = Form::number,
+        .leaves = 1},
        [](const BlendRow& r) { return number_cell(r.on_output_usd_per_mtok); }},
   };
   return all;
@@ -40,7 +46,7 @@ const std::vector<ColumnOf<BlendRow>>& columns() {
 
 }  // namespace
 
-Section blends_section(const ResultFile& file, const Summary& summary) {
+Section blends_section(const ResultFile& file, const Summary& summary, const View&) {
   Section section;
   Table table;
   std::vector<Column> own = columns_of(columns());

@@ -12,14 +12,14 @@ const std::vector<ColumnOf<DepthRow>>& columns() {
        [](const DepthRow& r) { return text_cell(plain(r.model, 80)); }},
       {{.title = "layers", .head = "layers", .width = 8, .most = 20, .align = Align::left},
        [](const DepthRow& r) { return text_cell(plain(r.kind, 60)); }},
-      {{.title = "phase", .head = "phase", .width = 7, .align = Align::left},
+      {{.title = "phase", .head = "phase", .width = 7, .align = Align::left, .leaves = 3},
        [](const DepthRow& r) { return text_cell(plain(r.phase, 20)); }},
       {{.title = "batch", .head = "batch", .width = 6}, [](const DepthRow& r) { return TableCell{r.batch}; }},
-      {{.title = "overhead", .head = "overhead", .width = 9, .form = Form::time},
+      {{.title = "overhead", .head = "overhead", .width = 9, .form = Form::time, .leaves = 1},
        [](const DepthRow& r) { return r.fit ? number_cell(r.fit->overhead_s) : TableCell{}; }},
       {{.title = "one layer", .head = "one layer", .width = 9, .form = Form::time},
        [](const DepthRow& r) { return r.fit ? number_cell(r.fit->layer_s) : TableCell{}; }},
-      {{.title = "residual", .head = "residual", .width = 8, .form = Form::percent},
+      {{.title = "residual", .head = "residual", .width = 8, .form = Form::percent, .leaves = 2},
        [](const DepthRow& r) { return r.fit ? number_cell(r.fit->residual) : TableCell{}; }},
       {{.title = "adds up", .head = "adds up", .width = 23, .gap = 2, .align = Align::left},
        [](const DepthRow& r) {
@@ -33,7 +33,7 @@ const std::vector<ColumnOf<DepthRow>>& columns() {
 
 }  // namespace
 
-Section depths_section(const ResultFile&, const Summary& summary) {
+Section depths_section(const ResultFile&, const Summary& summary, const View&) {
   Section section;
   if (summary.depths.empty()) return section;
   Table table;

@@ -54,14 +54,15 @@ const std::vector<ColumnOf<Subject>>& columns() {
         .width = 14,
         .gap = 2,
         .align = Align::left,
-        .form = Form::range},
+        .form = Form::range,
+        .leaves = 2},
        [](const Subject& s) { return ratio_cell(s.by.paid); }},
       {{.title = "verdict", .head = " ", .width = 12, .align = Align::left},
        [](const Subject& s) {
          return s.by.verdict ? text_cell(verdict_text(*s.by.verdict))
                              : TableCell{Absent{"not measured", plain(s.by.why)}};
        }},
-      {{.head = " ", .width = 12, .gap = 2, .align = Align::left, .form = Form::bar},
+      {{.head = " ", .width = 12, .gap = 2, .align = Align::left, .form = Form::bar, .leaves = 1},
        [](const Subject& s) {
          if (!s.possible || !s.by.paid) return TableCell{};
          return TableCell{Bar{s.by.paid->ratio, *s.possible, s.row.promised}};
@@ -72,7 +73,7 @@ const std::vector<ColumnOf<Subject>>& columns() {
 
 }  // namespace
 
-Section formats_section(const ResultFile&, const Summary& summary) {
+Section formats_section(const ResultFile&, const Summary& summary, const View&) {
   Section section;
   if (summary.formats.empty()) return section;
   const bool has_peers = !summary.peers.empty();

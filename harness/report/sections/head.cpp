@@ -91,7 +91,10 @@ NamedText nominal_line(const NominalRecord& nominal, const Summary& summary) {
                       plain(nominal.read_date, 10), nominal_text(summary))};
 }
 
-NamedText state_line(const Summary& summary) {
+constexpr const char* kAllMeasured = "everything planned was measured";
+
+// What all rows have in common, what became of them, and how often they were measured.
+std::vector<std::string> state_parts(const Summary& summary) {
   std::vector<std::string> state, counts;
   std::int64_t fewest = INT64_MAX, most = 0;
   for (const ModelRow& row : summary.models) {
@@ -104,17 +107,48 @@ NamedText state_line(const Summary& summary) {
   for (const Label label : summary.common_labels) state.emplace_back(text_of(label).shown);
   for (const auto& [outcome, count] : summary.outcomes)
     counts.push_back(fmt::format("{} {}", count, text_of(outcome).shown));
-  state.push_back(counts.size() == 1 && summary.outcomes.contains(Outcome::measured) ? "everything planned was measured"
+  state.push_back(counts.size() == 1 && summary.outcomes.contains(Outcome::measured) ? kAllMeasured
                                                                                      : joined(counts, ", "));
   if (most > 0)
-    state.push_back(fewest == most ? fmt::format("{} rounds", most) : fmt::format("{} to {} rounds", fewest, most));
-  return {"state", joined(state, " · ")};
+    state.push_back(fewest == most ? fmt::format("{} round{}", most, most == 1 ? "" : "s")
+                                   : fmt::format("{} to {} rounds", fewest, most));
+  return state;
+}
+
+// "Intel(R) Xeon(R) Processor · 2 threads · 25.3 GB · 0.389 USD/h (EXAMPLE) · 2026-11-23 · 3 rounds · DRIFTING 5 of 9":
+// the machine, the price, when, and what speaks against the rows, by how many carry each label.
+NamedText screen_line(const ResultFile& file, const Summary& summary) {
+  const EnvironmentRecord& machine = file.environment;
+  std::vector<std::string> parts = {
+      plain(machine.device_name, 80),
+      machine.threads > 0 && !machine.gpu ? fmt::format("{} threads", machine.threads) : "",
+      machine.memory_bytes > 0 ? gigabytes_text(machine.memory_bytes) : ""};
+  if (file.price) {
+    std::vector<std::string> doubts;
+    for (const PriceLabel label : file.price->labels) doubts.emplace_back(text_of(label).shown);
+    parts.push_back(digits(file.price->usd_per_hour) + " USD/h");
+    if (!doubts.empty()) parts.back() += " (" + joined(doubts, ", ") + ")";
+    if (file.price->utilisation) parts.push_back(fmt::format("utilisation {:.4g}", *file.price->utilisation));
+  }
+  parts.push_back(plain(file.started_at.substr(0, 10), 10));
+  for (const std::string& part : state_parts(summary))
+    if (part != kAllMeasured) parts.push_back(part);
+  for (const LabelText& label : label_texts()) {
+    const LabelUse use = use_of(label.label, summary);
+    if (use.rows > 0 && !use.everywhere) parts.push_back(fmt::format("{} {} of {}", label.shown, use.rows, use.of));
+  }
+  if (!file.complete) parts.emplace_back("INCOMPLETE: the run was cut short");
+  return {"", joined(parts, " · ")};
 }
 
 }  // namespace
 
-Section head_section(const ResultFile& file, const Summary& summary) {
+Section head_section(const ResultFile& file, const Summary& summary, const View& view) {
   Section section;
+  if (!view.detail) {
+    section.items = {screen_line(file, summary)};
+    return section;
+  }
   section.items = {machine_line(file.environment)};
   if (file.environment.gpu) section.items.push_back(driver_line(file, *file.environment.gpu));
   section.items.push_back(run_line(file));
@@ -126,7 +160,7 @@ Section head_section(const ResultFile& file, const Summary& summary) {
     section.items.push_back({"beside", joined(names, " · ") + ", measured in turns with layercost"});
   }
   if (file.nominal) section.items.push_back(nominal_line(*file.nominal, summary));
-  section.items.push_back(state_line(summary));
+  section.items.push_back({"state", joined(state_parts(summary), " · ")});
   return section;
 }
 

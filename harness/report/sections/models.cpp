@@ -25,6 +25,7 @@ struct Subject {
 // One block's choice of columns.
 struct Look {
   bool decode = false, money = false, nominal = false;
+  bool screen = false;  // whole models of all blocks in one table
 };
 
 TableCell time_cell(const Subject& s) {
@@ -67,29 +68,32 @@ std::vector<ColumnOf<Subject>> cost_columns(bool whole, const Look& look) {
         .low_key = "time_low_s",
         .high_key = "time_high_s",
         .title = !whole        ? "one layer"
-                 : look.decode ? "whole model, per token"
+                 : look.decode ? "whole model, per step"
                                : "whole model, first token",
         .over = whole ? "" : "one layer",
-        .head = !whole        ? "time"
-                : look.decode ? "per token"
-                              : "1st token",
+        .head = !whole                       ? "time"
+                : look.decode || look.screen ? "per step"
+                                             : "1st token",
         .width = whole ? 9u : 7u,
         .gap = whole ? 1u : 2u,
         .form = Form::time},
        time_cell},
-      {{.title = "±", .head = "±", .width = 6, .form = Form::spread}, spread_cell},
+      {{.title = "±", .head = "±", .width = 6, .form = Form::spread, .leaves = whole ? 5 : 1}, spread_cell},
       {{.key = "possible_fraction",
         .title = "% of possible",
-        .over = "% of",
+        .over = look.screen ? "" : "% of",
         .head = "possible",
         .width = 8,
-        .form = Form::percent},
+        .form = Form::percent,
+        .leaves = whole ? 6 : 2},
        [](const Subject& s) { return number_cell(s.cost().possible_fraction); }},
       {{.key = "tokens_per_s",
         .title = in_whole("tokens/s"),
         .head = "tokens/s",
         .width = whole ? 8u : 0u,
-        .form = Form::number},
+        .form = Form::number,
+        .leaves = 4,
+        .marked = look.screen},
        [](const Subject& s) { return like_time(s, s.cost().tokens_per_s); }},
       {{.key = "nominal_fraction", .title = look.nominal ? in_whole("% of nominal") : "", .form = Form::percent},
        [](const Subject& s) { return number_cell(s.cost().nominal_fraction); }},
@@ -97,14 +101,18 @@ std::vector<ColumnOf<Subject>> cost_columns(bool whole, const Look& look) {
         .title = !money        ? ""
                  : look.decode ? "$ per Mtok out"
                                : "$ per Mtok in",
-        .over = "$ per",
-        .head = look.decode ? "Mtok out" : "Mtok in",
+        .over = look.screen ? "" : "$ per",
+        .head = look.screen   ? "$/Mtok"
+                : look.decode ? "Mtok out"
+                              : "Mtok in",
         .width = money ? 8u : 0u,
-        .form = Form::number},
-       [](const Subject& s) { return like_time(s, s.cost().usd_per_mtok); }},
-      {{.key = "memory_required_bytes"}, [](const Subject& s) { return number_cell(s.model.memory_required_bytes); }},
+        .form = Form::number,
+        .marked = look.screen},
+       [](const Subject& s) { return s.part != nullptr ? TableCell{} : like_time(s, s.cost().usd_per_mtok); }},
+      {{.key = "memory_required_bytes"},
+       [](const Subject& s) { return s.part != nullptr ? TableCell{} : number_cell(s.model.memory_required_bytes); }},
       {{.key = "fits", .meaning = "whether the whole model fits the device at this point: true or false"},
-       [](const Subject& s) { return s.model.fits ? TableCell{*s.model.fits} : TableCell{}; }},
+       [](const Subject& s) { return s.part == nullptr && s.model.fits ? TableCell{*s.model.fits} : TableCell{}; }},
       {{.key = "state", .meaning = "measured, wrong, unsupported, out_of_memory, failed or skipped"},
        [](const Subject& s) { return text_cell(std::string(to_string(s.cost().outcome))); }},
       {{.key = "labels", .meaning = "separated by spaces; see result/labels.h"},
@@ -113,6 +121,13 @@ std::vector<ColumnOf<Subject>> cost_columns(bool whole, const Look& look) {
        [](const Subject& s) { return text_cell(s.part != nullptr ? "" : s.model.note); }},
       {{.key = "why", .meaning = "reason, where the state is not measured"},
        [](const Subject& s) { return text_cell(s.cost().why); }},
+      {{.key = "rounds", .meaning = "that the time is of; of a model the fewest of its parts"},
+       [](const Subject& s) {
+         if (s.part != nullptr) return s.part->rounds > 0 ? TableCell{s.part->rounds} : TableCell{};
+         std::int64_t fewest = s.model.time_s ? INT64_MAX : 0;
+         for (const PartRow& part : s.model.parts) fewest = std::min(fewest, part.rounds);
+         return fewest > 0 ? TableCell{fewest} : TableCell{};
+       }},
       {{.key = "layer_count", .meaning = "how often the kind occurs in the model; empty for the model"},
        [](const Subject& s) { return s.part != nullptr ? TableCell{s.part->count} : TableCell{}; }},
   };
@@ -210,12 +225,131 @@ Row row_of(const Subject& subject, std::vector<TableCell> identity, Place place)
   return row;
 }
 
+// ---- The screen: whole models alone, all phases in one table.
+
+// What a row of the screen says before its numbers. What is the same for all rows stands above the table instead.
+std::vector<ColumnOf<Subject>> screen_columns(bool has_contexts, bool has_types, bool has_routings) {
+  std::vector<ColumnOf<Subject>> all = {
+      {{.head = "model", .width = 10, .most = 30, .align = Align::left, .shrinks = true},
+       [](const Subject& s) { return text_cell(s.first ? plain(s.model.model, 80) : ""); }},
+  };
+  if (has_types)
+    all.push_back({{.head = "weights", .width = 7, .most = 14, .align = Align::left},
+                   [](const Subject& s) { return text_cell(plain(s.model.weight_type, 20)); }});
+  if (has_routings)
+    all.push_back({{.head = "routing", .width = 8, .most = 12, .align = Align::left, .leaves = 7},
+                   [](const Subject& s) { return text_cell(plain(s.model.routing, 40)); }});
+  all.push_back({{.head = "phase", .width = 7, .align = Align::left},
+                 [](const Subject& s) { return text_cell(plain(s.model.phase, 20)); }});
+  all.push_back({{.head = "batch", .width = 5, .most = 8}, [](const Subject& s) { return TableCell{s.model.batch}; }});
+  if (has_contexts)
+    all.push_back(
+        {{.head = "context", .width = 7, .leaves = 8}, [](const Subject& s) { return TableCell{s.model.context}; }});
+  return all;
+}
+
+// The points in the order of phases and models, each where it comes first in the file.
+std::vector<const ModelRow*> screen_rows(const Summary& summary) {
+  std::vector<std::string> phases, models;
+  const auto rank = [](std::vector<std::string>& seen, const std::string& name) {
+    const auto at = std::find(seen.begin(), seen.end(), name);
+    if (at != seen.end()) return at - seen.begin();
+    seen.push_back(name);
+    return static_cast<std::ptrdiff_t>(seen.size()) - 1;
+  };
+  std::vector<std::pair<std::pair<std::ptrdiff_t, std::ptrdiff_t>, const ModelRow*>> rows;
+  for (const ModelRow& row : summary.models) rows.push_back({{rank(phases, row.phase), rank(models, row.model)}, &row});
+  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<const ModelRow*> sorted;
+  for (const auto& [key, row] : rows) sorted.push_back(row);
+  return sorted;
+}
+
+Row screen_row(const Subject& subject, const std::vector<ColumnOf<Subject>>& before) {
+  Row row = row_of(subject, cells_of(before, subject), {});
+  row.place.reset();
+  if (!subject.model.time_s) {
+    const bool alarming = subject.model.outcome == Outcome::wrong || subject.model.outcome == Outcome::failed;
+    row.cells[before.size()] = {
+        Absent{std::string(text_of(subject.model.outcome).shown), plain(subject.model.why), alarming}};
+  }
+  return row;
+}
+
+// "61.1 to 67.7 GB are needed, there are 25.3 GB".
+std::string needs_text(const Summary& summary) {
+  double least = INFINITY, most = 0, has = 0;
+  for (const ModelRow& row : summary.models)
+    if (row.fits && !*row.fits) {
+      least = std::min(least, *row.memory_required_bytes);
+      most = std::max(most, *row.memory_required_bytes);
+      has = *row.device_bytes;
+    }
+  const std::string range = least == most ? gigabytes_text(most) : digits(least / 1e9) + " to " + gigabytes_text(most);
+  return fmt::format("{} ({}, there are {})", kDoesNotFit, range, gigabytes_text(has));
+}
+
+Table screen_table(const Summary& summary, const Look& look) {
+  const auto differ = [&](auto member) {
+    return std::any_of(summary.models.begin(), summary.models.end(),
+                       [&](const ModelRow& row) { return member(row) != member(summary.models.front()); });
+  };
+  std::map<std::string, std::set<std::int64_t>> contexts;  // of each phase
+  std::set<std::string> routings;
+  for (const ModelRow& row : summary.models) {
+    contexts[row.phase].insert(row.context);
+    if (!row.routing.empty()) routings.insert(row.routing);
+  }
+  const bool has_contexts =
+      std::any_of(contexts.begin(), contexts.end(), [](const auto& phase) { return phase.second.size() > 1; });
+  const bool has_types = differ([](const ModelRow&row) { return row.weight_type; }), has_routings = routings.size() > 1;
+  const auto before = screen_columns(has_contexts, has_types, has_routings);
+  std::vector<Column> all = columns_of(before);
+  for (Column& column : columns_of(columns(true, look))) all.push_back(std::move(column));
+
+  Table table;
+  table.title = "What a token costs";
+  table.frame = Frame::none;
+  std::vector<std::string> about;
+  for (const auto& [phase, of] : contexts) {
+    const std::int64_t tokens = *of.begin();
+    if (!has_contexts)
+      about.push_back(phase == "decode" ? fmt::format("{} cached", tokens) : fmt::format("prompts of {}", tokens));
+  }
+  about = {joined(about, ", ")};
+  if (!has_types) about.push_back(types_text(summary.models.front()));
+  if (routings.size() == 1) about.push_back(routing_text(*routings.begin()));
+  table.about = joined(about, " · ");
+  table.panels.push_back({.columns = Columns(std::move(all)), .tail = 0});
+  Group group;
+  const ModelRow* above = nullptr;
+  bool all_fit = true;
+  for (const ModelRow* row : screen_rows(summary)) {
+    const bool first = above == nullptr || above->model != row->model || above->phase != row->phase;
+    Row& shown = group.entries.emplace_back(Entry{{{screen_row({*row, nullptr, first}, before)}}}).panels[0][0];
+    above = row;
+    if (!row->fits || *row->fits || !row->time_s) continue;
+    all_fit = false;
+    for (std::size_t c = 0; c < shown.cells.size(); ++c)
+      if (table.panels[0].columns[c].marked && !absent(shown.cells[c])) shown.cells[c].mark = "*";
+  }
+  table.groups.push_back(std::move(group));
+  if (!all_fit) table.footnotes.push_back(needs_text(summary));
+  return table;
+}
+
 }  // namespace
 
-Section models_section(const ResultFile& file, const Summary& summary) {
+Section models_section(const ResultFile& file, const Summary& summary, const View& view) {
   Section section;
   Look look;
   look.money = file.price.has_value();
+  if (!view.detail && has_whole_models(summary)) {
+    look.screen = true;
+    section.tables.push_back(screen_table(summary, look));
+    return section;
+  }
+  if (!view.detail && !summary.layers.empty()) return section;  // the layers stand beside other programs'
   look.nominal = std::any_of(summary.models.begin(), summary.models.end(),
                              [](const ModelRow& m) { return m.nominal_fraction.has_value(); });
   const std::array both = {panel_columns(look, false), panel_columns(look, true)};  // prefill, decode
@@ -235,7 +369,7 @@ Section models_section(const ResultFile& file, const Summary& summary) {
     Entry entry{{{}, {}}, notes(row, on_rows)};
     for (std::size_t p = 0; p < row.parts.size(); ++p)
       entry.panels[0].push_back(
-          row_of({row, &row.parts[p], p == 0}, identity_cells(file, row, row.parts[p].kind), {point, p, 0}));
+          row_of({row, &row.parts[p], p == 0}, identity_cells(file, row, row.parts[p].kind, "layer"), {point, p, 0}));
     entry.panels[1].push_back(
         row_of({row, nullptr, true}, identity_cells(file, row, "model"), {point, kWholeModel, 0}));
     group->entries.push_back(std::move(entry));

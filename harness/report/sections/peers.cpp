@@ -25,7 +25,8 @@ std::vector<ColumnOf<Subject>> our_columns() {
       {{.title = "phase", .head = "phase", .width = 7, .gap = 3, .align = Align::left},
        [](const Subject& s) { return text_cell(plain(s.row.phase, 20)); }},
       {{.title = "batch", .head = "batch", .width = 6}, [](const Subject& s) { return TableCell{s.row.batch}; }},
-      {{.title = "context", .head = "context", .width = 7}, [](const Subject& s) { return TableCell{s.row.context}; }},
+      {{.title = "context", .head = "context", .width = 7, .leaves = 1},
+       [](const Subject& s) { return TableCell{s.row.context}; }},
       {{.title = kOurName, .over = kOurName, .head = "time", .width = 9, .form = Form::time},
        [](const Subject& s) {
          return s.row.time_s ? number_cell(s.row.time_s, s.row.time_interval)
@@ -65,7 +66,8 @@ std::vector<ColumnOf<Subject>> peer_columns(const std::string& name) {
          if (s.peer->time_s && !s.peer->remark.empty()) cell.mark = "*";
          return cell;
        }},
-      {{.head = "±", .width = 6, .form = Form::spread}, [](const Subject& s) { return ratio_cell(s.peer->ratio); }},
+      {{.head = "±", .width = 6, .form = Form::spread, .leaves = 2},
+       [](const Subject& s) { return ratio_cell(s.peer->ratio); }},
       {{.title = "95 % interval", .form = Form::range}, [](const Subject& s) { return ratio_cell(s.peer->ratio); }},
       {{.key = "state"},
        [](const Subject& s) {
@@ -140,7 +142,7 @@ Entry entry_of(const LayersRow& row, const Group& group, const ResultFile& file,
     if (peer == nullptr) continue;
     Row& of_peer = rows.emplace_back();
     of_peer.place = place;
-    of_peer.cells = identity_cells(file, *point, row.kind);
+    of_peer.cells = identity_cells(file, *point, row.kind, "layer");
     for (TableCell& cell : cells_of(peer_columns(""), {row, peer, group.title, group.facts}))
       of_peer.cells.push_back(std::move(cell));
     if (!peer->remark.empty()) entry.notes.push_back({plain(implementation.name, 40) + ": " + plain(peer->remark)});
@@ -150,7 +152,7 @@ Entry entry_of(const LayersRow& row, const Group& group, const ResultFile& file,
 
 }  // namespace
 
-Section peers_section(const ResultFile& file, const Summary& summary) {
+Section peers_section(const ResultFile& file, const Summary& summary, const View&) {
   Section section;
   if (summary.peers.empty()) return section;
   Table table;

@@ -22,7 +22,8 @@ std::vector<ColumnOf<Subject>> pair_columns() {
       {{.title = "phase", .head = "phase", .width = 7, .gap = 3, .align = Align::left},
        [](const Subject& s) { return text_cell(plain(s.row.phase, 20)); }},
       {{.title = "batch", .head = "batch", .width = 6}, [](const Subject& s) { return TableCell{s.row.batch}; }},
-      {{.title = "context", .head = "context", .width = 7}, [](const Subject& s) { return TableCell{s.row.context}; }},
+      {{.title = "context", .head = "context", .width = 7, .leaves = 1},
+       [](const Subject& s) { return TableCell{s.row.context}; }},
       {{.title = "promised", .head = "promised", .width = 9, .form = Form::times},
        [](const Subject& s) { return number_cell(s.row.promised); }},
       {{.title = "possible", .head = "possible", .width = 9, .form = Form::times},
@@ -38,8 +39,7 @@ std::vector<ColumnOf<Subject>> paid_columns(const std::string& name) {
        }},
       {{.key = "why"}, [](const Subject& s) { return text_cell(s.by->why); }},
       {{.key = "implementation"}, [](const Subject& s) { return text_cell(s.by->implementation); }},
-      {{.key = "pair_dense", .meaning = "of a pair's row: the dense model that the row's MoE is held against"},
-       [](const Subject& s) { return text_cell(s.row.dense); }},
+      {{.key = "pair_dense"}, [](const Subject& s) { return text_cell(s.row.dense); }},
       {{.key = "paired_rounds"},
        [](const Subject& s) { return s.by->paid ? TableCell{s.by->paid->rounds} : TableCell{}; }},
       {{.key = "promised_ratio"}, [](const Subject& s) { return number_cell(s.row.promised); }},
@@ -59,7 +59,8 @@ std::vector<ColumnOf<Subject>> paid_columns(const std::string& name) {
          if (s.by->remarked && s.by->paid) cell.mark = "*";
          return cell;
        }},
-      {{.head = "±", .width = 6, .form = Form::spread}, [](const Subject& s) { return ratio_cell(s.by->paid); }},
+      {{.head = "±", .width = 6, .form = Form::spread, .leaves = 2},
+       [](const Subject& s) { return ratio_cell(s.by->paid); }},
       {{.title = "95 % interval", .form = Form::range}, [](const Subject& s) { return ratio_cell(s.by->paid); }},
   };
 }
@@ -82,26 +83,18 @@ std::vector<std::string> implementations(const Summary& summary) {
   return names;
 }
 
-// Of the mixture of experts' point, behind its whole model.
-std::pair<const ModelRow*, Place> find_place(const TradeoffRow& row, const Summary& summary) {
-  for (std::size_t point = 0; point < summary.models.size(); ++point) {
-    if (same_scenario(summary.models[point], row)) return {&summary.models[point], {point, kWholeModel, 1}};
-  }
-  return {nullptr, {}};
-}
-
 Entry entry_of(const TradeoffRow& row, const PairGroup& pair, const std::vector<std::string>& names,
                const ResultFile& file, const Summary& summary) {
   Entry entry;
   entry.panels = {{{cells_of(pair_columns(), {pair, row, nullptr})}}};
-  const auto [point, place] = find_place(row, summary);
+  const auto [point, place] = place_of(row, summary);
   for (const std::string& name : names) {
     std::vector<Row>& rows = entry.panels.emplace_back();
     const PaidBy* by = find_paid(row, name);
     if (by == nullptr) continue;
     Row& of_program = rows.emplace_back();
     of_program.place = place;
-    of_program.cells = identity_cells(file, *point, "pair");
+    of_program.cells = identity_cells(file, *point, "pair", "layers_pair");
     for (TableCell& cell : cells_of(paid_columns(""), {pair, row, by})) of_program.cells.push_back(std::move(cell));
     if (by->remarked && by->paid) entry.notes.push_back({plain(name, 40) + ": see its notes above"});
   }
@@ -110,7 +103,7 @@ Entry entry_of(const TradeoffRow& row, const PairGroup& pair, const std::vector<
 
 }  // namespace
 
-Section programs_section(const ResultFile& file, const Summary& summary) {
+Section programs_section(const ResultFile& file, const Summary& summary, const View&) {
   Section section;
   if (summary.peers.empty()) return section;
   const std::vector<std::string> names = implementations(summary);

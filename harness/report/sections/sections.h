@@ -13,15 +13,16 @@
 namespace layercost {
 
 // THE list of builders; kSections says their order.
-Section head_section(const ResultFile&, const Summary&);       // machine, price, limits, state
-Section models_section(const ResultFile&, const Summary&);     // one layer | whole model
-Section blends_section(const ResultFile&, const Summary&);     // one price for a mix of tokens
-Section peers_section(const ResultFile&, const Summary&);      // the same layers in other programs
-Section tradeoffs_section(const ResultFile&, const Summary&);  // promised, possible, paid
-Section programs_section(const ResultFile&, const Summary&);   // the same of the layers, in each program
-Section formats_section(const ResultFile&, const Summary&);    // the same of weight formats
-Section depths_section(const ResultFile&, const Summary&);     // whether layers add up
-Section words_section(const ResultFile&, const Summary&);      // what the words mean, and the file's warnings
+Section head_section(const ResultFile&, const Summary&, const View&);       // machine, price, limits, state
+Section models_section(const ResultFile&, const Summary&, const View&);     // one layer | whole model
+Section blends_section(const ResultFile&, const Summary&, const View&);     // one price for a mix of tokens
+Section peers_section(const ResultFile&, const Summary&, const View&);      // the same layers in other programs
+Section tradeoffs_section(const ResultFile&, const Summary&, const View&);  // promised, possible, paid
+Section programs_section(const ResultFile&, const Summary&, const View&);   // the same of the layers, in each program
+Section formats_section(const ResultFile&, const Summary&, const View&);    // the same of weight formats
+Section depths_section(const ResultFile&, const Summary&, const View&);     // whether layers add up
+Section verdict_section(const ResultFile&, const Summary&, const View&);    // all of it in one sentence
+Section words_section(const ResultFile&, const Summary&, const View&);  // what the words mean, and the file's warnings
 
 // A column with the way from a subject to its cell.
 template <typename Subject>
@@ -43,9 +44,11 @@ std::vector<TableCell> cells_of(const std::vector<ColumnOf<Subject>>& all, const
   return cells;
 }
 
-// What a row of data is of; in data only. `kind`: a kind of layer, head, model or pair.
+// What a row of data is of; in data only. `layer_kind`: a kind of layer, head, or what else the row is of. `kind`: as
+// in data.h, "" for layer_kind.
 std::vector<Column> behind_identity(std::vector<Column> columns);
-std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind);
+std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& layer_kind,
+                                      const std::string& kind = "");
 
 // Without the empty ones.
 std::string joined(const std::vector<std::string>& parts, std::string_view separator);
@@ -76,6 +79,11 @@ struct PairGroup {
   std::string both() const { return facts.empty() ? title : title + ", " + facts; }
 };
 std::vector<PairGroup> pair_groups(const Summary& summary);
+// The mixture of experts' point, and the row's place in data: behind its whole model.
+std::pair<const ModelRow*, Place> place_of(const TradeoffRow& row, const Summary& summary);
+
+// Whether any whole model was composed; without (--no-head, or none got that far) single layers are what there is.
+bool has_whole_models(const Summary& summary);
 
 // Where peers were measured and no whole model was (--no-head), the trade-offs are shown for the layers alone.
 bool shows_layers_alone(const Summary& summary);

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <stdexcept>
 
 #include "harness/report/sections/sections.h"
 #include "harness/report/text.h"
+#include "harness/result/identity.h"
 
 namespace layercost {
 namespace {
@@ -13,7 +15,7 @@ namespace {
 struct Identity {
   const ResultFile& file;
   const ModelRow& scenario;
-  const std::string& kind;
+  const std::string &layer_kind, &kind;
 };
 
 Column named(std::string key, std::string meaning) {
@@ -27,7 +29,7 @@ const std::vector<ColumnOf<Identity>>& identity() {
   static const std::vector<ColumnOf<Identity>> all = {
       {named("model", "name of the model"), [](const Identity& i) { return text_cell(i.scenario.model); }},
       {named("layer_kind", "kind of layer, head, model for the composition, pair, or blend of input and output"),
-       [](const Identity& i) { return text_cell(i.kind); }},
+       [](const Identity& i) { return text_cell(i.layer_kind); }},
       {named("phase", "prefill or decode"), [](const Identity& i) { return text_cell(i.scenario.phase); }},
       {named("batch", "sequences"), [](const Identity& i) { return TableCell{i.scenario.batch}; }},
       {named("context", "decode: tokens cached before the step; prefill: prompt length"),
@@ -60,6 +62,21 @@ const std::vector<ColumnOf<Identity>>& identity() {
       {named("measured_at", "start of the run, UTC"), [](const Identity& i) { return text_cell(i.file.started_at); }},
       {named("schema_version", "of the result file"),
        [](const Identity& i) { return text_cell(i.file.schema_version); }},
+      {named("kind", "of the row: layer, model, pair, layers_pair or blend"),
+       [](const Identity& i) { return text_cell(i.kind); }},
+      {named("run_id", "the same for all rows of one run"),
+       [](const Identity& i) { return text_cell(run_id(i.file)); }},
+      {named("commit", "of the program that measured; with + where its source was changed"),
+       [](const Identity& i) { return text_cell(i.file.commit + (i.file.commit_dirty ? "+" : "")); }},
+      {named("threads", "that ran on the CPU"),
+       [](const Identity& i) {
+         const int threads = i.file.environment.threads;
+         return threads > 0 ? TableCell{std::int64_t{threads}} : TableCell{};
+       }},
+      {named("usd_per_hour", "the price of the measured device"),
+       [](const Identity& i) {
+         return number_cell(i.file.price ? std::optional(i.file.price->usd_per_hour) : std::nullopt);
+       }},
   };
   return all;
 }
@@ -72,8 +89,9 @@ std::vector<Column> behind_identity(std::vector<Column> columns) {
   return all;
 }
 
-std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& kind) {
-  return cells_of(identity(), {file, scenario, kind});
+std::vector<TableCell> identity_cells(const ResultFile& file, const ModelRow& scenario, const std::string& layer_kind,
+                                      const std::string& kind) {
+  return cells_of(identity(), {file, scenario, layer_kind, kind.empty() ? layer_kind : kind});
 }
 
 std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
@@ -138,6 +156,17 @@ std::vector<PairGroup> pair_groups(const Summary& summary) {
     group->rows.push_back(&row);
   }
   return groups;
+}
+
+std::pair<const ModelRow*, Place> place_of(const TradeoffRow& row, const Summary& summary) {
+  for (std::size_t point = 0; point < summary.models.size(); ++point)
+    if (same_scenario(summary.models[point], row)) return {&summary.models[point], {point, kWholeModel, 1}};
+  throw std::logic_error("a pair of no point");
+}
+
+bool has_whole_models(const Summary& summary) {
+  return std::any_of(summary.models.begin(), summary.models.end(),
+                     [](const ModelRow& row) { return row.time_s.has_value(); });
 }
 
 bool shows_layers_alone(const Summary& summary) {

@@ -33,8 +33,12 @@ std::string parts_once(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-Section words_section(const ResultFile& file, const Summary& summary) {
+Section words_section(const ResultFile& file, const Summary& summary, const View& view) {
   Section section;
+  if (!view.explain) {
+    for (const Warning& warning : file.warnings) section.items.push_back({"warning", plain(warning.text)});
+    return section;
+  }
   section.title = "What the words mean";
   std::vector<NamedText>& lines = section.items;
   const bool timed = std::any_of(summary.models.begin(), summary.models.end(), [](const ModelRow& row) {
@@ -46,7 +50,7 @@ Section words_section(const ResultFile& file, const Summary& summary) {
                      "share of what this machine can do: the bytes that must be read and the arithmetic that must be "
                      "done, at the limits probed beside each sample, one operation after the other."});
     lines.push_back(
-        {"composed", "layers times their count, plus the head. A floor: no scheduler, sampling, network or waiting."});
+        {"per step", "layers times their count, plus the head. A floor: no scheduler, sampling, network or waiting."});
     lines.push_back({"±", "95 % interval from the rounds, each with new stacks and weights. Money has the same."});
   }
   if (timed && file.price) {
@@ -98,7 +102,7 @@ Section words_section(const ResultFile& file, const Summary& summary) {
     }
   }
   for (const Warning& warning : file.warnings) lines.push_back({"warning", plain(warning.text)});
-  if (!summary.tradeoffs.empty() || !summary.formats.empty())
+  if ((view.detail && !summary.tradeoffs.empty()) || !summary.formats.empty())
     lines.push_back({"█ ▒ ░", "of the promise: paid, lost to the software, lost to the hardware.", true});
   return section;
 }
