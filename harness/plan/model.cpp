@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <string_view>
 #include <system_error>
@@ -272,6 +273,26 @@ std::vector<ShippedModel> shipped_models(const fs::path& configs_dir) {
   return models;
 }
 
+// The shipped model of which `wanted` is another training: the same name behind another organisation, or with an ending
+// that says how or when it was trained. Null if there is none.
+const ShippedModel* base_of(std::string_view wanted, const std::vector<ShippedModel>& models) {
+  constexpr std::array<std::string_view, 7> kTrainings = {"instruct", "chat",      "it", "base",
+                                                          "thinking", "reasoning", "hf"};
+  const auto is_date = [](std::string_view word) {  // "2507"
+    return word.size() == 4 && std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
+  };
+  if (const std::size_t slash = wanted.find('/'); slash != std::string_view::npos) wanted.remove_prefix(slash + 1);
+  for (;;) {
+    for (const ShippedModel& model : models)
+      if (wanted == model.name) return &model;
+    const std::size_t dash = wanted.rfind('-');
+    if (dash == std::string_view::npos) return nullptr;
+    const std::string_view last = wanted.substr(dash + 1);
+    if (!is_date(last) && std::find(kTrainings.begin(), kTrainings.end(), last) == kTrainings.end()) return nullptr;
+    wanted = wanted.substr(0, dash);
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> known_model_types() {
@@ -419,6 +440,15 @@ ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_di
   }
   std::error_code ignored;
   if (fs::exists(name_or_path, ignored)) return read_model(name_or_path, architecture);
+  if (const ShippedModel* base = base_of(wanted, models)) {
+    ModelSpec m = read_model(base->file, architecture);
+    m.notes.push_back(
+        fmt::format("\"{}\" is taken for {}: layers of the same shapes. Its limits and rotation may be others; give "
+                    "its config.json "
+                    "to be exact",
+                    printable(name_or_path), base->id));
+    return m;
+  }
   if (const auto closed = find_closed_model(name_or_path, configs_dir))
     throw BadInput(fmt::format(
         "{}: {} has published no architecture of it, so nothing can be counted or measured; its list price per million "

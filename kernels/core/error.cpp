@@ -97,6 +97,17 @@ std::string nearest_spelling(std::string_view word, std::span<const std::string>
   constexpr std::size_t kLongest = 128;
   if (word.empty() || word.size() > kLongest) return "";
   const std::string wanted = ascii_lower(word);
+  // A beginning is no misspelling: "qwen3-30b" means qwen3-30b-a3b, not qwen3-32b, which is one letter away.
+  constexpr std::size_t kShortestBeginning = 3;
+  std::string_view begun;
+  for (const std::string& candidate : candidates) {
+    const std::string lower = ascii_lower(candidate);
+    if (lower == wanted) return candidate;
+    if (wanted.size() >= kShortestBeginning && lower.starts_with(wanted) &&
+        (begun.empty() || candidate.size() < begun.size()))
+      begun = candidate;
+  }
+  if (!begun.empty()) return std::string(begun);
   std::string_view nearest;
   std::size_t nearest_distance = 0;
   for (const std::string& candidate : candidates) {

@@ -46,8 +46,8 @@ class Interrupted : public std::runtime_error {
 // Letters A to Z as a to z, whatever the locale.
 std::string ascii_lower(std::string_view text);
 
-// The candidate nearest to `word` by edit distance, or "" when none is near enough to be a likely misspelling
-// (more than a third of the letters differ).
+// The shortest candidate that begins with `word` (of three letters or more), else the nearest by edit distance, or ""
+// when none is near enough to be a likely misspelling (more than a third of the letters differ).
 std::string nearest_spelling(std::string_view word, std::span<const std::string> candidates);
 
 // " (did you mean 'x'?)" or "".

@@ -18,6 +18,13 @@ TEST(NearestSpelling, FindsTypingErrors) {
   EXPECT_EQ(nearest_spelling("rum", kWords), "run");                  // 1 of 3 letters is still a third
 }
 
+TEST(NearestSpelling, ABeginningIsNoMisspelling) {
+  const std::vector<std::string> models = {"qwen3-32b", "qwen3-30b-a3b-long", "qwen3-30b-a3b", "qwen3"};
+  EXPECT_EQ(nearest_spelling("qwen3-30b", models), "qwen3-30b-a3b");  // not the rival one letter away
+  EXPECT_EQ(nearest_spelling("Qwen3", models), "qwen3");              // itself before what begins so
+  EXPECT_EQ(nearest_spelling("qw", models), "");                      // two letters begin too much
+}
+
 TEST(NearestSpelling, IsSilentWhenNothingIsNear) {
   EXPECT_EQ(nearest_spelling("llama", kWords), "");
   EXPECT_EQ(nearest_spelling("ruxx", kWords), "");                    // 2 of 4
