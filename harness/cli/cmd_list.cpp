@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/listing.h"
+#include "harness/cli/terminal.h"
 #include "harness/plan/counts.h"
 #include "harness/report/text.h"
 #include "harness/spec/closed_model.h"
@@ -32,9 +34,10 @@ std::string kinds_of(const ModelSpec& m) {
 // Caches and states of activations in bf16, each token's and each sequence's.
 void list_all_models(bool as_json) {
   auto all = nlohmann::ordered_json::array();
+  std::string out;
   if (!as_json)
-    fmt::print("{:<35} {:>8} {:>8} {:>8} {:>9} {:>7}\n{:<35} {:>8} {:>8} {:>8} {:>9}\n", "model", "total", "active",
-               "KV bytes", "state", "date", "", "1e9", "1e9", "a token", "bytes");
+    out += fmt::format("{:<35} {:>8} {:>8} {:>8} {:>9} {:>7}\n{:<35} {:>8} {:>8} {:>8} {:>9}\n", "model", "total",
+                       "active", "KV bytes", "state", "date", "", "1e9", "1e9", "a token", "bytes");
   for (const std::string& name : list_models(configs_dir())) {
     const ModelSpec m = find_model(name, configs_dir());
     const ParameterCount n = count_parameters(m);
@@ -60,12 +63,12 @@ void list_all_models(bool as_json) {
                      {"collected_by", date}});
       continue;
     }
-    fmt::print("{:<35} {:>8.3f} {:>8.3f} {:>8} {:>9} {:>7}\n", m.name, static_cast<double>(n.total) / 1e9,
-               static_cast<double>(n.active) / 1e9, kv, state > 0 ? fmt::format("{}", state) : "", date);
+    out += fmt::format("{:<35} {:>8.3f} {:>8.3f} {:>8} {:>9} {:>7}\n", m.name, static_cast<double>(n.total) / 1e9,
+                       static_cast<double>(n.active) / 1e9, kv, state > 0 ? fmt::format("{}", state) : "", date);
     for (const std::string& text : {fmt::format("{}: {}", m.model_type, kinds_of(m)), "from " + from})
-      for (const std::string& line : wrap(text, kWidth - 2)) fmt::print("  {}\n", line);
+      for (const std::string& line : wrap(text, std::min(kWidth, stdout_width()) - 2)) out += "  " + line + "\n";
   }
-  if (as_json) fmt::print("{}\n", all.dump(1));
+  fmt::print("{}", as_json ? all.dump(1) + "\n" : wrapped_lines(out));
 }
 
 void list_closed() {
@@ -85,6 +88,23 @@ void list_closed() {
       if (std::find(sources.begin(), sources.end(), p.source) == sources.end()) sources.push_back(p.source);
     }
   fmt::print("\nsources: {}\n", fmt::join(sources, "; "));
+}
+
+void list_all_hardware() {
+  Listing listing({{.head = "hardware (nominal)", .width = 18, .gap = 0, .align = Align::left, .shrinks = true},
+                   {.head = "bf16 TFLOP/s"},
+                   {.head = "memory TB/s"},
+                   {.head = "GB"},
+                   {.head = "W", .leaves = 2},
+                   {.head = "source of the peak", .gap = 3, .align = Align::left, .leaves = 1}});
+  for (const HardwareSpec& h : list_hardware(configs_dir())) {
+    const HardwarePeak* peak = h.peak("bf16");
+    listing.add({h.id, peak != nullptr ? fmt::format("{:.0f}", peak->flops_per_s / 1e12) : "",
+                 fmt::format("{:.2f}", h.memory_bytes_per_s.value / 1e12),
+                 fmt::format("{:.0f}", h.memory_bytes.value / 1e9), fmt::format("{:.0f}", h.power_w.value),
+                 peak != nullptr ? peak->source + ", " + peak->date : ""});
+  }
+  fmt::print("{}", listing.text());
 }
 
 void list_ops(bool with_variants) {
@@ -136,6 +156,10 @@ void list_devices_here() {
 
 }  // namespace
 
+std::vector<std::string> list_words() {
+  return {"models", "closed", "ops", "variants", "formats", "devices", "prices", "hardware", "suites"};
+}
+
 void add_list(CLI::App& app, Action& action) {
   auto* c = app.add_subcommand("list", "models, closed, ops, variants, formats, devices, prices, hardware or suites");
   auto what = std::make_shared<std::string>();
@@ -169,28 +193,20 @@ void add_list(CLI::App& app, Action& action) {
       } else if (*what == "devices") {
         list_devices_here();
       } else if (*what == "prices") {
+        std::string text;
         for (const Price& p : list_prices(configs_dir()))
-          fmt::print("{:<36} {:>8.3f} USD/h   {}\n", price_id(p), usd_per_device_hour(p), price_summary(p));
+          text += fmt::format("{:<36} {:>8.3f} USD/h   {}\n", price_id(p), usd_per_device_hour(p), price_summary(p));
+        fmt::print("{}", wrapped_lines(text));
       } else if (*what == "hardware") {
-        fmt::print("{:<20} {:>14} {:>12} {:>9} {:>7}   {}\n", "hardware (nominal)", "bf16 TFLOP/s", "memory TB/s", "GB",
-                   "W", "source of the peak");
-        for (const HardwareSpec& h : list_hardware(configs_dir())) {
-          const HardwarePeak* peak = h.peak("bf16");
-          fmt::print("{:<20} {:>14} {:>12.2f} {:>9.0f} {:>7.0f}   {}\n", h.id,
-                     peak != nullptr ? fmt::format("{:.0f}", peak->flops_per_s / 1e12) : "",
-                     h.memory_bytes_per_s.value / 1e12, h.memory_bytes.value / 1e9, h.power_w.value,
-                     peak != nullptr ? peak->source + ", " + peak->date : "");
-        }
+        list_all_hardware();
       } else if (*what == "suites") {
         for (const std::string& s : list_suites(configs_dir()))
           fmt::print("{:<12} {}\n", s, find_suite(s, configs_dir()).title);
       } else {
-        const std::string known[] = {"models",  "closed", "ops",      "variants", "formats",
-                                     "devices", "prices", "hardware", "suites"};
         throw BadInput(
             fmt::format("list: '{}' is not a list{}; expected models, closed, ops, variants, formats, devices, prices, "
                         "hardware or suites",
-                        printable(*what), did_you_mean(*what, known)));
+                        printable(*what), did_you_mean(*what, list_words())));
       }
       return 0;
     };

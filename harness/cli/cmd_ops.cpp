@@ -36,7 +36,6 @@ int ops(const Options& o, const std::vector<std::string>& engine_arguments) {
     }
   }
   Runtime runtime(find_device(o.device, o.threads));
-  install_signal_handlers();
   return run_op_benchmarks(cases, engine_arguments, runtime);
 }
 

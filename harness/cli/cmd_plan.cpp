@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/listing.h"
 #include "harness/cli/points.h"
 #include "harness/cli/projection.h"
+#include "harness/cli/terminal.h"
 #include "harness/measure/op_records.h"
 #include "harness/plan/counts.h"
 #include "harness/plan/expert_parallel.h"
@@ -106,84 +108,94 @@ std::string count(std::int64_t n) {
   return n >= 1'000'000'000 ? fmt::format("{:.2f} B", v / 1e9) : si(v, "");
 }
 
-void print_memory(const MemoryNeed& need, double device_bytes, const std::string& device) {
-  const double total = need.total_bytes();
-  const std::string states = need.state_bytes > 0 ? fmt::format(" and states ({})", si(need.state_bytes, "B")) : "";
-  fmt::print("memory: {} weights + {} KV cache{} + {} activations = {}\n", si(need.weight_bytes, "B"),
-             si(need.kv_bytes, "B"), states, si(need.activation_bytes, "B"), si(total, "B"));
-  if (need.kv_held_bytes > need.kv_bytes)
-    fmt::print("        ({} KV cache in an engine that keeps what the windows have left behind)\n",
-               si(need.kv_held_bytes, "B"));
-  if (total <= device_bytes)
-    fmt::print("fits {} ({}); largest batch that would: {}\n", device, si(device_bytes, "B"),
-               need.largest_batch.value_or(0));
-  else if (need.largest_batch)
-    fmt::print("does not fit {} ({}); largest batch that would: {}\n", device, si(device_bytes, "B"),
-               *need.largest_batch);
-  else fmt::print("does not fit {} ({}), at no batch\n", device, si(device_bytes, "B"));
+template <typename... T>
+void say(std::string& out, fmt::format_string<T...> format, T&&... values) {
+  out += fmt::format(format, std::forward<T>(values)...);
 }
 
-void print_projection(const PlannedPoint& point) {
+void print_memory(std::string& out, const MemoryNeed& need, double device_bytes, const std::string& device) {
+  const double total = need.total_bytes();
+  const std::string states = need.state_bytes > 0 ? fmt::format(" and states ({})", si(need.state_bytes, "B")) : "";
+  say(out, "memory: {} weights + {} KV cache{} + {} activations = {}\n", si(need.weight_bytes, "B"),
+      si(need.kv_bytes, "B"), states, si(need.activation_bytes, "B"), si(total, "B"));
+  if (need.kv_held_bytes > need.kv_bytes)
+    say(out, "        ({} KV cache in an engine that keeps what the windows have left behind)\n",
+        si(need.kv_held_bytes, "B"));
+  if (total <= device_bytes)
+    say(out, "fits {} ({}); largest batch that would: {}\n", device, si(device_bytes, "B"),
+        need.largest_batch.value_or(0));
+  else if (need.largest_batch)
+    say(out, "does not fit {} ({}); largest batch that would: {}\n", device, si(device_bytes, "B"),
+        *need.largest_batch);
+  else say(out, "does not fit {} ({}), at no batch\n", device, si(device_bytes, "B"));
+}
+
+void print_projection(std::string& out, const PlannedPoint& point) {
   const Projection& p = *point.projection;
-  fmt::print("\nPROJECTION, nothing of it was measured: {}{}, from the vendor's figures\n",
-             p.devices > 1 ? fmt::format("{} x ", p.devices) : "", p.hardware);
-  if (p.devices > 1) fmt::print("weights and cache split evenly, communication left out\n");
-  print_memory(p.need, p.memory_bytes, p.devices > 1 ? "them" : "it");
-  fmt::print("largest context at batch {}: {}\n", point.scenario.batch,
-             p.largest_context ? std::to_string(*p.largest_context) : "none fits");
+  say(out, "\nPROJECTION, nothing of it was measured: {}{}, from the vendor's figures\n",
+      p.devices > 1 ? fmt::format("{} x ", p.devices) : "", p.hardware);
+  if (p.devices > 1) say(out, "weights and cache split evenly, communication left out\n");
+  print_memory(out, p.need, p.memory_bytes, p.devices > 1 ? "them" : "it");
+  say(out, "largest context at batch {}: {}\n", point.scenario.batch,
+      p.largest_context ? std::to_string(*p.largest_context) : "none fits");
   const bool fits = p.need.total_bytes() <= p.memory_bytes;
   if (p.possible_s) {
     const bool decode = point.scenario.phase == Phase::decode;
     const auto tokens = static_cast<double>(decode ? point.scenario.batch : point.shape.tokens());
-    fmt::print("possible: {:.4g} ms a step, {:.4g} tokens/s, at {}/s and {}/s in {}{}\n", 1e3 * *p.possible_s,
-               tokens / *p.possible_s, si(p.read_bytes_per_s, "B"), si(*p.flops_per_s, "FLOP"), p.arithmetic,
-               fits ? "" : "; hypothetical: does not fit");
+    say(out, "possible: {:.4g} ms a step, {:.4g} tokens/s, at {}/s and {}/s in {}{}\n", 1e3 * *p.possible_s,
+        tokens / *p.possible_s, si(p.read_bytes_per_s, "B"), si(*p.flops_per_s, "FLOP"), p.arithmetic,
+        fits ? "" : "; hypothetical: does not fit");
   } else {
-    fmt::print("possible: unknown, the vendor gives no rate for {}\n", p.arithmetic);
+    say(out, "possible: unknown, the vendor gives no rate for {}\n", p.arithmetic);
   }
-  for (const std::string& source : p.sources) fmt::print("  {}\n", source);
+  for (const std::string& source : p.sources) say(out, "  {}\n", source);
 }
 
-void print_point(const PlannedPoint& p) {
+void print_point(std::string& out, const PlannedPoint& p) {
   const ModelSpec& m = p.model;
   const Scenario& s = p.scenario;
   const ParameterCount n = count_parameters(m);
-  fmt::print("{}: {} layers, {} parameters, {} active per token", m.name, m.layers, count(n.total), count(n.active));
-  if (n.active_with_embedding != n.active) fmt::print(" ({} with the embedding)", count(n.active_with_embedding));
-  fmt::print("\n");
-  for (const std::string& note : m.notes) fmt::print("  note: {}\n", note);
+  say(out, "{}: {} layers, {} parameters, {} active per token", m.name, m.layers, count(n.total), count(n.active));
+  if (n.active_with_embedding != n.active) say(out, " ({} with the embedding)", count(n.active_with_embedding));
+  say(out, "\n");
+  for (const std::string& note : m.notes) say(out, "  note: {}\n", note);
   if (s.phase == Phase::decode)
-    fmt::print("decode, batch {}, {} tokens already cached; {}\n", s.batch, s.context, s.weights.name());
-  else fmt::print("prefill, batch {}, {} tokens each; {}\n", s.batch, s.context, s.weights.name());
+    say(out, "decode, batch {}, {} tokens already cached; {}\n", s.batch, s.context, s.weights.name());
+  else say(out, "prefill, batch {}, {} tokens each; {}\n", s.batch, s.context, s.weights.name());
   if (m.experts)
-    fmt::print("routing {}: {:.1f} of {} experts expected to be touched per layer\n", s.routing.name(),
-               *p.facts.distinct_experts, p.experts->experts);
+    say(out, "routing {}: {:.1f} of {} experts expected to be touched per layer\n", s.routing.name(),
+        *p.facts.distinct_experts, p.experts->experts);
   if (m.whole != nullptr)
-    fmt::print(
+    say(out,
         "one of {} devices that share the experts; a step sends {} and receives as much, which is not in any time\n",
         m.devices, si(exchange_bytes(m, p.shape), "B"));
   for (const KindWork& kind : p.kinds) {
-    fmt::print("\n{} x {}\n  {:<15} {:<15} {:<13} {:>12} {:>12} {:>12}   {}\n", kind.plan.count, kind.plan.kind,
-               "component", "op", "matrix in", "FLOPs", "weights", "cache", "case");
+    say(out, "\n{} x {}\n", kind.plan.count, kind.plan.kind);
+    Listing listing({{.head = "component", .gap = 2, .align = Align::left},
+                     {.head = "op", .align = Align::left, .leaves = 2},
+                     {.head = "matrix in", .align = Align::left, .leaves = 3},
+                     {.head = "FLOPs"},
+                     {.head = "weights"},
+                     {.head = "cache"},
+                     {.head = "case", .width = 8, .gap = 3, .align = Align::left, .shrinks = true, .leaves = 1}});
     Work sum;
     for (const OpWork& w : kind.ops) {
       const std::string text = w.op->op_case.text();
       const auto matrices = matrices_of(kind.plan, *w.op);  // of one op all have one format
-      fmt::print("  {:<15} {:<15} {:<13} {:>12} {:>12} {:>12}   {}\n", w.op->component, w.op->op_case.op(),
-                 matrices.empty() ? "" : matrices.front().second, si(w.work.flops, "FLOP"),
-                 si(w.work.weight_bytes, "B"), w.cache_bytes() > 0 ? si(w.cache_bytes(), "B") : "",
-                 text.substr(text.find(' ') + 1));
+      listing.add({w.op->component, w.op->op_case.op(), matrices.empty() ? "" : matrices.front().second,
+                   si(w.work.flops, "FLOP"), si(w.work.weight_bytes, "B"),
+                   w.cache_bytes() > 0 ? si(w.cache_bytes(), "B") : "", text.substr(text.find(' ') + 1)});
       sum.flops += w.work.flops;
       sum.weight_bytes += w.work.weight_bytes;
       sum.kv_read_bytes += w.cache_bytes();
     }
-    fmt::print("  {:<15} {:<15} {:<13} {:>12} {:>12} {:>12}\n", "sum", "", "", si(sum.flops, "FLOP"),
-               si(sum.weight_bytes, "B"), si(sum.kv_read_bytes, "B"));
+    listing.add({"sum", "", "", si(sum.flops, "FLOP"), si(sum.weight_bytes, "B"), si(sum.kv_read_bytes, "B"), ""});
+    out += listing.text();
   }
-  fmt::print("\nwhole model, one step: {}, {} of weights and cache to be read and written\n", si(p.flops, "FLOP"),
-             si(p.bytes, "B"));
-  print_memory(p.need, p.device_bytes, "this machine");
-  if (p.projection) print_projection(p);
+  say(out, "\nwhole model, one step: {}, {} of weights and cache to be read and written\n", si(p.flops, "FLOP"),
+      si(p.bytes, "B"));
+  print_memory(out, p.need, p.device_bytes, "this machine");
+  if (p.projection) print_projection(out, p);
 }
 
 // ---- For programs
@@ -282,7 +294,9 @@ int plan(const Options& o) {
       continue;
     }
     if (&point != &points.points.front()) fmt::print("\n----\n\n");
-    print_point(planned);
+    std::string text;
+    print_point(text, planned);
+    fmt::print("{}", wrapped_lines(text));
   }
   if (o.json) fmt::print("{}\n", OrderedJson{{"points", std::move(list)}}.dump(1));
   return 0;

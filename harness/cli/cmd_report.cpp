@@ -1,12 +1,15 @@
 // layercost report, layercost cost: from result files alone, on any machine.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "harness/cli/commands.h"
 #include "harness/cli/price_record.h"
-#include "harness/report/report.h"
+#include "harness/cli/showing.h"
 #include "harness/result/atomic_file.h"
 #include "harness/result/result_io.h"
 
@@ -15,31 +18,57 @@ namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string out, format;
+  std::string out;
+  ShowOptions show;
   PriceOptions price;
 };
 
+// "-": a result that another program writes to our standard input.
+std::string read_stdin() {
+  std::string text;
+  char block[1 << 16];
+  for (;;) {
+    const ssize_t got = ::read(STDIN_FILENO, block, sizeof block);
+    if (got == 0) return text;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw BadInput("standard input", "", std::strerror(errno));
+    text.append(block, static_cast<std::size_t>(got));
+    if (text.size() > kResultMaxBytes)
+      throw BadInput("standard input", "", fmt::format("more than {} bytes", kResultMaxBytes));
+  }
+}
+
 std::vector<ResultFile> read_all(const Options& o) {
   std::vector<ResultFile> out;
-  for (const std::string& f : o.files) out.push_back(read_result(f));
+  bool from_stdin = false;
+  for (const std::string& f : o.files) {
+    if (f == "-" && std::exchange(from_stdin, true)) throw BadInput("-: standard input can be read once");
+    out.push_back(f == "-" ? result_from_text("standard input", read_stdin()) : read_result(f));
+  }
   return out;
 }
 
 int show(const Options& o, const std::vector<ResultFile>& files) {
+  const bool to_stdout = o.out.empty() || o.out == "-";
   for (const std::string& file : o.files)  // a report can be made again; what was measured cannot
-    if (!o.out.empty() && same_file(o.out, file))
+    if (!to_stdout && same_file(o.out, file))
       throw BadInput("-o: '" + printable(o.out) + "' is one of the results to be shown; name another file");
-  const ReportFormat& format = find_report_format(!o.format.empty() ? o.format : !o.out.empty() ? o.out : "table");
-  const std::string text = format.render(files, {o.out.empty() && stdout_is_terminal()});
-  if (o.out.empty()) fmt::print("{}", text);
-  else write_file_atomically(o.out, text);
-  return 0;
+  check_show_options(o.show);
+  if (to_stdout) {
+    fmt::print("{}", for_stdout(files, o.show));
+  } else {
+    ReportOptions options;
+    options.view = o.show.view();
+    write_file_atomically(o.out,
+                          find_report_format(o.show.format.empty() ? o.out : o.show.format).render(files, options));
+  }
+  return fails_on_labels(files, o.show) ? 1 : 0;
 }
 
 void add_options(CLI::App& c, Options& o) {
-  c.add_option("files", o.files, "result files")->required();
-  c.add_option("-o,--output", o.out, "write to this file; its extension chooses the format");
-  c.add_option("--format", o.format, report_format_names());
+  c.add_option("files", o.files, "result files; - is standard input")->required();
+  c.add_option("-o,--output", o.out, "write to this file; its extension chooses the format (-: standard output)");
+  add_show_options(c, o.show);
 }
 
 }  // namespace

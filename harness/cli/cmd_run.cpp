@@ -1,20 +1,20 @@
 // layercost run: measures and writes a result file.
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/keeper.h"
 #include "harness/cli/points.h"
 #include "harness/cli/price_record.h"
-#include "harness/cli/result_saver.h"
+#include "harness/cli/progress.h"
+#include "harness/cli/stopping.h"
 #include "harness/cli/streams.h"
 #include "harness/measure/environment.h"
 #include "harness/measure/resume.h"
 #include "harness/plan/expert_parallel.h"
-#include "harness/report/report.h"
+#include "harness/report/text.h"
 #include "harness/result/result_io.h"
 #include "harness/spec/hardware_spec.h"
 #include "kernels/contract/registry.h"
@@ -32,13 +32,9 @@ struct Options {
   std::optional<std::int64_t> rounds;
   std::optional<double> cell_s;
   int threads = 0;
-  bool no_head = false, force = false;
+  bool no_head = false, force = false, quiet = false, dry_run = false;
+  ShowOptions show;
 };
-
-std::string utc_now(const char* format = "{:%Y-%m-%dT%H:%M:%SZ}") {
-  return fmt::format(fmt::runtime(format),
-                     fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
-}
 
 std::optional<NominalRecord> nominal_record(const std::string& device_name, DType arithmetic) {
   const auto hardware = match_hardware(device_name, list_hardware(configs_dir()));
@@ -51,33 +47,6 @@ std::optional<NominalRecord> nominal_record(const std::string& device_name, DTyp
                        peak->source,      peak->date,
                        read.source,       read.date};
 }
-
-// One line that is overwritten on a terminal; elsewhere a plain line at most every ten seconds.
-class ProgressLine {
- public:
-  void show(const std::string& what, double done) {
-    const double elapsed = now_s() - start_;
-    std::string left;
-    if (done > 0.02) left = fmt::format(", {} left", duration(elapsed / done * (1 - done)));
-    const std::string line = fmt::format("[{:3.0f} %{}] {}", 100 * done, left, what);
-    if (stderr_is_terminal()) {
-      tell("\r\x1b[K{}", line.substr(0, 110));
-    } else if (now_s() - last_ > 10) {
-      tell("{}\n", line);
-      last_ = now_s();
-    }
-  }
-  void end() const {
-    if (stderr_is_terminal()) tell("\r\x1b[K");
-  }
-  static std::string duration(double s) {
-    return s < 90 ? fmt::format("{:.0f} s", s)
-                  : fmt::format("{:.0f} min {:.0f} s", std::floor(s / 60), std::fmod(s, 60));
-  }
-
- private:
-  double start_ = now_s(), last_ = 0;
-};
 
 // "linear=onednn_packed": an op or a component, and one of its variants.
 VariantPin parse_pin(const std::string& text, const RunPlan& plan) {
@@ -124,15 +93,30 @@ void pin(ResultFile& result) {
   if (const auto warning = numa_warning(*e.topology)) result.warnings.push_back(*warning);
 }
 
-// Whether everything that was asked for was measured, or is knowingly unsupported.
-bool is_whole(const ResultFile& result) {
-  for (const PointRecord& p : result.points)
-    for (const PartRecord& part : p.parts)
-      if (part.outcome == Outcome::wrong) return false;
-  return result.complete;
+// --dry-run: what would be measured, and what it takes at least.
+int show_plan(const RunPlan& plan, const ResultFile& result) {
+  std::int64_t cells = 0;
+  for (const PointRecord& point : result.points) {
+    std::string parts;
+    for (const PartRecord& part : point.parts) {
+      if (part.kind == "head" && !plan.with_head) continue;
+      parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", part.count, part.kind);
+      cells += plan.policy.rounds - std::min(plan.policy.rounds, static_cast<std::int64_t>(part.rounds.size()));
+    }
+    show(fmt::format("{}: {}\n", plain(to_text(point)), plain(parts, 200)));
+    if (!point.memory.fits())
+      show(fmt::format("  the whole model needs {}, there are {}: only its layers are measured\n",
+                       gigabytes_text(point.memory.required_bytes()), gigabytes_text(point.memory.device_bytes)));
+  }
+  show(fmt::format(
+      "\n{} points in {} rounds: {} cells of {} s, {} of samples; probes, checks and choosing among variants "
+      "come on top\nnothing was measured and no file written: --dry-run\n",
+      result.points.size(), plan.policy.rounds, cells, digits(plan.policy.cell_s),
+      duration_text(static_cast<double>(cells) * plan.policy.cell_s)));
+  return 0;
 }
 
-int run(const Options& o) {
+int measure(const Options& o, Keeper& keeper, Stopping& stopping) {
   const auto configs = configs_dir();
   RunPlan plan;
   Points points = make_points(o.points, configs);
@@ -141,7 +125,7 @@ int run(const Options& o) {
   plan.stored = points.stored;
   plan.with_head = !o.no_head;
   // Before an earlier result is read: from here on no other run adds to it.
-  ResultSaver saver(o.out, o.resume, o.force, utc_now("layercost-{:%Y%m%dT%H%M%SZ}"));
+  if (o.out != "-" && !o.dry_run) keeper.set_saver({o.out, o.resume, o.force, utc_now("layercost-{:%Y%m%dT%H%M%SZ}")});
   // What is not said anew is as it was.
   std::optional<ResultFile> earlier;
   if (!o.resume.empty()) earlier = read_result(o.resume);
@@ -187,19 +171,20 @@ int run(const Options& o) {
   plan_result(plan, runtime.device(), result);
   if (earlier) result = resume(plan, runtime.device(), result, std::move(*earlier), o.resume);
 
-  result.finished_at = utc_now();
-  saver.begin(result);  // a path that cannot be written is an error now, not after an hour
+  if (o.dry_run) return show_plan(plan, result);
 
-  install_signal_handlers();
-  ProgressLine progress;
-  double last_save = now_s();
+  result.finished_at = utc_now();
+  keeper.begin(result);  // a path that cannot be written is an error now, not after an hour
+
+  using Amount = Progress::Amount;
+  Progress progress(o.quiet ? Amount::nothing : o.show.verbose ? Amount::everything : Amount::some);
   RunEvents events;
-  events.progress = [&](const std::string& what, double done) { progress.show(what, done); };
+  events.progress = [&](const std::string& what, double done) {
+    if (!stopping.asked()) progress.show(what, done);
+  };
   events.changed = [&] {
-    if (now_s() - last_save < 2) return;  // the file is rewritten whole: not after every millisecond cell
-    result.finished_at = utc_now();
-    saver.save(result);
-    last_save = now_s();
+    if (!stopping.asked()) progress.first_numbers(result);
+    keeper.changed(result);
   };
   bool stopped = false;
   try {
@@ -207,18 +192,21 @@ int run(const Options& o) {
   } catch (const Interrupted&) {
     stopped = true;
   }
+  if (!stopping.claim()) Stopping::wait_for_the_end();
   progress.end();
-  result.finished_at = utc_now();
-  const bool whole = is_whole(result);
-  const bool saved = saver.finish(result, whole);
+  return keeper.conclude(std::move(result), stopped);
+}
 
-  const std::vector<ResultFile> files = {result};
-  show(find_report_format("table").render(files, {stdout_is_terminal()}));
-  for (const Warning& w : result.warnings) tell("{}: {}\n", w.code, w.text);
-  if (!saved) return 1;
-  tell("{} {}\n", stopped ? "stopped; what was measured is in" : "result:", saver.path());
-  if (stopped) tell("to go on: layercost run ... {}\n", saver.resume_words());
-  return whole ? 0 : 1;
+int run(const Options& o) {
+  check_show_options(o.show);
+  Keeper keeper(o.show, o.quiet);
+  Stopping stopping([&] { return close_output(keeper.give_up()); });
+  try {
+    return measure(o, keeper, stopping);
+  } catch (const Interrupted&) {  // before there was a result
+    if (!stopping.claim()) Stopping::wait_for_the_end();
+    return keeper.give_up();
+  }
 }
 
 }  // namespace
@@ -240,10 +228,17 @@ void add_run(CLI::App& app, Action& action) {
   c->add_option("--pin", o->pins, "OP=VARIANT: this variant instead of the fastest, e.g. linear=onednn_packed")
       ->take_all();
   c->add_option("--pin-from", o->pin_from, "the variants that an earlier result chose");
-  c->add_option("-o,--output", o->out, "result file (default: layercost-<time>.json here)");
+  c->add_option("-o,--output", o->out,
+                "result file (default: layercost-<time>.json here); -: none, the result goes to standard output");
   c->add_flag("--force", o->force, "replace the file that -o names, once the new result is complete");
   c->add_option("--resume", o->resume, "go on with a run that was stopped, and measure again what failed");
-  c->callback([o, &action] { action = [o] { return run(*o); }; });
+  add_show_options(*c, o->show);
+  c->add_flag("-q,--quiet", o->quiet, "no progress and no remarks: standard error has errors alone");
+  c->add_flag("--dry-run", o->dry_run, "say what would be measured, and measure nothing");
+  c->callback([o, &action] {
+    if (o->quiet && o->show.verbose) throw BadInput("-q and -v: give one of them");
+    action = [o] { return run(*o); };
+  });
 }
 
 }  // namespace layercost

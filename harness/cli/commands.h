@@ -30,17 +30,19 @@ void add_doctor(CLI::App&, Action&);
 // What this machine is, and the three commands to try: `layercost` alone.
 int welcome();
 
-// Where models, prices and suites lie: $LAYERCOST_CONFIGS, else "configs" beside the program, else the source tree.
+// What `layercost list` can list.
+std::vector<std::string> list_words();
+
+// Where models, prices and suites lie: $LAYERCOST_CONFIGS, else "configs" beside the program, else where it was
+// installed (../share/layercost), else the source tree.
 std::filesystem::path configs_dir();
 
 // The words of the command line, for result files: file names without their folders.
 std::vector<std::string>& command_words();
 
-// Throws Interrupted once Ctrl-C, SIGTERM or SIGHUP came.
-void install_signal_handlers();
-
-bool stdout_is_terminal();
-bool stderr_is_terminal();
+void add_help(CLI::App&, Action&);
+void add_completion(CLI::App&, Action&);
+void add_man(CLI::App&, Action&);
 
 // "1,8,64" -> numbers in 1..high; BadInput names the option.
 std::vector<std::int64_t> parse_list(const std::string& option, const std::string& text, std::int64_t high);

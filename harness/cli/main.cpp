@@ -1,36 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/help_text.h"
 #include "harness/cli/streams.h"
-#include "harness/measure/layer.h"
 #include "harness/result/privacy.h"
 #include "kernels/runtime/runtime.h"
 
 namespace layercost {
-namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
-
-void on_signal(int signal) {
-  interrupted = signal;
-  std::signal(signal, SIG_DFL);  // a second one ends the program at once
-}
-
-}  // namespace
-
 std::filesystem::path configs_dir() {
   if (const char* dir = std::getenv("LAYERCOST_CONFIGS")) return dir;
   std::error_code ignored;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  if (const auto beside = program.parent_path() / "configs"; std::filesystem::is_directory(beside, ignored))
-    return beside;
+  for (const char* place : {"configs", "../share/layercost/configs"})
+    if (const auto beside = (program.parent_path() / place).lexically_normal();
+        std::filesystem::is_directory(beside, ignored))
+      return beside;
   return LAYERCOST_CONFIGS_DIR;
 }
 
@@ -38,19 +27,6 @@ std::vector<std::string>& command_words() {
   static std::vector<std::string> words;
   return words;
 }
-
-void install_signal_handlers() {
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
-  // The terminal went away: what was measured is kept. Under nohup it stays ignored.
-  if (std::signal(SIGHUP, on_signal) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
-  set_interrupt_check([] {
-    if (interrupted != 0) throw Interrupted("stopped");
-  });
-}
-
-bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
-bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
 
 std::vector<std::int64_t> parse_list(const std::string& option, const std::string& text, std::int64_t high) {
   std::vector<std::int64_t> out;
@@ -111,6 +87,10 @@ int run_command(int argc, char** argv) {
   CLI::App app("Runs real transformer layers on this machine and tells what a token costs here.", "layercost");
   app.set_version_flag("--version", LAYERCOST_VERSION);
   app.require_subcommand(0, 1);
+  app.formatter(std::make_shared<HelpText>());
+  app.footer(
+      "Exit codes: 0 all that was asked for was done, or is knowingly unsupported; 1 wrong, failed, stopped, "
+      "incomplete, or it could not be written; 2 the command line or a file is not as it should be.");
   Action action = welcome;
   add_run(app, action);
   add_check(app, action);
@@ -121,6 +101,9 @@ int run_command(int argc, char** argv) {
   add_merge(app, action);
   add_ops(app, action);
   add_doctor(app, action);
+  add_help(app, action);
+  add_completion(app, action);
+  add_man(app, action);
   // For result files: names of files without their folders.
   for (int i = 1; i < argc; ++i) command_words().push_back(word_without_folders(argv[i]));
   try {

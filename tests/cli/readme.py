@@ -1,5 +1,5 @@
 # What:   the numbers of the README's first tables are those that the program shows of the file they name: every row's
-#         cells are, in this order, among the cells of one row of its Markdown report.
+#         cells are, in this order, among the cells of one row of its Markdown report; and its verdict is that report's.
 # Usage:  readme.py PROGRAM ROOT
 # SPDX-License-Identifier: Apache-2.0
 import re
@@ -36,6 +36,9 @@ def main():
         program.that("rows with numbers", len(rows) >= 4, rows)
         for cells in rows:
             program.that("README: " + " | ".join(cells), any(is_among(cells, row) for row in shown))
+        quoted = re.search(r"<!-- verdict -->(.*?)<!-- /verdict -->", readme, re.S).group(1).replace("> ", " ")
+        (sentence,) = re.findall(r"\*\*verdict\*\*: (.*)", (folder / "r.md").read_text())
+        program.that("README: the verdict", " ".join(quoted.split()) == sentence.replace("\\", ""), sentence)
         changed = [cells[:-1] + ["27"] for cells in rows]
         program.that("another number is noticed", not any(is_among(c, row) for c in changed for row in shown), changed)
     return program.finish()

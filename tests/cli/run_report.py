@@ -78,14 +78,16 @@ def look_at(program, folder, result):
 
 def look_at_reports(program, folder, result):
     that = program.that
-    table = program.expect("table", ["report", "out.json"], 0, stdout=["small", "out of memory", "% of"]).stdout
+    table = program.expect("table", ["report", "out.json"], 0,
+                           stdout=["small", "out of memory", "possible", "verdict"]).stdout
     widest = max(table.splitlines(), key=len)
     that("table has at most 100 columns", len(widest) <= 100, f"{len(widest)}: {widest}")
     that("no colour codes outside a terminal", "\x1b" not in table, table[:200])
 
     rows = list(csv.DictReader(io.StringIO(program.expect("csv", ["report", "out.json", "--format", "csv"], 0).stdout)))
     that("csv columns", list(rows[0])[: len(CSV_COLUMNS)] == CSV_COLUMNS, list(rows[0]))
-    that("csv: a row per part and per model", len(rows) == len(parts_of(result)) + len(result["points"]), len(rows))
+    that("csv: a row per part, per model and per pair",
+         len(rows) == len(parts_of(result)) + len(result["points"]) + len(result["pairs"]), len(rows))
     states = {(r["model"], r["layer_kind"]): r for r in rows}
     giant = states["giant", "dense"]
     that("csv: what was not measured has no time",

@@ -190,7 +190,7 @@ def main():
 
         write(result)
         reports = {name: program.expect(f"as it is: {name}", ["report", "x.json", "--format", name], 0).stdout
-                   for name in ("table", "markdown", "csv")}
+                   for name in ("table", "markdown", "csv", "json")}
         for title, change, words in CASES:
             other = copy.deepcopy(result)
             change(other)

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/cli/showing.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "harness/cli/streams.h"
+#include "harness/cli/terminal.h"
+#include "harness/cost/summary.h"
+#include "harness/report/text.h"
+#include "harness/result/labels.h"
+#include "kernels/core/error.h"
+
+namespace layercost {
+namespace {
+
+std::vector<Label> labels_of(const std::string& names) {
+  std::vector<Label> labels;
+  std::vector<std::string> known;
+  for (const LabelText& text : label_texts()) known.emplace_back(text.name);
+  for (std::size_t begin = 0; begin <= names.size() && !names.empty();) {
+    const std::size_t end = std::min(names.find(',', begin), names.size());
+    std::string name = ascii_lower(names.substr(begin, end - begin));
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
+    const auto label = label_from_string(name);
+    if (!label)
+      throw BadInput(fmt::format("--fail-on: unknown label '{}'{}; known are {}", printable(name),
+                                 did_you_mean(name, known), fmt::join(known, ", ")));
+    labels.push_back(*label);
+    begin = end + 1;
+  }
+  return labels;
+}
+
+}  // namespace
+
+void add_show_options(CLI::App& c, ShowOptions& o) {
+  c.add_option("--format", o.format, "of standard output: " + report_format_names());
+  c.add_flag("-v,--verbose", o.verbose, "single layers, limits and settings too");
+  c.add_flag("--explain", o.explain, "also what the words and labels of the table mean");
+  c.add_option("--fail-on", o.fail_on,
+               "exit code 1 if anything measured carries one of these labels, e.g. impossible,shared "
+               "(layercost help labels)");
+}
+
+void check_show_options(const ShowOptions& o) {
+  if (!o.format.empty()) find_report_format(o.format);
+  labels_of(o.fail_on);
+}
+
+std::string for_stdout(std::span<const ResultFile> files, const ShowOptions& o) {
+  return find_report_format(o.format.empty() ? "table" : o.format).render(files, screen_options(o.view()));
+}
+
+bool fails_on_labels(std::span<const ResultFile> files, const ShowOptions& o) {
+  const std::vector<Label> labels = labels_of(o.fail_on);
+  bool failed = false;
+  if (labels.empty()) return failed;
+  for (const ResultFile& file : files)
+    for (const ModelRow& row : summarise(file).models)
+      for (const Label label : labels)
+        if (std::find(row.labels.begin(), row.labels.end(), label) != row.labels.end()) {
+          tell("--fail-on: {} is {}\n", plain(to_text(row)), text_of(label).shown);
+          failed = true;
+        }
+  return failed;
+}
+
+}  // namespace layercost

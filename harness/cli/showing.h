@@ -1,0 +1,28 @@
+// What:    what run, report and cost write to standard output, and the options that say how.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <span>
+#include <string>
+
+#include "harness/report/report.h"
+
+namespace layercost {
+
+struct ShowOptions {
+  std::string format;  // "": a table
+  std::string fail_on;
+  bool verbose = false, explain = false;
+  View view() const { return {verbose, explain}; }
+};
+void add_show_options(CLI::App&, ShowOptions&);
+
+// BadInput for a format or a label that is not known: to be called before anything is measured.
+void check_show_options(const ShowOptions&);
+// For standard output: the table as wide as that is.
+std::string for_stdout(std::span<const ResultFile> files, const ShowOptions&);
+// Whether a part carries a label of --fail-on, told on standard error.
+bool fails_on_labels(std::span<const ResultFile> files, const ShowOptions&);
+
+}  // namespace layercost
