@@ -65,9 +65,11 @@ void list_all_models(bool as_json) {
     }
     out += fmt::format("{:<35} {:>8.3f} {:>8.3f} {:>8} {:>9} {:>7}\n", m.name, static_cast<double>(n.total) / 1e9,
                        static_cast<double>(n.active) / 1e9, kv, state > 0 ? fmt::format("{}", state) : "", date);
-    for (const std::string& text : {fmt::format("{}: {}", m.model_type, kinds_of(m)), "from " + from})
-      for (const std::string& line : wrap(text, std::min(kWidth, stdout_width()) - 2)) out += "  " + line + "\n";
+    for (const std::string& line :
+         wrap(fmt::format("{}: {}", m.model_type, kinds_of(m)), std::min(kWidth, stdout_width()) - 2))
+      out += "  " + line + "\n";
   }
+  if (!as_json) out += "\nwhere each config is from: layercost list models --json\n";
   fmt::print("{}", as_json ? all.dump(1) + "\n" : wrapped_lines(out));
 }
 

@@ -108,7 +108,7 @@ def spoiled_files(program, folder):
 # Counts and sizes by hand, or as published: of a hybrid, of layers of two kinds, of one with a window.
 def lists_models(program):
     done = program.expect("models", ["list", "models"], 0,
-                          stdout=["llama-4-scout-17b-16e-instruct", "moe chunk=8192 x 36", "from "])
+                          stdout=["llama-4-scout-17b-16e-instruct", "moe chunk=8192 x 36", "--json"])
     program.that("models: 80 columns", all(len(line) <= 80 for line in done.stdout.splitlines()), done.stdout)
     known = {m["model"]: m for m in json.loads(program.expect("as JSON", ["list", "models", "--json"], 0).stdout)}
     program.that("models: all of them, with source and date",

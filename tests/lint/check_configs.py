@@ -22,7 +22,9 @@ def main():
     headings = {"models": 1, "prices": 0, "hardware": 1, "suites": 0}
     for what, heading in headings.items():
         files = [p for p in sorted((root / "configs" / what).glob("*.json")) if not p.name.endswith(".source.json")]
-        shown = run("list", what)[heading:]
+        shown = [line for line in run("list", what)[heading:] if line.strip() and not line.startswith(" ")]
+        if what == "models":
+            shown.pop()  # where to look for more
         if len(shown) != len(files) or not files:
             problems.append(f"list {what}: {len(shown)} lines for {len(files)} files in configs/{what}")
         for path in files:
