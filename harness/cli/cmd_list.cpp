@@ -44,9 +44,13 @@ void list_all_models(bool as_json) {
     const auto kv = 2 * kv_elements_per_token(m);
     const auto state = static_cast<std::int64_t>(state_bytes_per_sequence(m, DType::bf16));
     std::filesystem::path sidecar = m.path;
-    const JsonNode source = read_json(sidecar.replace_extension(".source.json"));
-    const std::string from = printable(source.get_string("source", 400), 400),
-                      date = printable(source.get_string("collected_by", 32));
+    sidecar.replace_extension(".source.json");
+    std::string from, date;  // of a config that somebody put beside ours: absent
+    if (std::filesystem::exists(sidecar)) {
+      const JsonNode source = read_json(sidecar);
+      from = printable(source.get_string("source", 400), 400);
+      date = printable(source.get_string("collected_by", 32));
+    }
     if (as_json) {
       auto kinds = nlohmann::ordered_json::object();
       for (const LayerKind& kind : m.kinds) kinds[kind.name] = m.count_of(kind);
@@ -58,9 +62,8 @@ void list_all_models(bool as_json) {
                      {"layers", m.layers},
                      {"kinds", kinds},
                      {"kv_bytes_per_token_bf16", kv},
-                     {"state_bytes_per_sequence_bf16", state},
-                     {"source", from},
-                     {"collected_by", date}});
+                     {"state_bytes_per_sequence_bf16", state}});
+      if (!from.empty()) all.back().update({{"source", from}, {"collected_by", date}});
       continue;
     }
     out += fmt::format("{:<35} {:>8.3f} {:>8.3f} {:>8} {:>9} {:>7}\n", m.name, static_cast<double>(n.total) / 1e9,
