@@ -17,6 +17,7 @@
 #include "harness/report/text.h"
 #include "harness/result/result_io.h"
 #include "harness/spec/hardware_spec.h"
+#include "harness/spec/part_name.h"
 #include "kernels/contract/registry.h"
 #include "kernels/runtime/topology.h"
 #include "layercost_commit.h"
@@ -93,13 +94,26 @@ void pin(ResultFile& result) {
   if (const auto warning = numa_warning(*e.topology)) result.warnings.push_back(*warning);
 }
 
+void warn_of_exchange(const RunPlan& plan, ResultFile& result) {
+  for (const RunPoint& point : plan.points) {
+    const ModelSpec& m = plan.models[point.model];
+    if (m.whole == nullptr) continue;
+    const Scenario& s = point.scenario;
+    result.warnings.push_back(
+        {"exchange_left_out",
+         fmt::format("{} {} batch {}: one of {} devices; the {:.3g} MB that it sends in a step, and as much that it "
+                     "receives, are in no time",
+                     m.name, to_string(s.phase), s.batch, m.devices, exchange_bytes(m, step_shape(s, true)) / 1e6)});
+  }
+}
+
 // --dry-run: what would be measured, and what it takes at least.
 int show_plan(const RunPlan& plan, const ResultFile& result) {
   std::int64_t cells = 0;
   for (const PointRecord& point : result.points) {
     std::string parts;
     for (const PartRecord& part : point.parts) {
-      if (part.kind == "head" && !plan.with_head) continue;
+      if (part.kind == kHeadPart && !plan.with_head) continue;
       parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", part.count, part.kind);
       cells += plan.policy.rounds - std::min(plan.policy.rounds, static_cast<std::int64_t>(part.rounds.size()));
     }
@@ -157,16 +171,7 @@ int measure(const Options& o, Keeper& keeper, Stopping& stopping) {
   result.price = price_record(o.price, result.environment.device_name, configs);
   for (const ModelSpec& m : plan.models)
     for (const std::string& note : m.notes) result.warnings.push_back({"model_note", m.name + ": " + note});
-  for (const RunPoint& point : plan.points) {
-    const ModelSpec& m = plan.models[point.model];
-    if (m.whole == nullptr) continue;
-    const Scenario& s = point.scenario;
-    result.warnings.push_back(
-        {"exchange_left_out",
-         fmt::format("{} {} batch {}: one of {} devices; the {:.3g} MB that it sends in a step, and "
-                     "as much that it receives, are in no time",
-                     m.name, to_string(s.phase), s.batch, m.devices, exchange_bytes(m, step_shape(s, true)) / 1e6)});
-  }
+  warn_of_exchange(plan, result);
   if (!o.pin_from.empty()) take_pins(plan, runtime.device(), read_result(o.pin_from), o.pin_from, result);
   plan_result(plan, runtime.device(), result);
   if (earlier) result = resume(plan, runtime.device(), result, std::move(*earlier), o.resume);

@@ -15,6 +15,7 @@
 #include "harness/spec/hardware_spec.h"
 #include "harness/spec/price_spec.h"
 #include "harness/spec/suite_spec.h"
+#include "kernels/contract/keys.h"
 #include "kernels/core/weight_format.h"
 
 namespace layercost {
@@ -76,10 +77,11 @@ std::vector<std::string> words_after(const std::string& command, const std::stri
   if (option == "--suite") return list_suites(configs);
   if (option == "--phase") return {"decode", "prefill"};
   if (option == "--dtype") return {"bf16", "f32"};
-  if (option == "--kv-type") return {"bf16", "f32", "fp8_e4m3"};
   if (option == "--routing") return {"balanced", "router", "uniform", "zipf:1"};
   if (option == "--mix") return {"agentic", "chat", "3:1"};
-  if (option == "--price") {
+  if (option == "--kv-type") {
+    for (const DType type : kCacheTypes) words.emplace_back(to_string(type));
+  } else if (option == "--price") {
     for (const Price& price : list_prices(configs)) words.push_back(price_id(price));
   } else if (option == "--on") {
     for (const HardwareSpec& hardware : list_hardware(configs)) words.push_back(hardware.id);

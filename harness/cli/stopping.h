@@ -1,11 +1,9 @@
 // What:    Ctrl-C, SIGTERM and SIGHUP are answered within a second, whatever is being done: probing, packing, computing
-// a
-//          reference.
+//          a reference.
 // How:     a thread waits for the signals. The first makes interrupt_check() throw Interrupted. Whoever comes first
-// ends
-//          the run: the program's own thread, which asks claim() once it is through, or, kPatience_s later, the waiting
-//          thread, which calls `give_up` and ends the program with what it returns. A second signal ends the program at
-//          once.
+//          ends the run: the program's own thread, which asks claim() once it is through, or, kPatience_s later, the
+//          waiting thread, which calls `give_up` and ends the program with what it returns. A second signal ends the
+//          program at once.
 // Rules:   to be made before any other thread, which have to leave these signals to this one. `give_up` runs while the
 //          others do: it touches only what it guards. A signal that was ignored from the beginning (nohup) stays so.
 // Units:   seconds.

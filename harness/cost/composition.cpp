@@ -27,11 +27,11 @@ const PartRecord* gravest(const PointRecord& point) {
 }
 
 // A time below what physics allows is no time: "" if no part has one.
-std::string impossible_part(const PointRecord& point) {
-  for (const PartRecord& part : point.parts)
-    if (const auto bounds = bounds_of(part); bounds && bounds->impossible)
-      return fmt::format("withheld: {} is IMPOSSIBLE, {:.0f} % of what the machine's limits allow", part.kind,
-                         100 * bounds->hard_fraction);
+std::string impossible_part(const PointRecord& point, const std::vector<std::optional<Bounds>>& bounds) {
+  for (std::size_t p = 0; p < bounds.size(); ++p)
+    if (bounds[p] && bounds[p]->impossible)
+      return fmt::format("withheld: {} is IMPOSSIBLE, {:.0f} % of what the machine's limits allow", point.parts[p].kind,
+                         100 * bounds[p]->hard_fraction);
   return "";
 }
 
@@ -111,18 +111,20 @@ Composition compose(const PointRecord& point, const std::vector<DepthRecord>& de
     result.why = fmt::format("{}: {}", part->kind, reason_of(*part));
     return result;
   }
-  result.why = impossible_part(point);
+  std::vector<std::optional<Bounds>> bounds;
+  for (const PartRecord& part : point.parts) bounds.push_back(bounds_of(part));
+  result.why = impossible_part(point, bounds);
   if (result.why.empty()) result.why = not_additive(point, depths);
   if (!result.why.empty()) return result;
   result.outcome = Outcome::measured;
   double time_s = 0, possible = 0;
   bool has_possible = true;
-  for (const PartRecord& part : point.parts) {
+  for (std::size_t p = 0; p < bounds.size(); ++p) {
+    const PartRecord& part = point.parts[p];
     const double part_s = static_cast<double>(part.count) * summarise_times(part.rounds)->median;
     time_s += part_s;
-    const auto bounds = bounds_of(part);
-    if (bounds) possible += bounds->possible_fraction * part_s;
-    has_possible = has_possible && bounds.has_value();
+    if (bounds[p]) possible += bounds[p]->possible_fraction * part_s;
+    has_possible = has_possible && bounds[p].has_value();
   }
   result.time_s = time_s;
   std::vector<double> rounds;

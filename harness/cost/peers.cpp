@@ -9,6 +9,7 @@
 
 #include "harness/cost/composition.h"
 #include "harness/result/roofline.h"
+#include "harness/spec/part_name.h"
 
 namespace layercost {
 namespace {
@@ -135,7 +136,7 @@ std::vector<LayersRow> layers_beside_peers(const ResultFile& file) {
 
 PointRecord layers_of(const PointRecord& point) {
   PointRecord layers = point;
-  std::erase_if(layers.parts, [](const PartRecord& part) { return part.kind == "head"; });
+  std::erase_if(layers.parts, [](const PartRecord& part) { return part.kind == kHeadPart; });
   return layers;
 }
 

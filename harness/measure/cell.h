@@ -1,7 +1,6 @@
 // What:    measures one cell of a run: one kind of layer (or the head) of one point in one round.
 // Order:   stack -> choose variants (first round) -> check -> how many passes make a sample -> samples -> check the
-// last
-//          timed pass -> instrumented passes -> record. No time is kept of what failed a check.
+//          last timed pass -> instrumented passes -> record. No time is kept of what failed a check.
 // Errors:  Interrupted, DeviceLost, OutOfMemory and what variants throw; the caller turns them into outcomes.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

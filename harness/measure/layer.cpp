@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "kernels/contract/dispatch.h"
 #include "kernels/contract/registry.h"
@@ -149,10 +150,17 @@ bool is_own(const BufferSpec& b) {
 }
 }  // namespace
 
+void fill_row_numbers(const Tensor& t) { std::iota(t.as<std::int32_t>(), t.as<std::int32_t>() + t.elements(), 0); }
+
 BufferSet shared_buffers(const LayerPlan& plan, Runtime& runtime) {
   BufferSet out;
   for (const BufferSpec& b : plan.buffers)
     if (!is_own(b)) out[b.name] = std::make_shared<const OwnedTensor>(runtime.tensor(b.dtype, b.shape));
+  const auto upload = [&](const BufferSpec& b, auto&& fill) {
+    const OwnedTensor host(b.dtype, b.shape);
+    fill(host.view());
+    runtime.upload(out.at(b.name)->view(), host);
+  };
   if (const BufferSpec* cos_spec = plan.find_buffer(BufferRole::rotary_cos)) {
     const Tensor &cos = out.at(cos_spec->name)->view(), &sin = out.at(plan.buffer(BufferRole::rotary_sin).name)->view();
     const OwnedTensor host_cos(cos.dtype, cos.shape), host_sin(sin.dtype, sin.shape);
@@ -160,19 +168,11 @@ BufferSet shared_buffers(const LayerPlan& plan, Runtime& runtime) {
     runtime.upload(cos, host_cos);
     runtime.upload(sin, host_sin);
   }
-  if (const BufferSpec* spec = plan.find_buffer(BufferRole::query_scale)) {
-    const OwnedTensor host(spec->dtype, spec->shape);
-    fill_temperatures(plan.temperature, host);
-    runtime.upload(out.at(spec->name)->view(), host);
-  }
   for (const BufferSpec& b : plan.buffers) {
-    const Tensor& t = out.contains(b.name) ? out.at(b.name)->view() : Tensor{};
-    if (b.role == BufferRole::from_outside) fill_normal(runtime, t, seed_for(0, b.name));
-    if (b.role != BufferRole::ones && b.role != BufferRole::row_numbers) continue;
-    const OwnedTensor host(t.dtype, t.shape);
-    for (std::int64_t i = 0; i < t.elements(); ++i)
-      host.view().store(i, b.role == BufferRole::ones ? 1.0 : static_cast<double>(i));
-    runtime.upload(t, host.view());
+    if (b.role == BufferRole::query_scale) upload(b, [&](const Tensor& t) { fill_temperatures(plan.temperature, t); });
+    if (b.role == BufferRole::from_outside) fill_normal(runtime, out.at(b.name)->view(), seed_for(0, b.name));
+    if (b.role == BufferRole::ones) upload(b, [](const Tensor& t) { std::fill_n(t.as<float>(), t.elements(), 1.0f); });
+    if (b.role == BufferRole::row_numbers) upload(b, fill_row_numbers);
   }
   return out;
 }

@@ -32,7 +32,9 @@ void interrupt_check();
 
 // Buffers by name. Those that several layers share are made once and bound into each layer's set.
 using BufferSet = std::map<std::string, std::shared_ptr<const OwnedTensor>>;
-// Everything that is not a layer's own; the rotary tables are filled.
+// 0, 1, 2, ...: what BufferRole::row_numbers is filled with.
+void fill_row_numbers(const Tensor&);
+// Everything that is not a layer's own; tables, and what comes from outside, are filled.
 BufferSet shared_buffers(const LayerPlan&, Runtime&);
 // A layer's own: caches and states filled with normal values from the seed (their contents stand for an earlier
 // context), forced_ids.

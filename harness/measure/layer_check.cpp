@@ -37,6 +37,12 @@ bool is_table(BufferRole role) {
   return role == BufferRole::rotary_cos || role == BufferRole::rotary_sin || role == BufferRole::query_scale;
 }
 
+// What the references take from the layer as it is, row by row.
+bool is_given(BufferRole role) {
+  return role == BufferRole::input || role == BufferRole::from_outside || role == BufferRole::ones ||
+         role == BufferRole::forced_ids;
+}
+
 // The case for this many rows; of an op whose rows form sequences: for one of them.
 OpCase with_rows(const PlannedOp& p, std::int64_t rows) {
   OpCase c = p.op_case;
@@ -52,9 +58,7 @@ class ReferenceWalk {
       : layer_(layer), plan_(layer.plan()), router_(plan_.router()), rows_(rows) {
     for (const BufferSpec& b : plan_.buffers) {
       roles_[b.name] = b.role;
-      if (b.role == BufferRole::input || b.role == BufferRole::cache || b.role == BufferRole::state ||
-          is_table(b.role) || b.role == BufferRole::from_outside || b.role == BufferRole::ones ||
-          (b.role == BufferRole::forced_ids && router_ == nullptr))
+      if (is_given(b.role) || is_table(b.role) || b.role == BufferRole::cache || b.role == BufferRole::state)
         tested_[b.name] = layer.read(b.name);
     }
     for (std::size_t i = 0; i < plan_.ops.size(); ++i)
@@ -74,9 +78,7 @@ class ReferenceWalk {
     if (sequence_ops_ > 0)
       for (const std::int64_t b : sequences) run_sequence(b);
     for (const auto& [name, t] : tested_)
-      if (const BufferRole role = roles_.at(name); role == BufferRole::input || role == BufferRole::from_outside ||
-                                                   role == BufferRole::ones || role == BufferRole::forced_ids)
-        values_[name] = gather_rows(t, rows_);
+      if (is_given(roles_.at(name))) values_[name] = gather_rows(t, rows_);
     for (std::size_t i = sequence_ops_; i < plan_.ops.size(); ++i) {
       before(plan_.ops[i]);
       run_op(i, static_cast<std::int64_t>(rows_.size()), values_, nullptr);
@@ -117,7 +119,7 @@ class ReferenceWalk {
       }
       if (role == BufferRole::row_numbers) {  // of these rows, which lie side by side here
         OwnedTensor numbers(s.dtype, s.shape);
-        for (std::int64_t j = 0; j < numbers.view().elements(); ++j) numbers.view().store(j, static_cast<double>(j));
+        fill_row_numbers(numbers);
         values[name] = std::move(numbers);
       }
       // Of an activation that several ops write a part of each, the first one's.
@@ -463,24 +465,19 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
   OwnedTensor ids;
   std::int64_t routed = 0;
   const PlannedOp* const router = plan.router();
-  if (router != nullptr) {
-    ids = gather_rows(layer.read(BufferRole::expert_ids), rows);
+  if (const auto experts = plan.experts()) {
+    ids = gather_rows(layer.read(plan.chosen_ids()->role), rows);
     routed = ids.view().elements();
     if (plan.find_buffer(BufferRole::forced_ids) != nullptr) {
       const OwnedTensor forced = gather_rows(layer.read(BufferRole::forced_ids), rows);
       if (std::memcmp(forced.view().data, ids.view().data, forced.view().bytes()) != 0)
         return refuse(verdict, "the layer did not use the expert ids it was given");
     }
-    if (std::string why = judge_distinct(ids, plan.experts()->experts, rows); !why.empty())
+    if (std::string why = judge_distinct(ids, experts->experts, rows); !why.empty())
       return refuse(verdict, std::move(why));
     const std::set<double> seen = values_of(ids);
     verdict.experts_checked = std::max(verdict.experts_checked.value_or(0), static_cast<std::int64_t>(seen.size()));
     walk.force_ids(ids);
-  } else if (plan.experts()) {
-    ids = gather_rows(layer.read(plan.chosen_ids()->role), rows);
-    routed = ids.view().elements();
-    verdict.experts_checked =
-        std::max(verdict.experts_checked.value_or(0), static_cast<std::int64_t>(values_of(ids.view()).size()));
   }
   std::string wrong_choice;
   walk.run([&](const PlannedOp& p) {

@@ -1,6 +1,5 @@
 // What:    takes up a run that was stopped: holds its file against what is planned now, part by part, and gives the
-// file
-//          back in the plan's order, ready for measure_all.
+//          file back in the plan's order, ready for measure_all.
 // Same:    build, machine, models, points and policy. Parts are matched by their kind, and each of them has to be there
 //          once, with the count and the ops of the plan, variants that can do them, and its rounds numbered from 0.
 //          rounds may rise. A price that is not given stays as it is in the file; another one is refused.

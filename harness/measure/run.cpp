@@ -11,6 +11,7 @@
 #include "harness/plan/digest.h"
 #include "harness/result/complete.h"
 #include "harness/result/sample_labels.h"
+#include "harness/spec/part_name.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
 #include "kernels/core/sha256.h"
@@ -322,7 +323,7 @@ void plan_result(const RunPlan& plan, const DeviceInfo& device, ResultFile& resu
       r.parts.push_back(std::move(part));
     }
     PartRecord head;
-    head.kind = "head";
+    head.kind = kHeadPart;
     head.count = 1;
     head.why = plan.with_head ? "not reached" : "not asked for";
     r.parts.push_back(std::move(head));

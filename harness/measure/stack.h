@@ -1,6 +1,5 @@
 // What:    R layers of one kind with weights and caches of their own, run one after the other, the output of one
-// feeding
-//          the next: what is measured. A head ends in logits: every copy of it reads the same input.
+//          feeding the next: what is measured. A head ends in logits: every copy of it reads the same input.
 // Rules:   set_ids() before any run of a plan with forced expert ids; capture() before run().
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -182,12 +182,13 @@ std::string what_of(std::span<const WeightSpec::Source> sources) {
 
 void LayerBuilder::fused_linear(const std::string& component, const std::string& x, const std::string& w,
                                 Sources sources, const std::string& y, std::int64_t k, const LinearOptions& o) {
+  const bool by_config = s_.weights.by_config;
+  const WeightFormat* const all = by_config ? format_in(w, &weight_format(s_.weights.vectors)) : s_.weights.matrices;
   std::int64_t n = 0;
   std::vector<const WeightFormat*> formats;
   for (const WeightSpec::Source& s : sources) {
     n += s.elements() / k;
-    const WeightFormat* all = s_.weights.by_config ? format_in(w, &weight_format(s_.weights.vectors)) : nullptr;
-    formats.push_back(s_.weights.by_config ? format_in(s.tensor, all) : s_.weights.matrices);
+    formats.push_back(by_config ? format_in(s.tensor, all) : all);
   }
   if (std::equal(formats.begin() + 1, formats.end(), formats.begin())) {
     linear(component, x, matrix(w, {n, k}, std::move(sources)), y, n, k, o);

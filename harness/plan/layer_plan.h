@@ -34,7 +34,8 @@ enum class BufferRole {
   from_outside,  // one row per token, what other devices return
   ones,          // f32, one row per token
   row_numbers,   // i32, 0, 1, 2, ...
-  query_scale,   // [capacity], filled from LayerPlan::temperature
+  // Of attention whose queries have a temperature. (Digests hold these numbers: a new role stands last.)
+  query_scale,  // [capacity], filled from LayerPlan::temperature
 };
 
 // A state's buffer after the step, of its name before it.

@@ -12,13 +12,13 @@
 
 #include "harness/plan/counts.h"
 #include "harness/plan/family.h"
+#include "harness/plan/expert_parallel.h"
 #include "harness/plan/head.h"
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
-#include "harness/plan/expert_parallel.h"
-#include "harness/spec/part_name.h"
 #include "harness/spec/closed_model.h"
 #include "harness/spec/json_reader.h"
+#include "harness/spec/part_name.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -356,7 +356,7 @@ LayerPlan plan_head(const ModelSpec& m, std::int64_t sequences, const StepShape&
   s.batch = sequences;
   s.q_len = 1;
   LayerBuilder b(m, s, m.head_formats);
-  b.plan().kind = "head";
+  b.plan().kind = kHeadPart;
   b.plan().count = 1;
   b.plan().adds_to_input = false;
   const std::string input = b.activation("input", m.hidden, BufferRole::input);
@@ -444,8 +444,7 @@ ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_di
     ModelSpec m = read_model(base->file, architecture);
     m.notes.push_back(
         fmt::format("\"{}\" is taken for {}: layers of the same shapes. Its limits and rotation may be others; give "
-                    "its config.json "
-                    "to be exact",
+                    "its config.json to be exact",
                     printable(name_or_path), base->id));
     return m;
   }

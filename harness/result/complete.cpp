@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/result/complete.h"
+#include "harness/spec/part_name.h"
 
 #include <algorithm>
 
@@ -16,7 +17,7 @@ bool is_complete(const ResultFile& file) {
       case Outcome::out_of_memory:
         return true;
       case Outcome::skipped:
-        return part.kind == "head" && !policy.head;
+        return part.kind == kHeadPart && !policy.head;
       case Outcome::failed:
         return false;
     }

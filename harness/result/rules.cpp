@@ -223,7 +223,7 @@ std::optional<Problem> problem_of(const PeerRecord& peer, const PointIndex& inde
                                       points.size(), scenario)};
   }
   const std::vector<PartRecord>& parts = points[0]->parts;
-  if (peer.kind == "head" ||
+  if (peer.kind == kHeadPart ||
       std::none_of(parts.begin(), parts.end(), [&](const PartRecord& part) { return part.kind == peer.kind; })) {
     return Problem{place + ".kind", fmt::format("'{}' is no kind of layer of the point {}", text(peer.kind), scenario)};
   }
@@ -329,7 +329,7 @@ std::optional<Problem> problem_of(const MemoryRecord& memory, const PointRecord&
                    fmt::format("{}, less than the {} that are needed", *memory.kv_held_bytes, memory.kv_bytes)};
   double cache = 0;
   for (const PartRecord& part : point.parts) {
-    if (part.kind == "head") continue;
+    if (part.kind == kHeadPart) continue;
     double of_part = 0;
     for (const OpRecord& op : part.ops) of_part += cache_bytes(OpCase::parse(op.case_text)).value_or(0);
     if (!(of_part > 0)) return std::nullopt;

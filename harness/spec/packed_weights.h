@@ -7,9 +7,8 @@
 //          AutoAWQ and AutoGPTQ multiply in f16 and round the product to it; here scales, exact in f32, are multiplied
 //          in f32.
 // Errors:  BadInput naming file, tensor and expectation: a tensor that is missing, of another type or shape; a scale
-// that
-//          is NaN, infinite, negative or zero (a GGUF block of zeros has the scale 0); a code that is NaN; columns that
-//          are no whole number of groups; a zero point in weights said to be symmetric; columns in another order.
+//          that is NaN, infinite, negative or zero (a GGUF block of zeros has the scale 0); a code that is NaN; columns
+//          that are no whole number of groups; a zero point in weights said to be symmetric; columns in another order.
 // Source:  docs/formats.md, which names library and version of each.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -1,6 +1,5 @@
 // What:    what a config says of quantised weights: which matrices, in which format (kernels/core/weight_format.h),
-// laid
-//          down how. docs/formats.md has the table.
+//          laid down how. docs/formats.md has the table.
 //            fp8                 DeepSeek: blocks of 128 x 128; transformers' per tensor
 //            fbgemm_fp8          a scale per row
 //            compressed-tensors  fp8 (rows, tensor, blocks), int4, mxfp4, nvfp4; groups with targets, an ignore list

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "kernels/contract/dispatch.h"
 #include "kernels/contract/op.h"
 #include "kernels/core/error.h"
 
@@ -19,11 +20,7 @@ inline DType bias_type(const OpCase& c) {
 
 // As the case's bias is shaped; null without one.
 inline std::shared_ptr<const OwnedTensor> f32_bias(const OpCase& c, const OpTensors& t, const char* name = "bias") {
-  if (!c.flag("bias")) return nullptr;
-  const OwnedTensor stored = t.weight(name)->whole();
-  auto values = std::make_shared<OwnedTensor>(DType::f32, stored.view().shape);
-  for (std::int64_t i = 0; i < stored.view().elements(); ++i) values->view().store(i, stored.view().load(i));
-  return values;
+  return c.flag("bias") ? f32_values(*t.weight(name)) : nullptr;
 }
 
 }  // namespace layercost

@@ -37,14 +37,13 @@ inline std::shared_ptr<const OwnedTensor> row_major(const Weight& w) {
   return w.packed<OwnedTensor>("row_major", [&] { return std::make_shared<const OwnedTensor>(w.whole()); });
 }
 
-// The values of a small weight (a norm's) as f32, kept like the row-major form: without one instance of the code for
-// each type it can be stored in.
-inline std::shared_ptr<const std::vector<float>> f32_values(const Weight& w) {
-  return w.packed<std::vector<float>>("f32_values", [&] {
-    const OwnedTensor whole = w.whole();
-    auto values = std::make_shared<std::vector<float>>(static_cast<std::size_t>(whole.view().elements()));
-    for (std::size_t i = 0; i < values->size(); ++i)
-      (*values)[i] = static_cast<float>(whole.view().load(static_cast<std::int64_t>(i)));
+// The values of a small weight (a norm, a bias) as f32, shaped like it and kept like the row-major form: without one
+// instance of the code for each type it can be stored in.
+inline std::shared_ptr<const OwnedTensor> f32_values(const Weight& w) {
+  return w.packed<OwnedTensor>("f32_values", [&] {
+    const OwnedTensor stored = w.whole();
+    auto values = std::make_shared<OwnedTensor>(DType::f32, stored.view().shape);
+    for (std::int64_t i = 0; i < stored.view().elements(); ++i) values->view().store(i, stored.view().load(i));
     return values;
   });
 }

@@ -281,6 +281,24 @@ Affine affine_q6_k(const std::byte* s, std::int64_t group) {
   return {.scale = from_f16(load<std::uint16_t>(s)) * static_cast<float>(static_cast<std::int8_t>(s[2 + group]))};
 }
 
+// Of GGUF: blocks of 256 of a row.
+constexpr WeightFormat k_quant(std::string_view name, int bits, std::int64_t group, std::int64_t scale_bytes,
+                               const float* table, decltype(WeightFormat::affine) affine,
+                               decltype(WeightFormat::encode) encode) {
+  return {.name = name,
+          .values = DType::f32,
+          .code_bits = bits,
+          .block_rows = 1,
+          .block_columns = 256,
+          .group_columns = group,
+          .scale_bytes = scale_bytes,
+          .stored_scale_bytes = static_cast<double>(scale_bytes),
+          .whole_blocks = true,
+          .table = table,
+          .affine = affine,
+          .encode = encode};
+}
+
 constexpr WeightFormat int4(std::string_view name, std::int64_t group, bool zero,
                             decltype(WeightFormat::encode) encode) {
   return {.name = name,
@@ -377,42 +395,9 @@ constexpr WeightFormat kFormats[] = {
      .table = kFromMinus8.data(),
      .affine = affine_f16,
      .encode = encode_q4_0},
-    {.name = "q4_k",
-     .values = DType::f32,
-     .code_bits = 4,
-     .block_rows = 1,
-     .block_columns = 256,
-     .group_columns = 32,
-     .scale_bytes = 16,
-     .stored_scale_bytes = 16,
-     .whole_blocks = true,
-     .table = kFrom0.data(),
-     .affine = affine_q4_k,
-     .encode = encode_q45_k<4>},
-    {.name = "q5_k",
-     .values = DType::f32,
-     .code_bits = 5,
-     .block_rows = 1,
-     .block_columns = 256,
-     .group_columns = 32,
-     .scale_bytes = 16,
-     .stored_scale_bytes = 16,
-     .whole_blocks = true,
-     .table = k32From0.data(),
-     .affine = affine_q4_k,
-     .encode = encode_q45_k<5>},
-    {.name = "q6_k",
-     .values = DType::f32,
-     .code_bits = 6,
-     .block_rows = 1,
-     .block_columns = 256,
-     .group_columns = 16,
-     .scale_bytes = 18,
-     .stored_scale_bytes = 18,
-     .whole_blocks = true,
-     .table = k64FromMinus32.data(),
-     .affine = affine_q6_k,
-     .encode = encode_q6_k},
+    k_quant("q4_k", 4, 32, 16, kFrom0.data(), affine_q4_k, encode_q45_k<4>),
+    k_quant("q5_k", 5, 32, 16, k32From0.data(), affine_q4_k, encode_q45_k<5>),
+    k_quant("q6_k", 6, 16, 18, k64FromMinus32.data(), affine_q6_k, encode_q6_k),
 };
 
 }  // namespace

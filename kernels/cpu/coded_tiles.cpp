@@ -81,6 +81,8 @@ std::int64_t bytes_of(CodedTiles::Scales s) {
   throw std::logic_error("CodedTiles::Scales");
 }
 
+bool is_int8(const WeightFormat& f) { return f.code_bits == 8 && f.table[128] == -128; }
+
 // Of the words of CodedTiles' units of 5 and 6 bits, those of one column.
 void pack_five(const WeightFormat& f, const std::byte* row, std::int64_t first, std::byte* to) {
   std::array<std::uint32_t, 5> words{};
@@ -124,7 +126,7 @@ CodedTiles::CodedTiles(const CodedWeight& w)
   tiles_ = Buffer(static_cast<std::size_t>(count_ * blocks() * block_bytes()), Pages::recycled);
   if (scales_ == Scales::row || scales_ == Scales::block)
     beside_ = Buffer(static_cast<std::size_t>(count_ * blocks() * (scales_ == Scales::row ? kColumns : chunks_)) * 4);
-  if (format_->code_bits == 8 && format_->table[128] == -128) {
+  if (is_int8(*format_)) {
     const auto* codes = w.codes.as<std::uint8_t>();
     has_minus_128_ = std::find(codes, codes + w.codes.bytes(), 0x80) != codes + w.codes.bytes();
   }
@@ -148,7 +150,7 @@ void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int6
   const std::int64_t first = b * kColumns, columns = std::min(kColumns, n_ - first);
   const std::int64_t chunk_k = group_k_ * chunk_groups_;
   const int bits = format_->code_bits;
-  const bool is_int8 = bits == 8 && format_->table[128] == -128;
+  const bool int8 = is_int8(*format_);
   for (std::int64_t c = 0; c < columns; ++c) {
     const std::int64_t row = matrix * n_ + first + c;
     const std::byte *codes = w.codes_of(row), *scales = w.scales_of(row);
@@ -221,7 +223,7 @@ void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int6
       } else {
         for (std::int64_t k = 0; k < here; ++k) {
           auto code = static_cast<std::uint8_t>(codes[from + k]);
-          if (is_int8 && code > 128) code = static_cast<std::uint8_t>(128 + (256 - code));
+          if (int8 && code > 128) code = static_cast<std::uint8_t>(128 + (256 - code));
           to[(k / 4 * 4 + j) * 64 + c % 16 / 4 * 16 + k % 4 / 2 * 8 + c % 4 * 2 + k % 2] = static_cast<std::byte>(code);
         }
       }

@@ -1,6 +1,6 @@
 // What:    what the ops that rotate heads share: the scale of an RMSNorm, pairs as halves or neighbours, their
-// rotation,
-//          and what is passed on as it is. Each with an optional norm weight (null: none), which `scale` goes with.
+//          rotation, and what is passed on as it is. Each with an optional norm weight (null: none), which `scale` goes
+//          with.
 // Included once per instruction set: see kernels/cpu/simd.h.
 // SPDX-License-Identifier: Apache-2.0
 #if defined(LAYERCOST_CPU_ROTATE_INL_H) == defined(HWY_TARGET_TOGGLE)

@@ -9,8 +9,7 @@
 //          kv_len, v_dim].
 // Types:   x_type (expanded), kv_type (cache), y_type (k, v): f32 or bf16.
 // Cost:    no flops; everything is read and written once. That is no cache traffic: what is read of the cache was
-// written
-//          just before.
+//          written just before.
 // Axes:    batch kv_len capacity heads nope_dim rope_dim v_dim latent_dim x_type kv_type y_type
 // Tolerance: usual, one term.
 // Errors:  BadCase unless kv_len <= capacity.

@@ -107,7 +107,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const Heads r{a,
                 t.tensor("q").data,
                 t.tensor("kv").data,
-                norm->data(),
+                norm->view().as<float>(),
                 t.tensor("cos").as<float>(),
                 t.tensor("sin").as<float>(),
                 t.tensor("rotated").data,

@@ -58,7 +58,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     return dispatch_float(rotated.dtype, [&]<class Y>(Y*) {
       return dispatch_float(cache.dtype, [&]<class KV>(KV*) {
         return invocation([=] {
-          tokens(a, q.as<X>(), kv.as<X>(), norm->data(), cos.as<float>(), sin.as<float>(), rotated.as<Y>(),
+          tokens(a, q.as<X>(), kv.as<X>(), norm->view().as<float>(), cos.as<float>(), sin.as<float>(), rotated.as<Y>(),
                  latents.as<Y>(), cache.as<KV>());
         });
       });

@@ -1,6 +1,5 @@
 // Formats with scales on the tensor cores (kernels/cuda/coded_mma.h). A block takes 1 to 4 tiles of 16 rows of w and up
-// to
-// 32 rows of x; more rows of x are further blocks, which read w from the second-level cache.
+// to 32 rows of x; more rows of x are further blocks, which read w from the second-level cache.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/linear/linear_cuda_coded_launch.h"
 

@@ -8,9 +8,8 @@
 //          w_gate_up [experts, 2 * ffn_hidden, hidden] (gate rows first); w_down [experts, hidden, ffn_hidden];
 //          b_gate_up [experts, 2 * ffn_hidden]; b_down [experts, hidden]; residual, y [tokens, hidden].
 // Types:   x_type (x; variants may also keep the inner activations in it), y_type (residual, y), bias_type: f32 or
-// bf16;
-//          w_type, and down_type for w_down (else w_type): any weight format. Without bias_type biases are as plain
-//          weights.
+//          bf16; w_type, and down_type for w_down (else w_type): any weight format. Without bias_type biases are as
+//          plain weights.
 // Cost:    6 tokens top_k hidden ffn_hidden flops and the activation; reads 3 hidden ffn_hidden weights of each
 //          distinct expert.
 // Axes:    tokens hidden ffn_hidden experts top_k [act=silu|clamped|gelu_tanh] [limit] x_type w_type y_type [down_type]

@@ -14,8 +14,8 @@
 // Shapes:  logits [tokens, experts]; bias, expert_scale [experts]; forced_ids [tokens, top_k], distinct in a row;
 //          ids, weights [tokens, top_k]; counts [experts].
 // Types:   x_type (logits): f32 or bf16; bias, expert_scale, weights f32; ids, forced_ids, counts i32. Arithmetic in
-// f32. Cost:    4 flops per logit (softmax: maximum, subtract, exp, add; sigmoid: negate, exp, add, divide), 1 more
-// with
+//          f32.
+// Cost:    4 flops per logit (softmax: maximum, subtract, exp, add; sigmoid: negate, exp, add, divide), 1 more with
 //          bias; the comparisons of the choice are not counted.
 // Axes:    tokens experts top_k renormalise=0|1 [forced=0|1] [score=softmax|sigmoid] [bias=0|1] [groups top_groups]
 //          [group_score=top2|max] [scaling] [expert_scale=0|1] x_type

@@ -171,12 +171,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const auto at_head = [&](std::int64_t h) { return x + static_cast<std::size_t>(h * a.head_dim) * size_of(x_type); };
   const auto out = [&](const char* name) { return static_cast<std::byte*>(t.tensor(name).data); };
   const auto rotated = HWY_DYNAMIC_DISPATCH(rotated_function);
-  const std::vector<Kind> kinds = {{rotated(x_type, y_type, a.interleaved), x, a.heads,
-                                    q_norm ? q_norm->data() : nullptr, out("q"), size_of(y_type), false},
-                                   {rotated(x_type, kv_type, a.interleaved), at_head(a.heads), a.kv_heads,
-                                    k_norm ? k_norm->data() : nullptr, out("k_cache"), size_of(kv_type), true},
-                                   {HWY_DYNAMIC_DISPATCH(passed_function)(x_type, kv_type), at_head(a.v_source(0)),
-                                    a.kv_heads, nullptr, out("v_cache"), size_of(kv_type), true}};
+  const std::vector<Kind> kinds = {
+      {rotated(x_type, y_type, a.interleaved), x, a.heads, q_norm ? q_norm->view().as<float>() : nullptr, out("q"),
+       size_of(y_type), false},
+      {rotated(x_type, kv_type, a.interleaved), at_head(a.heads), a.kv_heads,
+       k_norm ? k_norm->view().as<float>() : nullptr, out("k_cache"), size_of(kv_type), true},
+      {HWY_DYNAMIC_DISPATCH(passed_function)(x_type, kv_type), at_head(a.v_source(0)), a.kv_heads, nullptr,
+       out("v_cache"), size_of(kv_type), true}};
   std::vector<Task> tasks;  // of one token
   for (int kind = 0; kind < 3; ++kind) {
     const std::int64_t heads = kinds[kind].heads, step = a.qk_norm == QkNorm::whole ? heads : 8;

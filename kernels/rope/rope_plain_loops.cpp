@@ -79,8 +79,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     return dispatch_float(q.dtype, [&]<class Y>(Y*) {
       return dispatch_cache(k_cache.dtype, [&]<class KV>(KV*) {
         return invocation([=] {
-          tokens(a, qkv.as<X>(), cos.as<float>(), sin.as<float>(), q_scale, q_norm ? q_norm->data() : nullptr,
-                 k_norm ? k_norm->data() : nullptr, q.as<Y>(), k_cache.as<KV>(), v_cache.as<KV>());
+          tokens(a, qkv.as<X>(), cos.as<float>(), sin.as<float>(), q_scale,
+                 q_norm ? q_norm->view().as<float>() : nullptr, k_norm ? k_norm->view().as<float>() : nullptr,
+                 q.as<Y>(), k_cache.as<KV>(), v_cache.as<KV>());
         });
       });
     });

@@ -1,7 +1,6 @@
 // What:    the gated MLP of a dense layer: down(act(gate(x)) * up(x)) + residual. A shared expert may have a gate of
-// its
-//          own, one number per token: what goes into the last product is multiplied by its sigmoid, which is the same
-//          as multiplying what comes out.
+//          its own, one number per token: what goes into the last product is multiplied by its sigmoid, which is the
+//          same as multiplying what comes out.
 // Layer:   gate_up -> glu -> [gate -> gated ->] down + residual
 // Tensors: mlp.{gate,up,down}_proj.{weight,bias}, or with other names below another prefix
 // SPDX-License-Identifier: Apache-2.0

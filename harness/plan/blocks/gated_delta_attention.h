@@ -2,8 +2,7 @@
 //          sequence is; a convolution over the last tokens in front, a gated norm behind.
 // Layer:   qkvz -> conv (conv state) -> b and a -> gated delta (recurrent state) -> gated norm (z) -> out
 // Tensors: linear_attn.{in_proj_qkvz, in_proj_ba} with rows in turns by key head, or {in_proj_qkv, in_proj_z,
-// in_proj_b,
-//          in_proj_a}; linear_attn.{conv1d.weight [channels, 1, kernel], A_log, dt_bias, norm, out_proj}
+//          in_proj_b, in_proj_a}; linear_attn.{conv1d.weight [channels, 1, kernel], A_log, dt_bias, norm, out_proj}
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -1,8 +1,7 @@
 // What:    causal self-attention in which groups of query heads share a key and a value head (one group per head is
-//          multi-head attention), with optional biases, norms of q and k, a window or
-//          chunks, sinks, and a temperature. The rotation may leave
-//          the end of each head as it is. With a gate, each head of q_proj has its rows and then as many of a gate;
-//          attention's result is multiplied by its sigmoid.
+//          multi-head attention), with optional biases, norms of q and k, a window or chunks, sinks, and a temperature.
+//          The rotation may leave the end of each head as it is. With a gate, each head of q_proj has its rows and then
+//          as many of a gate; attention's result is multiplied by its sigmoid.
 // Layer:   qkv -> rope (q/k norm, cache append) -> attention -> [gate -> gated attention ->] o
 // Tensors: self_attn.{q,k,v,o}_proj.{weight,bias}, self_attn.{q,k}_norm.weight or with other names;
 //          self_attn.sinks

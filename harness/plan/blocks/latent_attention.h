@@ -8,8 +8,7 @@
 //            absorbed  absorb k -> attention over the cache -> absorb v
 //          -> o
 // Tensors: self_attn.{q_proj or q_a_proj, q_a_layernorm, q_b_proj}, kv_a_proj_with_mqa (latent rows first, then those
-// of
-//          the shared key), kv_a_layernorm, kv_b_proj (per head: rows of keys, then of values), o_proj
+//          of the shared key), kv_a_layernorm, kv_b_proj (per head: rows of keys, then of values), o_proj
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

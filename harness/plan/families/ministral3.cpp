@@ -9,12 +9,13 @@ namespace layercost {
 namespace {
 
 void read(const JsonNode& config, ModelSpec& m) {
-  GroupedQueryAttention a =
+  const GroupedQueryAttention a =
       read_grouped_query_attention(config, {.head_dim = 128, .kv_heads = 8, .rope_theta = 1e4, .tempered = true}, m);
-  a.window = config.find_int("sliding_window", 1, kMaxPositions).value_or(0);
-  expect_layer_types(config, m, std::vector<std::int64_t>(static_cast<std::size_t>(m.layers), a.window));
+  const std::vector<std::int64_t> windows(static_cast<std::size_t>(m.layers),
+                                          config.find_int("sliding_window", 1, kMaxPositions).value_or(0));
+  expect_layer_types(config, m, windows);
   const DenseMlp mlp{.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn)};
-  for (std::int64_t i = 0; i < m.layers; ++i) add_decoder_layer(m, a, mlp);
+  add_decoder_layers(m, a, mlp, windows);
 }
 
 }  // namespace

@@ -8,11 +8,11 @@ namespace layercost {
 namespace {
 
 void read(const JsonNode& config, ModelSpec& m) {
-  GroupedQueryAttention a = read_grouped_query_attention(config, {.kv_heads = 8, .rope_theta = 1e4}, m);
-  a.window = read_default_window(config, m);
-  expect_layer_types(config, m, std::vector<std::int64_t>(static_cast<std::size_t>(m.layers), a.window));
+  const GroupedQueryAttention a = read_grouped_query_attention(config, {.kv_heads = 8, .rope_theta = 1e4}, m);
+  const std::vector<std::int64_t> windows(static_cast<std::size_t>(m.layers), read_default_window(config, m));
+  expect_layer_types(config, m, windows);
   const DenseMlp mlp{.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn)};
-  for (std::int64_t i = 0; i < m.layers; ++i) add_decoder_layer(m, a, mlp);
+  add_decoder_layers(m, a, mlp, windows);
 }
 
 }  // namespace

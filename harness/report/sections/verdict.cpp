@@ -27,11 +27,11 @@ std::string sure_text(const Ratio& paid) {
                      digits(less ? paid.interval->high : 1 / paid.interval->low));
 }
 
-// "1.2 times less than of qwen3-4b at batch 1 (1.1 to 1.3)"; `than`: "" once it is said.
-std::string clause(const TradeoffRow& row, const std::string& than) {
-  std::string what = times_less(*row.paid) + than;
-  if (row.verdict == Payoff::same) what = "as much" + (than.empty() ? "" : " as" + than.substr(5));
-  if (row.verdict == Payoff::cannot_tell) what = "about as much" + (than.empty() ? "" : " as" + than.substr(5));
+// "1.2 times less than of qwen3-4b at batch 1 (1.1 to 1.3)"; `dense`: "" once it is said.
+std::string clause(const TradeoffRow& row, const std::string& dense) {
+  const bool as_much = row.verdict == Payoff::same || row.verdict == Payoff::cannot_tell;
+  std::string what = !as_much ? times_less(*row.paid) : row.verdict == Payoff::same ? "as much" : "about as much";
+  if (!dense.empty()) what += fmt::format(" {} of {}", as_much ? "as" : "than", dense);
   const bool unsure = row.verdict == Payoff::cannot_tell && row.paid->interval;
   return fmt::format("{} at batch {}{}{}", what, row.batch, sure_text(*row.paid), unsure ? ", too close to call" : "");
 }
@@ -41,8 +41,7 @@ using PairRows = std::vector<const TradeoffRow*>;
 
 std::string pair_text(const PairRows& rows, const std::vector<Crossover>& crossovers) {
   const TradeoffRow& first = *rows.front();
-  const std::string dense = plain(first.dense, 80);
-  std::string text = clause(first, " than of " + dense);
+  std::string text = clause(first, plain(first.dense, 80));
   const auto last = std::find_if(rows.rbegin(), rows.rend(), [](const TradeoffRow* r) { return r->paid.has_value(); });
   if (*last == &first) return text;
   text += ", " + clause(**last, "");
