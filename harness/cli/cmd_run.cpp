@@ -19,6 +19,7 @@
 #include "harness/spec/hardware_spec.h"
 #include "harness/spec/part_name.h"
 #include "kernels/contract/registry.h"
+#include "kernels/core/team.h"
 #include "kernels/runtime/topology.h"
 #include "layercost_commit.h"
 
@@ -88,6 +89,7 @@ void expect_readable(const RunPlan& plan) {
 void pin(ResultFile& result) {
   EnvironmentRecord& e = result.environment;
   const Pinning pinning = pin_threads(e.threads);
+  pin_team(pinning.cpus);
   e.threads_pinned = pinning.pinned;
   if (!e.topology) return;
   e.topology->thread_cpus.assign(pinning.cpus.begin(), pinning.cpus.end());

@@ -9,6 +9,7 @@
 #include "harness/result/roofline.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/random.h"
+#include "kernels/core/team.h"
 #include "kernels/runtime/read_probe.h"
 #include "kernels/runtime/read_probe_cuda_launch.h"
 
@@ -98,6 +99,7 @@ double RoofProbe::measure_read() {
 
 double RoofProbe::measure_compute() {
   compute_s_ = runtime_.time([&] { product_->run(); }).device_s;
+  if (runtime_.on_host()) openmp_rests_now();  // if it was a library: the sample that follows need not be one's
   due_ = false;
   return flops() / compute_s_;
 }

@@ -11,6 +11,7 @@
 #include "kernels/contract/reference.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 
@@ -112,26 +113,24 @@ void reference(const OpCase& c, const OpTensors& t) {
   const Tensor &v = attention_values(a, t), &y = t.tensor("y");
   const OwnedTensor sinks = a.sinks ? t.weight("sinks")->whole() : OwnedTensor();
   const AskedRows* asked = t.asked();
-#pragma omp parallel for collapse(3) schedule(dynamic)
-  for (std::int64_t b = 0; b < a.batch; ++b)
-    for (std::int64_t h = 0; h < a.heads; ++h)
-      for (std::int64_t i = 0; i < a.q_len; ++i) {
-        if (asked != nullptr && !std::binary_search(asked->rows.begin(), asked->rows.end(), b * a.q_len + i)) continue;
-        const std::int64_t first = a.first_key(i), end = a.end_key(i), row = (b * a.q_len + i) * a.heads + h;
-        const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
-        std::vector<double> s, out(static_cast<std::size_t>(a.v_dim));
-        for (std::int64_t j = first; j < end; ++j)
-          s.push_back(a.scale * dot(q.data() + row * a.qk_dim, k.data() + (slots + j) * a.qk_dim, a.qk_dim));
-        double max = *std::max_element(s.begin(), s.end());
-        if (a.sinks) max = std::max(max, sinks.view().load(h));
-        double sum = a.sinks ? std::exp(sinks.view().load(h) - max) : 0;
-        for (std::int64_t j = first; j < end; ++j) {
-          const double p = std::exp(s[static_cast<std::size_t>(j - first)] - max);
-          sum += p;
-          for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * v.load((slots + j) * a.v_stride() + d);
-        }
-        for (std::int64_t d = 0; d < a.v_dim; ++d) y.store(row * a.v_dim + d, out[d] / sum);
-      }
+  each_piece(a.batch * a.heads * a.q_len, [&](int, std::int64_t query, std::int64_t) {
+    const std::int64_t b = query / a.q_len / a.heads, h = query / a.q_len % a.heads, i = query % a.q_len;
+    if (asked != nullptr && !std::binary_search(asked->rows.begin(), asked->rows.end(), b * a.q_len + i)) return;
+    const std::int64_t first = a.first_key(i), end = a.end_key(i), row = (b * a.q_len + i) * a.heads + h;
+    const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
+    std::vector<double> s, out(static_cast<std::size_t>(a.v_dim));
+    for (std::int64_t j = first; j < end; ++j)
+      s.push_back(a.scale * dot(q.data() + row * a.qk_dim, k.data() + (slots + j) * a.qk_dim, a.qk_dim));
+    double max = *std::max_element(s.begin(), s.end());
+    if (a.sinks) max = std::max(max, sinks.view().load(h));
+    double sum = a.sinks ? std::exp(sinks.view().load(h) - max) : 0;
+    for (std::int64_t j = first; j < end; ++j) {
+      const double p = std::exp(s[static_cast<std::size_t>(j - first)] - max);
+      sum += p;
+      for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * v.load((slots + j) * a.v_stride() + d);
+    }
+    for (std::int64_t d = 0; d < a.v_dim; ++d) y.store(row * a.v_dim + d, out[d] / sum);
+  });
 }
 
 std::int64_t first_shared_column(const OpCase&, const std::string&) {

@@ -12,15 +12,16 @@
 // Source: Dao et al., "FlashAttention", 2022, algorithm 1.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
 #include "kernels/attention/attention_amx.h"
 #include "kernels/cpu/amx.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {
@@ -306,15 +307,15 @@ LAYERCOST_AMX_AVX512 void task(const Blocks& b, std::int64_t kv_head, std::int64
 }
 
 void work(const Blocks& b) {
-  const TileScope tiles{TileShapes()};
-  const Scratch s(b, b.scratch + omp_get_thread_num() * b.scratch_bytes);
-#pragma omp for collapse(2) schedule(static)
-  for (std::int64_t head = 0; head < b.kv_heads(); ++head)
-    for (std::int64_t step = 0; step < b.key_steps; ++step) pack(b, head, step);
+  each_row_and_column(b.kv_heads(), b.key_steps, true,
+                      [&](std::int64_t head, std::int64_t step) { pack(b, head, step); });
   const std::int64_t tasks = b.tasks_per_head() * b.kv_heads();
-  // The last rows see most keys and come first.
-#pragma omp for schedule(dynamic) nowait
-  for (std::int64_t i = tasks - 1; i >= 0; --i) task(b, i % b.kv_heads(), i / b.kv_heads() * b.task_rows, s);
+  std::atomic<std::int64_t> left = tasks;
+  each_piece(tasks, [&](int thread, std::int64_t, std::int64_t) {
+    const TileScope tiles{TileShapes()};
+    const std::int64_t i = --left;  // whoever it is: the last rows see most keys and come first
+    task(b, i % b.kv_heads(), i / b.kv_heads() * b.task_rows, Scratch(b, b.scratch + thread * b.scratch_bytes));
+  });
 }
 
 #else
@@ -330,7 +331,7 @@ Support supports(const OpCase& c, const DeviceInfo& device) { return amx_attenti
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   constexpr std::int64_t kMaxRows = 256;  // 128 dims: 64 KB of queries and 128 KB of sums, in the second-level cache
-  const int threads = omp_get_max_threads();
+  const int threads = team_threads();
   Blocks b{.a = attention_axes(c),
            .q = t.tensor("q").as<bf16>(),
            .k_cache = t.tensor("k_cache").as<bf16>(),
@@ -350,10 +351,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   b.v_tiles = v_tiles->as<bf16>();
   b.scratch = scratch->data();
   return invocation(
-      [b, k_tiles, v_tiles, scratch, threads] {
-#pragma omp parallel num_threads(threads)
-        work(b);
-      },
+      [b, k_tiles, v_tiles, scratch] { work(b); },
       fmt::format("AMX, tasks of {} rows", b.task_rows));
 }
 

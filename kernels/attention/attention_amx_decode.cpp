@@ -9,7 +9,6 @@
 // head's last task puts them together, in the order of the keys.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <array>
@@ -22,6 +21,7 @@
 #include "kernels/attention/attention.h"
 #include "kernels/attention/attention_amx.h"
 #include "kernels/cpu/amx.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {
@@ -446,7 +446,7 @@ bool prefers(const OpCase& c, const DeviceInfo&) {
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   constexpr std::int64_t kTasksPerThread = 16, kLeastBlocks = 2, kMostBlocks = 16;
-  const int threads = omp_get_max_threads();
+  const int threads = team_threads();
   Decode d{.a = attention_axes(c),
            .q = t.tensor("q").as<bf16>(),
            .k_cache = t.tensor("k_cache").as<bf16>(),
@@ -471,8 +471,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   return invocation(
       [d, scratch, partials, counters, scratch_bytes, threads] {
         *d.next = 0;
-#pragma omp parallel num_threads(threads)
-        work_of_width(d, d.scratch + omp_get_thread_num() * scratch_bytes);
+        each_piece(threads, [&](int thread, std::int64_t, std::int64_t) {  // they share the tasks out themselves
+          work_of_width(d, d.scratch + thread * scratch_bytes);
+        });
       },
       fmt::format("AMX, {} rows per tile, {} chunks of {} keys", d.width, d.chunks, d.chunk_keys));
 }

@@ -20,7 +20,6 @@
 // 26, 31, 30 and 18 GB/s; fp8_e4m3 32, 18, 12 and 9 GB/s of half as many bytes.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -33,6 +32,7 @@
 #include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/bf16_tiles.h"
+#include "kernels/core/team.h"
 
 #if defined(__x86_64__)
 // GCC 12 sees values without a beginning in its own header: those of lanes that no mask leaves.
@@ -549,7 +549,7 @@ bool prefers(const OpCase& c, const DeviceInfo&) {
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const Tensor& y = t.tensor("y");
-  const int threads = omp_get_max_threads();
+  const int threads = team_threads();
   Decode d{attention_axes(c), t.tensor("q").as<bf16>(), t.tensor("k_cache").data, nullptr};
   d.v_cache = attention_values(d.a, t).data;
   d.split = split_of(d.a);
@@ -575,26 +575,23 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
         [=, to = y.as<Y>(), kept = sinks] {
           bf16* queries = packed->view().as<bf16>();
           float* results = partials->view().as<float>();
-#pragma omp parallel num_threads(threads)
-          {
-            float* mine = scratch->view().as<float>() + omp_get_thread_num() * own;
+          const std::int64_t tiles = d.kv_heads() * d.tiles();
+          each_row(tiles, tiles * d.tile_elements() >= kParallelElements, [&](std::int64_t i) {
+            pack_queries(d, i / d.tiles(), i % d.tiles(), queries + i * d.tile_elements());
+          });
+          each_piece(d.kv_heads() * d.chunks, [&](int thread, std::int64_t i, std::int64_t) {
+            float* mine = scratch->view().as<float>() + thread * own;
             float* at = mine + scores + weights + kLanes;
             const Scratch s{mine, reinterpret_cast<std::uint32_t*>(mine + scores), mine + scores + weights,
                             reinterpret_cast<bf16*>(at), reinterpret_cast<bf16*>(at + keys + sums)};
-            float* sums_of_row = at + keys;
-#pragma omp for collapse(2) schedule(static)
-            for (std::int64_t head = 0; head < d.kv_heads(); ++head)
-              for (std::int64_t tile = 0; tile < d.tiles(); ++tile)
-                pack_queries(d, head, tile, queries + (head * d.tiles() + tile) * d.tile_elements());
-#pragma omp for collapse(2) schedule(dynamic)
-            for (std::int64_t head = 0; head < d.kv_heads(); ++head)
-              for (std::int64_t i = 0; i < d.chunks; ++i)
-                chunk(d, queries + head * d.tiles() * d.tile_elements(), head, i, s,
-                      results + (head * d.chunks + i) * d.partial_floats());
-#pragma omp for collapse(2) schedule(static) nowait
-            for (std::int64_t head = 0; head < d.kv_heads(); ++head)
-              for (std::int64_t row = 0; row < d.rows(); ++row) finish(d, results, head, row, sums_of_row, to);
-          }
+            const std::int64_t head = i / d.chunks;
+            chunk(d, queries + head * d.tiles() * d.tile_elements(), head, i % d.chunks, s,
+                  results + i * d.partial_floats());
+          });
+          each_piece(d.kv_heads() * d.rows(), [&](int thread, std::int64_t i, std::int64_t) {
+            float* sums_of_row = scratch->view().as<float>() + thread * own + scores + weights + kLanes + keys;
+            finish(d, results, i / d.rows(), i % d.rows(), sums_of_row, to);
+          });
         },
         fmt::format("AVX-512-BF16, {} rows to a vector, {} chunks of {} keys", d.tile(), d.chunks, d.chunk_keys));
   });

@@ -11,9 +11,9 @@
 #include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
@@ -21,6 +21,7 @@
 #include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_ATTENTION_BLOCKS
 #define LAYERCOST_ATTENTION_BLOCKS
@@ -275,7 +276,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   constexpr std::int64_t kMaxRows = 192;  // 128 dims: 270 KB of queries, scores and sums, within a second-level cache
   constexpr std::int64_t kMinRows = 48;   // fewer do not pay for preparing keys and values
   const Tensor &q = t.tensor("q"), &k = t.tensor("k_cache"), &y = t.tensor("y");
-  const int threads = omp_get_max_threads();
+  const int threads = team_threads();
   Blocks b{.a = attention_axes(c),
            .q = q.data,
            .k_cache = k.data,
@@ -294,12 +295,13 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   b.scratch = scratch->view().as<float>();
   const TaskFunction task = HWY_DYNAMIC_DISPATCH(task_function)(q.dtype, k.dtype, y.dtype);
   return invocation(
-      [b, task, scratch, sinks, threads] {
+      [b, task, scratch, sinks] {
         const std::int64_t tasks = b.query_blocks() * b.kv_heads();
-    // The last queries see most keys and come first.
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-        for (std::int64_t i = tasks - 1; i >= 0; --i)
-          task(b, i % b.kv_heads(), i / b.kv_heads() * b.task_queries, Scratch(b, omp_get_thread_num()));
+        std::atomic<std::int64_t> left = tasks;
+        each_piece(tasks, [&](int thread, std::int64_t, std::int64_t) {
+          const std::int64_t i = --left;  // whoever it is: the last queries see most keys and come first
+          task(b, i % b.kv_heads(), i / b.kv_heads() * b.task_queries, Scratch(b, thread));
+        });
       },
       fmt::format("{}, tasks of {} queries x {} heads", simd_target(), b.task_queries, group));
 }

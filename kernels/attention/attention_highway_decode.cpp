@@ -14,7 +14,6 @@
 
 #include <fmt/format.h>
 #include <hwy/cache_control.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -25,6 +24,7 @@
 #include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_ATTENTION_DECODE
 #define LAYERCOST_ATTENTION_DECODE
@@ -372,7 +372,7 @@ bool prefers(const OpCase& c, const DeviceInfo&) {
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const Tensor &q = t.tensor("q"), &k = t.tensor("k_cache"), &y = t.tensor("y");
-  const int threads = omp_get_max_threads();
+  const int threads = team_threads();
   Decode d{.a = attention_axes(c), .q = q.data, .k_cache = k.data, .v_cache = nullptr, .sinks = nullptr, .y = y.data};
   d.v_cache = attention_values(d.a, t).data;
   const auto sinks = attention_sinks(d.a, t);
@@ -390,20 +390,14 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   d.partials = partials->view().as<float>();
   const DecodeFunctions f = HWY_DYNAMIC_DISPATCH(decode_functions)(q.dtype, k.dtype, y.dtype);
   return invocation(
-      [d, f, scratch, partials, sinks, threads] {
-#pragma omp parallel num_threads(threads)
-        {
-          float* mine = d.scratch + omp_get_thread_num() * d.scratch_floats();
-#pragma omp for collapse(2) schedule(dynamic)
-          for (std::int64_t head = 0; head < d.kv_heads(); ++head)
-            for (std::int64_t chunk = 0; chunk < d.chunks; ++chunk) {
-              f.load_queries(d, head, mine);
-              f.chunk(d, head, chunk, mine);
-            }
-#pragma omp for collapse(2) schedule(static) nowait
-          for (std::int64_t head = 0; head < d.kv_heads(); ++head)
-            for (std::int64_t row = 0; row < d.rows(); ++row) f.finish(d, head, row);
-        }
+      [d, f, scratch, partials, sinks] {
+        each_piece(d.kv_heads() * d.chunks, [&](int thread, std::int64_t i, std::int64_t) {
+          float* mine = d.scratch + thread * d.scratch_floats();
+          f.load_queries(d, i / d.chunks, mine);
+          f.chunk(d, i / d.chunks, i % d.chunks, mine);
+        });
+        each_row_and_column(d.kv_heads(), d.rows(), d.kv_heads() * d.rows() * d.partial_floats() >= kParallelElements,
+                            [&](std::int64_t head, std::int64_t row) { f.finish(d, head, row); });
       },
       fmt::format("{}, {} chunks of {} keys", simd_target(), d.chunks, d.chunk_keys));
 }

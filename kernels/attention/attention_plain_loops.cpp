@@ -1,7 +1,6 @@
 // One query and head after the other: all scores, softmax, weighted sum. Any case. Every query reads its keys and
 // values anew, so long prompts and large groups are slow here.
 // SPDX-License-Identifier: Apache-2.0
-#include <omp.h>
 
 #include <cmath>
 #include <limits>
@@ -9,6 +8,7 @@
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {
@@ -28,37 +28,35 @@ float dot(const X* q, const KV* k, std::int64_t n) {
 }
 
 template <class X, class KV, class Y>
-void queries(const AttentionAxes& a, int threads, const X* q, const KV* k_cache, const KV* v_cache, const float* sinks,
+void queries(const AttentionAxes& a, const X* q, const KV* k_cache, const KV* v_cache, const float* sinks,
              float* scratch, Y* y) {
   const float scale = static_cast<float>(a.scale);
-#pragma omp parallel for collapse(3) schedule(dynamic) num_threads(threads)
-  for (std::int64_t b = 0; b < a.batch; ++b)
-    for (std::int64_t h = 0; h < a.heads; ++h)
-      for (std::int64_t i = 0; i < a.q_len; ++i) {
-        float* s = scratch + omp_get_thread_num() * (a.kv_len + a.v_dim);
-        float* out = s + a.kv_len;
-        const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
-        const std::int64_t row = (b * a.q_len + i) * a.heads + h;
-        float max = sinks != nullptr ? sinks[h] : -std::numeric_limits<float>::infinity();
-        for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
-          s[j] = scale * dot(q + row * a.qk_dim, k_cache + (slots + j) * a.qk_dim, a.qk_dim);
-          max = std::max(max, s[j]);
-        }
-        float sum = sinks != nullptr ? std::exp(sinks[h] - max) : 0.0f;
-        std::fill_n(out, a.v_dim, 0.0f);
-        for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
-          const float p = std::exp(s[j] - max);
-          const KV* v = v_cache + (slots + j) * a.v_stride();
-          sum += p;
-          for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * load_f32(v + d);
-        }
-        for (std::int64_t d = 0; d < a.v_dim; ++d) store_f32(y + row * a.v_dim + d, out[d] / sum);
-      }
+  each_piece(a.batch * a.heads * a.q_len, [&](int thread, std::int64_t query, std::int64_t) {
+    const std::int64_t b = query / a.q_len / a.heads, h = query / a.q_len % a.heads, i = query % a.q_len;
+    float* s = scratch + thread * (a.kv_len + a.v_dim);
+    float* out = s + a.kv_len;
+    const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
+    const std::int64_t row = (b * a.q_len + i) * a.heads + h;
+    float max = sinks != nullptr ? sinks[h] : -std::numeric_limits<float>::infinity();
+    for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
+      s[j] = scale * dot(q + row * a.qk_dim, k_cache + (slots + j) * a.qk_dim, a.qk_dim);
+      max = std::max(max, s[j]);
+    }
+    float sum = sinks != nullptr ? std::exp(sinks[h] - max) : 0.0f;
+    std::fill_n(out, a.v_dim, 0.0f);
+    for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
+      const float p = std::exp(s[j] - max);
+      const KV* v = v_cache + (slots + j) * a.v_stride();
+      sum += p;
+      for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * load_f32(v + d);
+    }
+    for (std::int64_t d = 0; d < a.v_dim; ++d) store_f32(y + row * a.v_dim + d, out[d] / sum);
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const AttentionAxes a = attention_axes(c);
-  const int threads = omp_get_max_threads();
+  const int threads = team_threads();
   const Tensor q = t.tensor("q"), k = t.tensor("k_cache"), v = attention_values(a, t), y = t.tensor("y");
   const auto sinks = attention_sinks(a, t);
   const auto scratch = std::make_shared<OwnedTensor>(DType::f32, Shape{threads, a.kv_len + a.v_dim});
@@ -66,7 +64,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     return dispatch_cache(k.dtype, [&]<class KV>(KV*) {
       return dispatch_float(y.dtype, [&]<class Y>(Y*) {
         return invocation([=] {
-          queries(a, threads, q.as<X>(), k.as<KV>(), v.as<KV>(), sinks ? sinks->view().as<float>() : nullptr,
+          queries(a, q.as<X>(), k.as<KV>(), v.as<KV>(), sinks ? sinks->view().as<float>() : nullptr,
                   scratch->view().as<float>(), y.as<Y>());
         });
       });

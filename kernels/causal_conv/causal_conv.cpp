@@ -5,6 +5,7 @@
 
 #include "causal_conv_variants.h"
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 
@@ -70,20 +71,18 @@ void reference(const OpCase& c, const OpTensors& t) {
   const Tensor &x = t.tensor("x"), &y = t.tensor("y"), &next = t.tensor("next_state");
   const OwnedTensor w = t.weight("w")->whole();
   const std::int64_t before = a.kernel - 1;
-#pragma omp parallel for collapse(2)
-  for (std::int64_t b = 0; b < a.batch; ++b)
-    for (std::int64_t ch = 0; ch < a.channels; ++ch) {
-      const auto u = [&](std::int64_t token) -> double {
-        if (token >= 0) return x.load((b * a.q_len + token) * a.x_width + ch);
-        return a.continued ? t.tensor("state").load((b * before + token + before) * a.channels + ch) : 0.0;
-      };
-      for (std::int64_t token = 0; token < a.q_len; ++token) {
-        double sum = 0;
-        for (std::int64_t j = 0; j < a.kernel; ++j) sum += w.view().load(ch * a.kernel + j) * u(token - before + j);
-        y.store((b * a.q_len + token) * a.channels + ch, sum / (1 + std::exp(-sum)));
-      }
-      for (std::int64_t i = 0; i < before; ++i) next.store((b * before + i) * a.channels + ch, u(a.q_len - before + i));
+  each_row_and_column(a.batch, a.channels, true, [&](std::int64_t b, std::int64_t ch) {
+    const auto u = [&](std::int64_t token) -> double {
+      if (token >= 0) return x.load((b * a.q_len + token) * a.x_width + ch);
+      return a.continued ? t.tensor("state").load((b * before + token + before) * a.channels + ch) : 0.0;
+    };
+    for (std::int64_t token = 0; token < a.q_len; ++token) {
+      double sum = 0;
+      for (std::int64_t j = 0; j < a.kernel; ++j) sum += w.view().load(ch * a.kernel + j) * u(token - before + j);
+      y.store((b * a.q_len + token) * a.channels + ch, sum / (1 + std::exp(-sum)));
     }
+    for (std::int64_t i = 0; i < before; ++i) next.store((b * before + i) * a.channels + ch, u(a.q_len - before + i));
+  });
 }
 
 // A row reads those before it.

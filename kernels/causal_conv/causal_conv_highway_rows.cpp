@@ -12,6 +12,7 @@
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_CAUSAL_CONV_ROWS
 #define LAYERCOST_CAUSAL_CONV_ROWS
@@ -84,7 +85,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const auto w = by_tap(*t.weight("w"), a);
   const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype);
   const std::size_t x_bytes = size_of(x.dtype), y_bytes = size_of(y.dtype);
-  const bool parallel = a.tokens() * a.channels >= kSimdParallelElements;
+  const bool parallel = a.tokens() * a.channels >= kParallelElements;
   // Row `token` of sequence b; null: zeros.
   const auto row = [=](std::int64_t b, std::int64_t token) -> const std::byte* {
     const std::int64_t before = a.kernel - 1;
@@ -93,17 +94,18 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   };
   return invocation(
       [=] {
-#pragma omp parallel for schedule(static) collapse(2) if (parallel)
-        for (std::int64_t i = 0; i < a.tokens(); ++i)
-          for (std::int64_t begin = 0; begin < a.channels; begin += kPiece) {
-            const void* rows[kMostTaps];
-            for (std::int64_t j = 0; j < a.kernel; ++j) {
-              const std::byte* from = row(i / a.q_len, i % a.q_len - a.kernel + 1 + j);
-              rows[j] = from == nullptr ? nullptr : from + begin * x_bytes;
-            }
-            piece(rows, a.kernel, w->view().as<float>() + begin, a.channels, std::min(kPiece, a.channels - begin),
-                  y.as<std::byte>() + (i * a.channels + begin) * y_bytes);
-          }
+        each_row_and_column(a.tokens(), (a.channels + kPiece - 1) / kPiece, parallel,
+                            [&](std::int64_t i, std::int64_t part) {
+                              const std::int64_t begin = part * kPiece;
+                              const void* rows[kMostTaps];
+                              for (std::int64_t j = 0; j < a.kernel; ++j) {
+                                const std::byte* from = row(i / a.q_len, i % a.q_len - a.kernel + 1 + j);
+                                rows[j] = from == nullptr ? nullptr : from + begin * x_bytes;
+                              }
+                              piece(rows, a.kernel, w->view().as<float>() + begin, a.channels,
+                                    std::min(kPiece, a.channels - begin),
+                                    y.as<std::byte>() + (i * a.channels + begin) * y_bytes);
+                            });
         const std::size_t row_bytes = a.channels * x_bytes;
         for (std::int64_t b = 0; b < a.batch; ++b)
           for (std::int64_t j = 0; j < a.kernel - 1; ++j) {

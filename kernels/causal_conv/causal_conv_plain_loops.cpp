@@ -5,6 +5,7 @@
 #include "causal_conv_variants.h"
 #include "kernels/causal_conv/causal_conv.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {
@@ -17,16 +18,15 @@ void tokens(const CausalConvAxes& a, const X* x, const W* w, const X* state, Y* 
     if (token >= 0) return x + (b * a.q_len + token) * a.x_width;
     return state != nullptr ? state + (b * before + token + before) * a.channels : nullptr;
   };
-#pragma omp parallel for schedule(static) collapse(2)
-  for (std::int64_t b = 0; b < a.batch; ++b)
-    for (std::int64_t token = 0; token < a.q_len; ++token)
-      for (std::int64_t c = 0; c < a.channels; ++c) {
-        float sum = 0;
-        for (std::int64_t j = 0; j < a.kernel; ++j)
-          if (const X* from = row(b, token - before + j); from != nullptr)
-            sum += load_f32(w + c * a.kernel + j) * load_f32(from + c);
-        store_f32(y + (b * a.q_len + token) * a.channels + c, sum / (1.0f + std::exp(-sum)));
-      }
+  each_row_and_column(a.batch, a.q_len, true, [&](std::int64_t b, std::int64_t token) {
+    for (std::int64_t c = 0; c < a.channels; ++c) {
+      float sum = 0;
+      for (std::int64_t j = 0; j < a.kernel; ++j)
+        if (const X* from = row(b, token - before + j); from != nullptr)
+          sum += load_f32(w + c * a.kernel + j) * load_f32(from + c);
+      store_f32(y + (b * a.q_len + token) * a.channels + c, sum / (1.0f + std::exp(-sum)));
+    }
+  });
   for (std::int64_t b = 0; b < a.batch; ++b)
     for (std::int64_t i = 0; i < before; ++i)
       for (std::int64_t c = 0; c < a.channels; ++c) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/contract/weight.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 
@@ -27,20 +28,16 @@ void widen(const Tensor& from, std::int64_t first, std::int64_t n, double* to);
 template <class F>
 void for_rows_of(const Weight& w, std::int64_t rows, std::int64_t k, F&& f, std::int64_t first = 0) {
   constexpr std::int64_t kBlock = 16;
-#pragma omp parallel
-  {
+  each_piece((rows + kBlock - 1) / kBlock, [&](int, std::int64_t b, std::int64_t) {
     OwnedTensor raw(w.dtype(), {kBlock, k});
     std::vector<double> row(static_cast<std::size_t>(k));
-#pragma omp for schedule(dynamic)
-    for (std::int64_t b = 0; b < (rows + kBlock - 1) / kBlock; ++b) {
-      const std::int64_t begin = b * kBlock, count = std::min(kBlock, rows - begin);
-      w.read((first + begin) * k, count * k, raw.view().data);
-      for (std::int64_t j = 0; j < count; ++j) {
-        widen(raw.view(), j * k, k, row.data());
-        f(begin + j, row.data());
-      }
+    const std::int64_t begin = b * kBlock, count = std::min(kBlock, rows - begin);
+    w.read((first + begin) * k, count * k, raw.view().data);
+    for (std::int64_t j = 0; j < count; ++j) {
+      widen(raw.view(), j * k, k, row.data());
+      f(begin + j, row.data());
     }
-  }
+  });
 }
 
 // What a cache of this type holds for a value: references round to fp8_e4m3 as variants do, because what follows would

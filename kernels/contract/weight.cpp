@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 
@@ -50,8 +51,7 @@ const CodedWeight& Weight::coded() const {
     const std::int64_t matrix_elements = w->rows * w->columns;
     if (format_->has_factor) {
       constexpr std::int64_t kPart = 1 << 14;
-#pragma omp parallel for schedule(dynamic)
-      for (std::int64_t m = 0; m < w->matrices; ++m) {
+      each_piece(w->matrices, [&](int, std::int64_t m, std::int64_t) {
         std::vector<float> values(kPart);
         float most = 0;
         for (std::int64_t i = 0; i < matrix_elements; i += kPart) {
@@ -60,11 +60,10 @@ const CodedWeight& Weight::coded() const {
           for (std::int64_t j = 0; j < n; ++j) most = std::max(most, std::abs(values[static_cast<std::size_t>(j)]));
         }
         w->factors[static_cast<std::size_t>(m)] = format_->factor_for(most);
-      }
+      });
     }
     const std::int64_t block_rows = (w->rows + format_->block_rows - 1) / format_->block_rows;
-#pragma omp parallel for schedule(dynamic)
-    for (std::int64_t b = 0; b < w->matrices * block_rows; ++b) {
+    each_piece(w->matrices * block_rows, [&](int, std::int64_t b, std::int64_t) {
       const std::int64_t matrix = b / block_rows, first = b % block_rows * format_->block_rows;
       const std::int64_t rows = std::min(format_->block_rows, w->rows - first), row = matrix * w->rows + first;
       std::vector<float> values(static_cast<std::size_t>(rows * w->columns));
@@ -72,7 +71,7 @@ const CodedWeight& Weight::coded() const {
       format_->encode(values.data(), rows, w->columns,
                       format_->has_factor ? w->factors[static_cast<std::size_t>(matrix)] : 1.0f,
                       const_cast<std::byte*>(w->codes_of(row)), const_cast<std::byte*>(w->scales_of(row)));
-    }
+    });
     coded_ = std::move(w);
   });
   return *coded_;
@@ -92,9 +91,9 @@ OwnedTensor Weight::whole() const {
   OwnedTensor t(dtype(), shape_);
   const std::int64_t n = elements_of(shape_), block = 1 << 18;
   auto* out = static_cast<std::byte*>(t.view().data);
-#pragma omp parallel for schedule(static)
-  for (std::int64_t b = 0; b < (n + block - 1) / block; ++b)
+  each_piece((n + block - 1) / block, [&](int, std::int64_t b, std::int64_t) {
     read(b * block, std::min(block, n - b * block), out + static_cast<std::size_t>(b * block) * size_of(dtype()));
+  });
   return t;
 }
 

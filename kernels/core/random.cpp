@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {
@@ -87,10 +88,10 @@ void fill_normal(std::uint64_t seed, std::int64_t first, std::int64_t count, flo
 
 void fill_normal(const Tensor& t, std::uint64_t seed, float mean, float sigma) {
   const std::int64_t n = t.elements(), block = 1 << 16;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t b = 0; b < (n + block - 1) / block; ++b)
+  each_piece((n + block - 1) / block, [&](int, std::int64_t b, std::int64_t) {
     fill_normal(seed, b * block, std::min(block, n - b * block), mean, sigma, t.dtype,
                 static_cast<std::byte*>(t.data) + static_cast<std::size_t>(b * block) * size_of(t.dtype));
+  });
 }
 
 }  // namespace layercost

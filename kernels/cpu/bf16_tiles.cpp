@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "kernels/core/team.h"
 #include "kernels/cpu/amx.h"
 
 namespace layercost {
@@ -36,19 +37,15 @@ Bf16Tiles::Bf16Tiles(const Weight& w)
   block_elements_ = padded_k * kColumns;
   tiles_ = Buffer(static_cast<std::size_t>(count_ * blocks() * block_elements_) * sizeof(bf16), Pages::recycled);
   const bool has_padding = padded_k != k_ || n_ % kColumns != 0;
-#pragma omp parallel
-  {
-    std::vector<bf16> rows(static_cast<std::size_t>(kColumns * k_));
-#pragma omp for collapse(2) schedule(static)
-    for (std::int64_t i = 0; i < count_; ++i)
-      for (std::int64_t b = 0; b < blocks(); ++b) {
-        const std::int64_t first = b * kColumns, here = std::min(kColumns, n_ - first);
-        w.read((i * n_ + first) * k_, here * k_, rows.data());
-        bf16* to = tiles_.as<bf16>() + (i * blocks() + b) * block_elements_;
-        if (has_padding) std::fill_n(to, block_elements_, bf16{});
-        pack_block(rows.data(), here, k_, to);
-      }
-  }
+  each_row_and_column(count_, blocks(), true, [&](std::int64_t i, std::int64_t b) {
+    thread_local std::vector<bf16> rows;
+    rows.resize(static_cast<std::size_t>(kColumns * k_));
+    const std::int64_t first = b * kColumns, here = std::min(kColumns, n_ - first);
+    w.read((i * n_ + first) * k_, here * k_, rows.data());
+    bf16* to = tiles_.as<bf16>() + (i * blocks() + b) * block_elements_;
+    if (has_padding) std::fill_n(to, block_elements_, bf16{});
+    pack_block(rows.data(), here, k_, to);
+  });
   tiles_.use_huge_pages();
 }
 

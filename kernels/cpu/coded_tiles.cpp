@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/coded_tiles.h"
 
-#include <omp.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
 
 #include "kernels/contract/dispatch.h"
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/amx.h"
 #include "kernels/cpu/bf16_tiles.h"
-#include "kernels/cpu/work_stealing.h"
 
 namespace layercost {
 namespace {
@@ -37,12 +37,11 @@ void store(std::byte* p, T v) {
 template <class To, class From>
 bool all_fit(const CodedWeight& w, To&& to, From&& from) {
   const std::int64_t bytes = w.format->scale_bytes, blocks = static_cast<std::int64_t>(w.scales.bytes()) / bytes;
-  bool fit = true;
-#pragma omp parallel for reduction(&& : fit)
-  for (std::int64_t i = 0; i < blocks; ++i) {
+  std::atomic<bool> fit = true;
+  each_row(blocks, true, [&](std::int64_t i) {
     const float s = load<float>(w.scales.data() + i * bytes);
-    fit = fit && from(to(s)) == s;
-  }
+    if (from(to(s)) != s) fit.store(false, std::memory_order_relaxed);
+  });
   return fit;
 }
 
@@ -130,9 +129,7 @@ CodedTiles::CodedTiles(const CodedWeight& w)
     const auto* codes = w.codes.as<std::uint8_t>();
     has_minus_128_ = std::find(codes, codes + w.codes.bytes(), 0x80) != codes + w.codes.bytes();
   }
-#pragma omp parallel for collapse(2) schedule(static)
-  for (std::int64_t i = 0; i < count_; ++i)
-    for (std::int64_t b = 0; b < blocks(); ++b) pack_block(w, i, b);
+  each_row_and_column(count_, blocks(), true, [&](std::int64_t i, std::int64_t b) { pack_block(w, i, b); });
   tiles_.use_huge_pages();
 }
 
@@ -720,9 +717,8 @@ Support CodedProduct::supports(const WeightFormat& f, const DeviceInfo& d) {
 CodedProduct::CodedProduct(const Weight& w, DType y, std::int64_t rows, std::int64_t groups)
     : tiles_(CodedTiles::of(w)),
       y_(y),
-      threads_(omp_get_max_threads()),
-      most_rows_(std::min(rows, kSegmentRows)),
-      pieces_(std::make_unique<WorkStealing>(threads_)) {
+      threads_(team_threads()),
+      most_rows_(std::min(rows, kSegmentRows)) {
   busy_.reserve(static_cast<std::size_t>(groups + rows / kSegmentRows + 1));
   const auto count = static_cast<std::size_t>(rows), threads = static_cast<std::size_t>(threads_);
   if (tiles_->padded_k() != tiles_->k())
@@ -731,8 +727,6 @@ CodedProduct::CodedProduct(const Weight& w, DType y, std::int64_t rows, std::int
   sums_ = Buffer(threads * static_cast<std::size_t>(most_rows_ * kColumns) * sizeof(float));
   decoded_ = Buffer(threads * static_cast<std::size_t>(kPieceK * kColumns) * sizeof(bf16));
 }
-
-CodedProduct::~CodedProduct() = default;
 
 template <class Y>
 void CodedProduct::run_block(const CodedGroup& g, std::int64_t b, float* sums, bf16* decoded,
@@ -785,34 +779,28 @@ void CodedProduct::run(std::span<const CodedGroup> groups, const Arguments& a) {
   if (busy_.empty()) return;
   const std::int64_t first = busy_.front().first, end = busy_.back().first + busy_.back().rows;
   const std::int64_t blocks = w.blocks();
-  pieces_->reset(static_cast<std::int64_t>(busy_.size()) * blocks);
-#pragma omp parallel num_threads(threads_)
-  {
-    if (padded_ || row_sums_) {
-#pragma omp for schedule(static)
-      for (std::int64_t r = first; r < end; ++r) {
-        const bf16* x = a.x + r * w.k();
-        if (padded_) {
-          bf16* to = padded_.as<bf16>() + r * w.padded_k();
-          std::copy_n(x, w.k(), to);
-          std::fill_n(to + w.k(), w.padded_k() - w.k(), bf16{});
-        }
-        if (row_sums_)
-          for (std::int64_t g = 0; g < w.groups(); ++g) {
-            float sum = 0;
-            for (std::int64_t i = g * w.group_k(); i < std::min(w.k(), (g + 1) * w.group_k()); ++i) sum += to_f32(x[i]);
-            row_sums_.as<float>()[r * w.groups() + g] = sum;
-          }
+  if (padded_ || row_sums_)
+    each_row(end - first, (end - first) * w.k() >= kParallelElements, [&](std::int64_t row) {
+      const std::int64_t r = first + row;
+      const bf16* x = a.x + r * w.k();
+      if (padded_) {
+        bf16* to = padded_.as<bf16>() + r * w.padded_k();
+        std::copy_n(x, w.k(), to);
+        std::fill_n(to + w.k(), w.padded_k() - w.k(), bf16{});
       }
-    }
-    const int thread = omp_get_thread_num();
+      if (row_sums_)
+        for (std::int64_t g = 0; g < w.groups(); ++g) {
+          float sum = 0;
+          for (std::int64_t i = g * w.group_k(); i < std::min(w.k(), (g + 1) * w.group_k()); ++i) sum += to_f32(x[i]);
+          row_sums_.as<float>()[r * w.groups() + g] = sum;
+        }
+    });
+  each_piece(static_cast<std::int64_t>(busy_.size()) * blocks, [&](int thread, std::int64_t i, std::int64_t) {
     float* sums = sums_.as<float>() + thread * most_rows_ * kColumns;
     bf16* decoded = decoded_.as<bf16>() + thread * kPieceK * kColumns;
-    pieces_->each(thread, [&](std::int64_t i, std::int64_t) {
-      const CodedGroup& g = busy_[static_cast<std::size_t>(i / blocks)];
-      dispatch_float(y_, [&]<class Y>(Y*) { run_block<Y>(g, i % blocks, sums, decoded, a); });
-    });
-  }
+    const CodedGroup& g = busy_[static_cast<std::size_t>(i / blocks)];
+    dispatch_float(y_, [&]<class Y>(Y*) { run_block<Y>(g, i % blocks, sums, decoded, a); });
+  });
 }
 
 }  // namespace layercost

@@ -12,7 +12,7 @@
 //          above, four bits each: the lower of number 6; its upper two below those of number 7; the lower of number 7.
 //          Padding is code 0 with scale 0.
 // Types:   x bf16, y (and residual) f32 or bf16, bias f32.
-// Threads: all OpenMP threads; one caller at a time. A piece is a block of a group's matrix (WorkStealing).
+// Threads: the team's (kernels/core/team.h); one caller at a time. A piece is a block of a group's matrix.
 // Limit:   n / 64 pieces of a matrix, so a small n does not fill many cores.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -27,7 +27,6 @@
 
 namespace layercost {
 
-class WorkStealing;
 
 class CodedTiles {
  public:
@@ -99,7 +98,6 @@ class CodedProduct {
   static Support supports(const WeightFormat&, const DeviceInfo&);
   // For up to `rows` rows in up to `groups` groups.
   CodedProduct(const Weight&, DType y, std::int64_t rows, std::int64_t groups);
-  ~CodedProduct();
   void run(std::span<const CodedGroup>, const Arguments&);
   std::string chosen() const { return "AVX-512-BF16, " + tiles_->layout(); }
 
@@ -116,7 +114,6 @@ class CodedProduct {
   Buffer padded_;                 // x, where k does not end with a group
   Buffer row_sums_;               // sum(x) of each group of k: [rows][groups]
   Buffer sums_, decoded_;         // of each thread
-  std::unique_ptr<WorkStealing> pieces_;
 };
 
 }  // namespace layercost

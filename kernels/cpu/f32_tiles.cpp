@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/f32_tiles.h"
+#include "kernels/core/team.h"
 
 #include <algorithm>
 #include <vector>
@@ -27,17 +28,13 @@ F32Tiles::F32Tiles(const Weight& w)
   const std::int64_t padded_k = (k_ + 15) / 16 * 16;
   block_elements_ = padded_k * kColumns;
   tiles_ = Buffer(static_cast<std::size_t>(count_ * blocks() * block_elements_) * sizeof(float), Pages::recycled);
-#pragma omp parallel
-  {
-    std::vector<float> rows(static_cast<std::size_t>(kColumns * k_));
-#pragma omp for collapse(2) schedule(static)
-    for (std::int64_t i = 0; i < count_; ++i)
-      for (std::int64_t b = 0; b < blocks(); ++b) {
-        const std::int64_t first = b * kColumns, here = std::min(kColumns, n_ - first);
-        w.read((i * n_ + first) * k_, here * k_, rows.data());
-        pack_block(rows.data(), here, k_, padded_k, tiles_.as<float>() + (i * blocks() + b) * block_elements_);
-      }
-  }
+  each_row_and_column(count_, blocks(), true, [&](std::int64_t i, std::int64_t b) {
+    thread_local std::vector<float> rows;
+    rows.resize(static_cast<std::size_t>(kColumns * k_));
+    const std::int64_t first = b * kColumns, here = std::min(kColumns, n_ - first);
+    w.read((i * n_ + first) * k_, here * k_, rows.data());
+    pack_block(rows.data(), here, k_, padded_k, tiles_.as<float>() + (i * blocks() + b) * block_elements_);
+  });
   tiles_.use_huge_pages();
 }
 

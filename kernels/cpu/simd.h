@@ -34,8 +34,4 @@ inline std::string simd_target() {
 // vector leave HWY_SCALAR, whose vectors have one lane, without code.
 inline bool has_simd() { return (hwy::SupportedTargets() & HWY_TARGETS & ~HWY_SCALAR) != 0; }
 
-// Elementwise work on fewer elements than this stays on one thread. They take rms_norm 3 to 5 us on one core with
-// AVX-512; entering and leaving a parallel region of two threads takes 0.5 us at best and 4 us on average.
-inline constexpr std::int64_t kSimdParallelElements = 16384;
-
 }  // namespace layercost

@@ -24,7 +24,6 @@
 
 #include <fmt/format.h>
 #include <hwy/cache_control.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <array>
@@ -37,7 +36,7 @@
 
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd-inl.h"
-#include "kernels/cpu/work_stealing.h"
+#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_SIMD_CODED_PRODUCT
 #define LAYERCOST_SIMD_CODED_PRODUCT
@@ -994,7 +993,7 @@ class Product final : public SimdCodedProduct {
       : tiles_(CodedTiles::of(w)),
         codes_(tiles_->format()),
         functions_(HWY_DYNAMIC_DISPATCH(coded_functions)(x, y, codes_, tiles_->has_minus())),
-        threads_(omp_get_max_threads()),
+        threads_(team_threads()),
         x_bytes_(static_cast<std::int64_t>(size_of(x))),
         y_bytes_(static_cast<std::int64_t>(size_of(y))),
         rows_(rows),
@@ -1008,8 +1007,7 @@ class Product final : public SimdCodedProduct {
                             x_stride_ == kIntegerStride ? " in integers"
                             : x_stride_ == kWordStride  ? " in 16-bit integers"
                                                         : "",
-                            tiles_->layout())),
-        pieces_(std::make_unique<WorkStealing>(threads_)) {
+                            tiles_->layout())) {
     if (tiles_->has_minus() && codes_.kind != Codes::Kind::four && codes_.kind != Codes::Kind::five)
       throw std::logic_error("SimdCodedProduct: zero points");
     segments_.reserve(static_cast<std::size_t>(groups + rows / kSegmentRows + 1));
@@ -1027,22 +1025,16 @@ class Product final : public SimdCodedProduct {
     if (segments_.empty()) return;
     const std::int64_t first = segments_.front().first, end = segments_.back().first + segments_.back().rows;
     const std::int64_t blocks = tiles_->blocks(), k = tiles_->k();
-    pieces_->reset(static_cast<std::int64_t>(segments_.size()) * blocks);
-#pragma omp parallel num_threads(threads_)
-    {
-#pragma omp for collapse(2) schedule(static)
-      for (std::int64_t i = 0; i < pieces_of_k_; ++i)
-        for (std::int64_t r = first; r < end; ++r) {
-          (x_stride_ == kWordStride ? functions_.prepare_words : functions_.prepare)(
-              static_cast<const std::byte*>(a.x) + (r * k + i * kPieceK) * x_bytes_, std::min(kPieceK, k - i * kPieceK),
-              tiles_->group_k(), prepared(i, r));
-          if (x_stride_ == kIntegerStride) functions_.prepare_integers(tiles_->group_k(), codes_.least, prepared(i, r));
-        }
-      const int thread = omp_get_thread_num();
-      pieces_->each(thread, [&](std::int64_t i, std::int64_t) {
-        multiply(segments_[static_cast<std::size_t>(i / blocks)], i % blocks, thread, a);
-      });
-    }
+    each_row(pieces_of_k_ * (end - first), (end - first) * k >= kParallelElements, [&](std::int64_t row) {
+      const std::int64_t i = row / (end - first), r = first + row % (end - first);
+      (x_stride_ == kWordStride ? functions_.prepare_words : functions_.prepare)(
+          static_cast<const std::byte*>(a.x) + (r * k + i * kPieceK) * x_bytes_, std::min(kPieceK, k - i * kPieceK),
+          tiles_->group_k(), prepared(i, r));
+      if (x_stride_ == kIntegerStride) functions_.prepare_integers(tiles_->group_k(), codes_.least, prepared(i, r));
+    });
+    each_piece(static_cast<std::int64_t>(segments_.size()) * blocks, [&](int thread, std::int64_t i, std::int64_t) {
+      multiply(segments_[static_cast<std::size_t>(i / blocks)], i % blocks, thread, a);
+    });
   }
 
   std::string chosen() const override { return chosen_; }
@@ -1090,7 +1082,6 @@ class Product final : public SimdCodedProduct {
   Buffer prepared_;                   // x: [pieces of k][rows][x_stride_]
   Buffer sums_, decoded_;             // of each thread
   std::string chosen_;
-  std::unique_ptr<WorkStealing> pieces_;
 };
 
 }  // namespace

@@ -5,7 +5,7 @@
 // Shapes:  x [rows, k]; w [n, k] or [count, n, k]; bias [n]; residual, y [rows, n]
 // Types:   x f32 or bf16, y (and residual) f32 or bf16, bias f32. Sums in f32.
 // Layout:  CodedTiles.
-// Threads: all OpenMP threads; one caller at a time. A piece is a block of a group's matrix (WorkStealing).
+// Threads: the team's (kernels/core/team.h); one caller at a time. A piece is a block of a group's matrix.
 // Limit:   n / 64 pieces of a matrix, so a small n does not fill many cores.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -14,7 +14,6 @@
 
 #include <fmt/format.h>
 #include <hwy/cache_control.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <atomic>
@@ -24,6 +23,7 @@
 #include "kernels/cpu/bf16_tiles.h"
 #include "kernels/cpu/f32_tiles.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_SIMD_PRODUCT
 #define LAYERCOST_SIMD_PRODUCT
@@ -231,47 +231,15 @@ std::shared_ptr<const Bf16Tiles> tiles_of(const bf16*, const Weight& w) { return
 const char* layout_of(const float*) { return "BA16a64b"; }
 const char* layout_of(const bf16*) { return "BA16a64b2a"; }
 
-// The numbers 0 .. count - 1, each given out once: to each thread those of its own range in order, then what is left of
-// the others'.
-class Tickets {
- public:
-  explicit Tickets(std::int64_t threads) : ranges_(static_cast<std::size_t>(threads)) {}
-  void reset(std::int64_t count) {
-    const auto threads = static_cast<std::int64_t>(ranges_.size());
-    for (std::int64_t t = 0; t < threads; ++t) {
-      range(t).next.store(count * t / threads, std::memory_order_relaxed);
-      range(t).end = count * (t + 1) / threads;
-    }
-  }
-  std::int64_t take(std::int64_t thread) {  // -1: none left
-    const auto threads = static_cast<std::int64_t>(ranges_.size());
-    for (std::int64_t i = 0; i < threads; ++i) {
-      Range& r = range((thread + i) % threads);
-      if (r.next.load(std::memory_order_relaxed) >= r.end) continue;
-      if (const std::int64_t n = r.next.fetch_add(1, std::memory_order_relaxed); n < r.end) return n;
-    }
-    return -1;
-  }
-
- private:
-  struct alignas(64) Range {  // a cache line of its own
-    std::atomic<std::int64_t> next = 0;
-    std::int64_t end = 0;
-  };
-  Range& range(std::int64_t t) { return ranges_[static_cast<std::size_t>(t)]; }
-  std::vector<Range> ranges_;
-};
-
 class Product final : public SimdProduct {
  public:
   Product(const Weight& w, DType x, DType y, std::int64_t rows, std::int64_t groups)
       : functions_(HWY_DYNAMIC_DISPATCH(product_functions)(x, w.dtype(), y)),
-        threads_(omp_get_max_threads()),
+        threads_(team_threads()),
         x_bytes_(bytes_of(x)),
         w_bytes_(bytes_of(w.dtype())),
         y_bytes_(bytes_of(y)),
         most_rows_(std::min(rows, kRowsAtOnce)),
-        tickets_(threads_),
         chosen_(fmt::format("{}, weights {}", simd_target(),
                             dispatch_float(w.dtype(), []<class W>(W* type) { return layout_of(type); }))) {
     const auto take = [&](const auto& tiles) {
@@ -298,21 +266,14 @@ class Product final : public SimdProduct {
     // Where blocks are few, parts of k: at least four pieces each, at most twice the wanted items in all.
     const std::int64_t parts =
         std::clamp<std::int64_t>((wanted_items() + whole - 1) / whole, 1, std::max<std::int64_t>(1, pieces_ / 4));
-    tickets_.reset(whole * parts);
-#pragma omp parallel num_threads(static_cast <int>(threads_))
-    {
-      const std::int64_t thread = omp_get_thread_num();
-      for (std::int64_t item; (item = tickets_.take(thread)) >= 0;) {
-        float* sums = sums_of(parts == 1 ? thread : item);
-        multiply(item, parts, sums, widened_.as<float>() + thread * most_rows_ * kXStride, a);
-        if (parts == 1) finish(item, 1, sums, a);
-      }
-      if (parts > 1) {
-#pragma omp barrier
-#pragma omp for schedule(static)
-        for (std::int64_t i = 0; i < whole; ++i) finish(i, parts, sums_of(i * parts), a);
-      }
-    }
+    each_piece(whole * parts, [&](int thread, std::int64_t item, std::int64_t) {
+      float* sums = sums_of(parts == 1 ? thread : item);
+      multiply(item, parts, sums, widened_.as<float>() + thread * most_rows_ * kXStride, a);
+      if (parts == 1) finish(item, 1, sums, a);
+    });
+    if (parts > 1)
+      each_row(whole, whole * parts * most_rows_ * kColumns >= kParallelElements,
+               [&](std::int64_t i) { finish(i, parts, sums_of(i * parts), a); });
   }
 
   std::string chosen() const override { return chosen_; }
@@ -361,7 +322,6 @@ class Product final : public SimdProduct {
 
   ProductFunctions functions_;
   std::int64_t threads_, x_bytes_, w_bytes_, y_bytes_, most_rows_;
-  Tickets tickets_;
   std::string chosen_;
   std::int64_t n_ = 0, k_ = 0, blocks_ = 0, block_floats_ = 0, piece_k_ = 0, pieces_ = 0;
   const float* weights_ = nullptr;

@@ -5,10 +5,9 @@
 // Shapes:  x [rows, k]; w [n, k] or [count, n, k]; bias [n]; residual, y [rows, n]
 // Types:   x, w (and bias), y (and residual): f32 or bf16 in any combination. Sums in f32.
 // Layout:  Bf16Tiles (a 32-bit word holds two k of one column: a shift and a mask give two vectors) or F32Tiles.
-// Threads: all OpenMP threads; one caller at a time. An item is a block of 64 columns of a group, or a part of its k
-//          where blocks are few; a thread takes those of its own range first and then helps the others, so that a
-//          thread that the system takes away for a while does not hold up the rest. The result does not depend on who
-//          did what, but its last bits do on the number of threads (through the parts).
+// Threads: the team's (kernels/core/team.h); one caller at a time. A piece is a block of 64 columns of a group, or a
+//          part of its k where blocks are few. The result does not depend on who did what, but its last bits do on the
+//          number of threads (through the parts).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

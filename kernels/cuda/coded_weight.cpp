@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {
@@ -66,8 +67,7 @@ CodedRows::CodedRows(const CodedWeight& w, Runtime& runtime) {
   std::vector<float> scales(static_cast<std::size_t>(all_tiles * chunks * kCodedRows * groups));
   std::vector<std::byte> zeros(has_zeros ? scales.size() : 0);
   std::vector<std::byte> raw(f.scale_bytes == 1 ? scales.size() : 0);  // scales of a byte stay as they are
-#pragma omp parallel for schedule(static)
-  for (std::int64_t t = 0; t < all_tiles; ++t)
+  each_piece(all_tiles, [&](int, std::int64_t t, std::int64_t) {
     for (std::int64_t r = 0; r < kCodedRows; ++r) {
       const std::int64_t row_of_matrix = t % tiles * kCodedRows + r;
       if (row_of_matrix >= w.rows) continue;
@@ -105,6 +105,7 @@ CodedRows::CodedRows(const CodedWeight& w, Runtime& runtime) {
         }
       }
     }
+  });
   const auto sixteen = [&](const auto& to) {
     std::vector<std::byte> out(2 * scales.size());
     for (std::size_t i = 0; i < scales.size(); ++i) {

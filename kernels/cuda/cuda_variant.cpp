@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 
@@ -44,9 +45,10 @@ std::shared_ptr<const OwnedTensor> on_device(const Weight& w, Runtime& runtime) 
     for (std::int64_t at = 0; at < n; at += kPiece) {
       const std::int64_t count = std::min(kPiece, n - at);
       constexpr std::int64_t kChunk = std::int64_t{1} << 18;
-#pragma omp parallel for schedule(dynamic)
-      for (std::int64_t c = 0; c < count; c += kChunk)
+      each_piece((count + kChunk - 1) / kChunk, [&](int, std::int64_t i, std::int64_t) {
+        const std::int64_t c = i * kChunk;
         w.read(at + c, std::min(kChunk, count - c), piece.view().as<std::byte>() + static_cast<std::size_t>(c) * size);
+      });
       runtime.upload(Tensor{out->view().as<std::byte>() + static_cast<std::size_t>(at) * size, w.dtype(), {count}},
                      Tensor{piece.view().data, w.dtype(), {count}});
     }

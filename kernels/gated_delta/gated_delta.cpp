@@ -6,6 +6,7 @@
 
 #include "gated_delta_variants.h"
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 
@@ -76,53 +77,51 @@ void reference(const OpCase& c, const OpTensors& t) {
   const Tensor &qkv = t.tensor("qkv"), &ba = t.tensor("ba"), &y = t.tensor("y"), &next = t.tensor("next_state");
   const OwnedTensor a_log = t.weight("a_log")->whole(), dt_bias = t.weight("dt_bias")->whole();
   const std::int64_t dk = a.key_dim, dv = a.value_dim;
-#pragma omp parallel for collapse(2) schedule(dynamic)
-  for (std::int64_t b = 0; b < a.batch; ++b)
-    for (std::int64_t h = 0; h < a.heads; ++h) {
-      const std::int64_t first = (b * a.heads + h) * dk * dv;
-      std::vector<double> s(static_cast<std::size_t>(dk * dv)), q(static_cast<std::size_t>(dk)), k(q),
-          told(static_cast<std::size_t>(dv));
-      if (a.continued)
-        for (std::int64_t i = 0; i < dk * dv; ++i) s[i] = t.tensor("state").load(first + i);
-      const double rate = std::exp(a_log.view().load(h));
-      for (std::int64_t token = b * a.q_len; token < (b + 1) * a.q_len; ++token) {
-        const bool asked =
-            t.asked() == nullptr || std::binary_search(t.asked()->rows.begin(), t.asked()->rows.end(), token);
-        const auto unit = [&](std::int64_t at, std::vector<double>& out, double scale) {
-          double squares = 0;
-          for (std::int64_t i = 0; i < dk; ++i) {
-            out[i] = qkv.load(token * a.width() + at + i);
-            squares += out[i] * out[i];
-          }
-          for (std::int64_t i = 0; i < dk; ++i) out[i] *= scale / std::sqrt(squares + kGatedDeltaEps);
-        };
-        unit(a.k_at(h), k, 1);
-        if (asked) unit(a.q_at(h), q, 1 / std::sqrt(static_cast<double>(dk)));
-        const double in = ba.load(token * 2 * a.heads + a.a_at(h)) + dt_bias.view().load(h);
-        const double softplus = in > 30 ? in : std::log1p(std::exp(in));
-        const double decay = std::exp(-rate * softplus);
-        const double beta = 1 / (1 + std::exp(-ba.load(token * 2 * a.heads + a.b_at(h))));
-        std::fill(told.begin(), told.end(), 0.0);
-        for (std::int64_t i = 0; i < dk; ++i)
-          for (std::int64_t j = 0; j < dv; ++j) {
-            s[i * dv + j] *= decay;
-            told[j] += s[i * dv + j] * k[i];
-          }
-        for (std::int64_t j = 0; j < dv; ++j) {
-          const double v = qkv.load(token * a.width() + a.v_at(h) + j);
-          told[j] = beta * (v - told[j]);
+  each_row_and_column(a.batch, a.heads, true, [&](std::int64_t b, std::int64_t h) {
+    const std::int64_t first = (b * a.heads + h) * dk * dv;
+    std::vector<double> s(static_cast<std::size_t>(dk * dv)), q(static_cast<std::size_t>(dk)), k(q),
+        told(static_cast<std::size_t>(dv));
+    if (a.continued)
+      for (std::int64_t i = 0; i < dk * dv; ++i) s[i] = t.tensor("state").load(first + i);
+    const double rate = std::exp(a_log.view().load(h));
+    for (std::int64_t token = b * a.q_len; token < (b + 1) * a.q_len; ++token) {
+      const bool asked =
+          t.asked() == nullptr || std::binary_search(t.asked()->rows.begin(), t.asked()->rows.end(), token);
+      const auto unit = [&](std::int64_t at, std::vector<double>& out, double scale) {
+        double squares = 0;
+        for (std::int64_t i = 0; i < dk; ++i) {
+          out[i] = qkv.load(token * a.width() + at + i);
+          squares += out[i] * out[i];
         }
-        for (std::int64_t i = 0; i < dk; ++i)
-          for (std::int64_t j = 0; j < dv; ++j) s[i * dv + j] += k[i] * told[j];
-        if (!asked) continue;
+        for (std::int64_t i = 0; i < dk; ++i) out[i] *= scale / std::sqrt(squares + kGatedDeltaEps);
+      };
+      unit(a.k_at(h), k, 1);
+      if (asked) unit(a.q_at(h), q, 1 / std::sqrt(static_cast<double>(dk)));
+      const double in = ba.load(token * 2 * a.heads + a.a_at(h)) + dt_bias.view().load(h);
+      const double softplus = in > 30 ? in : std::log1p(std::exp(in));
+      const double decay = std::exp(-rate * softplus);
+      const double beta = 1 / (1 + std::exp(-ba.load(token * 2 * a.heads + a.b_at(h))));
+      std::fill(told.begin(), told.end(), 0.0);
+      for (std::int64_t i = 0; i < dk; ++i)
         for (std::int64_t j = 0; j < dv; ++j) {
-          double sum = 0;
-          for (std::int64_t i = 0; i < dk; ++i) sum += s[i * dv + j] * q[i];
-          y.store((token * a.heads + h) * dv + j, sum);
+          s[i * dv + j] *= decay;
+          told[j] += s[i * dv + j] * k[i];
         }
+      for (std::int64_t j = 0; j < dv; ++j) {
+        const double v = qkv.load(token * a.width() + a.v_at(h) + j);
+        told[j] = beta * (v - told[j]);
       }
-      for (std::int64_t i = 0; i < dk * dv; ++i) next.store(first + i, s[i]);
+      for (std::int64_t i = 0; i < dk; ++i)
+        for (std::int64_t j = 0; j < dv; ++j) s[i * dv + j] += k[i] * told[j];
+      if (!asked) continue;
+      for (std::int64_t j = 0; j < dv; ++j) {
+        double sum = 0;
+        for (std::int64_t i = 0; i < dk; ++i) sum += s[i * dv + j] * q[i];
+        y.store((token * a.heads + h) * dv + j, sum);
+      }
     }
+    for (std::int64_t i = 0; i < dk * dv; ++i) next.store(first + i, s[i]);
+  });
 }
 
 // Keys and values of every row go into the state; the queries before them are each row's own.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/gated_delta/gated_delta_highway.h"
 
-#include <omp.h>
 
 #include "kernels/cpu/simd.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 
@@ -11,7 +11,7 @@ std::unique_ptr<Invocation> gated_delta_by_heads(const OpCase& c, const OpTensor
                                                  GatedDeltaFunction head) {
   const auto a_log = row_major(*t.weight("a_log")), dt_bias = row_major(*t.weight("dt_bias"));
   const GatedDeltaAxes a = gated_delta_axes(c);
-  const int threads = omp_get_max_threads();
+  const int threads = team_threads();
   const auto scratch = std::make_shared<const OwnedTensor>(DType::f32, Shape{threads, scratch_floats});
   const GatedDelta d{.a = a,
                      .qkv = t.tensor("qkv").data,
@@ -25,9 +25,9 @@ std::unique_ptr<Invocation> gated_delta_by_heads(const OpCase& c, const OpTensor
                      .scratch_floats = scratch_floats};
   return invocation(
       [d, head, a_log, dt_bias, scratch] {
-#pragma omp parallel for schedule(dynamic)
-        for (std::int64_t i = 0; i < d.a.batch * d.a.heads; ++i)
-          head(d, i / d.a.heads, i % d.a.heads, d.scratch + omp_get_thread_num() * d.scratch_floats);
+        each_piece(d.a.batch * d.a.heads, [&](int thread, std::int64_t i, std::int64_t) {
+          head(d, i / d.a.heads, i % d.a.heads, d.scratch + thread * d.scratch_floats);
+        });
       },
       simd_target());
 }

@@ -5,6 +5,7 @@
 
 #include "gated_delta_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/gated_delta/gated_delta.h"
 
 namespace layercost {
@@ -68,9 +69,9 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     return dispatch_float(y.dtype, [&]<class Y>(Y*) {
       return invocation([=] {
         (void)a_log, (void)dt_bias, (void)scratch;  // kept
-#pragma omp parallel for schedule(static) collapse(2)
-        for (std::int64_t b = 0; b < a.batch; ++b)
-          for (std::int64_t h = 0; h < a.heads; ++h) head(a, qkv.as<X>(), tensors, y.as<Y>(), b, h);
+        each_row_and_column(a.batch, a.heads, true, [&](std::int64_t b, std::int64_t h) {
+          head(a, qkv.as<X>(), tensors, y.as<Y>(), b, h);
+        });
       });
     });
   });

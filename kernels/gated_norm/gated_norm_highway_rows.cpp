@@ -10,6 +10,7 @@
 #include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/gated_norm/gated_norm.h"
+#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_GATED_NORM_ROWS
 #define LAYERCOST_GATED_NORM_ROWS
@@ -75,13 +76,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const auto w = row_major(*t.weight("w"));
   const GatedNormTensors tensors{t.tensor("x").data, t.tensor("z").data, w->view().data, t.tensor("y").data};
   const HeadFunction head = HWY_DYNAMIC_DISPATCH(head_function)(c.type("x_type"), w->view().dtype, c.type("y_type"));
-  const bool parallel = a.tokens * a.width() >= kSimdParallelElements;
+  const bool parallel = a.tokens * a.width() >= kParallelElements;
   return invocation(
       [=] {
         (void)w;  // kept
-#pragma omp parallel for schedule(static) collapse(2) if (parallel)
-        for (std::int64_t token = 0; token < a.tokens; ++token)
-          for (std::int64_t h = 0; h < a.heads; ++h) head(a, tensors, token, h);
+        each_row_and_column(a.tokens, a.heads, parallel,
+                            [&](std::int64_t token, std::int64_t h) { head(a, tensors, token, h); });
       },
       simd_target());
 }

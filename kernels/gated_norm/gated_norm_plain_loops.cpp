@@ -4,6 +4,7 @@
 
 #include "gated_norm_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/gated_norm/gated_norm.h"
 
 namespace layercost {
@@ -11,20 +12,18 @@ namespace {
 
 template <class X, class W, class Y>
 void heads(const GatedNormAxes& a, const X* x, const X* z, const W* w, Y* y) {
-#pragma omp parallel for schedule(static) collapse(2)
-  for (std::int64_t token = 0; token < a.tokens; ++token)
-    for (std::int64_t h = 0; h < a.heads; ++h) {
-      const X* in = x + token * a.width() + h * a.dim;
-      const X* gate = z + (token + 1) * a.z_width - a.width() + h * a.dim;
-      Y* out = y + token * a.width() + h * a.dim;
-      float squares = 0;
-      for (std::int64_t i = 0; i < a.dim; ++i) squares += load_f32(in + i) * load_f32(in + i);
-      const float scale = 1.0f / std::sqrt(squares / static_cast<float>(a.dim) + static_cast<float>(a.eps));
-      for (std::int64_t i = 0; i < a.dim; ++i) {
-        const float g = load_f32(gate + i);
-        store_f32(out + i, load_f32(in + i) * scale * load_f32(w + i) * (g / (1.0f + std::exp(-g))));
-      }
+  each_row_and_column(a.tokens, a.heads, true, [&](std::int64_t token, std::int64_t h) {
+    const X* in = x + token * a.width() + h * a.dim;
+    const X* gate = z + (token + 1) * a.z_width - a.width() + h * a.dim;
+    Y* out = y + token * a.width() + h * a.dim;
+    float squares = 0;
+    for (std::int64_t i = 0; i < a.dim; ++i) squares += load_f32(in + i) * load_f32(in + i);
+    const float scale = 1.0f / std::sqrt(squares / static_cast<float>(a.dim) + static_cast<float>(a.eps));
+    for (std::int64_t i = 0; i < a.dim; ++i) {
+      const float g = load_f32(gate + i);
+      store_f32(out + i, load_f32(in + i) * scale * load_f32(w + i) * (g / (1.0f + std::exp(-g))));
     }
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

@@ -10,6 +10,7 @@
 #include "kernels/contract/glu_act.h"
 #include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_GLU_PIECES
 #define LAYERCOST_GLU_PIECES
@@ -82,16 +83,15 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const auto limit = static_cast<float>(act.limit);
   const Tensor x = t.tensor("x"), y = t.tensor("y");
   const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype, act.kind);
-  const bool parallel = tokens * n >= kSimdParallelElements;
+  const bool parallel = tokens * n >= kParallelElements;
   return invocation(
       [=] {
-#pragma omp parallel for schedule(static) collapse(2) if (parallel)
-        for (std::int64_t token = 0; token < tokens; ++token)
-          for (std::int64_t begin = 0; begin < n; begin += kPiece) {
-            const std::byte* gate = x.as<std::byte>() + (token * 2 * n + begin) * size_of(x.dtype);
-            piece(gate, gate + n * size_of(x.dtype), std::min(kPiece, n - begin), limit,
-                  y.as<std::byte>() + (token * n + begin) * size_of(y.dtype));
-          }
+        each_row_and_column(tokens, (n + kPiece - 1) / kPiece, parallel, [&](std::int64_t token, std::int64_t i) {
+          const std::int64_t begin = i * kPiece;
+          const std::byte* gate = x.as<std::byte>() + (token * 2 * n + begin) * size_of(x.dtype);
+          piece(gate, gate + n * size_of(x.dtype), std::min(kPiece, n - begin), limit,
+                y.as<std::byte>() + (token * n + begin) * size_of(y.dtype));
+        });
       },
       simd_target());
 }

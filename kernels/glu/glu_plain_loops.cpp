@@ -5,18 +5,17 @@
 #include "glu_variants.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/contract/glu_act.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {
 
 template <class X, class Y>
 void rows(std::int64_t tokens, std::int64_t n, const GluAct& act, const X* x, Y* y) {
-#pragma omp parallel for schedule(static) collapse(2)
-  for (std::int64_t t = 0; t < tokens; ++t)
-    for (std::int64_t i = 0; i < n; ++i) {
-      const float gate = load_f32(x + t * 2 * n + i), up = load_f32(x + t * 2 * n + n + i);
-      store_f32(y + t * n + i, act(gate, up));
-    }
+  each_row_and_column(tokens, n, true, [&](std::int64_t t, std::int64_t i) {
+    const float gate = load_f32(x + t * 2 * n + i), up = load_f32(x + t * 2 * n + n + i);
+    store_f32(y + t * n + i, act(gate, up));
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

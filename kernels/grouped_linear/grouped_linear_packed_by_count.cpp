@@ -9,7 +9,6 @@
 // reading it once more for the remainder costs little.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <optional>
@@ -17,8 +16,8 @@
 #include "grouped_linear_variants.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/bf16_tiles.h"
-#include "kernels/cpu/work_stealing.h"
 #include "kernels/libraries/onednn.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {
@@ -54,29 +53,23 @@ struct Product {
   std::unique_ptr<PlansByRows> plans;  // null: tiles do everything
   std::vector<std::int64_t> few;       // the experts for tiles in this run
   Buffer packed;                       // x of those
-  WorkStealing pieces{omp_get_max_threads()};
 
   template <class Y>
   void run_tiles() {
     const auto* from = offsets.as<std::int32_t>();
     const std::int64_t blocks = tiles->blocks(), count = static_cast<std::int64_t>(few.size());
     const auto packed_of = [&](std::int64_t e) { return packed.as<bf16>() + TileProduct::packed_elements(from[e], k); };
-    pieces.reset(count * blocks);
-#pragma omp parallel
-    {
-#pragma omp for schedule(dynamic)
-      for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t e = few[static_cast<std::size_t>(i)];
-        tile->pack(x.as<bf16>() + from[e] * k, from[e + 1] - from[e], k, packed_of(e));
-      }
-      pieces.each(omp_get_thread_num(), [&](std::int64_t i, std::int64_t after) {
-        const std::int64_t e = few[static_cast<std::size_t>(i / blocks)], first = from[e];
-        const bf16* next =
-            after < 0 ? nullptr : tiles->block(few[static_cast<std::size_t>(after / blocks)], after % blocks);
-        tile->block(packed_of(e), from[e + 1] - first, *tiles, e, i % blocks, next,
-                    TileOutput<Y>{y.as<Y>() + first * n, bias ? bias->view().as<bf16>() + e * n : nullptr});
-      });
-    }
+    each_row(count, from[experts] * k >= kParallelElements, [&](std::int64_t i) {
+      const std::int64_t e = few[static_cast<std::size_t>(i)];
+      tile->pack(x.as<bf16>() + from[e] * k, from[e + 1] - from[e], k, packed_of(e));
+    });
+    each_piece(count * blocks, [&](int, std::int64_t i, std::int64_t after) {
+      const std::int64_t e = few[static_cast<std::size_t>(i / blocks)], first = from[e];
+      const bf16* next =
+          after < 0 ? nullptr : tiles->block(few[static_cast<std::size_t>(after / blocks)], after % blocks);
+      tile->block(packed_of(e), from[e + 1] - first, *tiles, e, i % blocks, next,
+                  TileOutput<Y>{y.as<Y>() + first * n, bias ? bias->view().as<bf16>() + e * n : nullptr});
+    });
   }
 
   void run_plans(std::int64_t e) {

@@ -8,6 +8,7 @@
 #include "grouped_linear_variants.h"
 #include "kernels/contract/bias.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/plain_dot.h"
 
 namespace layercost {
@@ -34,21 +35,16 @@ template <class X, class Rows, class Y>
 void product(std::int64_t experts, std::int64_t n, std::int64_t k, const X* x, const std::int32_t* offsets,
              const Rows& rows, const float* bias, Y* y) {
   constexpr std::int64_t kRows = 8;
-#pragma omp parallel
-  {
-    static thread_local std::vector<float> room;
-#pragma omp for collapse(2) schedule(dynamic, 4)
-    for (std::int64_t e = 0; e < experts; ++e)
-      for (std::int64_t block = 0; block < (n + kRows - 1) / kRows; ++block) {
-        if (offsets[e] == offsets[e + 1]) continue;
-        const std::int64_t begin = block * kRows, end = std::min(n, begin + kRows);
-        const auto* w = rows(e * n + begin, end - begin, room);
-        for (std::int64_t r = offsets[e]; r < offsets[e + 1]; ++r)
-          for (std::int64_t j = begin; j < end; ++j)
-            store_f32(y + r * n + j,
-                      plain_dot(x + r * k, w + (j - begin) * k, k) + (bias != nullptr ? bias[e * n + j] : 0.0f));
-      }
-  }
+  each_row_and_column(experts, (n + kRows - 1) / kRows, true, [&](std::int64_t e, std::int64_t block) {
+    thread_local std::vector<float> room;
+    if (offsets[e] == offsets[e + 1]) return;
+    const std::int64_t begin = block * kRows, end = std::min(n, begin + kRows);
+    const auto* w = rows(e * n + begin, end - begin, room);
+    for (std::int64_t r = offsets[e]; r < offsets[e + 1]; ++r)
+      for (std::int64_t j = begin; j < end; ++j)
+        store_f32(y + r * n + j,
+                  plain_dot(x + r * k, w + (j - begin) * k, k) + (bias != nullptr ? bias[e * n + j] : 0.0f));
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

@@ -11,6 +11,7 @@
 #include "head_linear_variants.h"
 #include "kernels/contract/reference.h"
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 
@@ -116,8 +117,7 @@ void reference(const OpCase& c, const OpTensors& t) {
   std::vector<std::int64_t> rows(static_cast<std::size_t>(a.tokens));
   std::iota(rows.begin(), rows.end(), 0);
   if (t.asked() != nullptr && t.asked()->from_column > 0) rows = t.asked()->rows;
-#pragma omp parallel for schedule(dynamic)
-  for (std::int64_t h = 0; h < a.heads; ++h) {
+  each_piece(a.heads, [&](int, std::int64_t h, std::int64_t) {
     const double* matrix = w.data() + a.row_of(h) * a.columns();
     for (const std::int64_t token : rows) {
       const double* in = x.data() + (token * a.heads + h) * a.x_dim();
@@ -129,7 +129,7 @@ void reference(const OpCase& c, const OpTensors& t) {
       for (std::int64_t j = 0; j < a.n; ++j) y.store(out + j, sums[static_cast<std::size_t>(j)]);
       for (std::int64_t i = 0; i < a.tail; ++i) y.store(out + a.n + i, in[a.k + i]);
     }
-  }
+  });
 }
 
 std::vector<OpCase> test_cases() {

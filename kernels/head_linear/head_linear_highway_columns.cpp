@@ -8,6 +8,7 @@
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/simd_product.h"
 #include "kernels/head_linear/head_linear.h"
+#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 Support supports(const OpCase&, const DeviceInfo&) { return simd_product_support(); }
 
 // Of elements that are moved alone this many are worth a second thread.
-bool many(std::int64_t elements) { return elements >= kSimdParallelElements; }
+bool many(std::int64_t elements) { return elements >= kParallelElements; }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const HeadLinearAxes a = head_linear_axes(c);
@@ -32,20 +33,19 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
       return invocation(
           [=, keep = matrices] {
             X* rows = in->view().as<X>();
-#pragma omp parallel for collapse(2) schedule(static) if (many(a.heads * a.tokens * a.k))
-            for (std::int64_t h = 0; h < a.heads; ++h)
-              for (std::int64_t token = 0; token < a.tokens; ++token)
-                std::copy_n(x.as<X>() + (token * a.heads + h) * a.x_dim(), a.k, rows + (h * a.tokens + token) * a.k);
+            each_row(a.heads * a.tokens, many(a.heads * a.tokens * a.k), [&](std::int64_t row) {
+              const std::int64_t h = row / a.tokens, token = row % a.tokens;
+              std::copy_n(x.as<X>() + (token * a.heads + h) * a.x_dim(), a.k, rows + row * a.k);
+            });
             product->run(groups, {rows, nullptr, nullptr, out->view().data});
             const Y* sums = out->view().as<Y>();
-#pragma omp parallel for collapse(2) schedule(static) if (many(a.heads * a.tokens * a.n))
-            for (std::int64_t token = 0; token < a.tokens; ++token)
-              for (std::int64_t h = 0; h < a.heads; ++h) {
-                const X* from = x.as<X>() + (token * a.heads + h) * a.x_dim() + a.k;
-                Y* to = y.as<Y>() + (token * a.heads + h) * a.y_dim();
-                std::copy_n(sums + (h * a.tokens + token) * a.n, a.n, to);
-                for (std::int64_t i = 0; i < a.tail; ++i) store_f32(to + a.n + i, load_f32(from + i));
-              }
+            each_row(a.tokens * a.heads, many(a.heads * a.tokens * a.n), [&](std::int64_t row) {
+              const std::int64_t token = row / a.heads, h = row % a.heads;
+              const X* from = x.as<X>() + row * a.x_dim() + a.k;
+              Y* to = y.as<Y>() + row * a.y_dim();
+              std::copy_n(sums + (h * a.tokens + token) * a.n, a.n, to);
+              for (std::int64_t i = 0; i < a.tail; ++i) store_f32(to + a.n + i, load_f32(from + i));
+            });
           },
           product->chosen());
     });

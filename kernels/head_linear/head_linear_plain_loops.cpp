@@ -1,12 +1,12 @@
 // Heads shared out among the threads, w as it is stored. The fallback, and the variant of every weight format.
 // SPDX-License-Identifier: Apache-2.0
-#include <omp.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "head_linear_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/plain_dot.h"
 #include "kernels/head_linear/head_linear.h"
 
@@ -39,7 +39,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const std::shared_ptr<const Weight> weight = t.weight("w");
   const bool coded = !weight->format().is_plain();
   // Each thread: n sums, and the rows of a head that is decoded as it is needed.
-  const int threads = omp_get_max_threads();
+  const int threads = team_threads();
   const std::int64_t used = a.used_rows() * a.columns(), floats = a.n + (coded ? used : 0);
   const auto memory = std::make_shared<OwnedTensor>(DType::f32, Shape{threads, floats});
   const auto plain = coded ? nullptr : row_major(*weight);
@@ -48,21 +48,17 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     return dispatch_float(coded ? DType::f32 : plain->view().dtype, [&]<class W>(W*) {
       return dispatch_float(y.dtype, [&]<class Y>(Y*) {
         return invocation([=] {
-#pragma omp parallel num_threads(threads)
-          {
-            float* sums = memory->view().as<float>() + omp_get_thread_num() * floats;
-#pragma omp for schedule(static)
-            for (std::int64_t h = 0; h < a.heads; ++h) {
-              if (coded) {
-                float* rows = sums + a.n;
-                for (std::int64_t r = 0; r < a.used_rows(); ++r)
-                  weight->coded().decode(a.row_of(h) + r, 0, a.columns(), rows + r * a.columns());
-                multiply_head(a, h, x.as<X>(), rows, sums, y.as<Y>());
-              } else {
-                multiply_head(a, h, x.as<X>(), plain->view().as<W>() + a.row_of(h) * a.columns(), sums, y.as<Y>());
-              }
+          each_piece(a.heads, [&](int thread, std::int64_t h, std::int64_t) {
+            float* sums = memory->view().as<float>() + thread * floats;
+            if (coded) {
+              float* rows = sums + a.n;
+              for (std::int64_t r = 0; r < a.used_rows(); ++r)
+                weight->coded().decode(a.row_of(h) + r, 0, a.columns(), rows + r * a.columns());
+              multiply_head(a, h, x.as<X>(), rows, sums, y.as<Y>());
+            } else {
+              multiply_head(a, h, x.as<X>(), plain->view().as<W>() + a.row_of(h) * a.columns(), sums, y.as<Y>());
             }
-          }
+          });
         });
       });
     });

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/latent_expand/latent_expand.h"
 #include "latent_expand_variants.h"
 
@@ -22,15 +23,12 @@ void copy(const T* from, std::int64_t n, T* to) {
 template <class X, class KV, class Y>
 void heads(const LatentExpandAxes& a, const X* x, const KV* cache, Y* k, Y* v) {
   const std::int64_t dim = a.nope_dim + a.rope_dim;
-#pragma omp parallel for collapse(3) schedule(static) if (a.tokens() > 1)
-  for (std::int64_t b = 0; b < a.batch; ++b)
-    for (std::int64_t h = 0; h < a.heads; ++h)
-      for (std::int64_t j = 0; j < a.kv_len; ++j) {
-        const std::int64_t t = b * a.kv_len + j, at = a.place(t, h);
-        copy(x + a.from(t, h), a.nope_dim, k + at * dim);
-        copy(cache + a.shared_key(t), a.rope_dim, k + at * dim + a.nope_dim);
-        copy(x + a.from(t, h) + a.nope_dim, a.v_dim, v + at * a.v_dim);
-      }
+  each_row_and_column(a.batch * a.heads, a.kv_len, a.tokens() > 1, [&](std::int64_t row, std::int64_t j) {
+    const std::int64_t h = row % a.heads, t = row / a.heads * a.kv_len + j, at = a.place(t, h);
+    copy(x + a.from(t, h), a.nope_dim, k + at * dim);
+    copy(cache + a.shared_key(t), a.rope_dim, k + at * dim + a.nope_dim);
+    copy(x + a.from(t, h) + a.nope_dim, a.v_dim, v + at * a.v_dim);
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

@@ -9,6 +9,7 @@
 #include "kernels/cpu/rotate-inl.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/latent_rope/latent_rope.h"
+#include "kernels/core/team.h"
 #include "latent_rope_variants.h"
 
 #ifndef LAYERCOST_LATENT_ROPE_HEADS
@@ -119,16 +120,14 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const auto latents = a.latents ? HWY_DYNAMIC_DISPATCH(latents_function)(x_type, y_type) : HeadsFunction(nullptr);
   constexpr std::int64_t kTaskHeads = 8;
   const std::int64_t head_tasks = (a.heads + kTaskHeads - 1) / kTaskHeads, tasks = head_tasks + (a.latents ? 2 : 1);
-  const bool parallel = a.tokens() * (a.heads * a.head_dim() + a.entry()) >= kSimdParallelElements;
+  const bool parallel = a.tokens() * (a.heads * a.head_dim() + a.entry()) >= kParallelElements;
   return invocation(
       [=, keep = norm] {
-#pragma omp parallel for schedule(static) collapse(2) if (parallel)
-        for (std::int64_t token = 0; token < a.tokens(); ++token)
-          for (std::int64_t task = 0; task < tasks; ++task) {
-            const std::int64_t first = task * kTaskHeads;
-            if (task < head_tasks) rotated(r, token, first, std::min(kTaskHeads, a.heads - first));
-            else (task == head_tasks ? entry : latents)(r, token, 0, 0);
-          }
+        each_row_and_column(a.tokens(), tasks, parallel, [&](std::int64_t token, std::int64_t task) {
+          const std::int64_t first = task * kTaskHeads;
+          if (task < head_tasks) rotated(r, token, first, std::min(kTaskHeads, a.heads - first));
+          else (task == head_tasks ? entry : latents)(r, token, 0, 0);
+        });
       },
       simd_target());
 }

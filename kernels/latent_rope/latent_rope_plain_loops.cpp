@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/latent_rope/latent_rope.h"
 #include "latent_rope_variants.h"
 
@@ -24,28 +25,27 @@ template <class X, class Y, class KV>
 void tokens(const LatentRopeAxes& a, const X* q, const X* kv, const float* norm, const float* cos, const float* sin,
             Y* rotated, Y* latents, KV* cache) {
   const std::int64_t d = a.head_dim();
-#pragma omp parallel for collapse(2) schedule(static) if (a.tokens() > 1)
-  for (std::int64_t t = 0; t < a.tokens(); ++t)
-    for (std::int64_t h = 0; h <= a.heads; ++h) {  // the last one is the cache entry
-      const float *co = cos + a.position(t) * (a.rope_dim / 2), *si = sin + a.position(t) * (a.rope_dim / 2);
-      if (h < a.heads) {
-        const std::int64_t at = (t * a.heads + h) * d;
-        for (std::int64_t i = 0; i < a.nope_dim; ++i) store_f32(rotated + at + i, load_f32(q + at + i));
-        rotate(a, q + at + a.nope_dim, co, si, rotated + at + a.nope_dim);
-        continue;
-      }
-      const X* x = kv + t * a.entry();
-      KV* entry = cache + a.slot(t);
-      float squares = 0;
-      for (std::int64_t i = 0; i < a.latent_dim; ++i) squares += load_f32(x + i) * load_f32(x + i);
-      const float scale = 1.0f / std::sqrt(squares / static_cast<float>(a.latent_dim) + static_cast<float>(a.eps));
-      for (std::int64_t i = 0; i < a.latent_dim; ++i) {
-        const float v = load_f32(x + i) * (scale * norm[i]);
-        store_f32(entry + i, v);
-        if (latents != nullptr) store_f32(latents + t * a.latent_dim + i, v);
-      }
-      rotate(a, x + a.latent_dim, co, si, entry + a.latent_dim);
+  // The last one is the cache entry.
+  each_row_and_column(a.tokens(), a.heads + 1, a.tokens() > 1, [&](std::int64_t t, std::int64_t h) {
+    const float *co = cos + a.position(t) * (a.rope_dim / 2), *si = sin + a.position(t) * (a.rope_dim / 2);
+    if (h < a.heads) {
+      const std::int64_t at = (t * a.heads + h) * d;
+      for (std::int64_t i = 0; i < a.nope_dim; ++i) store_f32(rotated + at + i, load_f32(q + at + i));
+      rotate(a, q + at + a.nope_dim, co, si, rotated + at + a.nope_dim);
+      return;
     }
+    const X* x = kv + t * a.entry();
+    KV* entry = cache + a.slot(t);
+    float squares = 0;
+    for (std::int64_t i = 0; i < a.latent_dim; ++i) squares += load_f32(x + i) * load_f32(x + i);
+    const float scale = 1.0f / std::sqrt(squares / static_cast<float>(a.latent_dim) + static_cast<float>(a.eps));
+    for (std::int64_t i = 0; i < a.latent_dim; ++i) {
+      const float v = load_f32(x + i) * (scale * norm[i]);
+      store_f32(entry + i, v);
+      if (latents != nullptr) store_f32(latents + t * a.latent_dim + i, v);
+    }
+    rotate(a, x + a.latent_dim, co, si, entry + a.latent_dim);
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

@@ -31,6 +31,7 @@ std::unique_ptr<OnednnMatmul> OnednnMatmul::make(std::int64_t, DType, std::share
 #include <vector>
 
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/bf16_tiles.h"
 
 namespace layercost {
@@ -120,9 +121,10 @@ class Matrices final : public OnednnMatrices {
     for (std::int64_t i = 0; i < count; ++i) {
       const dnnl::memory& to =
           memories_.emplace_back(desc_, cpu(), packed_.data() + static_cast<std::size_t>(i) * stride);
-#pragma omp parallel for schedule(static)
-      for (std::int64_t j = 0; j < n_; ++j)
+      each_row(n_, true, [&](std::int64_t j) {
         w.read((i * n_ + j) * k_, k_, rows.view().as<std::byte>() + static_cast<std::size_t>(j * k_) * size_of(dtype_));
+      });
+      openmp_works_now();
       dnnl::reorder(from, to).execute(stream, const_cast<dnnl::memory&>(from), const_cast<dnnl::memory&>(to));
       stream.wait();
     }
@@ -164,6 +166,7 @@ class Matmul final : public OnednnMatmul {
     if (options_.bias) bias_.set_data_handle(const_cast<void*>(bias));
     if (options_.residual) residual_.set_data_handle(const_cast<void*>(residual));
     arguments_[static_cast<std::size_t>(count_ - 1)].memory = w_->memory(index).get();
+    openmp_works_now();
     dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive_.get(), stream_.get(), count_, arguments_.data()),
                             "oneDNN could not run a matmul");
     stream_.wait();

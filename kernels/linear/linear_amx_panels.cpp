@@ -7,7 +7,6 @@
 // Xeon with AMX). Weights are those of Bf16Tiles, shared with the variants for fewer rows.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cstring>
@@ -16,6 +15,7 @@
 #include "kernels/cpu/amx.h"
 #include "kernels/cpu/bf16_tiles.h"
 #include "kernels/linear/linear.h"
+#include "kernels/core/team.h"
 #include "linear_variants.h"
 
 namespace layercost {
@@ -36,22 +36,19 @@ struct Product {
 
   void pack(std::int64_t first, std::int64_t rows) {
     const std::int64_t count = (rows + kPanelRows - 1) / kPanelRows;
-#pragma omp parallel for collapse(2) schedule(static)
-    for (std::int64_t p = 0; p < count; ++p)
-      for (std::int64_t r = 0; r < kPanelRows; ++r) {
-        bf16* to = panels.as<bf16>() + p * steps * kPanelStep + r * kStepK;
-        const std::int64_t row = p * kPanelRows + r;
-        const bf16* from = x.as<bf16>() + (first + std::min(row, rows - 1)) * k;
-        for (std::int64_t s = 0; s < steps; ++s, to += kPanelStep) {
-          const std::int64_t width = row < rows ? std::min(kStepK, k - s * kStepK) : 0;
-          if (width == kStepK) {
-            std::memcpy(to, from + s * kStepK, kStepK * sizeof(bf16));
-          } else {  // rows and k that are only there to fill a tile
-            std::fill_n(to, kStepK, bf16{});
-            std::copy_n(from + s * kStepK, width, to);
-          }
+    each_row(count * kPanelRows, true, [&](std::int64_t row) {
+      bf16* to = panels.as<bf16>() + row / kPanelRows * steps * kPanelStep + row % kPanelRows * kStepK;
+      const bf16* from = x.as<bf16>() + (first + std::min(row, rows - 1)) * k;
+      for (std::int64_t s = 0; s < steps; ++s, to += kPanelStep) {
+        const std::int64_t width = row < rows ? std::min(kStepK, k - s * kStepK) : 0;
+        if (width == kStepK) {
+          std::memcpy(to, from + s * kStepK, kStepK * sizeof(bf16));
+        } else {  // rows and k that are only there to fill a tile
+          std::fill_n(to, kStepK, bf16{});
+          std::copy_n(from + s * kStepK, width, to);
         }
       }
+    });
   }
 
   template <class Y>
@@ -103,32 +100,28 @@ void Product::run() {
   for (std::int64_t first = 0; first < m; first += kRowsAtOnce) {
     const std::int64_t rows = std::min(kRowsAtOnce, m - first), panels_here = (rows + kPanelRows - 1) / kPanelRows;
     pack(first, rows);
-#pragma omp parallel
-    {
+    each_piece(groups, [&](int thread, std::int64_t g, std::int64_t) {
       const TileScope tiles{TileShapes()};
-      float* own = sums.as<float>() + omp_get_thread_num() * kMostBlocks * kRowsAtOnce * kColumns;
-#pragma omp for schedule(dynamic)
-      for (std::int64_t g = 0; g < groups; ++g) {
-        const std::int64_t begin = g * group, end = std::min(blocks, begin + group);
-        for (std::int64_t s0 = 0; s0 < steps; s0 += kStepsAtOnce) {
-          const std::int64_t count = std::min(kStepsAtOnce, steps - s0);
-          for (std::int64_t i = begin; i < end; ++i) {
-            // The piece that comes next: of the next block, or of the first one further down k.
-            const bf16* ahead = i + 1 < end                 ? w->block(0, i + 1) + s0 * kBlockStep
-                                : s0 + kStepsAtOnce < steps ? w->block(0, begin) + (s0 + kStepsAtOnce) * kBlockStep
-                                                            : w->block(0, std::min(end, blocks - 1));
-            const std::int64_t lines =
-                (64 + 2 * panels_here - 1) / (2 * panels_here);  // 4 KB per step, spread over the panels
-            for (std::int64_t p = 0; p < panels_here; ++p)
-              multiply(panels.as<bf16>() + (p * steps + s0) * kPanelStep, w->block(0, i) + s0 * kBlockStep, count,
-                       s0 == 0, own + ((i - begin) * kRowsAtOnce + p * kPanelRows) * kColumns, ahead, lines);
-          }
+      float* own = sums.as<float>() + thread * kMostBlocks * kRowsAtOnce * kColumns;
+      const std::int64_t begin = g * group, end = std::min(blocks, begin + group);
+      for (std::int64_t s0 = 0; s0 < steps; s0 += kStepsAtOnce) {
+        const std::int64_t count = std::min(kStepsAtOnce, steps - s0);
+        for (std::int64_t i = begin; i < end; ++i) {
+          // The piece that comes next: of the next block, or of the first one further down k.
+          const bf16* ahead = i + 1 < end                 ? w->block(0, i + 1) + s0 * kBlockStep
+                              : s0 + kStepsAtOnce < steps ? w->block(0, begin) + (s0 + kStepsAtOnce) * kBlockStep
+                                                          : w->block(0, std::min(end, blocks - 1));
+          const std::int64_t lines =
+              (64 + 2 * panels_here - 1) / (2 * panels_here);  // 4 KB per step, spread over the panels
+          for (std::int64_t p = 0; p < panels_here; ++p)
+            multiply(panels.as<bf16>() + (p * steps + s0) * kPanelStep, w->block(0, i) + s0 * kBlockStep, count,
+                     s0 == 0, own + ((i - begin) * kRowsAtOnce + p * kPanelRows) * kColumns, ahead, lines);
         }
-        for (std::int64_t i = begin; i < end; ++i)
-          for (std::int64_t r = 0; r < rows; ++r)
-            store_products(own + ((i - begin) * kRowsAtOnce + r) * kColumns, i, first + r, n, out);
       }
-    }
+      for (std::int64_t i = begin; i < end; ++i)
+        for (std::int64_t r = 0; r < rows; ++r)
+          store_products(own + ((i - begin) * kRowsAtOnce + r) * kColumns, i, first + r, n, out);
+    });
   }
 }
 
@@ -145,7 +138,7 @@ Support supports(const OpCase&, const DeviceInfo& device) {
 
 bool prefers(const OpCase& c, const DeviceInfo& device) { return c.axis("m") > few_rows(device); }
 
-std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
+std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   auto p = std::make_shared<Product>();
   p->m = c.axis("m"), p->n = c.axis("n"), p->k = c.axis("k");
   p->x = t.tensor("x"), p->y = t.tensor("y"), p->made = linear_output(c, p->y);
@@ -154,7 +147,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p->w = Bf16Tiles::of(*t.weight("w"));
   p->steps = (p->k + kStepK - 1) / kStepK;
   p->blocks = p->w->blocks();
-  const std::int64_t threads = std::max(runtime.device().threads, omp_get_max_threads());
+  const std::int64_t threads = team_threads();
   // At least two groups per thread where there are enough columns.
   p->group = std::clamp<std::int64_t>(p->blocks / (2 * threads), 1, kMostBlocks);
   p->panels = Buffer(static_cast<std::size_t>(kRowsAtOnce * p->steps * kStepK) * sizeof(bf16));

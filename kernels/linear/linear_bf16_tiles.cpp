@@ -3,13 +3,12 @@
 // Limit:   n / 64 pieces of work, so a small n does not fill many cores.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <omp.h>
 
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/bf16_tiles.h"
-#include "kernels/cpu/work_stealing.h"
 #include "kernels/libraries/onednn.h"
 #include "kernels/linear/linear.h"
+#include "kernels/core/team.h"
 #include "linear_variants.h"
 
 namespace layercost {
@@ -23,23 +22,17 @@ struct Product {
   std::shared_ptr<const Bf16Tiles> w;
   std::shared_ptr<const OwnedTensor> bias;
   Buffer packed;
-  WorkStealing blocks;
 
   template <class Y>
   void run() {
     const TileOutput<Y> out{static_cast<Y*>(to.data), bias ? bias->view().as<bf16>() : nullptr, residual.as<Y>(),
                             to.stride};
     const std::int64_t k = w->k();
-    blocks.reset(w->blocks());
-#pragma omp parallel
-    {
-#pragma omp for schedule(static)
-      for (std::int64_t s = 0; s < TileProduct::steps(k); ++s)
-        tile.pack(x.as<bf16>(), m, k, s, s + 1, packed.as<bf16>());
-      blocks.each(omp_get_thread_num(), [&](std::int64_t i, std::int64_t after) {
-        tile.block(packed.as<bf16>(), m, *w, 0, i, after < 0 ? nullptr : w->block(0, after), out);
-      });
-    }
+    each_row(TileProduct::steps(k), m * k >= kParallelElements,
+             [&](std::int64_t s) { tile.pack(x.as<bf16>(), m, k, s, s + 1, packed.as<bf16>()); });
+    each_piece(w->blocks(), [&](int, std::int64_t i, std::int64_t after) {
+      tile.block(packed.as<bf16>(), m, *w, 0, i, after < 0 ? nullptr : w->block(0, after), out);
+    });
   }
 };
 
@@ -58,8 +51,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
       std::make_shared<Product>(TileProduct(runtime.device()), m, t.tensor("x"), t.tensor("y"),
                                 c.flag("residual") ? t.tensor("residual") : Tensor{}, linear_output(c, t.tensor("y")),
                                 Bf16Tiles::of(*t.weight("w")), c.flag("bias") ? row_major(*t.weight("bias")) : nullptr,
-                                Buffer(static_cast<std::size_t>(TileProduct::packed_elements(m, k)) * sizeof(bf16)),
-                                WorkStealing(omp_get_max_threads()));
+                                Buffer(static_cast<std::size_t>(TileProduct::packed_elements(m, k)) * sizeof(bf16)));
   return dispatch_float(p->y.dtype, [&]<class Y>(Y*) {
     return invocation([p] { p->run<Y>(); }, fmt::format("{}, weights BA16a64b2a", p->tile.name_for(m)));
   });

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/plain_dot.h"
 #include "kernels/linear/linear.h"
 #include "linear_variants.h"
@@ -30,26 +31,23 @@ constexpr std::int64_t kRows = 8;  // rows of w per step: they stay in the first
 template <class X, class W, class B, class Y>
 void product(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t y_stride, const X* x, const W* w,
              const B* bias, const Y* residual, Y* y) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t begin = 0; begin < n; begin += kRows)
+  each_row((n + kRows - 1) / kRows, true, [&](std::int64_t i) {
+    const std::int64_t begin = i * kRows;
     rows_of(begin, std::min(n, begin + kRows), m, y_stride, k, x, w + begin * k, bias, residual, y);
+  });
 }
 
 // w's rows are decoded as they are needed: what is read is the codes.
 template <class X, class B, class Y>
 void product(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t y_stride, const X* x, const CodedWeight& w,
              const B* bias, const Y* residual, Y* y) {
-#pragma omp parallel
-  {
-    static thread_local std::vector<float> rows;
+  each_row((n + kRows - 1) / kRows, true, [&](std::int64_t i) {
+    thread_local std::vector<float> rows;
     rows.resize(static_cast<std::size_t>(kRows * k));
-#pragma omp for schedule(static)
-    for (std::int64_t begin = 0; begin < n; begin += kRows) {
-      const std::int64_t end = std::min(n, begin + kRows);
-      for (std::int64_t j = begin; j < end; ++j) w.decode(j, 0, k, rows.data() + (j - begin) * k);
-      rows_of(begin, end, m, y_stride, k, x, rows.data(), bias, residual, y);
-    }
-  }
+    const std::int64_t begin = i * kRows, end = std::min(n, begin + kRows);
+    for (std::int64_t j = begin; j < end; ++j) w.decode(j, 0, k, rows.data() + (j - begin) * k);
+    rows_of(begin, end, m, y_stride, k, x, rows.data(), bias, residual, y);
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

@@ -2,6 +2,7 @@
 #include "kernels/moe_combine/moe_combine.h"
 
 #include "kernels/core/random.h"
+#include "kernels/core/team.h"
 #include "moe_combine_variants.h"
 
 namespace layercost {
@@ -60,14 +61,12 @@ void reference(const OpCase& c, const OpTensors& t) {
   const Tensor &x = t.tensor("x"), &weights = t.tensor("weights"), &y = t.tensor("y");
   const auto* slots = t.tensor("slots").as<std::int32_t>();
   const bool residual = c.flag("residual");
-#pragma omp parallel for
-  for (std::int64_t row = 0; row < tokens; ++row)
-    for (std::int64_t h = 0; h < hidden; ++h) {
-      double sum = residual ? t.tensor("residual").load(row * hidden + h) : 0.0;
-      for (std::int64_t p = row * top_k; p < (row + 1) * top_k; ++p)
-        sum += weights.load(p) * x.load(slots[p] * hidden + h);
-      y.store(row * hidden + h, sum);
-    }
+  each_row_and_column(tokens, hidden, true, [&](std::int64_t row, std::int64_t h) {
+    double sum = residual ? t.tensor("residual").load(row * hidden + h) : 0.0;
+    for (std::int64_t p = row * top_k; p < (row + 1) * top_k; ++p)
+      sum += weights.load(p) * x.load(slots[p] * hidden + h);
+    y.store(row * hidden + h, sum);
+  });
 }
 
 std::vector<OpCase> test_cases() {

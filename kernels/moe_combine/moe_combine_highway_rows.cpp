@@ -8,6 +8,7 @@
 
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/core/team.h"
 #include "moe_combine_variants.h"
 
 #ifndef LAYERCOST_MOE_COMBINE_PIECE
@@ -94,13 +95,12 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                         t.tensor("weights").as<float>(),
                         y.data};
   const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, y.dtype);
-  const bool parallel = tokens * top_k * hidden >= 4 * kSimdParallelElements;  // an element of x is one multiply-add
+  const bool parallel = tokens * top_k * hidden >= 4 * kParallelElements;  // an element of x is one multiply-add
   return invocation(
       [=] {
-#pragma omp parallel for schedule(static) collapse(2) if (parallel)
-        for (std::int64_t token = 0; token < tokens; ++token)
-          for (std::int64_t begin = 0; begin < hidden; begin += kPiece)
-            piece(combine, token, begin, std::min(hidden, begin + kPiece));
+        each_row_and_column(tokens, (hidden + kPiece - 1) / kPiece, parallel, [&](std::int64_t token, std::int64_t i) {
+          piece(combine, token, i * kPiece, std::min(hidden, (i + 1) * kPiece));
+        });
       },
       simd_target());
 }

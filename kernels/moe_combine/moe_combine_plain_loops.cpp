@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "moe_combine_variants.h"
 
 namespace layercost {
@@ -12,8 +13,7 @@ template <class X, class Y>
 void combine(std::int64_t tokens, std::int64_t hidden, std::int64_t top_k, const X* x, const std::int32_t* slots,
              const float* weights, const Y* residual, Y* y) {
   constexpr std::int64_t kBlock = 64;
-#pragma omp parallel for schedule(static) if (tokens * top_k * hidden > (1 << 16))
-  for (std::int64_t t = 0; t < tokens; ++t)
+  each_row(tokens, tokens * top_k * hidden > (1 << 16), [&](std::int64_t t) {
     for (std::int64_t begin = 0; begin < hidden; begin += kBlock) {
       const std::int64_t count = std::min(kBlock, hidden - begin);
       float sum[kBlock] = {};
@@ -25,6 +25,7 @@ void combine(std::int64_t tokens, std::int64_t hidden, std::int64_t top_k, const
       for (std::int64_t h = 0; h < count; ++h)
         store_f32(y + at + h, residual != nullptr ? sum[h] + load_f32(residual + at + h) : sum[h]);
     }
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

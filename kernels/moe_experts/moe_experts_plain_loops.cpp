@@ -7,6 +7,7 @@
 #include "kernels/contract/bias.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/contract/glu_act.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/plain_dot.h"
 #include "moe_experts_variants.h"
 
@@ -39,32 +40,26 @@ template <class X, class GateUpRows, class DownRows, class Y>
 void experts_of(std::int64_t tokens, std::int64_t hidden, std::int64_t ffn, std::int64_t top_k, const GluAct& act,
                 bool weigh_input, const Biases& bias, const X* x, const std::int32_t* ids, const float* weights,
                 const GateUpRows& w_gate_up, const DownRows& w_down, const Y* residual, float* h, Y* y) {
-#pragma omp parallel
-  {
-    static thread_local std::vector<float> decoded;
-#pragma omp for collapse(2) schedule(static)
-    for (std::int64_t p = 0; p < tokens * top_k; ++p)
-      for (std::int64_t f = 0; f < ffn; ++f) {
-        const X* row = x + p / top_k * hidden;
-        const std::int64_t expert = ids[p] * 2 * ffn;
-        const auto product = [&](std::int64_t of) {
-          return plain_dot(row, w_gate_up(of, decoded), hidden) * (weigh_input ? weights[p] : 1.0f) +
-                 bias.of_gate_up(of);
-        };
-        h[p * ffn + f] = act(product(expert + f), product(expert + ffn + f));
-      }
-#pragma omp for collapse(2) schedule(static)
-    for (std::int64_t t = 0; t < tokens; ++t)
-      for (std::int64_t i = 0; i < hidden; ++i) {
-        float sum = 0;
-        for (std::int64_t p = t * top_k; p < (t + 1) * top_k; ++p)
-          sum +=
-              (weigh_input ? 1.0f : weights[p]) *
-              (plain_dot(h + p * ffn, w_down(ids[p] * hidden + i, decoded), ffn) + bias.of_down(ids[p] * hidden + i));
-        if (residual != nullptr) sum += load_f32(residual + t * hidden + i);
-        store_f32(y + t * hidden + i, sum);
-      }
-  }
+  each_row_and_column(tokens * top_k, ffn, true, [&](std::int64_t p, std::int64_t f) {
+    thread_local std::vector<float> decoded;
+    const X* row = x + p / top_k * hidden;
+    const std::int64_t expert = ids[p] * 2 * ffn;
+    const auto product = [&](std::int64_t of) {
+      return plain_dot(row, w_gate_up(of, decoded), hidden) * (weigh_input ? weights[p] : 1.0f) +
+             bias.of_gate_up(of);
+    };
+    h[p * ffn + f] = act(product(expert + f), product(expert + ffn + f));
+  });
+  each_row_and_column(tokens, hidden, true, [&](std::int64_t t, std::int64_t i) {
+    thread_local std::vector<float> decoded;
+    float sum = 0;
+    for (std::int64_t p = t * top_k; p < (t + 1) * top_k; ++p)
+      sum +=
+          (weigh_input ? 1.0f : weights[p]) *
+          (plain_dot(h + p * ffn, w_down(ids[p] * hidden + i, decoded), ffn) + bias.of_down(ids[p] * hidden + i));
+    if (residual != nullptr) sum += load_f32(residual + t * hidden + i);
+    store_f32(y + t * hidden + i, sum);
+  });
 }
 
 // f(the weight's rows of k values), in the type that they are stored in.

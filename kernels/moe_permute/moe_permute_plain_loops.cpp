@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "moe_permute_variants.h"
 
 namespace layercost {
@@ -21,20 +22,21 @@ void number(std::int64_t tokens, std::int64_t experts, std::int64_t top_k, const
 void copy(std::int64_t tokens, std::int64_t top_k, std::size_t row_bytes, const std::byte* x, const std::int32_t* slots,
           std::byte* y) {
   const std::size_t total = static_cast<std::size_t>(tokens * top_k) * row_bytes;
-#pragma omp parallel for schedule(static) if (total > (1u << 17))  // below, the threads' start costs more than the copy
-  for (std::int64_t t = 0; t < tokens; ++t)
+  // Below 128 KiB the threads' start costs more than the copy.
+  each_row(tokens, total > (1u << 17), [&](std::int64_t t) {
     for (std::int64_t j = 0; j < top_k; ++j)
       std::memcpy(y + static_cast<std::size_t>(slots[t * top_k + j]) * row_bytes,
                   x + static_cast<std::size_t>(t) * row_bytes, row_bytes);
+  });
 }
 
 template <class X>
 void weigh(std::int64_t tokens, std::int64_t hidden, std::int64_t top_k, const X* x, const float* weights,
            const std::int32_t* slots, X* y) {
-#pragma omp parallel for schedule(static) if (tokens * top_k * hidden > (1 << 15))
-  for (std::int64_t p = 0; p < tokens * top_k; ++p)
+  each_row(tokens * top_k, tokens * top_k * hidden > (1 << 15), [&](std::int64_t p) {
     for (std::int64_t i = 0; i < hidden; ++i)
       store_f32(y + slots[p] * hidden + i, load_f32(x + p / top_k * hidden + i) * weights[p]);
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

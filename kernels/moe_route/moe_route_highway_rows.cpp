@@ -8,7 +8,6 @@
 #include "kernels/cpu/simd_frame-inl.h"  // first
 
 #include <hwy/contrib/math/math-inl.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <limits>
@@ -17,6 +16,7 @@
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/moe_route/moe_route.h"
+#include "kernels/core/team.h"
 #include "moe_route_variants.h"
 
 #ifndef LAYERCOST_MOE_ROUTE_ROWS
@@ -219,7 +219,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   std::int32_t* counts = t.tensor("counts").as<std::int32_t>();
   const bool by_logit = !a.sigmoid && !a.bias && a.groups == 1 && a.scaling == 1;
   const RowFunction row = HWY_DYNAMIC_DISPATCH(row_function)(logits.dtype, by_logit);
-  const int threads = a.tokens * a.experts >= kSimdParallelElements ? omp_get_max_threads() : 1;
+  const int threads = a.tokens * a.experts >= kParallelElements ? team_threads() : 1;
   // 64 elements are 256 bytes, more than any vector: parts stay aligned and on cache lines of their own.
   const std::int64_t part = (a.experts + 63) / 64 * 64;
   constexpr std::int64_t kParts = 6;
@@ -229,15 +229,17 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
     auto* f = reinterpret_cast<float*>(p + 3 * part);
     return Scratch{p, p + part, p + 2 * part, f, f + part, f + 2 * part};
   };
+  const std::int64_t parts = threads > 1 ? std::min<std::int64_t>(a.tokens, 8 * threads) : 1;
   for (int i = 0; i < threads; ++i) std::fill_n(scratch_of(i).counts, a.experts, 0);
   return invocation(
       [=, keep = std::pair(bias, scales)] {
-#pragma omp parallel num_threads(threads) if (threads > 1)
-        {
-          const Scratch mine = scratch_of(omp_get_thread_num());
-#pragma omp for schedule(static) nowait
-          for (std::int64_t token = 0; token < a.tokens; ++token) row(rows, token, mine);
-        }
+        const auto some = [&](int thread, std::int64_t i, std::int64_t) {
+          const Scratch mine = scratch_of(thread);
+          for (std::int64_t token = a.tokens * i / parts; token < a.tokens * (i + 1) / parts; ++token)
+            row(rows, token, mine);
+        };
+        if (threads > 1) each_piece(parts, some);
+        else some(0, 0, -1);
         std::fill_n(counts, a.experts, 0);
         for (int i = 0; i < threads; ++i)
           for (std::int64_t e = 0; e < a.experts; ++e) counts[e] += std::exchange(scratch_of(i).counts[e], 0);

@@ -1,12 +1,12 @@
 // Per token one pass for the scores, and one that keeps the best top_k in a sorted list. Plain C++.
 // SPDX-License-Identifier: Apache-2.0
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/moe_route/moe_route.h"
 #include "moe_route_variants.h"
 
@@ -74,12 +74,11 @@ void choose_experts(const MoeRouteAxes& a, const X* logits, const float* bias, c
 }
 
 template <class X>
-void route(const MoeRouteAxes& a, int threads, const X* logits, const float* bias, const float* expert_scale,
+void route(const MoeRouteAxes& a, const X* logits, const float* bias, const float* expert_scale,
            const std::int32_t* forced, const std::vector<Scratch>& scratch, std::int32_t* ids, float* weights,
            std::int32_t* counts) {
-#pragma omp parallel for schedule(static) num_threads(threads) if (a.tokens > 1)
-  for (std::int64_t t = 0; t < a.tokens; ++t) {
-    const Scratch& s = scratch[static_cast<std::size_t>(omp_get_thread_num())];
+  each_piece(a.tokens, [&](int thread, std::int64_t t, std::int64_t) {
+    const Scratch& s = scratch[static_cast<std::size_t>(thread)];
     choose_experts(a, logits + t * a.experts, bias, s);
     const std::int64_t first = t * a.top_k;
     std::copy_n(forced != nullptr ? forced + first : s.best, a.top_k, ids + first);
@@ -90,14 +89,14 @@ void route(const MoeRouteAxes& a, int threads, const X* logits, const float* bia
       const std::int32_t id = ids[first + j];
       weights[first + j] = s.scores[id] * factor * (expert_scale != nullptr ? expert_scale[id] : 1.0f);
     }
-  }
+  });
   std::fill_n(counts, a.experts, 0);
   for (std::int64_t i = 0; i < a.tokens * a.top_k; ++i) ++counts[ids[i]];
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
   const MoeRouteAxes a = moe_route_axes(c);
-  const int threads = omp_get_max_threads();
+  const int threads = team_threads();
   const Tensor logits = t.tensor("logits"), ids = t.tensor("ids"), weights = t.tensor("weights");
   const Tensor counts = t.tensor("counts"), forced = a.forced ? t.tensor("forced_ids") : Tensor{};
   const auto scales = a.expert_scale ? row_major(*t.weight("expert_scale")) : nullptr;
@@ -112,7 +111,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   }
   return dispatch_float(logits.dtype, [&]<class X>(X*) {
     return invocation([=, keep = std::pair(floats, integers)] {
-      route(a, threads, logits.as<X>(), bias ? bias->view().as<float>() : nullptr,
+      route(a, logits.as<X>(), bias ? bias->view().as<float>() : nullptr,
             scales ? scales->view().as<float>() : nullptr, forced.as<std::int32_t>(), scratch, ids.as<std::int32_t>(),
             weights.as<float>(), counts.as<std::int32_t>());
     });

@@ -8,6 +8,7 @@
 
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/core/team.h"
 #include "rms_norm_variants.h"
 
 #ifndef LAYERCOST_RMS_NORM_ROWS
@@ -122,11 +123,10 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                   residual ? t.tensor("sum").data : nullptr,
                   y.data};
   const RowFunction row = HWY_DYNAMIC_DISPATCH(row_function)(x.dtype, w->view().dtype, y.dtype);
-  const bool parallel = rows.tokens > 1 && rows.tokens * rows.hidden >= kSimdParallelElements;
+  const bool parallel = rows.tokens > 1 && rows.tokens * rows.hidden >= kParallelElements;
   return invocation(
       [rows, w, row, parallel] {
-#pragma omp parallel for schedule(static) if (parallel)
-        for (std::int64_t token = 0; token < rows.tokens; ++token) row(rows, token);
+        each_row(rows.tokens, parallel, [&](std::int64_t token) { row(rows, token); });
       },
       simd_target());
 }

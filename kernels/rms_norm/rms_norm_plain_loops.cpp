@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "rms_norm_variants.h"
 
 namespace layercost {
@@ -11,8 +12,7 @@ namespace {
 template <class X, class W, class Y>
 void rows(std::int64_t tokens, std::int64_t hidden, float eps, const X* x, const X* residual, const W* w,
           const Y* addend, float factor, X* sum, Y* y) {
-#pragma omp parallel for schedule(static) if (tokens > 1)
-  for (std::int64_t t = 0; t < tokens; ++t) {
+  each_row(tokens, tokens > 1, [&](std::int64_t t) {
     const X* in = x + t * hidden;
     double squares = 0;  // double: one row has up to 2^20 terms, and a plain f32 sum would lose three digits
     for (std::int64_t h = 0; h < hidden; ++h) {
@@ -30,7 +30,7 @@ void rows(std::int64_t tokens, std::int64_t hidden, float eps, const X* x, const
       const float v = load_f32(s + h) * scale * load_f32(w + h);
       store_f32(y + t * hidden + h, addend != nullptr ? (v + load_f32(addend + t * hidden + h)) * factor : v);
     }
-  }
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

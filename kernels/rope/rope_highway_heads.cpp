@@ -11,6 +11,7 @@
 #include "kernels/cpu/rotate-inl.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/rope/rope.h"
+#include "kernels/core/team.h"
 #include "rope_variants.h"
 
 #ifndef LAYERCOST_ROPE_HEADS
@@ -188,20 +189,18 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const float* q_scale = a.q_scale ? t.tensor("q_scale").as<float>() : nullptr;
   const std::int64_t all = a.heads + 2 * a.kv_heads, count = static_cast<std::int64_t>(tasks.size());
   const std::size_t x_row = static_cast<std::size_t>(a.row_heads() * a.head_dim) * size_of(x_type);
-  const bool parallel = a.tokens() * all * a.head_dim >= kSimdParallelElements;
+  const bool parallel = a.tokens() * all * a.head_dim >= kParallelElements;
   return invocation(
       [=, keep = std::pair(q_norm, k_norm)] {
-#pragma omp parallel for schedule(static) collapse(2) if (parallel)
-        for (std::int64_t token = 0; token < a.tokens(); ++token)
-          for (std::int64_t i = 0; i < count; ++i) {
-            const Task& task = tasks[i];
-            const Kind& kind = kinds[task.kind];
-            const std::int64_t row = a.position(token) * (a.rotary_dims / 2);
-            const std::int64_t to = kind.cached ? a.slot(token, 0) : token * a.heads * a.head_dim;
-            kind.run(a, {kind.x + token * x_row, kind.heads, task.first, task.count, kind.norm, cos + row, sin + row,
-                         kind.y + to * kind.y_size, kind.cached ? a.capacity * a.head_dim : a.head_dim,
-                         kind.cached || q_scale == nullptr ? 1.0f : q_scale[a.position(token)]});
-          }
+        each_row_and_column(a.tokens(), count, parallel, [&](std::int64_t token, std::int64_t i) {
+          const Task& task = tasks[i];
+          const Kind& kind = kinds[task.kind];
+          const std::int64_t row = a.position(token) * (a.rotary_dims / 2);
+          const std::int64_t to = kind.cached ? a.slot(token, 0) : token * a.heads * a.head_dim;
+          kind.run(a, {kind.x + token * x_row, kind.heads, task.first, task.count, kind.norm, cos + row, sin + row,
+                       kind.y + to * kind.y_size, kind.cached ? a.capacity * a.head_dim : a.head_dim,
+                       kind.cached || q_scale == nullptr ? 1.0f : q_scale[a.position(token)]});
+        });
       },
       simd_target());
 }

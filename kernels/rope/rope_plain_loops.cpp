@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/rope/rope.h"
 #include "rope_variants.h"
 
@@ -49,9 +50,8 @@ template <class X, class Y, class KV>
 void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin, const float* q_scale,
             const float* q_norm, const float* k_norm, Y* q, KV* k_cache, KV* v_cache) {
   const std::int64_t d = a.head_dim, heads = a.heads + 2 * a.kv_heads;
-#pragma omp parallel for schedule(static) if (a.tokens() > 1)
-  for (std::int64_t i = 0; i < a.tokens() * heads; ++i) {
-    const std::int64_t t = i / heads, h = i % heads, kv_h = (h - a.heads) % a.kv_heads;
+  each_row_and_column(a.tokens(), heads, a.tokens() > 1, [&](std::int64_t t, std::int64_t h) {
+    const std::int64_t kv_h = (h - a.heads) % a.kv_heads;
     const std::int64_t first = a.position(t) * (a.rotary_dims / 2);
     const float *co = cos + first, *si = sin + first;
     const X* row = qkv + t * a.row_heads() * d;
@@ -65,7 +65,7 @@ void tokens(const RopeAxes& a, const X* qkv, const float* cos, const float* sin,
       const float scale = a.v_norm ? scale_of(d, a.eps, [&](std::int64_t j) { return load_f32(v + j); }) : 1.0f;
       for (std::int64_t j = 0; j < d; ++j) store_f32(v_cache + a.slot(t, kv_h) + j, load_f32(v + j) * scale);
     }
-  }
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

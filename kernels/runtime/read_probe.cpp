@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/runtime/read_probe.h"
 
+#include <atomic>
+
+#include "kernels/core/team.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/runtime/read_probe.cpp"
 #include <hwy/foreach_target.h>
@@ -49,11 +53,11 @@ std::uint64_t read_once(const std::byte* data, std::size_t bytes) {
   constexpr std::size_t kPage = 4096;
   const auto pages = static_cast<std::int64_t>(bytes / kPage);
   constexpr std::int64_t kBlock = 64;  // 256 KiB per call: the call costs nothing, and threads stay balanced
-  std::uint64_t sum = 0;
-#pragma omp parallel for schedule(static) reduction(^ : sum)
-  for (std::int64_t b = 0; b < pages / kBlock; ++b)
+  std::atomic<std::uint64_t> sum = 0;
+  each_piece(pages / kBlock, [&](int, std::int64_t b, std::int64_t) {
     sum ^= HWY_DYNAMIC_DISPATCH(xor_words)(reinterpret_cast<const std::uint64_t*>(data + b * kBlock * kPage),
                                            kBlock * kPage / 8);
+  });
   return sum;
 }
 

@@ -2,7 +2,6 @@
 #include "kernels/runtime/runtime.h"
 
 #include <fmt/format.h>
-#include <omp.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -19,6 +18,7 @@
 #include <sstream>
 
 #include "kernels/core/error.h"
+#include "kernels/core/team.h"
 #include "kernels/runtime/topology.h"
 
 namespace layercost {
@@ -162,7 +162,7 @@ DeviceInfo find_device(const std::string& id, int threads) {
 }
 
 Runtime::Runtime(DeviceInfo device) : device_(std::move(device)) {
-  omp_set_num_threads(device_.threads);
+  set_team_threads(device_.threads);
   if (device_.target == Target::cuda) backend_ = open_cuda_device(device_);
 }
 
@@ -239,8 +239,7 @@ void Runtime::evict_caches() {
   }
   auto* p = eviction_.as<std::uint64_t>();
   const std::int64_t n = static_cast<std::int64_t>(bytes / 64);
-#pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < n; ++i) ++p[i * 8];
+  each_row(n, true, [&](std::int64_t i) { ++p[i * 8]; });
 }
 
 double now_s() {

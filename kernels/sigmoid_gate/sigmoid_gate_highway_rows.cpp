@@ -9,6 +9,7 @@
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/core/team.h"
 #include "kernels/sigmoid_gate/sigmoid_gate.h"
 #include "sigmoid_gate_variants.h"
 
@@ -65,18 +66,17 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const SigmoidGateAxes a = sigmoid_gate_axes(c);
   const Tensor x = t.tensor("x"), gate = t.tensor("gate"), y = t.tensor("y");
   const PieceFunction piece = HWY_DYNAMIC_DISPATCH(piece_function)(x.dtype, gate.dtype, y.dtype);
-  const bool one = a.group() > 1, parallel = a.tokens * a.width >= kSimdParallelElements;
+  const bool one = a.group() > 1, parallel = a.tokens * a.width >= kParallelElements;
   const std::int64_t length = one ? a.group() : std::min<std::int64_t>(a.width, 2048);
+  const std::int64_t pieces = (a.width + length - 1) / length;
   return invocation(
       [=] {
-#pragma omp parallel for schedule(static) collapse(2) if (parallel)
-        for (std::int64_t token = 0; token < a.tokens; ++token)
-          for (std::int64_t begin = 0; begin < a.width; begin += length) {
-            const std::int64_t at = token * a.width + begin;
-            piece(x.as<std::byte>() + at * size_of(x.dtype),
-                  gate.as<std::byte>() + (token * a.gates + begin / a.group()) * size_of(gate.dtype), one,
-                  std::min(length, a.width - begin), y.as<std::byte>() + at * size_of(y.dtype));
-          }
+        each_row_and_column(a.tokens, pieces, parallel, [&](std::int64_t token, std::int64_t i) {
+          const std::int64_t begin = i * length, at = token * a.width + begin;
+          piece(x.as<std::byte>() + at * size_of(x.dtype),
+                gate.as<std::byte>() + (token * a.gates + begin / a.group()) * size_of(gate.dtype), one,
+                std::min(length, a.width - begin), y.as<std::byte>() + at * size_of(y.dtype));
+        });
       },
       simd_target());
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/sigmoid_gate/sigmoid_gate.h"
 #include "sigmoid_gate_variants.h"
 
@@ -11,13 +12,11 @@ namespace {
 
 template <class X, class G, class Y>
 void gates(const SigmoidGateAxes& a, const X* x, const G* gate, Y* y) {
-#pragma omp parallel for schedule(static) collapse(2)
-  for (std::int64_t t = 0; t < a.tokens; ++t)
-    for (std::int64_t j = 0; j < a.gates; ++j) {
-      const float factor = 1.0f / (1.0f + std::exp(-load_f32(gate + t * a.gates + j)));
-      const std::int64_t first = t * a.width + j * a.group();
-      for (std::int64_t i = first; i < first + a.group(); ++i) store_f32(y + i, load_f32(x + i) * factor);
-    }
+  each_row_and_column(a.tokens, a.gates, true, [&](std::int64_t t, std::int64_t j) {
+    const float factor = 1.0f / (1.0f + std::exp(-load_f32(gate + t * a.gates + j)));
+    const std::int64_t first = t * a.width + j * a.group();
+    for (std::int64_t i = first; i < first + a.group(); ++i) store_f32(y + i, load_f32(x + i) * factor);
+  });
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
