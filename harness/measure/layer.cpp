@@ -22,9 +22,26 @@ void interrupt_check() {
   if (interrupt_function) interrupt_function();
 }
 
+namespace {
+
+// Of a vector whose values follow from the layer's number.
+std::shared_ptr<const Weight> ruled_weight(const WeightSpec& w, std::int64_t layer) {
+  return std::make_shared<const Weight>(*w.format, w.shape,
+                                        [rule = w.rule, layer](std::int64_t first, std::int64_t n, void* p) {
+                                          for (std::int64_t i = 0; i < n; ++i)
+                                            static_cast<float*>(p)[i] = rule(layer, first + i);
+                                        });
+}
+
+}  // namespace
+
 WeightSet synthetic_weights(const LayerPlan& plan, std::uint64_t seed, std::int64_t layer) {
   WeightSet out;
   for (const WeightSpec& w : plan.weights) {
+    if (w.rule) {
+      out[w.name] = ruled_weight(w, layer);
+      continue;
+    }
     const std::uint64_t key = seed_for(seed, w.name, static_cast<std::uint64_t>(layer));
     out[w.name] = std::make_shared<const Weight>(
         *w.format, w.shape,
@@ -100,10 +117,14 @@ std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpo
 
 }  // namespace
 
-WeightSet checkpoint_weights(const LayerPlan& plan, Checkpoint& reader, const TensorName& name) {
+WeightSet checkpoint_weights(const LayerPlan& plan, Checkpoint& reader, const TensorName& name, std::int64_t layer) {
   WeightSet out;
   for (const WeightSpec& w : plan.weights) {
     interrupt_check();
+    if (w.rule) {
+      out[w.name] = ruled_weight(w, layer);
+      continue;
+    }
     if (!w.format->is_plain()) {
       out[w.name] = std::make_shared<const Weight>(w.shape, checkpoint_codes(w, reader, name));
       continue;

@@ -19,12 +19,14 @@ namespace layercost {
 
 using WeightSet = std::map<std::string, std::shared_ptr<const Weight>>;  // by WeightSpec::name
 
-// Values from (seed, layer, weight name): every layer has its own.
+// Values from (seed, layer, weight name): every layer has its own. layer: its number in the stack, and in the model for
+// values that follow from that.
 WeightSet synthetic_weights(const LayerPlan&, std::uint64_t seed, std::int64_t layer);
 // A checkpoint's tensors, each by the name that `name` gives to a source: codes as they are where the plan's format has
-// codes, else values, rounded to the plan's type and kept beside what is packed from them.
+// codes, else values, rounded to the plan's type and kept beside what is packed from them. layer: its number in the
+// model, for values that follow from it.
 WeightSet checkpoint_weights(const LayerPlan&, Checkpoint&,
-                             const std::function<std::string(const std::string& source)>& name);
+                             const std::function<std::string(const std::string& source)>& name, std::int64_t layer);
 
 // Asked while weights are filled; throws Interrupted to stop (Ctrl-C). Set by the program.
 void set_interrupt_check(std::function<void()>);

@@ -539,8 +539,9 @@ StoredLayer read_layer(const ModelSpec& model, std::int64_t index, Checkpoint& c
     out.shape.weights.by_config = true;
     out.kind.formats = stored_formats(checkpoint, by_config, prefix);
   }
-  out.weights = checkpoint_weights(plan_layer(model, out.kind, out.shape), checkpoint,
-                                   [&](const std::string& tensor) { return prefix + tensor; });
+  out.weights = checkpoint_weights(
+      plan_layer(model, out.kind, out.shape), checkpoint,
+      [&](const std::string& tensor) { return prefix + tensor; }, index);
   refuse_unused_tensors(checkpoint, by_config, prefix);  // after: one that is missing says more
   return out;
 }

@@ -72,6 +72,7 @@ void refuse_unused_tensors(const Checkpoint& checkpoint, const LayerPlan& plan, 
   std::vector<std::string> sources;
   for (const WeightSpec& weight : plan.weights)
     for (const WeightSpec::Source& source : weight.sources) sources.push_back(source.tensor);
+  sources.insert(sources.end(), plan.ignored_tensors.begin(), plan.ignored_tensors.end());
   const std::vector<std::string> unused = checkpoint.unused(place, sources);
   if (unused.empty()) return;
   const std::size_t shown = std::min<std::size_t>(unused.size(), 4);
@@ -191,11 +192,14 @@ WeightSet StoredModel::read(const LayerPlan& plan, std::size_t kind, std::int64_
   if (kind == layers_.size()) {
     if (const std::string norm = head_tensor("model.norm.weight"); !checkpoint_.has(norm))
       throw BadInput(checkpoint_.source(), norm, "no such tensor; with --no-head the layers alone are measured");
-    return checkpoint_weights(plan, checkpoint_, [&](const std::string& tensor) { return head_tensor(tensor); });
+    return checkpoint_weights(
+        plan, checkpoint_, [&](const std::string& tensor) { return head_tensor(tensor); }, 0);
   }
   const std::vector<std::int64_t>& layers = layers_[kind];
-  const std::string place = layer_place(prefix_, layers[static_cast<std::size_t>(n) % layers.size()]);
-  WeightSet out = checkpoint_weights(plan, checkpoint_, [&](const std::string& tensor) { return place + tensor; });
+  const std::int64_t layer = layers[static_cast<std::size_t>(n) % layers.size()];
+  const std::string place = layer_place(prefix_, layer);
+  WeightSet out = checkpoint_weights(
+      plan, checkpoint_, [&](const std::string& tensor) { return place + tensor; }, layer);
   refuse_unused_tensors(checkpoint_, plan, place);  // after: one that is missing says more
   return out;
 }

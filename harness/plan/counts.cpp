@@ -33,6 +33,7 @@ PlanCount count_weights(const LayerPlan& plan) {
   PlanCount n;
   const std::optional<ExpertChoice> experts = plan.experts();
   for (const WeightSpec& w : plan.weights) {
+    if (w.rule) continue;
     const std::int64_t elements = elements_of(w.shape);
     n.all = n.all + elements;
     n.active = n.active + (w.per_expert ? Clamped(elements / w.shape[0]) * experts->top_k : elements);

@@ -34,6 +34,7 @@ std::string text_of(const LayerPlan& plan) {
     }
     if (w.added != 0) text += fmt::format(" added={}", w.added);
     if (w.times != 1) text += fmt::format(" times={}", w.times);
+    if (w.rule) text += " rule";
     text += '\n';
   }
   for (const PlannedOp& op : plan.ops) {

@@ -43,12 +43,19 @@ HeadSpec read_head(const JsonNode& config, const Family& family, const std::stri
   const std::string prefix(family.class_prefix), causal = prefix + "ForCausalLM", bare = prefix + "Model",
                                                  score = prefix + "ForSequenceClassification";
   const std::vector<std::string> known = {causal, score, bare};
+  // A class of a repository's own code is called as transformers calls it.
+  const auto usual = [&](std::string name) {
+    for (const std::string_view other : family.other_prefixes)
+      for (const std::string_view end : {"ForCausalLM", "ForSequenceClassification", "Model"})
+        if (name == std::string(other) + std::string(end)) return prefix + std::string(end);
+    return name;
+  };
   const auto pictures = [&](const std::string& n) { return of_multimodal && n.ends_with("ForConditionalGeneration"); };
   std::string name = causal;
   bool said = false;
   if (const auto list = config.find("architectures"); list && !list->as_list().empty()) {
     const std::vector<std::string> names = list->as_string_list(128);
-    name = names.front();
+    name = usual(names.front());
     said = true;
     if (names.size() > 1) m.notes.push_back(fmt::format("architectures names {}; {} is taken", names.size(), name));
   }

@@ -90,6 +90,13 @@ std::string LayerBuilder::f32_vector(const std::string& name, std::int64_t n, co
   return name;
 }
 
+std::string LayerBuilder::rule_vector(const std::string& name, std::int64_t n,
+                                      std::function<float(std::int64_t, std::int64_t)> rule) {
+  plan_.weights.push_back({name, &weight_format(DType::f32), {n}, 0.0f, 1.0f, {}});
+  plan_.weights.back().rule = std::move(rule);
+  return name;
+}
+
 LayerBuilder::StateNames LayerBuilder::state(const std::string& name, DType type, Shape of_a_sequence) {
   Shape shape = {s_.batch};
   shape.insert(shape.end(), of_a_sequence.begin(), of_a_sequence.end());
@@ -130,6 +137,16 @@ void LayerBuilder::rms_norm(const std::string& component, const std::string& x, 
     bind["scale"] = scale;
   }
   op(component, std::move(c), std::move(bind));
+}
+
+void LayerBuilder::rms_norm_of_stream(const std::string& component, const std::string& x, const std::string& residual,
+                                      const std::string& w, const std::string& normed, const std::string& stream,
+                                      std::int64_t width, const StreamFactors& f) {
+  rms_norm(component, x, w, normed, width, residual, stream);
+  OpCase& c = plan_.ops.back().op_case;
+  if (f.x_times != 1) c.set("x_times", f.x_times);
+  if (f.residual_times != 1) c.set("residual_times", f.residual_times);
+  c.set("y_times", f.y_times);
 }
 
 void LayerBuilder::sigmoid_gate(const std::string& component, const std::string& x, const std::string& gate,

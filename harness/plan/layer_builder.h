@@ -52,6 +52,9 @@ class LayerBuilder {
   // A vector that stays f32 in every checkpoint.
   std::string f32_vector(const std::string& name, std::int64_t n, const std::string& tensor,
                          bool stored_as_row = false);
+  // f32 values that follow from the layer's number (WeightSpec::rule).
+  std::string rule_vector(const std::string& name, std::int64_t n,
+                          std::function<float(std::int64_t layer, std::int64_t i)> rule);
   // The state behind `name` before and after this step, [batch, ...]: names for tensors `state` and `next_state` of an
   // op. A prompt's first step reads none, and the first name is "".
   struct StateNames {
@@ -69,6 +72,14 @@ class LayerBuilder {
   void rms_norm(const std::string& component, const std::string& x, const std::string& w, const std::string& y,
                 std::int64_t width, const std::string& residual = {}, const std::string& sum = {},
                 std::optional<double> eps = {}, const std::string& addend = {}, const std::string& scale = {});
+  // normed = norm(residual_times * residual + x_times * x), stream = y_times * normed: of layers whose stream goes on
+  // from their norms.
+  struct StreamFactors {
+    double x_times = 1, residual_times = 1, y_times = 1;
+  };
+  void rms_norm_of_stream(const std::string& component, const std::string& x, const std::string& residual,
+                          const std::string& w, const std::string& normed, const std::string& stream,
+                          std::int64_t width, const StreamFactors&);
   // y = x * sigmoid(gate); a gate per element, or for width / gates neighbours.
   void sigmoid_gate(const std::string& component, const std::string& x, const std::string& gate, const std::string& y,
                     std::int64_t width, std::int64_t gates);

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -66,7 +67,10 @@ struct WeightSpec {
     bool is_whole() const { return rows == 0; }
     std::int64_t elements() const { return is_whole() ? elements_of(shape) : elements_of(shape) / shape[0] * rows; }
   };
-  std::vector<Source> sources;
+  std::vector<Source> sources;  // none where the values follow a rule
+  // Value i of a vector that no checkpoint has to hold: it follows from the layer's number in the model, and counts as
+  // no parameter. Null: values are read or drawn.
+  std::function<float(std::int64_t layer, std::int64_t i)> rule = {};
   const WeightFormat* stored = nullptr;  // what a checkpoint has it in and bytes() counts, where `format` is another
   float added = 0;                       // to the checkpoint's values: 1 where a norm's weights are stored as w - 1
   float times = 1;                       // what the checkpoint's values are multiplied by, before that
@@ -101,6 +105,8 @@ struct LayerPlan {
   std::vector<BufferSpec> buffers;
   std::vector<WeightSpec> weights;
   std::vector<PlannedOp> ops;
+  // Tensors that some checkpoints have of values that follow a rule.
+  std::vector<std::string> ignored_tensors;
 
   const BufferSpec& buffer(BufferRole) const;       // the only one with this role; BadCase if there is none
   const BufferSpec* find_buffer(BufferRole) const;  // null if there is none

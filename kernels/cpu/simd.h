@@ -34,4 +34,7 @@ inline std::string simd_target() {
 // vector leave HWY_SCALAR, whose vectors have one lane, without code.
 inline bool has_simd() { return (hwy::SupportedTargets() & HWY_TARGETS & ~HWY_SCALAR) != 0; }
 
+// Floats of a row of n that is whole vectors of every instruction set.
+inline std::int64_t padded_to_vectors(std::int64_t n) { return (n + 15) / 16 * 16; }
+
 }  // namespace layercost

@@ -1,7 +1,6 @@
-// Four warps hold 32 columns of a head's state: eight lanes side by side four columns each (128 bytes of a row in one
-// access), the sixteen groups of eight every sixteenth row, up to 16 rows of 4 columns per thread. A token is one pass
-// over the registers and one barrier, because sums over rows are all that threads owe each other, and the norms of q
-// and k and their product are sums of the same kind:
+// Four warps hold 32 columns of a head's state (cuda/state_columns.h). A token is one pass over the registers and one
+// barrier, because sums over rows are all that threads owe each other, and the norms of q and k and their product are
+// sums of the same kind:
 //   k^T S, q^T S, |k|^2, |q|^2, q.k  ->  delta = beta (v - decay k^T S),  y = decay q^T S + (q.k) delta
 // with the factors of q and k taken out of the sums. The next token's q, k and v are asked for before the barrier.
 // SPDX-License-Identifier: Apache-2.0
@@ -9,15 +8,13 @@
 
 #include <cmath>
 
-#include "kernels/simt/elements.h"
+#include "kernels/cuda/state_columns.h"
 
 namespace layercost {
 namespace {
 
-using namespace simt;
+using namespace state_columns;
 
-constexpr int kThreads = 128, kWarps = kThreads / 32, kColumns = 4, kLanes = 8, kBlockColumns = kColumns * kLanes;
-constexpr int kParts = kThreads / kLanes;  // of the rows
 constexpr int kSums = 2 * kColumns + 3;
 constexpr float kEps = 1e-6f;  // of the norms of q and k
 
@@ -52,30 +49,6 @@ SIMT_INLINE Token<kRows> load_token(const GatedDeltaCudaTokens& p, std::int64_t 
   return t;
 }
 
-// From or to row i of the state, whose first element is `at`.
-SIMT_INLINE void load_columns(const GatedDeltaCudaTokens& p, const float* at, int i, int column, float (&s)[kColumns]) {
-  const float* from = at + static_cast<std::int64_t>(i) * p.value_dim + column;
-  if (p.vectors && column < p.value_dim) {
-    const Vec16 v = load16(from);
-#pragma unroll
-    for (int j = 0; j < kColumns; ++j) s[j] = as_float(v.word[j]);
-    return;
-  }
-#pragma unroll
-  for (int j = 0; j < kColumns; ++j) s[j] = column + j < p.value_dim ? from[j] : 0.0f;
-}
-SIMT_INLINE void store_columns(const GatedDeltaCudaTokens& p, float* at, int i, int column,
-                               const float (&s)[kColumns]) {
-  float* to = at + static_cast<std::int64_t>(i) * p.value_dim + column;
-  if (p.vectors && column < p.value_dim) {
-    store16(to, {as_bits(s[0]), as_bits(s[1]), as_bits(s[2]), as_bits(s[3])});
-    return;
-  }
-#pragma unroll
-  for (int j = 0; j < kColumns; ++j)
-    if (column + j < p.value_dim) to[j] = s[j];
-}
-
 template <int kRows, class X>
 __global__ void __launch_bounds__(kThreads) tokens(GatedDeltaCudaTokens p) {
   grid_launch_dependents();
@@ -93,7 +66,8 @@ __global__ void __launch_bounds__(kThreads) tokens(GatedDeltaCudaTokens p) {
   if (p.state != nullptr) {
 #pragma unroll
     for (int r = 0; r < kRows; ++r)
-      if (part + r * kParts < p.key_dim) load_columns(p, p.state + at, part + r * kParts, column, s[r]);
+      if (part + r * kParts < p.key_dim)
+        load_columns(p.state + at, p.value_dim, p.vectors, part + r * kParts, column, s[r]);
   }
   const std::int64_t first = sequence * p.q_len;
   Token<kRows> t = load_token<kRows, X>(p, first, head, part, column);
@@ -110,11 +84,7 @@ __global__ void __launch_bounds__(kThreads) tokens(GatedDeltaCudaTokens p) {
       sums[2 * kColumns + 1] += t.q[r] * t.q[r];
       sums[2 * kColumns + 2] += t.q[r] * t.k[r];
     }
-#pragma unroll
-    for (int n = 0; n < kSums; ++n) {
-      sums[n] += shuffle_xor(sums[n], kLanes);
-      sums[n] += shuffle_xor(sums[n], 2 * kLanes);
-    }
+    add_within_warp(sums);
     const int of_token = static_cast<int>(i % 2) * kWarps;
     if (lane() < kLanes) {
 #pragma unroll
@@ -158,7 +128,8 @@ __global__ void __launch_bounds__(kThreads) tokens(GatedDeltaCudaTokens p) {
   }
 #pragma unroll
   for (int r = 0; r < kRows; ++r)
-    if (part + r * kParts < p.key_dim) store_columns(p, p.next + at, part + r * kParts, column, s[r]);
+    if (part + r * kParts < p.key_dim)
+      store_columns(p.next + at, p.value_dim, p.vectors, part + r * kParts, column, s[r]);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "gated_delta_variants.h"
+#include "kernels/cpu/f32_products-inl.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/gated_delta/gated_delta_highway.h"
 
@@ -23,20 +24,16 @@ namespace layercost {
 namespace {
 
 constexpr std::int64_t kChunk = 64;
-constexpr std::int64_t kTileRows = 6;  // x 4 vectors of sums, 4 loads and a broadcast: 29 of 32 registers
-
-// Of rows that hold columns of the state: whole vectors of every instruction set.
-std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
 
 struct Scratch {
-  float *q, *k, *k_columns;  // [kChunk, padded(key_dim)] twice, [padded(key_dim), kChunk]
-  float *u, *y, *s;          // [kChunk, padded(value_dim)] twice, [key_dim, padded(value_dim)]
+  float *q, *k, *k_columns;  // [kChunk, padded_to_vectors(key_dim)] twice, [padded_to_vectors(key_dim), kChunk]
+  float *u, *y, *s;          // [kChunk, padded_to_vectors(value_dim)] twice, [key_dim, padded_to_vectors(value_dim)]
   float *solve, *attend;     // [kChunk, kChunk]: what deltas, what outputs are made of
   float *sum, *rest;         // [kChunk]: log decays up to a token, as two floats: strong ones would cost their weak
                              // neighbours' digits
   float *decay, *beta;       // [kChunk]: e^sum, betas
   Scratch(const GatedDeltaAxes& a, float* p) {
-    const std::int64_t dk = padded(a.key_dim), dv = padded(a.value_dim);
+    const std::int64_t dk = padded_to_vectors(a.key_dim), dv = padded_to_vectors(a.value_dim);
     const auto take = [&p](std::int64_t n) {
       float* const at = p;
       p += n;
@@ -49,7 +46,7 @@ struct Scratch {
   }
 };
 std::int64_t scratch_of(const GatedDeltaAxes& a) {
-  const std::int64_t dk = padded(a.key_dim), dv = padded(a.value_dim);
+  const std::int64_t dk = padded_to_vectors(a.key_dim), dv = padded_to_vectors(a.value_dim);
   return kChunk * (3 * dk + 2 * dv + 2 * kChunk + 4) + dk * dv;
 }
 
@@ -61,70 +58,6 @@ HWY_BEFORE_NAMESPACE();
 namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
-
-constexpr int kTileVectors = kLanes == 16 || HWY_ARCH_ARM_A64 ? 4 : 2;  // of 32 registers or 16
-
-// A matrix as rows of factors: element (i, j) is at i * row + j * column.
-struct Factors {
-  const float* at;
-  std::int64_t row, column;
-};
-
-// c[kRows, kVectors vectors] = scale * c + a b over `depth`; b and c are rows of vectors.
-template <int kRows, int kVectors>
-HWY_INLINE void tile(std::int64_t depth, Factors a, const float* b, std::int64_t b_row, float scale, float* c,
-                     std::int64_t c_row) {
-  V sums[kRows][kVectors];
-  for (int r = 0; r < kRows; ++r)
-    for (int j = 0; j < kVectors; ++j)
-      sums[r][j] = scale == 0 ? hn::Zero(F32()) : hn::Mul(load(c + r * c_row + j * kLanes), hn::Set(F32(), scale));
-  for (std::int64_t i = 0; i < depth; ++i) {
-    V row[kVectors];
-    for (int j = 0; j < kVectors; ++j) row[j] = load(b + i * b_row + j * kLanes);
-    for (int r = 0; r < kRows; ++r) {
-      const V factor = hn::Set(F32(), a.at[r * a.row + i * a.column]);
-      for (int j = 0; j < kVectors; ++j) sums[r][j] = hn::MulAdd(factor, row[j], sums[r][j]);
-    }
-  }
-  for (int r = 0; r < kRows; ++r)
-    for (int j = 0; j < kVectors; ++j) store(sums[r][j], c + r * c_row + j * kLanes);
-}
-
-template <int kRows>
-void rows_of_tiles(std::int64_t columns, std::int64_t depth, Factors a, const float* b, std::int64_t b_row, float scale,
-                   float* c, std::int64_t c_row) {
-  std::int64_t j = 0;
-  for (; j + kTileVectors * kLanes <= columns; j += kTileVectors * kLanes)
-    tile<kRows, kTileVectors>(depth, a, b + j, b_row, scale, c + j, c_row);
-  for (; j < columns; j += kLanes) tile<kRows, 1>(depth, a, b + j, b_row, scale, c + j, c_row);
-}
-
-// At most kTileRows rows; columns: up to whole vectors.
-void few_rows(std::int64_t rows, std::int64_t columns, std::int64_t depth, Factors a, const float* b,
-              std::int64_t b_row, float scale, float* c, std::int64_t c_row) {
-  constexpr decltype(&rows_of_tiles<1>) kBy[] = {rows_of_tiles<1>, rows_of_tiles<2>, rows_of_tiles<3>,
-                                                 rows_of_tiles<4>, rows_of_tiles<5>, rows_of_tiles<6>};
-  kBy[rows - 1](columns, depth, a, b, b_row, scale, c, c_row);
-}
-
-// c = scale * c + a b. `lower`: columns right of the diagonal need not be made.
-void product(std::int64_t rows, std::int64_t columns, std::int64_t depth, Factors a, const float* b, std::int64_t b_row,
-             float scale, float* c, std::int64_t c_row, bool lower = false) {
-  for (std::int64_t r = 0; r < rows; r += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, rows - r);
-    few_rows(count, lower ? std::min(columns, r + count) : columns, depth, {a.at + r * a.row, a.row, a.column}, b,
-             b_row, scale, c + r * c_row, c_row);
-  }
-}
-
-// c += a b with a lower triangular: of each tile's rows the depth ends at the diagonal (`until` past it).
-void product_below(std::int64_t rows, std::int64_t columns, const float* a, const float* b, std::int64_t b_row,
-                   float* c, std::int64_t c_row) {
-  for (std::int64_t r = 0; r < rows; r += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, rows - r);
-    few_rows(count, columns, r + count, {a + r * kChunk, kChunk, 1}, b, b_row, 1.0f, c + r * c_row, c_row);
-  }
-}
 
 // out = x / sqrt(|x|^2 + eps) * scale, zeros behind it up to whole vectors.
 template <class X>
@@ -163,7 +96,7 @@ void decay_row(const Scratch& m, std::int64_t t, std::int64_t end, float factor,
 template <class X>
 void read_chunk(const GatedDelta& d, const Scratch& m, std::int64_t first, std::int64_t n, std::int64_t h) {
   const GatedDeltaAxes& a = d.a;
-  const std::int64_t dk = padded(a.key_dim);
+  const std::int64_t dk = padded_to_vectors(a.key_dim);
   double sum = 0;
   for (std::int64_t t = 0; t < n; ++t) {
     const X* row = static_cast<const X*>(d.qkv) + (first + t) * a.width();
@@ -184,7 +117,8 @@ template <class X, class Y>
 void head(const GatedDelta& d, std::int64_t b, std::int64_t h, float* memory) {
   const GatedDeltaAxes& a = d.a;
   const Scratch m(a, memory);
-  const std::int64_t dk = padded(a.key_dim), dv = padded(a.value_dim), at = (b * a.heads + h) * a.key_dim * a.value_dim;
+  const std::int64_t dk = padded_to_vectors(a.key_dim), dv = padded_to_vectors(a.value_dim),
+                     at = (b * a.heads + h) * a.key_dim * a.value_dim;
   for (std::int64_t i = 0; i < a.key_dim; ++i) {
     std::fill_n(m.s + i * dv, dv, 0.0f);
     if (d.state != nullptr) std::copy_n(d.state + at + i * a.value_dim, a.value_dim, m.s + i * dv);
@@ -216,7 +150,7 @@ void head(const GatedDelta& d, std::int64_t b, std::int64_t h, float* memory) {
       for (std::int64_t t = r + 1; t < r + count; ++t)
         rows_of_tiles<1>(dv, t - r, {m.solve + t * kChunk + r, kChunk, 1}, m.u + r * dv, dv, 1.0f, m.u + t * dv, dv);
     }
-    product_below(n, dv, m.attend, m.u, dv, m.y, dv);
+    product_below(n, dv, m.attend, kChunk, m.u, dv, m.y, dv);
     for (std::int64_t t = 0; t < n; ++t) {
       Y* y = static_cast<Y*>(d.y) + ((first + t) * a.heads + h) * a.value_dim;
       for (std::int64_t j = 0; j < a.value_dim; j += kLanes) {

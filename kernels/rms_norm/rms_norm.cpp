@@ -7,6 +7,12 @@
 #include "rms_norm_variants.h"
 
 namespace layercost {
+
+RmsNormFactors rms_norm_factors(const OpCase& c) {
+  const auto of = [&](const char* key, float absent) { return c.has(key) ? static_cast<float>(c.real(key)) : absent; };
+  return {of("x_times", 1), of("residual_times", 1), of("y_times", 0)};
+}
+
 namespace {
 
 constexpr KnownKey keys[] = {
@@ -19,11 +25,16 @@ constexpr KnownKey keys[] = {
     flag_key("residual"),
     flag_key("added"),
     flag_key("scaled"),
+    real_key("x_times").optional(),         // 1
+    real_key("residual_times").optional(),  // 1
+    real_key("y_times", 1e-30).optional(),  // `sum` is s
 };
 
 void expect_options(const OpCase& c) {
   if (c.flag("added") && c.flag("residual")) throw BadCase("'" + c.text() + "': expected residual or added, not both");
   if (c.flag("scaled") && !c.flag("added")) throw BadCase("'" + c.text() + "': expected added beside scaled");
+  for (const char* key : {"x_times", "residual_times", "y_times"})
+    if (c.has(key) && !c.flag("residual")) throw BadCase("'" + c.text() + "': expected residual beside " + key);
 }
 
 std::vector<TensorSpec> tensors(const OpCase& c) {
@@ -49,7 +60,9 @@ Work work(const OpCase& c, const WorkFacts&) {
   const double x = static_cast<double>(size_of(c.type("x_type"))), y = static_cast<double>(size_of(c.type("y_type")));
   Work w;
   const double added = c.flag("added") ? 1 : 0, scaled = c.flag("scaled") ? 1 : 0;
-  w.flops = n * ((c.flag("residual") ? 5 : 4) + added + scaled);
+  double factors = 0;
+  for (const char* key : {"x_times", "residual_times", "y_times"}) factors += c.has(key) ? 1 : 0;
+  w.flops = n * ((c.flag("residual") ? 5 : 4) + added + scaled + factors);
   w.weight_bytes = static_cast<double>(c.axis("hidden")) * static_cast<double>(size_of(c.type("w_type")));
   w.weight_bytes += scaled * static_cast<double>(sizeof(float));
   w.activation_bytes = n * ((c.flag("residual") ? 3 * x + y : x + y) + added * y);
@@ -69,6 +82,8 @@ void reference(const OpCase& c, const OpTensors& t) {
   const bool residual = c.flag("residual");
   const Tensor &x = t.tensor("x"), &y = t.tensor("y");
   const OwnedTensor w = t.weight("w")->whole();
+  const double x_times = c.has("x_times") ? c.real("x_times") : 1.0;
+  const double residual_times = c.has("residual_times") ? c.real("residual_times") : 1.0;
   const double factor = c.flag("scaled") ? t.weight("scale")->whole().view().load(0) : 1.0;
   std::vector<double> s(static_cast<std::size_t>(hidden));
   for (std::int64_t row = 0; row < tokens; ++row) {
@@ -76,7 +91,7 @@ void reference(const OpCase& c, const OpTensors& t) {
     for (std::int64_t h = 0; h < hidden; ++h) {
       const std::int64_t i = row * hidden + h;
       double& v = s[static_cast<std::size_t>(h)];
-      v = x.load(i) + (residual ? t.tensor("residual").load(i) : 0.0);
+      v = x_times * x.load(i) + (residual ? residual_times * t.tensor("residual").load(i) : 0.0);
       if (residual) t.tensor("sum").store(i, v);
       squares += v * v;
     }
@@ -84,7 +99,9 @@ void reference(const OpCase& c, const OpTensors& t) {
     for (std::int64_t h = 0; h < hidden; ++h) {
       const std::int64_t i = row * hidden + h;
       const double addend = c.flag("added") ? t.tensor("addend").load(i) : 0.0;
-      y.store(i, (s[static_cast<std::size_t>(h)] * scale * w.view().load(h) + addend) * factor);
+      const double normed = s[static_cast<std::size_t>(h)] * scale * w.view().load(h);
+      y.store(i, (normed + addend) * factor);
+      if (c.has("y_times")) t.tensor("sum").store(i, c.real("y_times") * normed);
     }
   }
 }
@@ -108,6 +125,15 @@ std::vector<OpCase> test_cases() {
            "rms_norm tokens=2 hidden=8200 eps=1e-05 x_type=bf16 w_type=bf16 y_type=f32 added=1 scaled=1",
            "rms_norm tokens=3 hidden=1027 eps=1e-05 x_type=f32 w_type=bf16 y_type=bf16 added=1 scaled=1",
            "rms_norm tokens=9 hidden=136 eps=0.001 x_type=bf16 w_type=f32 y_type=bf16 added=1",
+           // A stream that goes on from the norm, as in MiniMax-Text-01.
+           "rms_norm tokens=3 hidden=90 eps=0.001 x_type=f32 w_type=f32 y_type=f32 residual=1 x_times=0.7 "
+           "residual_times=1.9 y_times=0.6",
+           "rms_norm tokens=5 hidden=6144 eps=1e-05 x_type=bf16 w_type=bf16 y_type=bf16 residual=1 "
+           "residual_times=3.5565588200778455 y_times=3.5565588200778455",
+           "rms_norm tokens=2 hidden=8200 eps=1e-05 x_type=bf16 w_type=bf16 y_type=f32 residual=1 x_times=1.5 "
+           "y_times=2.5",
+           "rms_norm tokens=4 hidden=1027 eps=1e-05 x_type=f32 w_type=bf16 y_type=bf16 residual=1 residual_times=0.5",
+           "rms_norm tokens=9 hidden=136 eps=0.001 x_type=f32 w_type=f32 y_type=f32 residual=1 x_times=0.5 y_times=1.5",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/cuda_variant.h"
+#include "kernels/rms_norm/rms_norm.h"
 #include "rms_norm_variants.h"
 
 namespace layercost {
@@ -24,6 +25,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   p.tokens = c.axis("tokens"), p.hidden = hidden, p.eps = static_cast<float>(c.real("eps"));
   p.x = t.tensor("x").data, p.w = w->view().data, p.y = t.tensor("y").data;
   if (residual) p.residual = t.tensor("residual").data, p.sum = t.tensor("sum").data;
+  const RmsNormFactors times = rms_norm_factors(c);
+  p.x_times = times.x, p.residual_times = times.residual, p.y_times = times.y_of_sum;
   const auto factor = c.flag("scaled") ? on_device(*t.weight("scale"), runtime) : nullptr;
   if (c.flag("added")) p.addend = t.tensor("addend").data;
   if (factor) p.factor = factor->view().as<float>();
@@ -48,7 +51,7 @@ const Variant rms_norm_cuda_rows{
     .name = "cuda_rows",
     .target = Target::cuda,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual added scaled",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual added scaled x_times residual_times y_times",
     .supports = supports,
     .make = prepare,
 };

@@ -45,6 +45,15 @@ SIMT_INLINE void put(const RmsNormCudaRows& p, std::int64_t at, std::int64_t i, 
   }
   store_elements(static_cast<Y*>(p.y) + at + i, v);
 }
+// The stream that goes on from the norm, where the launch says so: v as put() got it.
+template <int kWidth, class X>
+SIMT_INLINE void put_stream(const RmsNormCudaRows& p, std::int64_t at, std::int64_t i, const float (&v)[kWidth]) {
+  if (p.y_times == 0) return;
+  float out[kWidth];
+#pragma unroll
+  for (int j = 0; j < kWidth; ++j) out[j] = p.y_times * v[j];
+  store_elements(static_cast<X*>(p.sum) + at + i, out);
+}
 
 template <class X, class Y>
 __global__ void __launch_bounds__(kRmsNormMostThreads) once(RmsNormCudaRows p) {
@@ -80,8 +89,8 @@ __global__ void __launch_bounds__(kRmsNormMostThreads) once(RmsNormCudaRows p) {
       float r[8];
       to_floats(more[u], r);
 #pragma unroll
-      for (int j = 0; j < 8; ++j) v[u][j] = rounded_to<X>(v[u][j] + r[j]);
-      store_elements(static_cast<X*>(p.sum) + at + 8 * i, v[u]);
+      for (int j = 0; j < 8; ++j) v[u][j] = rounded_to<X>(p.x_times * v[u][j] + p.residual_times * r[j]);
+      if (p.y_times == 0) store_elements(static_cast<X*>(p.sum) + at + 8 * i, v[u]);
     }
 #pragma unroll
     for (int j = 0; j < 8; ++j) squares += v[u][j] * v[u][j];
@@ -93,6 +102,7 @@ __global__ void __launch_bounds__(kRmsNormMostThreads) once(RmsNormCudaRows p) {
     if (i >= vectors) continue;
 #pragma unroll
     for (int j = 0; j < 8; ++j) v[u][j] *= scale * w[u][j];
+    put_stream<8, X>(p, at, 8 * i, v[u]);
     put<8, Y>(p, at, 8 * i, v[u]);
   }
 }
@@ -116,7 +126,7 @@ __global__ void __launch_bounds__(kRmsNormMostThreads) twice(RmsNormCudaRows p) 
       float r[kWidth];
       to_floats(load_elements<kWidth>(residual + i), r);
 #pragma unroll
-      for (int j = 0; j < kWidth; ++j) v[j] = rounded_to<X>(v[j] + r[j]);
+      for (int j = 0; j < kWidth; ++j) v[j] = rounded_to<X>(p.x_times * v[j] + p.residual_times * r[j]);
       store_elements(sum + i, v);
     }
 #pragma unroll
@@ -131,6 +141,7 @@ __global__ void __launch_bounds__(kRmsNormMostThreads) twice(RmsNormCudaRows p) 
     load_typed(p.w_type, p.w, i, w);
 #pragma unroll
     for (int j = 0; j < kWidth; ++j) v[j] *= scale * w[j];
+    put_stream<kWidth, X>(p, at, i, v);
     put<kWidth, Y>(p, at, i, v);
   }
 }

@@ -11,6 +11,8 @@ struct RmsNormCudaRows {
   const void *x, *residual, *w, *addend;  // residual, addend: null without
   const float* factor;                    // behind the addend; null: 1
   void *sum, *y;
+  float x_times, residual_times;  // of the two in their sum
+  float y_times;                  // 0: sum is theirs; else y times this
   simt::Type x_type, w_type, y_type;
   int team;           // threads per token; 32: several tokens share a block
   int width;          // elements per access: 8 (hidden is a multiple of it) or 1

@@ -9,6 +9,7 @@
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/core/team.h"
+#include "kernels/rms_norm/rms_norm.h"
 #include "rms_norm_variants.h"
 
 #ifndef LAYERCOST_RMS_NORM_ROWS
@@ -21,6 +22,7 @@ struct Rows {
   const void *x, *residual, *w, *addend;  // residual, addend: null without
   float factor;                           // behind the addend
   void *sum, *y;
+  RmsNormFactors times;
 };
 using RowFunction = void (*)(const Rows&, std::int64_t token);
 }  // namespace
@@ -32,20 +34,21 @@ namespace layercost {
 namespace HWY_NAMESPACE {
 namespace {
 
-// One row of x + residual, stored as the sum; or of x alone.
+// One row of x + residual, each times its factor, stored as the sum; or of x alone.
 template <class X>
 struct Input {
   const X *x, *residual;
   X* sum;
+  V x_times, residual_times;
   HWY_INLINE V at(std::int64_t i) const {
     if (residual == nullptr) return load(x + i);
-    const V v = hn::Add(load(x + i), load(residual + i));
+    const V v = hn::MulAdd(load(x + i), x_times, hn::Mul(load(residual + i), residual_times));
     store(v, sum + i);
     return as_stored(v, x);
   }
   HWY_INLINE V at_n(std::int64_t i, std::int64_t n) const {
     if (residual == nullptr) return load_n(x + i, n);
-    const V v = hn::Add(load_n(x + i, n), load_n(residual + i, n));
+    const V v = hn::MulAdd(load_n(x + i, n), x_times, hn::Mul(load_n(residual + i, n), residual_times));
     store_n(v, sum + i, n);
     return as_stored(v, x);
   }
@@ -56,7 +59,8 @@ void row(const Rows& r, std::int64_t token) {
   const std::int64_t n = r.hidden, whole = n - n % kLanes, at = token * n;
   const Input<X> in{static_cast<const X*>(r.x) + at,
                     r.residual != nullptr ? static_cast<const X*>(r.residual) + at : nullptr,
-                    r.residual != nullptr ? static_cast<X*>(r.sum) + at : nullptr};
+                    r.residual != nullptr ? static_cast<X*>(r.sum) + at : nullptr, hn::Set(F32(), r.times.x),
+                    hn::Set(F32(), r.times.residual)};
   const W* w = static_cast<const W*>(r.w);
   Y* y = static_cast<Y*>(r.y) + at;
 
@@ -83,6 +87,17 @@ void row(const Rows& r, std::int64_t token) {
     if (i < n) {
       const V v = hn::MulAdd(hn::Mul(load_n(s + i, n - i), scale), load_n(w + i, n - i), load_n(addend + i, n - i));
       store_n(hn::Mul(v, factor), y + i, n - i);
+    }
+    return;
+  }
+  if (r.times.y_of_sum != 0) {
+    const V times = hn::Set(F32(), r.times.y_of_sum);
+    for (i = 0; i < n; i += kLanes) {
+      const bool all = i < whole;
+      const V v = hn::Mul(hn::Mul(all ? load(s + i) : load_n(s + i, n - i), scale),
+                          all ? load(w + i) : load_n(w + i, n - i));
+      if (all) store(v, y + i), store(hn::Mul(v, times), in.sum + i);
+      else store_n(v, y + i, n - i), store_n(hn::Mul(v, times), in.sum + i, n - i);
     }
     return;
   }
@@ -121,7 +136,8 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
                   c.flag("added") ? t.tensor("addend").data : nullptr,
                   c.flag("scaled") ? *row_major(*t.weight("scale"))->view().as<float>() : 1.0f,
                   residual ? t.tensor("sum").data : nullptr,
-                  y.data};
+                  y.data,
+                  rms_norm_factors(c)};
   const RowFunction row = HWY_DYNAMIC_DISPATCH(row_function)(x.dtype, w->view().dtype, y.dtype);
   const bool parallel = rows.tokens > 1 && rows.tokens * rows.hidden >= kParallelElements;
   return invocation(
@@ -137,7 +153,7 @@ const Variant rms_norm_highway_rows{
     .name = "highway_rows",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual added scaled",
+    .knows = "x_type=f32|bf16 w_type=f32|bf16 y_type=f32|bf16 residual added scaled x_times residual_times y_times",
     .make = prepare,
 };
 

@@ -24,9 +24,9 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from numpy_layer import (
-    CORRECTED, DENSE_FIRST, HYBRID, LATENT, SIGMOID, Layer, choose, chunk_of, delta_sizes, head_sizes, is_linear,
-    is_moe, rope_frequencies, rope_scale, rope_settings, sees_all, temperature, text_part, top_k_key, top_k_of,
-    turns, window_of, yarn_keep)
+    CORRECTED, DENSE_FIRST, HYBRID, LATENT, SIGMOID, STREAM_NORMED, Layer, choose, chunk_of, delta_sizes, head_sizes,
+    is_linear, is_moe, rope_frequencies, rope_scale, rope_settings, sees_all, stream_factors, temperature, text_part,
+    top_k_key, top_k_of, turns, window_of, yarn_keep)
 
 HERE = Path(__file__).resolve().parent
 SEED = 20250
@@ -61,6 +61,8 @@ BASE = {
     "ministral": {"architectures": ["MinistralForCausalLM"], "model_type": "ministral"},
     "ministral3": {"architectures": ["Ministral3ForCausalLM"], "model_type": "ministral3"},
     "llama4": {"architectures": ["Llama4ForCausalLM"], "model_type": "llama4_text"},
+    "minimax": {"architectures": ["MiniMaxForCausalLM"], "model_type": "minimax"},
+    "minimax_text_01": {"architectures": ["MiniMaxText01ForCausalLM"], "model_type": "minimax_text_01"},
     "gemma4": {"architectures": ["Gemma4ForCausalLM"], "model_type": "gemma4_text"},
 }
 NESTED_TYPES = {"ministral3": "mistral3"}  # of models that read pictures too; else without "_text"
@@ -392,6 +394,29 @@ CASES = [
          moe_intermediate_size=14, layer_types=["sliding_attention", "full_attention"],
          rope_parameters={"sliding_attention": rope(10000.0), "full_attention": rope(
              100000.0, "proportional", partial_rotary_factor=0.5)}),
+    case("minimax_hf", "minimax", (44, 6, 2, 14), [2, 3], 2, 13,
+         "as MiniMax-Text-01-hf: layer 2 lightning attention, layer 3 full attention, factors of the residual, "
+         "head_dim 12 against hidden / heads, two of six experts, one without tokens; blocks of 5 tokens; eps 1e-3, "
+         "not of the values' norm",
+         idle=4, rms_norm_eps=1e-3, head_dim=12, rope_theta=10000.0, num_local_experts=6, num_experts_per_tok=2,
+         block_size=5, layer_types=["linear_attention"] * 3 + ["full_attention"],
+         full_attn_alpha_factor=3.5565588200778455,
+         full_attn_beta_factor=1.0, linear_attn_alpha_factor=3.5565588200778455, linear_attn_beta_factor=1.0,
+         mlp_alpha_factor=3.5565588200778455, mlp_beta_factor=1.0),
+    case("minimax_factors", "minimax", (40, 5, 1, 12), [0, 1, 3], 1, 70,
+         "layer_types absent: full and linear attention in turns; six factors that all differ, head_dim absent, 70 "
+         "tokens, more than a chunk of 64; the last layer forgets next to nothing; new style config",
+         rms_norm_eps=1e-6, num_local_experts=5, num_experts_per_tok=2, full_attn_alpha_factor=1.4,
+         full_attn_beta_factor=0.7, linear_attn_alpha_factor=1.1, linear_attn_beta_factor=0.8, mlp_alpha_factor=1.2,
+         mlp_beta_factor=1.5, rope_parameters=rope(50000.0)),
+    case("minimax_text_01", "minimax_text_01", (48, 4, 2, 12), [0, 3], 2, 17,
+         "as MiniMax-Text-01 is published: attn_type_list, layernorm_..._alpha, the first 8 of 16 elements turned "
+         "(rotary_dim), which transformers' class does not read: with the rotation of its minimax_m2",
+         rms_norm_eps=1e-5, head_dim=16, rope_theta=10000000, rotary_dim=8, num_local_experts=6, num_experts_per_tok=2,
+         attn_type_list=[0, 0, 0, 1], block_size=256, postnorm=True, shared_intermediate_size=0, sliding_window=None,
+         layernorm_full_attention_alpha=3.5565588200778455, layernorm_full_attention_beta=1.0,
+         layernorm_linear_attention_alpha=3.5565588200778455, layernorm_linear_attention_beta=1.0,
+         layernorm_mlp_alpha=3.5565588200778455, layernorm_mlp_beta=1.0),
 ]
 
 
@@ -431,7 +456,12 @@ def random_tensors(config, layer, rng):
     norm("input_layernorm", hidden)
     norm("post_attention_layernorm", hidden)
     # Gain 1.25 gives attention scores a spread of about 1.5: neither a plain mean nor one single key.
-    if is_linear(config, layer):
+    if is_linear(config, layer) and config["model_type"] in STREAM_NORMED:
+        linear("self_attn.qkv_proj", 3 * heads * dim, hidden, 0.8)  # results so small that eps of their norm is seen
+        linear("self_attn.output_gate", heads * dim, hidden)
+        norm("self_attn.norm", heads * dim)
+        linear("self_attn.out_proj", hidden, heads * dim)
+    elif is_linear(config, layer):
         key_heads, value_heads, key_dim, value_dim, kernel = delta_sizes(config)
         place, keys, values = "linear_attn.", key_heads * key_dim, value_heads * value_dim
         if config["model_type"] == "qwen3_next":
@@ -557,7 +587,12 @@ def make_layer(spec, layer, rng):
     behind = NORMED_BEHIND if config["model_type"] == "gemma4_text" else 1.0
     x = np.stack([[draw_token(rng, hidden, behind) for _ in range(spec["seq"])] for _ in range(spec["batch"])])
     branch, _ = Layer(config, tensors, layer).after_attention(x)
-    scale_last_linear(tensors, (".o_proj", ".out_proj"), BRANCH_TARGET * np.linalg.norm(x) / np.linalg.norm(branch))
+    carried, weight = x, 1.0  # what the branch is added to, and its factor
+    if config["model_type"] in STREAM_NORMED:
+        alpha, weight = stream_factors(config, layer)[:2]
+        carried = alpha * Layer(config, tensors, layer).norm(x, "input_layernorm")
+    scale_last_linear(tensors, (".o_proj", ".out_proj"),
+                      BRANCH_TARGET * np.linalg.norm(carried) / np.linalg.norm(weight * branch))
     net = Layer(config, tensors, layer)
     if is_moe(config, layer):
         # One token after the other: later tokens see earlier ones, never the reverse.
@@ -572,10 +607,13 @@ def make_layer(spec, layer, rng):
                     x[b, t] = draw_token(rng, hidden, behind)
                 else:
                     raise RuntimeError(f"{spec['name']}: no token with a clear choice")
+    carried = x
     attended = x + net.after_attention(x)[0]
+    if config["model_type"] in STREAM_NORMED:
+        carried = attended = stream_factors(config, layer)[2] * net.after_attention(x)[1]
     mlp = net(x) - attended
     down = (".w2", ".down_proj")
-    scale_last_linear(tensors, down, BRANCH_TARGET * np.linalg.norm(x) / np.linalg.norm(mlp))
+    scale_last_linear(tensors, down, BRANCH_TARGET * np.linalg.norm(carried) / np.linalg.norm(mlp))
     return tensors, x.astype(np.float32)
 
 
@@ -595,7 +633,12 @@ def run_transformers(folder, layer, x, dtype):
     for name, value in own.items():  # a tensor that was not found would have been filled at random
         held = dict(block.named_parameters())[name]  # a router's matrix may stay f32
         assert torch.equal(held, torch.from_numpy(value).to(held.dtype)), name
-    for name, value in block.named_buffers():
+    if hasattr(block.self_attn, "slope_rate"):  # stored by save_pretrained, but computed
+        held = block.self_attn.slope_rate.flatten().double().numpy()
+        depth = 1 - layer / (model.config.num_hidden_layers - 1 + 1e-5) + 1e-5
+        ours = 2.0 ** (-8 * np.arange(1, held.size + 1) / held.size) * depth
+        assert np.abs(held / ours - 1).max() < (1e-6 if dtype == torch.float64 else 1e-2), held / ours
+    for name, value in [] if hasattr(block.self_attn, "slope_rate") else block.named_buffers():
         kept = stored[f"model.layers.{layer}." + (name if f"model.layers.{layer}.{name}" in stored
                                                   else name.replace("mlp.", "block_sparse_moe."))]
         assert torch.equal(value, torch.from_numpy(kept).to(value.dtype)), name
@@ -671,6 +714,24 @@ def text_folder(config, tensors):
     return folder
 
 
+def as_transformers_has_it(config):
+    """of MiniMax-Text-01's own code, whose layers transformers' class has under other keys, but for the rotation"""
+    from transformers.models.minimax import modeling_minimax as own
+    from transformers.models.minimax_m2 import modeling_minimax_m2 as other
+    own.apply_rotary_pos_emb = other.apply_rotary_pos_emb
+    own.MiniMaxRotaryEmbedding.compute_default_rope_parameters = staticmethod(
+        other.MiniMaxM2RotaryEmbedding.compute_default_rope_parameters)
+    kept = {k: v for k, v in config.items()
+            if not k.startswith(("layernorm_", "rope_", "rotary_", "attn_type_list", "postnorm", "shared_"))}
+    places = (("full_attn", "full_attention"), ("linear_attn", "linear_attention"), ("mlp", "mlp"))
+    factors = {f"{ours}_{which}_factor": config[f"layernorm_{theirs}_{which}"]
+               for ours, theirs in places for which in ("alpha", "beta")}
+    return dict(kept, **factors, model_type="minimax", architectures=["MiniMaxForCausalLM"],
+                layer_types=["full_attention" if full else "linear_attention" for full in config["attn_type_list"]],
+                rope_parameters=rope(config["rope_theta"],
+                                     partial_rotary_factor=config["rotary_dim"] / config["head_dim"]))
+
+
 def added_error(y, golden, x):
     """Relative L2 error of what the layer adds, over all tokens and for the worst token."""
     y, golden, x = (np.asarray(a, np.float64).reshape(-1, a.shape[-1]) for a in (y, golden, x))
@@ -735,10 +796,13 @@ def generate(names):
             size = np.sqrt((x.astype(np.float64) ** 2).mean(-1))
             assert size.max() / size.min() > 2, "tokens of nearly equal size"
             run_from = folder if spec["nested"] is None else text_folder(config, tensors)
+            if config["model_type"] == "minimax_text_01":
+                run_from = text_folder(as_transformers_has_it(config), tensors)
             got = run_transformers(run_from, layer, x, torch.float64)
             golden = got["output"].astype(np.float32)
             whole = np.linalg.norm(got["output"])
-            shares = [float(np.linalg.norm(got[b]) / whole) for b in ("attention", "mlp")]
+            betas = stream_factors(config, layer)[1::2] if config["model_type"] in STREAM_NORMED else (1.0, 1.0)
+            shares = [float(np.linalg.norm(beta * got[b]) / whole) for b, beta in zip(("attention", "mlp"), betas)]
             assert all(BRANCH_RANGE[0] <= s <= BRANCH_RANGE[1] for s in shares), (spec["name"], layer, shares)
             margin = None
             assert is_moe(config, layer) == ("logits" in got)
@@ -773,7 +837,7 @@ def generate(names):
             print(f"{spec['name']:<24}{layer:>5} {attn:>6.3f} {mlp:>6.3f} "
                   f"{'-' if margin is None else f'{margin:.3f}':>7} "
                   f"{by_numpy:>8.1e} {bf16:>8.1e} {worst:>8.1e} {size // 1000:>5}")
-    assert total < 8_500_000, total
+    assert total < 9_000_000, total
     manifest = {
         "made_with": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__,
                       "python": platform.python_version(), "seed": SEED},
@@ -901,6 +965,11 @@ def config_changes(config, layer):
     if dim % 4 == 0 and family != "gpt_oss" and not Layer(config, {}, layer).qk_norm and family not in DENSE_FIRST:
         yield f"heads {heads} -> {2 * heads}", put(
             num_attention_heads=2 * heads, num_key_value_heads=2 * kv_heads, head_dim=dim // 2)
+    for key in sorted(config):
+        kind = ("mlp", "linear") if is_linear(config, layer) else ("mlp", "full")
+        if key.endswith(("_alpha_factor", "_beta_factor")) and key.startswith(kind) or (
+                key.startswith(tuple("layernorm_" + k for k in kind))):
+            yield f"{key} x 1.1", put(**{key: 1.1 * config[key]})
     if is_moe(config, layer):
         top_k, experts = top_k_of(config), expert_count(config)
         for other in (top_k - 1, top_k + 1):
@@ -926,6 +995,18 @@ def typical_errors(config, tensors, layer, x):
             setattr(net, name, value)
         return net(x)
 
+    if right.family in STREAM_NORMED:
+        yield "the residual in front of its norm", wrong(plain_stream=True)
+    if right.family in STREAM_NORMED and right.linear_attn:
+        if layer + 1 < config["num_hidden_layers"]:  # the last one's state hardly decays
+            yield "the state decays after its update", wrong(decay_after=True)
+        yield "q, k and v without silu", wrong(no_qkv_silu=True)
+        yield "all q, all k, all v", wrong(grouped_qkv=True)
+        yield "the slopes of the next layer", wrong(slope_layer=layer + 1)
+        yield "no gate behind the norm", wrong(no_output_gate=True)
+        if right.eps > 1e-4:
+            yield "the layer's eps for the values' norm", wrong(value_eps=right.eps)
+        return
     if right.family in HYBRID:
         yield "w for 1 + w", wrong(norm_offset=0.0)
         if is_moe(config, layer):

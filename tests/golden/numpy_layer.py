@@ -9,7 +9,8 @@ shows which errors they would notice. Slow on purpose; meant for tens of tokens.
 import numpy as np
 
 LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention
-ALL_SPARSE = ("mixtral", "olmoe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss")  # experts in every layer
+STREAM_NORMED = ("minimax", "minimax_text_01")  # lightning attention in most layers; the stream goes on from norms
+ALL_SPARSE = ("mixtral", "olmoe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss") + STREAM_NORMED  # experts in every layer
 HYBRID = ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text")  # the gated delta rule in most layers, else gated attention
 MISTRAL = ("mistral", "ministral", "ministral3")
 FAMILIES = ("llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe", "ernie4_5_moe", "llama4_text", "gemma4_text") + (
@@ -23,13 +24,14 @@ LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 DEFAULT_KV_HEADS = {"qwen2": 32, "qwen3": 32, "mixtral": 8, "qwen3_moe": 4, "glm4_moe": 8,
                     "ernie4_5_moe": 4, "minimax_m2": 8, "gpt_oss": 8, "qwen3_next": 2, "qwen3_5_text": 4,
                     "qwen3_5_moe_text": 2, "mistral": 8, "ministral": 8, "ministral3": 8,
-                    "llama4_text": 8}  # llama, olmoe, hunyuan: heads
+                    "llama4_text": 8, "minimax": 8, "minimax_text_01": 8}  # llama, olmoe, hunyuan: heads
 DEFAULT_HEAD_DIM = {"qwen3": 128, "minimax_m2": 128, "gpt_oss": 64, "qwen3_next": 256, "qwen3_5_text": 256,
                     "qwen3_5_moe_text": 256, "ministral3": 128, "llama4_text": 128}  # the others: hidden / heads
 DEFAULT_EPS = {"mixtral": 1e-5, "ernie4_5_moe": 1e-5, "olmoe": 1e-5, "hunyuan_v1_moe": 1e-5,
-               "gpt_oss": 1e-5, "ministral3": 1e-5, "llama4_text": 1e-5}  # the others: 1e-6
+               "gpt_oss": 1e-5, "ministral3": 1e-5, "llama4_text": 1e-5, "minimax": 1e-5,
+               "minimax_text_01": 1e-5}  # the others: 1e-6
 DEFAULT_THETA = {"mixtral": 1e6, "ernie4_5_moe": 5e5, "minimax_m2": 5e6, "gpt_oss": 1.5e5,
-                 "llama4_text": 5e5}  # the others: 1e4
+                 "llama4_text": 5e5, "minimax": 1e6, "minimax_text_01": 1e6}  # the others: 1e4
 DEFAULT_PART = {"glm4_moe": 0.5, "qwen3_next": 0.25, "qwen3_5_text": 0.25,
                 "qwen3_5_moe_text": 0.25}  # of a head that is rotated; the others: all of it
 
@@ -73,6 +75,8 @@ def rotated_dims(config, layer=None):
     """of a head, the first ones"""
     if config["model_type"] == "gemma4_text":
         return head_sizes(config, layer)[2]  # by 0 most of them
+    if config["model_type"] == "minimax":
+        return head_sizes(config)[2]  # rotary_dim is not read
     rope = config.get("rope_parameters") or {}
     part = rope.get("partial_rotary_factor", config.get("partial_rotary_factor"))
     if part is None and config.get("rotary_dim"):
@@ -94,6 +98,8 @@ def window_of(config, layer):
         return None if sees_all(config, layer) else config["sliding_window"]
     if family == "mixtral":
         return config.get("sliding_window")  # every layer, no switch
+    if family in STREAM_NORMED:
+        return None if is_linear(config, layer) else config.get("sliding_window")
     if family in MISTRAL:
         window = config.get("sliding_window", None if family == "ministral3" else 4096)
         if family == "ministral" and config.get("layer_types"):
@@ -172,12 +178,27 @@ def text_part(config):
 
 
 def is_linear(config, layer):
-    """whether the layer has the gated delta rule"""
+    """whether the layer has the gated delta rule or lightning attention"""
+    if config["model_type"] in STREAM_NORMED:
+        if config.get("layer_types"):
+            return config["layer_types"][layer] == "linear_attention"
+        if config.get("attn_type_list"):
+            return config["attn_type_list"][layer] == 0
+        return layer % 2 == 1
     if config["model_type"] not in HYBRID:
         return False
     if config.get("layer_types"):
         return config["layer_types"][layer] == "linear_attention"
     return (layer + 1) % config.get("full_attention_interval", 4) != 0
+
+
+def stream_factors(config, layer):
+    """(alpha of the residual, beta of attention; alpha of the residual, beta of the experts)"""
+    def factor(ours, theirs, which):
+        return config.get(f"{ours}_{which}_factor", config.get(f"layernorm_{theirs}_{which}", 1.0))
+    kind = "linear" if is_linear(config, layer) else "full"
+    return [factor(ours, theirs, which) for ours, theirs in (
+        (kind + "_attn", kind + "_attention"), ("mlp", "mlp")) for which in ("alpha", "beta")]
 
 
 def delta_sizes(config):
@@ -359,6 +380,8 @@ class Layer:
         self.decay_after = self.gate_first = self.dealt_in_turn = self.no_unit = self.offset_value_norm = False
         self.no_conv_silu = self.no_beta = self.no_shared_gate = False
         self.no_temperature = self.weigh_output = self.no_v_norm = self.values_of_normed_keys = False
+        self.plain_stream = self.no_qkv_silu = self.grouped_qkv = self.no_output_gate = False
+        self.slope_layer, self.value_eps = layer, LATENT_EPS
         self.no_layer_scalar = self.no_router_norm = self.no_expert_scale = self.plain_gelu = False
         self.score_factor = 1.0 if self.family == "gemma4_text" else None  # else dim^-1/2
 
@@ -379,7 +402,8 @@ class Layer:
         if name.startswith("self_attn."):
             if self.family == "qwen2":
                 return not name.endswith("o_proj")  # always on q, k, v; no key turns it off
-            return self.family not in ("mixtral",) + MISTRAL and self.config.get("attention_bias", False)
+            never = ("mixtral",) + MISTRAL + STREAM_NORMED
+            return self.family not in never and self.config.get("attention_bias", False)
         return self.family == "llama" and self.config.get("mlp_bias", False)
 
     def linear(self, x, name):
@@ -510,6 +534,30 @@ class Layer:
         out = rms_norm(out, weight, self.eps) * silu(z)
         return self.linear(out.reshape(batch, seq, -1), "linear_attn.out_proj")
 
+    def lightning(self, x):
+        heads, _, dim = head_sizes(self.config)
+        batch, seq, _ = x.shape
+        qkv = self.linear(x, "self_attn.qkv_proj")
+        if not self.no_qkv_silu:
+            qkv = silu(qkv)
+        if self.grouped_qkv:
+            q, k, v = (part.reshape(batch, seq, heads, dim) for part in np.split(qkv, 3, axis=-1))
+        else:
+            q, k, v = np.split(qkv.reshape(batch, seq, heads, 3 * dim), 3, axis=-1)
+        depth = 1 - self.slope_layer / (self.config["num_hidden_layers"] - 1 + 1e-5) + 1e-5
+        out = np.empty_like(q)
+        for h in range(heads):
+            decay = np.exp(-2.0 ** (-8 * (h + 1) / heads) * depth)
+            state = np.zeros((batch, dim, dim))
+            for t in range(seq):
+                new = np.einsum("bk,bv->bkv", k[:, t, h], v[:, t, h])
+                state = decay * (state + new) if self.decay_after else decay * state + new
+                out[:, t, h] = np.einsum("bkv,bk->bv", state, q[:, t, h])
+        out = rms_norm(out.reshape(batch, seq, -1), self.tensors["self_attn.norm.weight"], self.value_eps)
+        if not self.no_output_gate:
+            out = out * sigmoid(self.linear(x, "self_attn.output_gate"))
+        return self.linear(out, "self_attn.out_proj")
+
     def latent_attention(self, x):
         c = self.config
         heads, nope, rope = c["num_attention_heads"], c["qk_nope_head_dim"], c["qk_rope_head_dim"]
@@ -546,7 +594,7 @@ class Layer:
 
     def moe_names(self):
         """(name of the block, gate, up, down)"""
-        if self.family in ("mixtral", "minimax_m2"):
+        if self.family in ("mixtral", "minimax_m2") + STREAM_NORMED:
             return "block_sparse_moe", "w1", "w3", "w2"
         if self.family == "llama4_text":
             return "feed_forward", "gate_proj", "up_proj", "down_proj"
@@ -579,7 +627,8 @@ class Layer:
         return f"{self.moe_names()[0]}{inside}.e_score_correction_bias"
 
     def renormalises(self):
-        if self.family in ("mixtral", "ernie4_5_moe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss", "gemma4_text"):
+        if self.family in ("mixtral", "ernie4_5_moe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss", "gemma4_text") + (
+                STREAM_NORMED):
             return True
         if self.family in SIGMOID:
             return self.config.get("norm_topk_prob", True)
@@ -668,6 +717,12 @@ class Layer:
     def after_attention(self, x):
         """(attention's output, the second norm of the residual stream after it)"""
         attend = self.latent_attention if self.family in LATENT else self.delta if self.linear_attn else self.attention
+        if self.family in STREAM_NORMED:
+            alpha, beta = stream_factors(self.config, self.layer)[:2]
+            normed = self.norm(x, "input_layernorm")
+            branch = self.lightning(normed) if self.linear_attn else self.attention(normed)
+            stream = alpha * (x if self.plain_stream else normed) + beta * branch
+            return branch, self.norm(stream, "post_attention_layernorm")
         branch = attend(self.norm(x, "input_layernorm"))
         if self.family == "gemma4_text":  # normed again, and the stream for the second norm of it
             branch = self.norm(branch, "post_attention_layernorm")
@@ -679,6 +734,9 @@ class Layer:
         branch, normed = self.after_attention(x)
         if self.family == "gemma4_text":
             return self.gemma(x, branch, normed)
+        if self.family in STREAM_NORMED:
+            alpha, beta = stream_factors(self.config, self.layer)[2:]
+            return alpha * normed + beta * self.moe(normed)
         x = x + branch
         return x + (self.moe(normed) if is_moe(self.config, self.layer) else
                     self.dense_mlp(normed, self.moe_names()[0]))

@@ -71,6 +71,23 @@ Json tiny(const std::string& model_type) {
   if (model_type == "minimax_m2") {
     config.update({{"head_dim", 20}, {"rotary_dim", 8}, {"num_local_experts", 16}, {"num_experts_per_tok", 3}});
   }
+  if (model_type.starts_with("minimax_text") || model_type == "minimax") {
+    config.update({{"head_dim", 16}, {"num_local_experts", 8}, {"num_experts_per_tok", 2}});
+  }
+  if (model_type == "minimax") {
+    config.update({{"layer_types", {"linear_attention", "linear_attention", "linear_attention", "full_attention"}},
+                   {"full_attn_alpha_factor", 3.5},
+                   {"linear_attn_alpha_factor", 2.5},
+                   {"linear_attn_beta_factor", 0.5},
+                   {"mlp_alpha_factor", 1.5}});
+  }
+  if (model_type == "minimax_text_01") {
+    config.update({{"attn_type_list", {0, 0, 0, 1}},
+                   {"rotary_dim", 8},
+                   {"postnorm", true},
+                   {"layernorm_linear_attention_alpha", 3.5},
+                   {"layernorm_mlp_beta", 0.5}});
+  }
   if (model_type == "gpt_oss") {
     config.update(
         {{"head_dim", 16},
@@ -217,6 +234,7 @@ const Published kPublished[] = {
     {"qwen3.5-35b-a3b", 34660610688, 34.661, 2.946, 2.438, 20480},
     {"qwen3.5-397b-a17b", 396346350336, 396.346, 16.332, 15.315, 30720},
     {"ernie-4.5-21b-a3b-pt", 21825437888, 21.825, 3.352, 3.087, 57344},
+    {"minimax-text-01", 456089655296, 456.090, 47.174, 45.945, 40960},
     {"minimax-m2.5", 228689764864, 228.690, 10.416, 9.801, 253952},
     {"hunyuan-a13b-instruct", 80393183232, 80.393, 12.747, 12.222, 131072},
     {"olmoe-1b-7b-0924", 6919161856, 6.919, 1.179, 1.076, 131072},
@@ -747,6 +765,61 @@ TEST(Families, MiniMaxM2TurnsRotaryDim) {
   EXPECT_EQ(head_dim(read(with(tiny("minimax_m2"), {{"head_dim", nullptr}}))), 128);
   const ModelSpec mtp = read(with(tiny("minimax_m2"), {{"use_mtp", true}, {"num_mtp_modules", 3}}));
   EXPECT_TRUE(contains(mtp.notes.at(0), "3 layers for multi-token prediction left out"));
+}
+
+TEST(Families, MiniMaxGoesOnFromItsNorms) {
+  const ModelSpec m = read(tiny("minimax"));
+  ASSERT_EQ(m.kinds.size(), 2u);
+  EXPECT_EQ(m.kinds[0].name, "moe linear");
+  EXPECT_EQ(m.kinds[1].name, "moe");
+  EXPECT_EQ(m.kind_of_layer, (std::vector<std::size_t>{0, 0, 0, 1}));
+  const OpCase linear = op_case(m, "mlp norm"), full = op_case(m, "mlp norm", 3);
+  EXPECT_EQ(linear.real("residual_times"), 2.5);
+  EXPECT_EQ(linear.real("x_times"), 0.5);
+  EXPECT_EQ(linear.real("y_times"), 1.5);
+  EXPECT_EQ(full.real("residual_times"), 3.5);
+  EXPECT_FALSE(full.has("x_times"));
+  EXPECT_FALSE(op_case(m, "route").has("scaling"));
+  EXPECT_EQ(op_case(read(with(tiny("minimax"), {{"mlp_beta_factor", 0.7}})), "route").real("scaling"), 0.7);
+  const OpCase lightning = op_case(m, "lightning");
+  EXPECT_EQ(lightning.axis("heads"), 4);
+  EXPECT_EQ(lightning.axis("head_dim"), 16);
+  EXPECT_EQ(op_case(m, "value norm").real("eps"), 1e-6) << "whatever rms_norm_eps says";
+  EXPECT_EQ(weight(plan_of(m), "experts_gate_up").sources.at(1).tensor, "block_sparse_moe.experts.0.w3.weight");
+  EXPECT_FALSE(has_op(plan_of(m), "rope") || op_case(m, "rope", 3).has("rotary_dims"));
+  // 4 heads of 16 x 16 in f32, in each of three layers, and no keys.
+  EXPECT_EQ(state_bytes_per_sequence(m, DType::bf16), 3 * 4 * 16 * 16 * 4);
+  EXPECT_EQ(kv_elements_per_token(m), 2 * 2 * 16);
+
+  // By hand: 2^-2 = 1/4 in the first layer and head, 2^-8 in the first layer's last, 2/3 of it in the second of four.
+  const WeightSpec slopes = weight(plan_of(m), "slopes");
+  ASSERT_TRUE(slopes.rule && slopes.sources.empty());
+  EXPECT_FLOAT_EQ(slopes.rule(0, 0), 0.25f * 1.00001f);
+  EXPECT_FLOAT_EQ(slopes.rule(0, 3), 1.00001f / 256);
+  EXPECT_NEAR(slopes.rule(1, 0), 0.25 * (2.0 / 3 + 1e-5), 1e-6);
+  EXPECT_GT(slopes.rule(3, 0), 0) << "of the last layer";
+  EXPECT_EQ(slopes.rule(4, 2), slopes.rule(0, 2)) << "stacks may be higher than the model";
+
+  const ModelSpec in_turns = read(with(tiny("minimax"), {{"layer_types", nullptr}}));
+  EXPECT_EQ(in_turns.kinds[0].name, "moe");
+  EXPECT_EQ(in_turns.kind_of_layer, (std::vector<std::size_t>{0, 1, 0, 1}));
+  EXPECT_TRUE(contains(in_turns.notes.at(0), "in turns"));
+  const ModelSpec ignored = read(with(tiny("minimax"), {{"rotary_dim", 8}}));
+  EXPECT_TRUE(contains(ignored.notes.at(0), "rotary_dim (8) is ignored"));
+  EXPECT_FALSE(op_case(ignored, "rope", 3).has("rotary_dims"));
+}
+
+TEST(Families, MiniMaxText01HasKeysOfItsOwn) {
+  const ModelSpec m = read(tiny("minimax_text_01"));
+  EXPECT_EQ(m.model_type, "minimax");
+  EXPECT_EQ(m.kind_of_layer, (std::vector<std::size_t>{0, 0, 0, 1}));
+  EXPECT_EQ(op_case(m, "mlp norm").real("residual_times"), 3.5);
+  EXPECT_FALSE(op_case(m, "mlp norm", 3).has("residual_times"));
+  EXPECT_EQ(op_case(m, "route").real("scaling"), 0.5);
+  EXPECT_EQ(op_case(m, "rope", 3).axis("rotary_dims"), 8);
+  Json published = tiny("minimax_text_01");
+  published["architectures"] = {"MiniMaxText01ForCausalLM"};
+  EXPECT_EQ(read(published).head.kind, HeadSpec::Kind::language);
 }
 
 TEST(Families, HunyuanNormsWhatIsTurned) {
@@ -1347,8 +1420,9 @@ std::vector<BadConfig> bad_configs() {
        "llama",
        {{"model_type", "mamba2"}},
        {": model_type: ", "mamba2",
-        "deepseek_v2, deepseek_v3, ernie4_5_moe, gemma4, glm4_moe, gpt_oss, hunyuan_v1_moe, llama, llama4, minimax_m2, "
-        "ministral, ministral3, mistral, mixtral, olmoe, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe, qwen3_next"}},
+        "deepseek_v2, deepseek_v3, ernie4_5_moe, gemma4, glm4_moe, gpt_oss, hunyuan_v1_moe, llama, llama4, minimax, "
+        "minimax_m2, ministral, ministral3, mistral, mixtral, olmoe, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe, "
+        "qwen3_next"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
       {"model_type with an escape",
        "llama",
@@ -1665,6 +1739,45 @@ std::vector<BadConfig> bad_configs() {
        "minimax_m2",
        {{"scoring_func", "softmax"}},
        {": scoring_func: ", "sigmoid"}},
+      {"a norm before the residual",
+       "minimax_text_01",
+       {{"postnorm", false}},
+       {": postnorm: ", "expected true"}},
+      {"two lists of layers",
+       "minimax",
+       {{"attn_type_list", {0, 1, 0, 1}}},
+       {": layer_types[1]: ", "\"linear_attention\" contradicts attn_type_list (1)"}},
+      {"a list of layers that transformers does not read",
+       "minimax",
+       {{"layer_types", null}, {"attn_type_list", {0, 1, 0, 1}}},
+       {": attn_type_list: ", "reads layer_types"}},
+      {"a short list of layers",
+       "minimax_text_01",
+       {{"attn_type_list", {0, 1}}},
+       {": attn_type_list: ", "num_hidden_layers (4)", "a list of 2"}},
+      {"no list of layers", "minimax_text_01", {{"attn_type_list", null}}, {": attn_type_list: ", "missing"}},
+      {"a third kind of layer", "minimax_text_01", {{"attn_type_list", {0, 2, 0, 1}}}, {": attn_type_list[1]: ", "2"}},
+      {"a kind of layer that is none of MiniMax's",
+       "minimax",
+       {{"layer_types", {"linear_attention", "linear_attention", "linear_attention", "sliding_attention"}}},
+       {": layer_types[3]: ", "sliding_attention"}},
+      {"two factors of one part",
+       "minimax",
+       {{"layernorm_mlp_alpha", 3.5}},
+       {": layernorm_mlp_alpha: ", "3.5 contradicts mlp_alpha_factor (1.5)"}},
+      {"a factor under the name of another code",
+       "minimax_text_01",
+       {{"linear_attn_beta_factor", 0.5}},
+       {": linear_attn_beta_factor: ", "0.5 contradicts layernorm_linear_attention_beta (1)"}},
+      {"a factor of nothing", "minimax", {{"mlp_alpha_factor", 0}}, {": mlp_alpha_factor: ", "0"}},
+      {"a shared expert of MiniMax-Text-01",
+       "minimax_text_01",
+       {{"shared_intermediate_size", 96}},
+       {": shared_intermediate_size: ", "96"}},
+      {"a part of heads that transformers' MiniMax turns not",
+       "minimax",
+       {{"partial_rotary_factor", 0.5}},
+       {": partial_rotary_factor: ", "0.5"}},
       {"lightning attention", "minimax_m2", {{"attn_type_list", {1, 0, 1, 1}}}, {": attn_type_list[1]: ", "got 0"}},
       {"a shared expert of MiniMax",
        "minimax_m2",

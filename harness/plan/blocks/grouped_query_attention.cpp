@@ -155,4 +155,18 @@ GroupedQueryAttention read_grouped_query_attention(const JsonNode& config, const
   return a;
 }
 
+void read_rotary_dim(const JsonNode& config, GroupedQueryAttention& a) {
+  const auto dims = config.find_int("rotary_dim", 2, a.head_dim);
+  if (!dims) return;
+  if (*dims % 2 != 0)
+    config.fail("rotary_dim", fmt::format("expected an even number (rope turns pairs), got {}", *dims));
+  bool part = config.find("partial_rotary_factor").has_value();
+  for (const char* place : {"rope_scaling", "rope_parameters"})
+    if (const auto rope = config.find(place)) part |= rope->find("partial_rotary_factor").has_value();
+  if (!part) a.rotary.dims = *dims;
+  else if (a.rotary.dims != *dims)
+    config.fail("rotary_dim", fmt::format("{} contradicts partial_rotary_factor ({} of head_dim {})", *dims,
+                                          a.rotary.dims, a.head_dim));
+}
+
 }  // namespace layercost

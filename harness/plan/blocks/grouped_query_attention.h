@@ -46,5 +46,8 @@ struct HeadDefaults {
 // Heads and rotation from num_attention_heads, num_key_value_heads, head_dim and the keys of read_rotary; the rest is
 // the family's. What transformers fills in is noted in the model.
 GroupedQueryAttention read_grouped_query_attention(const JsonNode& config, const HeadDefaults&, ModelSpec&);
+// MiniMax's rotary_dim, the elements of a head that are turned. It counts where partial_rotary_factor is absent, inside
+// and outside of rope_parameters.
+void read_rotary_dim(const JsonNode& config, GroupedQueryAttention&);
 
 }  // namespace layercost

@@ -16,21 +16,6 @@ void expect_true(const JsonNode& config, std::string_view key) {
     config.fail(key, "model_type minimax_m2 always does that; expected true or no such key");
 }
 
-// rotary_dim counts where partial_rotary_factor is absent, inside and outside of rope_parameters.
-void read_rotary_dim(const JsonNode& config, GroupedQueryAttention& a) {
-  const auto dims = config.find_int("rotary_dim", 2, a.head_dim);
-  if (!dims) return;
-  if (*dims % 2 != 0)
-    config.fail("rotary_dim", fmt::format("expected an even number (rope turns pairs), got {}", *dims));
-  bool part = config.find("partial_rotary_factor").has_value();
-  for (const char* place : {"rope_scaling", "rope_parameters"})
-    if (const auto rope = config.find(place)) part |= rope->find("partial_rotary_factor").has_value();
-  if (!part) a.rotary.dims = *dims;
-  else if (a.rotary.dims != *dims)
-    config.fail("rotary_dim", fmt::format("{} contradicts partial_rotary_factor ({} of head_dim {})", *dims,
-                                          a.rotary.dims, a.head_dim));
-}
-
 void read(const JsonNode& config, ModelSpec& m) {
   GroupedQueryAttention a =
       read_grouped_query_attention(config, {.head_dim = 128, .kv_heads = 8, .rope_theta = 5e6, .rotary_part = 1.0}, m);
