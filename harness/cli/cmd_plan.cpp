@@ -13,6 +13,7 @@
 #include "harness/measure/op_records.h"
 #include "harness/plan/counts.h"
 #include "harness/plan/expert_parallel.h"
+#include "harness/spec/part_name.h"
 #include "kernels/contract/registry.h"
 #include "kernels/runtime/runtime.h"
 
@@ -48,6 +49,7 @@ struct PlannedPoint {
   WorkFacts facts = {};                      // of the layers with experts; of a device that shares them, of what it has
   std::optional<ExpertChoice> experts = {};  // whose facts these are
   std::vector<KindWork> kinds = {};          // the head last
+  std::optional<KindWork> mtp = {};          // a layer for multi-token prediction, which no step has
   double device_bytes = 0;                   // of this machine
   MemoryNeed need = {};
   std::optional<Projection> projection = {};
@@ -57,24 +59,25 @@ struct PlannedPoint {
 PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::optional<HardwareSpec>& on,
                         std::int64_t devices) {
   PlannedPoint p{.model = m, .scenario = s, .shape = step_shape(s, m.experts.has_value())};
-  const auto add = [&](LayerPlan plan) {
-    KindWork& kind = p.kinds.emplace_back(KindWork{std::move(plan), {}});
+  const auto work_of = [&](LayerPlan plan) {
+    KindWork kind{std::move(plan), {}};
     const std::vector<OpRecord> records = op_records(kind.plan);
     const WorkFacts facts = expected_facts(kind.plan, s);
     if (kind.plan.experts()) p.facts = facts, p.experts = kind.plan.experts();
     for (std::size_t i = 0; i < records.size(); ++i) {
       const PlannedOp& op = kind.plan.ops[i];
       OpWork& w = kind.ops.emplace_back();
-      w.op = &op;
+      w.op = &op;  // in memory that moves with the plan
       w.work = find_op(op.op_case.op()).work(op.op_case, facts);
       w.bytes_per_distinct_expert = records[i].bytes_per_distinct_expert;
       p.flops += static_cast<double>(kind.plan.count) * w.work.flops;
       p.bytes += static_cast<double>(kind.plan.count) * (w.work.weight_bytes + w.cache_bytes());
     }
+    return kind;
   };
-  p.kinds.reserve(m.kinds.size() + 1);
-  for (const LayerKind& kind : m.kinds) add(plan_layer(m, kind, p.shape));
-  add(plan_head(m, s.batch, p.shape));
+  if (m.mtp_layers > 0) p.mtp = work_of(plan_layer(m, m.mtp, p.shape));
+  for (const LayerKind& kind : m.kinds) p.kinds.push_back(work_of(plan_layer(m, kind, p.shape)));
+  p.kinds.push_back(work_of(plan_head(m, s.batch, p.shape)));
   p.device_bytes = static_cast<double>(describe_cpu().memory_bytes);
   p.need = memory_need(m, s, p.device_bytes);
   if (on) p.projection = project(m, s, *on, devices);
@@ -89,6 +92,15 @@ std::vector<std::pair<std::string, std::string>> matrices_of(const LayerPlan& pl
       for (const auto& [tensor, name] : op.bind)
         if (name == w.name) out.emplace_back(w.name, w.format->name);
   return out;
+}
+
+// Of the layer for multi-token prediction, whether it is among the kinds or not; of one of several devices the whole.
+std::optional<MtpCount> mtp_count(const ModelSpec& m) {
+  if (m.whole != nullptr) return mtp_count(*m.whole);
+  if (m.mtp_layers > 0) return count_mtp_layer(m, m.mtp);
+  for (const LayerKind& kind : m.kinds)
+    if (kind.name.starts_with(kMtpPart)) return count_mtp_layer(m, kind);
+  return std::nullopt;
 }
 
 // ---- For people
@@ -169,8 +181,20 @@ void print_point(std::string& out, const PlannedPoint& p) {
     say(out,
         "one of {} devices that share the experts; a step sends {} and receives as much, which is not in any time\n",
         m.devices, si(exchange_bytes(m, p.shape), "B"));
-  for (const KindWork& kind : p.kinds) {
-    say(out, "\n{} x {}\n", kind.plan.count, kind.plan.kind);
+  std::vector<const KindWork*> kinds;
+  for (const KindWork& kind : p.kinds) kinds.push_back(&kind);
+  if (p.mtp) kinds.push_back(&*p.mtp);
+  for (const KindWork* shown : kinds) {
+    const KindWork& kind = *shown;
+    if (kind.plan.count > 0) {
+      say(out, "\n{} x {}\n", kind.plan.count, kind.plan.kind);
+    } else {
+      const MtpCount one = *mtp_count(m);
+      say(out,
+          "\n{}, not counted in a step: {} parameters beside the model's, {} of them active; its head is the "
+          "model's\n",
+          kind.plan.kind, count(one.total), count(one.active));
+    }
     Listing listing({{.head = "component", .gap = 2, .align = Align::left},
                      {.head = "op", .align = Align::left, .leaves = 2},
                      {.head = "matrix in", .align = Align::left, .leaves = 3},
@@ -259,8 +283,11 @@ OrderedJson to_json(const PlannedPoint& p) {
                        {"parameters_active_with_embedding", n.active_with_embedding}};
   if (m.experts) model.update({{"experts", m.experts->experts}, {"top_k", m.experts->top_k}});
   model["notes"] = m.notes;
+  if (const auto one = mtp_count(m))
+    model["mtp"] = {{"parameters_total", one->total}, {"parameters_active", one->active}};
   OrderedJson kinds = OrderedJson::array();
   for (const KindWork& kind : p.kinds) kinds.push_back(to_json(kind));
+  if (p.mtp) kinds.push_back(to_json(*p.mtp));
   OrderedJson out = {{"model", std::move(model)},
                      {"phase", to_string(s.phase)},
                      {"batch", s.batch},

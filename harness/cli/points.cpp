@@ -30,6 +30,9 @@ void add_point_options(CLI::App& c, PointOptions& o) {
                "devices that share the experts of each mixture; measured is one of them, without the exchange "
                "(default 1)")
       ->check(CLI::Range(1, 4096));
+  c.add_flag(
+      "--mtp", o.mtp,
+      "also the layer for multi-token prediction, where a config publishes one: beside the model, in no step of it");
   c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
 }
 
@@ -105,6 +108,14 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
       out.models.push_back(std::move(model));
   }
 
+  if (o.mtp) {
+    bool any = false;
+    for (ModelSpec& model : out.models)
+      if (model.mtp_layers > 0) model = with_mtp(model), any = true;
+    if (!any) throw BadInput("--mtp: no model of this run publishes layers for multi-token prediction");
+    if (!o.weights.empty())
+      throw BadInput("--mtp: of a checkpoint's weights (--weights) a model is measured without them");
+  }
   if (o.ep > 1) {
     for (ModelSpec& model : out.models)
       if (model.experts) model = share_experts(model, o.ep);

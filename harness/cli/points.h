@@ -15,6 +15,7 @@ struct PointOptions {
   std::vector<std::string> weights;
   std::optional<std::string> prefix;
   std::int64_t ep = 1;
+  bool mtp = false;
   std::string suite, phase, batches, contexts, dtype, kv_type, weights_format, routing, architecture;
 };
 

@@ -20,7 +20,7 @@ constexpr std::array kGravity = {Outcome::wrong,       Outcome::failed,  Outcome
 const PartRecord* gravest(const PointRecord& point) {
   for (const Outcome outcome : kGravity) {
     for (const PartRecord& part : point.parts) {
-      if (part.outcome == outcome && !is_timed(part)) return &part;
+      if (part.count > 0 && part.outcome == outcome && !is_timed(part)) return &part;
     }
   }
   return nullptr;
@@ -29,7 +29,7 @@ const PartRecord* gravest(const PointRecord& point) {
 // A time below what physics allows is no time: "" if no part has one.
 std::string impossible_part(const PointRecord& point, const std::vector<std::optional<Bounds>>& bounds) {
   for (std::size_t p = 0; p < bounds.size(); ++p)
-    if (bounds[p] && bounds[p]->impossible)
+    if (point.parts[p].count > 0 && bounds[p] && bounds[p]->impossible)
       return fmt::format("withheld: {} is IMPOSSIBLE, {:.0f} % of what the machine's limits allow", point.parts[p].kind,
                          100 * bounds[p]->hard_fraction);
   return "";
@@ -81,6 +81,7 @@ std::vector<RoundMedian> composed_rounds(const PointRecord& point) {
   std::vector<RoundMedian> sums;
   for (std::size_t p = 0; p < point.parts.size(); ++p) {
     const PartRecord& part = point.parts[p];
+    if (part.count == 0) continue;  // beside the model
     if (!is_timed(part)) return {};
     const std::vector<RoundMedian> medians = round_medians(part.rounds);
     const double count = static_cast<double>(part.count);
@@ -121,6 +122,7 @@ Composition compose(const PointRecord& point, const std::vector<DepthRecord>& de
   bool has_possible = true;
   for (std::size_t p = 0; p < bounds.size(); ++p) {
     const PartRecord& part = point.parts[p];
+    if (part.count == 0) continue;
     const double part_s = static_cast<double>(part.count) * summarise_times(part.rounds)->median;
     time_s += part_s;
     if (bounds[p]) possible += bounds[p]->possible_fraction * part_s;

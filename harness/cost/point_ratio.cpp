@@ -47,6 +47,7 @@ std::optional<double> distinct_experts_of(const PartRecord& part) {
 std::optional<double> bound_s(const PointRecord& point, const Roofs& roofs) {
   double sum_s = 0;
   for (const PartRecord& part : point.parts) {
+    if (part.count == 0) continue;  // beside the model
     const auto distinct = distinct_experts_of(part);
     if (!distinct || part.ops.empty()) return std::nullopt;
     sum_s += static_cast<double>(part.count) * possible_s(part.ops, roofs, *distinct);

@@ -87,6 +87,7 @@ ModelRow summarise_point(const PointRecord& point, const ResultFile& file) {
   double nominal_s = 0, time_s = 0;
   bool known = true;
   for (const PartRow& part : row.parts) {
+    if (part.count == 0) continue;
     known &= part.nominal_fraction && part.time_s;
     if (!known) break;
     nominal_s += static_cast<double>(part.count) * *part.nominal_fraction * *part.time_s;

@@ -65,6 +65,8 @@ std::unique_ptr<const CodedWeight> checkpoint_codes(const WeightSpec& w, Checkpo
   float whole_factor = 1;
   std::string read;
   for (const WeightSpec::Source& s : w.sources) {
+    if (s.columns > 0)
+      throw BadInput(checkpoint.source(), name(s.tensor), "columns of a matrix in codes are not taken apart yet");
     const std::int64_t rows = s.is_whole() ? s.shape[0] : s.rows, in_matrix = row % out->rows;
     if (in_matrix % f.block_rows != 0 || (rows % f.block_rows != 0 && in_matrix + rows != out->rows))
       throw BadInput(
@@ -142,10 +144,11 @@ WeightSet checkpoint_weights(const LayerPlan& plan, Checkpoint& reader, const Te
         reader.read_f32(name(s.tensor), s.shape, part);
         read = s.tensor;
       }
-      const float* from = part.data() + s.first_row * (elements_of(s.shape) / s.shape[0]);
+      const std::int64_t stride = elements_of(s.shape) / s.shape[0], width = s.row_elements();
+      const float* from = part.data() + s.first_row * stride + s.first_column;
       dispatch_float(type, [&]<class T>(T*) {
         for (std::int64_t i = 0; i < s.elements(); ++i)
-          store_f32(values->view().as<T>() + at++, from[i] * w.times + w.added);
+          store_f32(values->view().as<T>() + at++, from[i / width * stride + i % width] * w.times + w.added);
       });
     }
     out[w.name] =

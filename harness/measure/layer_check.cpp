@@ -63,6 +63,8 @@ class ReferenceWalk {
     }
     for (std::size_t i = 0; i < plan_.ops.size(); ++i)
       if (op_of(i).first_shared_column != nullptr) sequence_ops_ = i + 1;
+    for (std::size_t i = 0; i < sequence_ops_; ++i)
+      for (const auto& [tensor, name] : plan_.ops[i].bind) in_sequences_.insert(name);
     columns_ = shared_columns();
   }
 
@@ -177,7 +179,7 @@ class ReferenceWalk {
     Values values;
     for (const auto& [name, t] : tested_) {
       const BufferRole role = roles_.at(name);
-      if (role == BufferRole::input) values[name] = gather_rows(t, all);
+      if (is_given(role) && in_sequences_.contains(name)) values[name] = gather_rows(t, all);
       // This sequence's cache: the context as it is, the new slots as the references make them.
       if (role == BufferRole::cache || role == BufferRole::state) values[name] = gather_rows(t, {b});
     }
@@ -205,6 +207,7 @@ class ReferenceWalk {
   Values values_;  // of the sampled rows
   const OwnedTensor* ids_ = nullptr;
   std::size_t sequence_ops_ = 0;
+  std::set<std::string> in_sequences_;  // what those ops are bound to
   std::vector<std::int64_t> columns_;  // of shared_columns()
 };
 

@@ -61,6 +61,11 @@ ParameterCount count_parameters(const ModelSpec& m) {
           .active_layers = active_layers.value()};
 }
 
+MtpCount count_mtp_layer(const ModelSpec& m, const LayerKind& mtp) {
+  const PlanCount n = count_weights(plan_layer(m, mtp, {}));
+  return {n.all.value(), n.active.value()};
+}
+
 std::int64_t kv_elements_per_token(const ModelSpec& m) {
   Clamped n = 0;
   for (const LayerKind& kind : m.kinds) {

@@ -20,6 +20,12 @@ struct ParameterCount {
 // Sums that do not fit are the largest number instead.
 ParameterCount count_parameters(const ModelSpec&);
 
+// Of one layer for multi-token prediction, its norms and projection included; embedding and head are the model's.
+struct MtpCount {
+  std::int64_t total = 0, active = 0;
+};
+MtpCount count_mtp_layer(const ModelSpec&, const LayerKind& mtp);
+
 // Elements that one token adds to the caches of all layers.
 std::int64_t kv_elements_per_token(const ModelSpec&);
 

@@ -30,7 +30,8 @@ std::string text_of(const LayerPlan& plan) {
     text += fmt::format("weight {} {} [{}] {}", w.name, w.format->name, fmt::join(w.shape, ","), w.per_expert);
     for (const WeightSpec::Source& s : w.sources) {
       text += fmt::format(" {} [{}]", s.tensor, fmt::join(s.shape, ","));
-      if (!s.is_whole()) text += fmt::format(" {}+{}", s.first_row, s.rows);
+      if (s.rows > 0) text += fmt::format(" {}+{}", s.first_row, s.rows);
+      if (s.columns > 0) text += fmt::format(" columns {}+{}", s.first_column, s.columns);
     }
     if (w.added != 0) text += fmt::format(" added={}", w.added);
     if (w.times != 1) text += fmt::format(" times={}", w.times);

@@ -25,8 +25,8 @@ struct Family {
   void (*read)(const JsonNode& config, ModelSpec&);
   // model_types of models of text and pictures whose language part is this family's.
   std::span<const std::string_view> multimodal = {};
-  std::span<const std::string_view> aliases = {};  // other model_types of the same classes
-  bool tied_by_default = false;                    // what an absent tie_word_embeddings means
+  std::span<const std::string_view> aliases = {};         // other model_types of the same classes
+  bool tied_by_default = false;                           // what an absent tie_word_embeddings means
   std::span<const std::string_view> other_prefixes = {};  // class_prefix in repositories with code of their own
 };
 std::span<const Family* const> all_families();

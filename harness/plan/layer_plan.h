@@ -32,7 +32,7 @@ enum class BufferRole {
                // so that a step can be repeated; each layer has its own
   next_state,  // what the step makes of it, for the next one
   // Of a layer whose experts are shared among devices (expert_parallel.h), the same in every pass:
-  from_outside,  // one row per token, what other devices return
+  from_outside,  // one row per token, what other devices return; an embedding
   ones,          // f32, one row per token
   row_numbers,   // i32, 0, 1, 2, ...
   // Of attention whose queries have a temperature. (Digests hold these numbers: a new role stands last.)
@@ -64,8 +64,10 @@ struct WeightSpec {
     std::string tensor;
     Shape shape;
     std::int64_t first_row = 0, rows = 0;
-    bool is_whole() const { return rows == 0; }
-    std::int64_t elements() const { return is_whole() ? elements_of(shape) : elements_of(shape) / shape[0] * rows; }
+    std::int64_t first_column = 0, columns = 0;  // of a matrix, likewise
+    bool is_whole() const { return rows == 0 && columns == 0; }
+    std::int64_t row_elements() const { return columns > 0 ? columns : elements_of(shape) / shape[0]; }
+    std::int64_t elements() const { return (rows > 0 ? rows : shape[0]) * row_elements(); }
   };
   std::vector<Source> sources;  // none where the values follow a rule
   // Value i of a vector that no checkpoint has to hold: it follows from the layer's number in the model, and counts as

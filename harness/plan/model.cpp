@@ -11,8 +11,8 @@
 #include <system_error>
 
 #include "harness/plan/counts.h"
-#include "harness/plan/family.h"
 #include "harness/plan/expert_parallel.h"
+#include "harness/plan/family.h"
 #include "harness/plan/head.h"
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
@@ -27,6 +27,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kMaxParameters = 1'000'000'000'000'000;  // 1e15: a thousand times the largest of 2026
+
+constexpr std::string_view kMtpSuffix = "@mtp";
 
 constexpr JsonLimits kConfigLimits{.max_bytes = std::uint64_t{8} << 20,
                                    .remembers_keys = true};  // the largest published one known has 3.1 MB
@@ -195,6 +197,8 @@ void assign_formats(ModelSpec& m, bool of_multimodal) {
     return formats_of(m, plans[m.kind_of_layer[i]], prefixes, fmt::format("layers.{}.", i));
   });
   m.head_formats = formats_of(m, plan_head(m, 1, {}), prefixes, "");
+  if (m.mtp_layers > 0)
+    m.mtp.formats = formats_of(m, plan_layer(m, m.mtp, {}), prefixes, fmt::format("layers.{}.", m.layers));
   // Planned once, so that what cannot be is refused here.
   StepShape shape;
   shape.weights = weights_by_config(m, DType::bf16);
@@ -336,10 +340,22 @@ void split_kinds(ModelSpec& m, const std::function<MatrixFormats(std::size_t lay
   m.kind_of_layer = std::move(kind_of_layer);
 }
 
+ModelSpec with_mtp(const ModelSpec& m) {
+  if (m.mtp_layers == 0)
+    throw BadInput(fmt::format("--mtp: the config of {} publishes no layers for multi-token prediction", m.name));
+  ModelSpec out = m;
+  out.name += kMtpSuffix;
+  for (std::string& note : out.notes)
+    if (const std::size_t at = note.find("; --mtp"); at != std::string::npos)
+      note.replace(at, std::string::npos, "; one is measured beside the model");
+  out.kinds.push_back(std::move(out.mtp));
+  out.mtp_layers = 0, out.mtp = {};
+  return out;
+}
+
 std::int64_t ModelSpec::count_of(const LayerKind& kind) const {
   const std::string_view own = kind_of_part(kind.name);
-  return std::count_if(kind_of_layer.begin(), kind_of_layer.end(),
-                       [&](std::size_t k) { return kinds[k].name == own; });
+  return std::count_if(kind_of_layer.begin(), kind_of_layer.end(), [&](std::size_t k) { return kinds[k].name == own; });
 }
 
 LayerPlan plan_layer(const ModelSpec& m, const LayerKind& kind, const StepShape& shape) {
@@ -366,6 +382,7 @@ LayerPlan plan_head(const ModelSpec& m, std::int64_t sequences, const StepShape&
     return std::move(b.plan());
   }
   const bool language = m.head.kind == HeadSpec::Kind::language;
+  // Of a score a rank has all of its few rows.
   const std::int64_t rows = m.head.rows;
   const std::string tensor = language ? "lm_head" : "score", normed = b.activation("normed", m.hidden);
   const std::string logits = b.buffer("output", BufferRole::output, DType::f32, {sequences, rows});
@@ -433,6 +450,9 @@ std::vector<std::string> list_models(const fs::path& configs_dir) {
 ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_dir, const std::string& architecture) {
   if (const auto shared = split_devices(name_or_path))
     return share_experts(find_model(shared->first, configs_dir, architecture), shared->second);
+  if (name_or_path.ends_with(kMtpSuffix))
+    return with_mtp(
+        find_model(name_or_path.substr(0, name_or_path.size() - kMtpSuffix.size()), configs_dir, architecture));
   const std::vector<ShippedModel> models = shipped_models(configs_dir);
   const std::string wanted = ascii_lower(name_or_path);
   for (const ShippedModel& model : models) {

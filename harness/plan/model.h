@@ -61,6 +61,10 @@ struct ModelSpec {
   std::vector<std::string> notes;                    // what was ignored on purpose, e.g. auto_map
   std::shared_ptr<const Quantization> quantization;  // null: the config says nothing of it
   MatrixFormats head_formats;
+  // Layers for multi-token prediction that the config publishes: how many, and one of them. No step has one; with_mtp()
+  // makes it a kind of the model's all the same.
+  std::int64_t mtp_layers = 0;
+  LayerKind mtp = {};  // without a name: none
   // Of one of several devices that share the experts: the model itself, and how many they are.
   std::shared_ptr<const ModelSpec> whole;
   std::int64_t devices = 1;
@@ -73,6 +77,10 @@ struct ModelSpec {
 
 // Gives every layer's matrices their formats. Layers of one kind that get others become kinds of their own.
 void split_kinds(ModelSpec&, const std::function<MatrixFormats(std::size_t layer)>& formats_of_layer);
+
+// The model with its layer for multi-token prediction among its kinds, of which a step has none: "deepseek-v3@mtp".
+// BadInput where the config publishes none.
+ModelSpec with_mtp(const ModelSpec&);
 
 LayerPlan plan_layer(const ModelSpec&, const LayerKind&, const StepShape&);
 // Final norm and what the head multiplies with; `sequences` rows go through it.
@@ -89,7 +97,7 @@ ModelSpec read_model(const std::filesystem::path& path, const std::string& archi
 
 // A name from configs/models ("qwen3-4b", "Qwen/Qwen3-4B"; case does not matter), or a path to a config.json or folder.
 // An unknown name is a BadInput with the nearest known one. With "@ep32" behind it: one of 32 devices that share the
-// model's experts (expert_parallel.h).
+// model's experts (expert_parallel.h); with "@mtp": with_mtp().
 ModelSpec find_model(const std::string& name_or_path, const std::filesystem::path& configs_dir,
                      const std::string& architecture = {});
 

@@ -150,7 +150,7 @@ void fields(V& v, StackRecord& s) {
 template <typename V>
 void fields(V& v, PartRecord& p) {
   v("kind", p.kind);
-  v("count", p.count, kOneUp);
+  v("count", p.count, kCount);
   v("outcome", p.outcome);
   v("why", p.why);
   v("need_bytes", p.need_bytes);

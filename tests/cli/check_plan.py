@@ -118,6 +118,7 @@ def lists_models(program):
             ("llama-4-scout-17b-16e-instruct", {"moe chunk=8192": 36, "moe unrotated": 12}, 196608, 0),
             ("gpt-oss-20b", {"moe window=128": 12, "moe": 12}, 49152, 0),
             ("qwen3.5-27b", {"dense linear": 48, "dense": 16}, 65536, 48 * (48 * 128 * 128 * 4 + 3 * 10240 * 2)),
+            ("minimax-text-01", {"moe linear": 70, "moe": 10}, 40960, 70 * 64 * 128 * 128 * 4),
             ("gemma-4-26b-a4b-it", {"moe window=1024": 25, "moe": 5}, 225280, 0)):
         m = known.get(name, {})
         got = (m.get("kinds"), m.get("kv_bytes_per_token_bf16"), m.get("state_bytes_per_sequence_bf16"))
@@ -131,6 +132,9 @@ def plan_and_lists(program):
     program.that("plan: both phases", "decode, batch 64" in done.stdout and "prefill, batch 1" in done.stdout,
                  done.stdout)
     program.expect("plan of a suite", ["plan", "--suite", "quick"], 0, stdout=["qwen3-30b-a3b", "qwen3-4b"])
+    v3 = ["plan", "-m", "deepseek-v3", "--phase", "decode", "-b", "8"]
+    program.expect("plan of layers that no step has", v3, 0,
+                   stdout=["mtp moe, not counted in a step: 11.61 B parameters"])
     program.expect("plan of a dense model has no experts", ["plan", "-m", "Qwen/Qwen3-4B"], 0, stdout=["36 x dense"])
     program.expect("welcome", [], 0, stdout=["layercost run --suite quick", "this machine"])
     program.expect("help", ["--help"], 0, stdout=["run", "check", "plan", "report"])

@@ -10,7 +10,8 @@ from program import Program
 
 # With every kind of op that others do not have: latents, vectors that stay f32, states, sinks, shared experts, chunks,
 # temperatures, norms behind blocks.
-GOLDENS = ("deepseek_v2_lite", "glm4_moe_norms", "gpt_oss_yarn", "qwen3_next_turns", "llama4_scout", "gemma4_experts")
+GOLDENS = ("deepseek_v2_lite", "glm4_moe_norms", "gpt_oss_yarn", "qwen3_next_turns", "llama4_scout", "gemma4_experts",
+           "minimax_hf")
 
 
 def run(name, *more):
@@ -48,6 +49,12 @@ def main():
               run("gpt_oss_yarn", "--kv-type", "fp8_e4m3", "--phase", "decode"), right=False)
         saved(program, folder, "one of two devices that share the experts",
               run("deepseek_v2_lite", "--dtype", "f32", "--phase", "decode", "--ep", "2"))
+        shutil.copytree(program.root / "tests" / "golden" / "deepseek_v3_groups", folder / "deepseek_v3_groups")
+        saved(program, folder, "a layer for multi-token prediction, beside the model",
+              run("deepseek_v3_groups", "--dtype", "f32", "--phase", "decode", "--mtp"))
+        parts = json.loads((folder / "out.json").read_text())["points"][0]["parts"]
+        program.that("no step has it", [p["count"] for p in parts if p["kind"] == "mtp moe"] == [0], parts)
+        program.expect("no layers for multi-token prediction", run("deepseek_v2_lite", "--mtp"), 2, ["--mtp"])
         program.expect("devices that do not divide the experts", run("deepseek_v2_lite", "--ep", "5"), 2, ["--ep"])
         program.expect("a router for what others send", run("deepseek_v2_lite", "--ep", "2", "--routing", "router"), 2,
                        ["--ep", "--routing"])

@@ -3,13 +3,21 @@
 
 #include <fmt/format.h>
 
+#include "harness/plan/blocks/mtp_layer.h"
 #include "harness/plan/family.h"
 
 namespace layercost {
 
 void decoder_layer(LayerBuilder& b, const Attention& attention, const FeedForward& feed_forward) {
   const std::int64_t h = b.model().hidden;
-  const std::string input = b.activation("input", h, BufferRole::input), normed = b.activation("normed", h);
+  const std::string input = b.activation("input", h, BufferRole::input);
+  decoder_layer_between(b, attention, feed_forward, input, "");
+}
+
+void decoder_layer_between(LayerBuilder& b, const Attention& attention, const FeedForward& feed_forward,
+                           const std::string& input, const std::string& output_name) {
+  const std::int64_t h = b.model().hidden;
+  const std::string normed = b.activation("normed", h);
   b.rms_norm("attention norm", input, b.norm_weight("attention_norm", h, "input_layernorm.weight"), normed, h);
   std::string projected;
   if (const auto* grouped = std::get_if<GroupedQueryAttention>(&attention))
@@ -17,7 +25,8 @@ void decoder_layer(LayerBuilder& b, const Attention& attention, const FeedForwar
   else if (const auto* latent = std::get_if<LatentAttention>(&attention))
     projected = latent_attention(b, *latent, normed);
   else projected = gated_delta_attention(b, std::get<GatedDeltaAttention>(attention), normed);
-  const std::string middle = b.activation("middle", h), output = b.activation("output", h, BufferRole::output);
+  const std::string middle = b.activation("middle", h);
+  const std::string output = output_name.empty() ? b.activation("output", h, BufferRole::output) : output_name;
   b.rms_norm("mlp norm", projected, b.norm_weight("mlp_norm", h, "post_attention_layernorm.weight"), normed, h, input,
              middle);
   if (const auto* dense = std::get_if<DenseMlp>(&feed_forward)) dense_mlp(b, *dense, normed, middle, output);
@@ -61,7 +70,7 @@ void add_dense_then_experts(const JsonNode& config, std::int64_t absent, const A
     add_decoder_layer(m, attention, i < dense ? FeedForward(mlp) : FeedForward(experts));
   for (const char* key : {"num_nextn_predict_layers", "num_mtp_layers"})
     if (const auto n = config.find_int(key, 0, kMaxLayers); n && *n > 0) {
-      m.notes.push_back(fmt::format("{}: {} layer{} for multi-token prediction left out", key, *n, *n == 1 ? "" : "s"));
+      add_mtp_layers(m, key, *n, attention, dense == m.layers ? FeedForward(mlp) : FeedForward(experts));
       break;
     }
 }

@@ -17,12 +17,16 @@ namespace layercost {
 using Attention = std::variant<GroupedQueryAttention, LatentAttention, GatedDeltaAttention>;
 using FeedForward = std::variant<DenseMlp, Mixture>;
 void decoder_layer(LayerBuilder&, const Attention&, const FeedForward&);
+// From buffer to buffer, as a part of a larger plan.
+void decoder_layer_between(LayerBuilder&, const Attention&, const FeedForward&, const std::string& input,
+                           const std::string& output);
 // "moe" or "dense", with its window or chunk, "unrotated" or "linear": all in which layers of such a model differ.
 std::string kind_name(const Attention&, const FeedForward&);
 // Adds the layer as one of the kind with that name.
 void add_decoder_layer(ModelSpec&, const Attention&, const FeedForward&);
 // Layers 0 .. first_k_dense_replace - 1 (absent: `dense`) with an MLP of intermediate_size, the others with experts.
-// moe_layer_freq and mlp_layer_types have to say the same; of layers for further tokens the model's notes speak.
+// moe_layer_freq and mlp_layer_types have to say the same. num_nextn_predict_layers (or num_mtp_layers):
+// add_mtp_layers.
 void add_dense_then_experts(const JsonNode& config, std::int64_t dense, const Attention&, bool mlp_bias, const Mixture&,
                             ModelSpec&);
 // All layers of a model in which only the windows differ.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "harness/plan/blocks/mtp_layer.h"
 #include "harness/plan/family.h"
 
 namespace layercost {
@@ -65,10 +66,17 @@ Mixture read_gated_mixture(const JsonNode& config) {
   return e;
 }
 
-void note_mtp_layers(const JsonNode& config, ModelSpec& m) {
-  if (const auto n = config.find_int("mtp_num_hidden_layers", 0, kMaxLayers); n && *n > 0)
-    m.notes.push_back(
-        fmt::format("mtp_num_hidden_layers: {} layer{} for multi-token prediction left out", *n, *n == 1 ? "" : "s"));
+void read_mtp_layers(const JsonNode& config, const std::vector<Attention>& attention, const FeedForward& feed_forward,
+                     ModelSpec& m) {
+  constexpr const char* kKey = "mtp_num_hidden_layers";
+  const std::int64_t n = config.find_int(kKey, 0, kMaxLayers).value_or(0);
+  const auto full = std::find_if(attention.begin(), attention.end(),
+                                 [](const Attention& a) { return std::holds_alternative<GroupedQueryAttention>(a); });
+  if (n > 0 && full == attention.end())
+    config.fail(kKey, "layers for multi-token prediction have full attention, of which the model has no layer");
+  if (n > 0)
+    add_mtp_layers(m, kKey, n, *full, feed_forward,
+                   {"mtp.pre_fc_norm_embedding", "mtp.pre_fc_norm_hidden", "mtp.fc", "mtp.norm"});
 }
 
 }  // namespace layercost

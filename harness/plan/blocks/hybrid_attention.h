@@ -18,7 +18,8 @@ std::vector<Attention> read_hybrid_attention(const JsonNode& config, const Hybri
 // A router over the softmax, and a gated shared expert: num_experts, num_experts_per_tok, moe_intermediate_size,
 // shared_expert_intermediate_size.
 Mixture read_gated_mixture(const JsonNode& config);
-// Layers for multi-token prediction (mtp_num_hidden_layers) are left out; the model's notes say so.
-void note_mtp_layers(const JsonNode& config, ModelSpec&);
+// Layers for multi-token prediction (mtp_num_hidden_layers), which have full attention: add_mtp_layers. `attention`: of
+// the model's layers.
+void read_mtp_layers(const JsonNode& config, const std::vector<Attention>& attention, const FeedForward&, ModelSpec&);
 
 }  // namespace layercost

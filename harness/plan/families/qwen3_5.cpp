@@ -11,7 +11,7 @@ void read(const JsonNode& config, ModelSpec& m) {
   const std::vector<Attention> attention = read_hybrid_attention(config, {.kv_heads = 4}, m);
   const DenseMlp mlp{.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn)};
   for (const Attention& a : attention) add_decoder_layer(m, a, mlp);
-  note_mtp_layers(config, m);
+  read_mtp_layers(config, attention, mlp, m);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ void read(const JsonNode& config, ModelSpec& m) {
   if (const auto dense = config.find("mlp_only_layers"); dense && !dense->as_list().empty())
     dense->fail("model_type qwen3_5_moe has experts in every layer; expected an empty list or no such key");
   for (const Attention& a : attention) add_decoder_layer(m, a, e);
-  note_mtp_layers(config, m);
+  read_mtp_layers(config, attention, e, m);
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ void read(const JsonNode& config, ModelSpec& m) {
     m.notes.push_back("decoder_sparse_step and mlp_only_layers leave no layer with experts");
   for (std::size_t i = 0; i < attention.size(); ++i)
     add_decoder_layer(m, attention[i], sparse[i] ? FeedForward(e) : FeedForward(mlp));
-  note_mtp_layers(config, m);
+  read_mtp_layers(config, attention, sparse.back() ? FeedForward(e) : FeedForward(mlp), m);
 }
 
 }  // namespace
