@@ -13,6 +13,7 @@
 #include "harness/measure/op_records.h"
 #include "harness/plan/counts.h"
 #include "harness/plan/expert_parallel.h"
+#include "harness/plan/tensor_parallel.h"
 #include "harness/spec/part_name.h"
 #include "kernels/contract/registry.h"
 #include "kernels/runtime/runtime.h"
@@ -177,7 +178,10 @@ void print_point(std::string& out, const PlannedPoint& p) {
   if (m.experts)
     say(out, "routing {}: {:.1f} of {} experts expected to be touched per layer\n", s.routing.name(),
         *p.facts.distinct_experts, p.experts->experts);
-  if (m.whole != nullptr)
+  if (m.ranks > 1)
+    say(out, "one of {} ranks that share every layer; a step sends {} and receives as much, which is not in any time\n",
+        m.ranks, collectives_text(collectives_of(m, p.shape)));
+  if (m.devices > 1)
     say(out,
         "one of {} devices that share the experts; a step sends {} and receives as much, which is not in any time\n",
         m.devices, si(exchange_bytes(m, p.shape), "B"));
@@ -297,7 +301,13 @@ OrderedJson to_json(const PlannedPoint& p) {
                      {"kv_type", to_string(s.kv_type)}};
   if (m.experts)
     out.update({{"routing", s.routing.name()}, {"distinct_experts_expected", number(*p.facts.distinct_experts)}});
-  if (m.whole != nullptr) out.update({{"devices", m.devices}, {"exchange_bytes", number(exchange_bytes(m, p.shape))}});
+  if (m.devices > 1) out.update({{"devices", m.devices}, {"exchange_bytes", number(exchange_bytes(m, p.shape))}});
+  if (m.ranks > 1) {
+    OrderedJson collectives = OrderedJson::array();
+    for (const Collective& c : collectives_of(m, p.shape))
+      collectives.push_back({{"collective", c.name}, {"count", c.count}, {"bytes", number(c.bytes)}});
+    out.update({{"ranks", m.ranks}, {"collectives", std::move(collectives)}});
+  }
   out["kv_bytes_per_token"] = kv_elements_per_token(m) * static_cast<std::int64_t>(size_of(s.kv_type));
   out["state_bytes_per_sequence"] = number(state_bytes_per_sequence(m, s.activation_type));
   out["flops"] = number(p.flops);

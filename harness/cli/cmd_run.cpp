@@ -14,6 +14,7 @@
 #include "harness/measure/environment.h"
 #include "harness/measure/resume.h"
 #include "harness/plan/expert_parallel.h"
+#include "harness/plan/tensor_parallel.h"
 #include "harness/report/text.h"
 #include "harness/result/result_io.h"
 #include "harness/spec/hardware_spec.h"
@@ -99,13 +100,20 @@ void pin(ResultFile& result) {
 void warn_of_exchange(const RunPlan& plan, ResultFile& result) {
   for (const RunPoint& point : plan.points) {
     const ModelSpec& m = plan.models[point.model];
-    if (m.whole == nullptr) continue;
     const Scenario& s = point.scenario;
+    const StepShape shape = step_shape(s, m.experts.has_value());
+    if (m.ranks > 1)
+      result.warnings.push_back(
+          {"collectives_left_out",
+           fmt::format("{} {} batch {}: one of {} ranks; the {} that it sends in a step, and as much that it receives, "
+                       "are in no time",
+                       m.name, to_string(s.phase), s.batch, m.ranks, collectives_text(collectives_of(m, shape)))});
+    if (m.devices == 1) continue;
     result.warnings.push_back(
         {"exchange_left_out",
          fmt::format("{} {} batch {}: one of {} devices; the {:.3g} MB that it sends in a step, and as much that it "
                      "receives, are in no time",
-                     m.name, to_string(s.phase), s.batch, m.devices, exchange_bytes(m, step_shape(s, true)) / 1e6)});
+                     m.name, to_string(s.phase), s.batch, m.devices, exchange_bytes(m, shape) / 1e6)});
   }
 }
 

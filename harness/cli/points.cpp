@@ -6,6 +6,7 @@
 
 #include "harness/cli/commands.h"
 #include "harness/plan/expert_parallel.h"
+#include "harness/plan/tensor_parallel.h"
 #include "harness/spec/suite_spec.h"
 #include "kernels/contract/keys.h"
 
@@ -29,6 +30,10 @@ void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_option("--ep", o.ep,
                "devices that share the experts of each mixture; measured is one of them, without the exchange "
                "(default 1)")
+      ->check(CLI::Range(1, 4096));
+  c.add_option("--tp", o.tp,
+               "ranks that share every layer: heads, columns of MLPs and experts, rows of the LM head; measured is one "
+               "of them, without the exchange (default 1). With --ep, a multiple of it, experts are whole")
       ->check(CLI::Range(1, 4096));
   c.add_flag(
       "--mtp", o.mtp,
@@ -116,16 +121,22 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
     if (!o.weights.empty())
       throw BadInput("--mtp: of a checkpoint's weights (--weights) a model is measured without them");
   }
+  if (o.ep > 1 || o.tp > 1)
+    for (ModelSpec& model : out.models) {
+      const std::int64_t devices = model.experts ? o.ep : 1;
+      if (o.tp > 1) model = share_layers(model, o.tp, 0, devices);
+      else if (devices > 1) model = share_experts(model, devices);
+    }
   if (o.ep > 1) {
-    for (ModelSpec& model : out.models)
-      if (model.experts) model = share_experts(model, o.ep);
     if (std::none_of(out.models.begin(), out.models.end(), [](const ModelSpec& m) { return m.experts.has_value(); }))
       throw BadInput("--ep: no model of this run has experts to share");
   }
   const bool shared =
-      std::any_of(out.models.begin(), out.models.end(), [](const ModelSpec& m) { return m.whole != nullptr; });
-  if (shared && !o.weights.empty())
-    throw BadInput("--ep: of a checkpoint's weights (--weights) a model is measured whole");
+      std::any_of(out.models.begin(), out.models.end(), [](const ModelSpec& m) { return m.devices > 1; });
+  for (const ModelSpec& m : out.models)
+    if (m.whole != nullptr && !o.weights.empty())
+      throw BadInput(fmt::format("--{}: of a checkpoint's weights (--weights) a model is measured whole",
+                                 m.ranks > 1 ? "tp" : "ep"));
 
   if (!o.weights.empty()) {
     if (out.models.size() != 1)

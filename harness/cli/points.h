@@ -14,7 +14,7 @@ struct PointOptions {
   std::vector<std::string> models;
   std::vector<std::string> weights;
   std::optional<std::string> prefix;
-  std::int64_t ep = 1;
+  std::int64_t ep = 1, tp = 1;
   bool mtp = false;
   std::string suite, phase, batches, contexts, dtype, kv_type, weights_format, routing, architecture;
 };

@@ -111,7 +111,8 @@ MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_byte
     const LayerPlan head = plan_head(m, batch, shape);
     need.weight_bytes += head.weight_bytes();
     if (!m.tied_embeddings)
-      need.weight_bytes += static_cast<double>(m.hidden * m.vocab) * static_cast<double>(size_of(s.weights.head));
+      need.weight_bytes += static_cast<double>(m.hidden * m.vocab) * static_cast<double>(size_of(s.weights.head)) /
+                           static_cast<double>(m.ranks);
     need.activation_bytes += head.activation_bytes();
     return need;
   };

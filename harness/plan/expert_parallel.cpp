@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "harness/spec/part_name.h"
 #include "kernels/core/error.h"
@@ -58,9 +57,10 @@ LayerPlan own_part(LayerPlan plan) {
   return plan;
 }
 
-LayerPlan received_part(const LayerPlan& whole, std::int64_t devices) {
+LayerPlan received_part(const LayerPlan& whole, std::int64_t devices, std::int64_t ranks) {
   const PlannedOp& experts = whole.ops[experts_op(whole)];
-  const std::int64_t rows = whole.shape.tokens() * experts.op_case.axis("top_k"), h = experts.op_case.axis("hidden");
+  const std::int64_t rows = received_rows(whole.shape.tokens(), experts.op_case.axis("top_k"), ranks);
+  const std::int64_t h = experts.op_case.axis("hidden");
   const std::int64_t held = experts.op_case.axis("experts") / devices;
   LayerPlan plan;
   plan.shape = whole.shape;
@@ -88,38 +88,31 @@ LayerPlan received_part(const LayerPlan& whole, std::int64_t devices) {
 
 }  // namespace
 
-std::optional<std::pair<std::string, std::int64_t>> split_devices(const std::string& name) {
-  const std::size_t at = name.rfind("@ep");
-  if (at == std::string::npos) return std::nullopt;
-  std::int64_t devices = 0;
-  const char *begin = name.data() + at + 3, *end = name.data() + name.size();
-  const auto [stop, error] = std::from_chars(begin, end, devices);
-  if (error != std::errc() || stop != end || devices < 2) return std::nullopt;
-  return std::pair(name.substr(0, at), devices);
-}
-
 ModelSpec share_experts(const ModelSpec& m, std::int64_t devices) {
-  if (m.whole != nullptr) throw BadInput(fmt::format("--ep: {} is one of several devices already", m.name));
+  if (m.devices > 1) throw BadInput(fmt::format("--ep: {} is one of several devices already", m.name));
   if (!m.experts) throw BadInput(fmt::format("--ep: {} has no experts to share", m.name));
   if (m.experts->experts % devices != 0)
     throw BadInput(
         fmt::format("--ep: {} devices do not divide the {} experts of {}", devices, m.experts->experts, m.name));
+  if (devices % m.ranks != 0)
+    throw BadInput(fmt::format("--ep: {} devices are no multiple of the {} ranks that share the layers of {}", devices,
+                               m.ranks, m.name));
   ModelSpec out = m;
-  out.whole = std::make_shared<const ModelSpec>(m);
+  if (m.whole == nullptr) out.whole = std::make_shared<const ModelSpec>(m);
   out.devices = devices;
   out.name += fmt::format("@ep{}", devices);
   out.kinds.clear();
   std::vector<LayerKind> received;
   for (const LayerKind& kind : m.kinds) {
     LayerKind own = kind;
-    if (const LayerPlan whole = plan_layer(m, kind, {}); whole.experts()) {
+    if (const LayerPlan whole = plan_layer(out, kind, {}); whole.experts()) {
       if (whole.ops[experts_op(whole)].op_case.flag("weigh_input"))
         throw BadInput(
             fmt::format("--ep: {}: experts that see the token times its weight are not supported yet", m.name));
       own.part = [](LayerPlan plan) { return own_part(std::move(plan)); };
       LayerKind other = kind;
       other.name = fmt::format("{}{}", kReceivedPart, kind.name);
-      other.part = [devices](LayerPlan plan) { return received_part(plan, devices); };
+      other.part = [devices, ranks = m.ranks](LayerPlan plan) { return received_part(plan, devices, ranks); };
       received.push_back(std::move(other));
     }
     out.kinds.push_back(std::move(own));
@@ -129,7 +122,7 @@ ModelSpec share_experts(const ModelSpec& m, std::int64_t devices) {
 }
 
 double exchange_bytes(const ModelSpec& m, const StepShape& shape) {
-  if (m.whole == nullptr) return 0;
+  if (m.devices == 1) return 0;
   double rows = 0;
   for (const LayerKind& kind : m.kinds)
     if (is_received_part(kind.name)) {
@@ -137,7 +130,8 @@ double exchange_bytes(const ModelSpec& m, const StepShape& shape) {
       rows += static_cast<double>(plan.count * plan.shape.tokens());
     }
   const auto others = static_cast<double>(m.devices - 1) / static_cast<double>(m.devices);
-  return 2 * others * rows * static_cast<double>(m.hidden) * static_cast<double>(size_of(shape.activation_type));
+  return (1 + static_cast<double>(m.ranks)) * others * rows * static_cast<double>(m.hidden) *
+         static_cast<double>(size_of(shape.activation_type));
 }
 
 }  // namespace layercost

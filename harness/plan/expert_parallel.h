@@ -11,20 +11,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <utility>
-
 #include "harness/plan/model.h"
 
 namespace layercost {
 
 ModelSpec share_experts(const ModelSpec&, std::int64_t devices);
 
-// "deepseek-v3@ep32" as share_experts names it: the model's name or path, and the devices. Empty where nothing of the
-// kind stands there.
-std::optional<std::pair<std::string, std::int64_t>> split_devices(const std::string& name);
-
 // What one device sends in a step, and receives: top_k rows for each token and layer to the experts, and as many back,
-// in the activations' type. Of rows whose expert is its own (one in `devices`) nothing is sent. 0 for a whole model.
+// in the activations' type. Of rows whose expert is its own (one in `devices`) nothing is sent. Where ranks share the
+// layers, too, a device's N-th of the rows comes back to all N ranks. 0 for a model with all its experts.
 double exchange_bytes(const ModelSpec&, const StepShape&);
 
 }  // namespace layercost

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/plan/layer_builder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <span>
@@ -10,6 +12,25 @@
 namespace layercost {
 
 const MatrixFormats LayerBuilder::kNone;
+
+LayerBuilder::Part LayerBuilder::part_of(std::int64_t n, const std::string& what) const {
+  if (n % m_.ranks != 0) throw BadCase(fmt::format("{} ranks do not divide the {} {}", m_.ranks, n, what));
+  return {n / m_.ranks * m_.rank, n / m_.ranks};
+}
+
+WeightSpec::Source LayerBuilder::rows_of(std::string tensor, Shape shape, const Part& part) {
+  const bool all = part.count == shape[0];
+  WeightSpec::Source s{std::move(tensor), std::move(shape)};
+  if (!all) s.first_row = part.first, s.rows = part.count;
+  return s;
+}
+
+WeightSpec::Source LayerBuilder::columns_of(std::string tensor, Shape shape, const Part& part) {
+  const bool all = part.count == shape[1];
+  WeightSpec::Source s{std::move(tensor), std::move(shape)};
+  if (!all) s.first_column = part.first, s.columns = part.count;
+  return s;
+}
 
 std::string LayerBuilder::buffer(const std::string& name, BufferRole role, DType t, Shape shape) {
   for (const BufferSpec& b : plan_.buffers)

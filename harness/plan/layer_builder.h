@@ -34,6 +34,20 @@ class LayerBuilder {
   std::int64_t tokens() const { return s_.tokens(); }
   LayerPlan& plan() { return plan_; }
 
+  // The part of n heads, columns, rows ... that a rank of several has (tensor_parallel.h); of one rank all. BadCase
+  // where the ranks do not divide them.
+  struct Part {
+    std::int64_t first = 0, count = 0;
+  };
+  Part part_of(std::int64_t n, const std::string& what) const;
+  // What is added once over all ranks.
+  bool is_first_rank() const { return m_.rank == 0; }
+  // Before the product that ends a block.
+  void partial_sum() { plan_.partial_sums += m_.ranks > 1 ? 1 : 0; }
+  // Rows of a tensor, or columns of a matrix; all of them as a whole tensor.
+  static WeightSpec::Source rows_of(std::string tensor, Shape, const Part&);
+  static WeightSpec::Source columns_of(std::string tensor, Shape, const Part&);
+
   std::string buffer(const std::string& name, BufferRole, DType, Shape);
   // [tokens, width] in the activation type.
   std::string activation(const std::string& name, std::int64_t width, BufferRole = BufferRole::activation);

@@ -59,7 +59,7 @@ struct WeightSpec {
   float mean = 0, sigma = 1;  // of the synthetic values
   // The checkpoint's tensors, without "model.layers.N.", whose elements follow one another in row-major order, each
   // with its shape in the checkpoint. Of some only `rows` rows from `first_row` on, whole otherwise: where a checkpoint
-  // has the rows of a layer's several matrices in turns.
+  // has the rows of a layer's several matrices in turns, and where a device has a part of a matrix.
   struct Source {
     std::string tensor;
     Shape shape;
@@ -100,6 +100,7 @@ struct LayerPlan {
   StepShape shape;
   // The output is the residual stream, input included. A head's is logits, and every copy of it reads the same input.
   bool adds_to_input = true;
+  std::int64_t partial_sums = 0;  // of a rank: results that are to be added over all ranks
   // Of a checkpoint: its values are kept beside what is packed from them.
   bool stored_weights = false;
   RotarySpec rotary;

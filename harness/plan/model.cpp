@@ -16,6 +16,7 @@
 #include "harness/plan/head.h"
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
+#include "harness/plan/tensor_parallel.h"
 #include "harness/spec/closed_model.h"
 #include "harness/spec/json_reader.h"
 #include "harness/spec/part_name.h"
@@ -383,11 +384,17 @@ LayerPlan plan_head(const ModelSpec& m, std::int64_t sequences, const StepShape&
   }
   const bool language = m.head.kind == HeadSpec::Kind::language;
   // Of a score a rank has all of its few rows.
-  const std::int64_t rows = m.head.rows;
+  LayerBuilder::Part part{0, m.head.rows};
+  if (language) {  // where the ranks do not divide the words, the last has fewer
+    const std::int64_t most = (m.head.rows + m.ranks - 1) / m.ranks;
+    part.first = std::min(m.rank * most, m.head.rows), part.count = std::min(most, m.head.rows - part.first);
+  }
+  const std::int64_t rows = part.count;
   const std::string tensor = language ? "lm_head" : "score", normed = b.activation("normed", m.hidden);
   const std::string logits = b.buffer("output", BufferRole::output, DType::f32, {sequences, rows});
   b.rms_norm("final norm", input, norm, normed, m.hidden);
-  b.matrix(tensor, {rows, m.hidden}, {{tensor + ".weight", {rows, m.hidden}}}, shape.weights.head);
+  b.matrix(tensor, {rows, m.hidden}, {b.rows_of(tensor + ".weight", {m.head.rows, m.hidden}, part)},
+           shape.weights.head);
   b.plan().weights.back().quantisable = language && !m.tied_embeddings;
   b.linear(language ? "lm head" : "score", normed, tensor, logits, rows, m.hidden, {.y_type = DType::f32});
   return std::move(b.plan());
@@ -448,8 +455,13 @@ std::vector<std::string> list_models(const fs::path& configs_dir) {
 }
 
 ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_dir, const std::string& architecture) {
-  if (const auto shared = split_devices(name_or_path))
+  if (const auto shared = split_part_name(name_or_path, "@ep")) {
+    if (const auto ranks = split_part_name(shared->first, "@tp"))
+      return share_layers(find_model(ranks->first, configs_dir, architecture), ranks->second, 0, shared->second);
     return share_experts(find_model(shared->first, configs_dir, architecture), shared->second);
+  }
+  if (const auto ranks = split_part_name(name_or_path, "@tp"))
+    return share_layers(find_model(ranks->first, configs_dir, architecture), ranks->second);
   if (name_or_path.ends_with(kMtpSuffix))
     return with_mtp(
         find_model(name_or_path.substr(0, name_or_path.size() - kMtpSuffix.size()), configs_dir, architecture));

@@ -65,9 +65,10 @@ struct ModelSpec {
   // makes it a kind of the model's all the same.
   std::int64_t mtp_layers = 0;
   LayerKind mtp = {};  // without a name: none
-  // Of one of several devices that share the experts: the model itself, and how many they are.
+  // Of one of several devices that share the experts (expert_parallel.h), or of several ranks that share every layer
+  // (tensor_parallel.h): the model itself, how many they are, and which rank it is.
   std::shared_ptr<const ModelSpec> whole;
-  std::int64_t devices = 1;
+  std::int64_t devices = 1, ranks = 1, rank = 0;
 
   // The next layer. `lower` is only used for the first layer of a kind.
   void add_layer(std::string kind, std::function<void(LayerBuilder&)> lower);
@@ -97,7 +98,7 @@ ModelSpec read_model(const std::filesystem::path& path, const std::string& archi
 
 // A name from configs/models ("qwen3-4b", "Qwen/Qwen3-4B"; case does not matter), or a path to a config.json or folder.
 // An unknown name is a BadInput with the nearest known one. With "@ep32" behind it: one of 32 devices that share the
-// model's experts (expert_parallel.h); with "@mtp": with_mtp().
+// model's experts; with "@tp8": of 8 ranks; with "@mtp": with_mtp(). "name@tp8@ep32" is both.
 ModelSpec find_model(const std::string& name_or_path, const std::filesystem::path& configs_dir,
                      const std::string& architecture = {});
 

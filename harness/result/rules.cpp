@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -151,13 +152,17 @@ std::optional<Problem> problem_of(const OpRecord& op, bool is_first, bool is_las
 // Of a part that receives rows for the experts that it has of the model's: as if they were tokens of such a model.
 std::optional<Problem> as_received(const PartRecord& part, const std::string& place, std::int64_t& tokens,
                                    ModelRecord& model) {
-  if (!model.experts || __builtin_mul_overflow(tokens, *model.top_k, &tokens))
+  std::int64_t rows = 0;
+  const std::int64_t ranks = ranks_of_name(model.name);
+  if (!model.experts || __builtin_mul_overflow(tokens, *model.top_k, &rows) ||
+      rows > std::numeric_limits<std::int64_t>::max() - ranks)
     return Problem{place + ".kind", fmt::format("'{}' of the model {}, which has no such layers", printable(part.kind),
                                                 printable(model.name))};
   if (part.routing && (part.routing->experts <= 0 || *model.experts % part.routing->experts != 0))
     return Problem{place + ".routing.experts",
                    fmt::format("{} do not divide the {} of the model {}", part.routing->experts, *model.experts,
                                printable(model.name))};
+  tokens = received_rows(tokens, *model.top_k, ranks);
   if (part.routing) model.experts = part.routing->experts;
   model.top_k = 1;
   return std::nullopt;
@@ -312,9 +317,10 @@ std::optional<Problem> problem_of(const MemoryRecord& memory, const PointRecord&
   // Vectors that stay f32 (sinks, corrections of a router) take twice their part of a model in bf16: of published ones
   // 1e-6 and less, of the smallest in the tests 1e-3.
   constexpr double kF32Vectors = 0.01;
-  // One of several devices that share the experts holds a part of the weights.
-  const bool shares = std::any_of(point.parts.begin(), point.parts.end(),
-                                  [](const PartRecord& part) { return is_received_part(part.kind); });
+  // One of several devices that share the experts or all layers holds a part of the weights.
+  const bool shares =
+      ranks_of_name(model.name) > 1 || std::any_of(point.parts.begin(), point.parts.end(),
+                                                   [](const PartRecord& part) { return is_received_part(part.kind); });
   for (const DType type : {DType::f32, DType::bf16}) {
     const double weights = static_cast<double>(model.parameters_total) * static_cast<double>(size_of(type));
     if (!model.digest.empty() && memory.weight_bytes > 0 && point.weight_type == to_string(type) &&

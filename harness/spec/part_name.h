@@ -2,7 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace layercost {
 
@@ -13,6 +17,14 @@ inline constexpr std::string_view kHeadPart = "head";
 inline constexpr std::string_view kReceivedPart = "received ";
 // "mtp KIND": a layer for multi-token prediction with the blocks of that kind. No step of the model has it.
 inline constexpr std::string_view kMtpPart = "mtp ";
+
+// "deepseek-v3@ep32" with `mark` "@ep": what stands before the last mark, and the number behind it, of two or more.
+// Empty where nothing of the kind stands there.
+std::optional<std::pair<std::string, std::int64_t>> split_part_name(const std::string& name, std::string_view mark);
+// Ranks that share every layer, by a model's name ("deepseek-v3@tp8@ep32"); 1 where it says nothing of them.
+std::int64_t ranks_of_name(const std::string& model);
+// Rows that reach a device of several that share the experts, where `ranks` of them have the same tokens: at least one.
+std::int64_t received_rows(std::int64_t tokens, std::int64_t top_k, std::int64_t ranks);
 
 inline bool is_received_part(std::string_view kind) { return kind.starts_with(kReceivedPart); }
 // Of a received part the kind that it belongs to, else the kind itself.

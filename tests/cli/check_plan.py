@@ -135,6 +135,8 @@ def plan_and_lists(program):
     v3 = ["plan", "-m", "deepseek-v3", "--phase", "decode", "-b", "8"]
     program.expect("plan of layers that no step has", v3, 0,
                    stdout=["mtp moe, not counted in a step: 11.61 B parameters"])
+    program.expect("plan of a rank of eight", [*v3, "--tp", "8"], 0,  # 122 x 2 x 7/8 x 8 x 7168 x 2 B
+                   stdout=["one of 8 ranks", "24.5 MB in 122 all-reduces", "heads=16"])
     program.expect("plan of a dense model has no experts", ["plan", "-m", "Qwen/Qwen3-4B"], 0, stdout=["36 x dense"])
     program.expect("welcome", [], 0, stdout=["layercost run --suite quick", "this machine"])
     program.expect("help", ["--help"], 0, stdout=["run", "check", "plan", "report"])

@@ -50,11 +50,14 @@ def main():
         saved(program, folder, "one of two devices that share the experts",
               run("deepseek_v2_lite", "--dtype", "f32", "--phase", "decode", "--ep", "2"))
         shutil.copytree(program.root / "tests" / "golden" / "deepseek_v3_groups", folder / "deepseek_v3_groups")
-        saved(program, folder, "a layer for multi-token prediction, beside the model",
-              run("deepseek_v3_groups", "--dtype", "f32", "--phase", "decode", "--mtp"))
+        rank = run("deepseek_v3_groups", "--dtype", "f32", "--phase", "decode", "-b", "3", "--tp", "2")
+        saved(program, folder, "one of two ranks, and a layer for multi-token prediction", [*rank, "--mtp"])
         parts = json.loads((folder / "out.json").read_text())["points"][0]["parts"]
         program.that("no step has it", [p["count"] for p in parts if p["kind"] == "mtp moe"] == [0], parts)
+        saved(program, folder, "one of two ranks, and of four devices", [*rank, "--ep", "4"])
         program.expect("no layers for multi-token prediction", run("deepseek_v2_lite", "--mtp"), 2, ["--mtp"])
+        program.expect("ranks that do not divide heads", run("deepseek_v3_groups", "--tp", "3"), 2,
+                       ["--tp", "3 ranks do not divide the 4 heads"])
         program.expect("devices that do not divide the experts", run("deepseek_v2_lite", "--ep", "5"), 2, ["--ep"])
         program.expect("a router for what others send", run("deepseek_v2_lite", "--ep", "2", "--routing", "router"), 2,
                        ["--ep", "--routing"])

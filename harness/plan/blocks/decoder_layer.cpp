@@ -29,8 +29,9 @@ void decoder_layer_between(LayerBuilder& b, const Attention& attention, const Fe
   const std::string output = output_name.empty() ? b.activation("output", h, BufferRole::output) : output_name;
   b.rms_norm("mlp norm", projected, b.norm_weight("mlp_norm", h, "post_attention_layernorm.weight"), normed, h, input,
              middle);
-  if (const auto* dense = std::get_if<DenseMlp>(&feed_forward)) dense_mlp(b, *dense, normed, middle, output);
-  else mixture(b, std::get<Mixture>(feed_forward), normed, middle, output);
+  const std::string residual = b.is_first_rank() ? middle : "";
+  if (const auto* dense = std::get_if<DenseMlp>(&feed_forward)) dense_mlp(b, *dense, normed, residual, output);
+  else mixture(b, std::get<Mixture>(feed_forward), normed, residual, output);
 }
 
 std::string kind_name(const Attention& attention, const FeedForward& feed_forward) {

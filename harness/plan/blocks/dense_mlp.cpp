@@ -5,18 +5,22 @@ namespace layercost {
 
 void dense_mlp(LayerBuilder& b, const DenseMlp& m, const std::string& x, const std::string& residual,
                const std::string& y) {
-  const std::int64_t h = b.model().hidden, f = m.ffn_hidden;
+  const LayerBuilder::Part part = b.part_of(m.ffn_hidden, "columns of the " + m.name + "MLP");
+  const std::int64_t h = b.model().hidden, f = part.count, all = m.ffn_hidden;
+  if (m.name.empty()) b.partial_sum();  // that of shared experts is the mixture's
   const auto tensor = [&](const std::string& which, const char* end) { return m.prefix + "." + which + end; };
   const std::string gate_up = b.activation(m.name + "gate_up", 2 * f);
   std::string gated = b.activation(m.name + "gated", f);
   LinearOptions gate_up_options, down_options;
   if (m.bias) {
-    gate_up_options.bias =
-        b.bias(m.name + "gate_up_bias", {{tensor(m.gate, ".bias"), {f}}, {tensor(m.up, ".bias"), {f}}});
-    down_options.bias = b.bias(m.name + "down_bias", {{tensor(m.down, ".bias"), {h}}});
+    gate_up_options.bias = b.bias(m.name + "gate_up_bias", {b.rows_of(tensor(m.gate, ".bias"), {all}, part),
+                                                            b.rows_of(tensor(m.up, ".bias"), {all}, part)});
+    if (b.is_first_rank()) down_options.bias = b.bias(m.name + "down_bias", {{tensor(m.down, ".bias"), {h}}});
   }
-  b.fused_linear(m.name + "gate_up", x, m.name + "gate_up_w",
-                 {{tensor(m.gate, ".weight"), {f, h}}, {tensor(m.up, ".weight"), {f, h}}}, gate_up, h, gate_up_options);
+  b.fused_linear(
+      m.name + "gate_up", x, m.name + "gate_up_w",
+      {b.rows_of(tensor(m.gate, ".weight"), {all, h}, part), b.rows_of(tensor(m.up, ".weight"), {all, h}, part)},
+      gate_up, h, gate_up_options);
   OpCase glu("glu");
   glu.set("tokens", b.tokens()).set("ffn_hidden", f).set("act", m.act);
   glu.set("x_type", b.shape().activation_type).set("y_type", b.shape().activation_type);
@@ -32,7 +36,8 @@ void dense_mlp(LayerBuilder& b, const DenseMlp& m, const std::string& x, const s
     gated = product;
   }
   down_options.residual = residual;
-  b.linear(m.name + "down", gated, b.matrix(m.name + "down_w", {h, f}, {{tensor(m.down, ".weight"), {h, f}}}), y, h, f,
+  b.linear(m.name + "down", gated,
+           b.matrix(m.name + "down_w", {h, f}, {b.columns_of(tensor(m.down, ".weight"), {h, all}, part)}), y, h, f,
            down_options);
 }
 

@@ -6,34 +6,57 @@
 #include <cmath>
 
 #include "harness/plan/family.h"
+#include "kernels/core/error.h"
 
 namespace layercost {
 
-std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention& a, const std::string& x) {
+namespace {
+
+// Of the key heads those that a rank's query heads read: its part, or of fewer than ranks one, which others have, too.
+LayerBuilder::Part kv_part(const LayerBuilder& b, std::int64_t kv_heads) {
+  const std::int64_t ranks = b.model().ranks;
+  if (kv_heads % ranks == 0 || ranks % kv_heads != 0) return b.part_of(kv_heads, "key-value heads");
+  return {b.model().rank / (ranks / kv_heads), 1};
+}
+
+}  // namespace
+
+std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention& given, const std::string& x) {
+  const LayerBuilder::Part heads = b.part_of(given.heads, "heads of attention"), kv_heads = kv_part(b, given.kv_heads);
+  GroupedQueryAttention a = given;
+  a.heads = heads.count, a.kv_heads = kv_heads.count;
+  if (a.qk_norm == "whole" && b.model().ranks > 1)
+    throw BadCase("a norm over all heads of q and of k needs an exchange before attention, which is not supported yet");
+  b.partial_sum();
   const StepShape& s = b.shape();
   const std::int64_t t = s.tokens(), d = a.head_dim, q = a.heads * d, kv = a.kv_heads * d, h = b.model().hidden;
   const std::int64_t width = q + (a.v_from_k ? 1 : 2) * kv;
   const std::string in = "self_attn.";
 
+  const auto shape = [&](std::int64_t rows, bool matrix) { return matrix ? Shape{rows, h} : Shape{rows}; };
   // Rows of q_proj, or, with a gate, every other head of them: q's (0) or the gate's (1).
   const auto of_q = [&](const char* end, bool matrix, std::int64_t part) {
-    const auto shape = [&](std::int64_t rows) { return matrix ? Shape{rows, h} : Shape{rows}; };
-    if (!a.gate) return LayerBuilder::Sources{{in + "q_proj" + end, shape(q)}};
+    const std::int64_t all = given.heads * d;
+    if (!a.gate) return LayerBuilder::Sources{b.rows_of(in + "q_proj" + end, shape(all, matrix), {heads.first * d, q})};
     LayerBuilder::Sources out;
-    for (std::int64_t i = 0; i < a.heads; ++i)
-      out.push_back({in + "q_proj" + end, shape(2 * q), (2 * i + part) * d, d});
+    for (std::int64_t i = heads.first; i < heads.first + heads.count; ++i)
+      out.push_back({in + "q_proj" + end, shape(2 * all, matrix), (2 * i + part) * d, d});
     return out;
+  };
+  const auto of_kv = [&](const char* which, bool matrix) {
+    return b.rows_of(in + which + (matrix ? ".weight" : ".bias"), shape(given.kv_heads * d, matrix),
+                     {kv_heads.first * d, kv});
   };
   LinearOptions qkv_options;
   if (a.qkv_bias) {
     LayerBuilder::Sources sources = of_q(".bias", false, 0);
-    sources.push_back({in + "k_proj.bias", {kv}});
-    if (!a.v_from_k) sources.push_back({in + "v_proj.bias", {kv}});
+    sources.push_back(of_kv("k_proj", false));
+    if (!a.v_from_k) sources.push_back(of_kv("v_proj", false));
     qkv_options.bias = b.bias("qkv_bias", std::move(sources));
   }
   LayerBuilder::Sources qkv_sources = of_q(".weight", true, 0);
-  qkv_sources.push_back({in + "k_proj.weight", {kv, h}});
-  if (!a.v_from_k) qkv_sources.push_back({in + "v_proj.weight", {kv, h}});
+  qkv_sources.push_back(of_kv("k_proj", true));
+  if (!a.v_from_k) qkv_sources.push_back(of_kv("v_proj", true));
   const std::string qkv = b.activation("qkv", width);
   b.fused_linear("qkv", x, "qkv_w", std::move(qkv_sources), qkv, h, qkv_options);
 
@@ -86,7 +109,10 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   attention.set("x_type", s.activation_type).set("kv_type", s.kv_type).set("y_type", s.activation_type);
   std::string attended = b.activation("attended", q);
   bind = {{"q", rotated}, {"k_cache", k_cache}, {"v_cache", v_cache}, {"y", attended}};
-  if (a.sinks) bind["sinks"] = b.f32_vector("sinks", a.heads, in + "sinks");
+  if (a.sinks) {
+    bind["sinks"] = b.f32_vector("sinks", a.heads, in + "sinks");
+    b.plan().weights.back().sources = {b.rows_of(in + "sinks", {given.heads}, heads)};
+  }
   b.op("attention", std::move(attention), std::move(bind));
 
   if (a.gate) {
@@ -99,9 +125,10 @@ std::string grouped_query_attention(LayerBuilder& b, const GroupedQueryAttention
   }
 
   LinearOptions o_options;
-  if (a.o_bias) o_options.bias = b.bias("o_bias", {{in + "o_proj.bias", {h}}});
+  if (a.o_bias && b.is_first_rank()) o_options.bias = b.bias("o_bias", {{in + "o_proj.bias", {h}}});
   const std::string projected = b.activation("projected", h);
-  b.linear("o", attended, b.matrix("o_w", {h, q}, {{in + "o_proj.weight", {h, q}}}), projected, h, q, o_options);
+  const auto o_columns = b.columns_of(in + "o_proj.weight", {h, given.heads * d}, {heads.first * d, q});
+  b.linear("o", attended, b.matrix("o_w", {h, q}, {o_columns}), projected, h, q, o_options);
   return projected;
 }
 

@@ -13,12 +13,16 @@ namespace {
 
 const std::string kIn = "self_attn.";
 
-// The queries of all heads, [tokens, heads * qk_dim].
-std::string queries(LayerBuilder& b, const LatentAttention& a, const std::string& x) {
+// The queries of a's heads, [tokens, heads * qk_dim], which are `part` of `all`.
+std::string queries(LayerBuilder& b, const LatentAttention& a, const std::string& x, std::int64_t all,
+                    const LayerBuilder::Part& part) {
   const std::int64_t h = b.model().hidden, n = a.heads * a.qk_dim(), r = a.q_rank;
+  const auto rows = [&](const char* tensor, std::int64_t k) {
+    return LayerBuilder::Sources{b.rows_of(kIn + tensor, {all * a.qk_dim(), k}, {part.first * a.qk_dim(), n})};
+  };
   const std::string q = b.activation("q", n);
   if (r == 0) {
-    b.linear("q", x, b.matrix("q_w", {n, h}, {{kIn + "q_proj.weight", {n, h}}}), q, n, h);
+    b.linear("q", x, b.matrix("q_w", {n, h}, rows("q_proj.weight", h)), q, n, h);
     return q;
   }
   LinearOptions options;
@@ -27,7 +31,7 @@ std::string queries(LayerBuilder& b, const LatentAttention& a, const std::string
   b.linear("q_a", x, b.matrix("q_a_w", {r, h}, {{kIn + "q_a_proj.weight", {r, h}}}), latent, r, h, options);
   b.rms_norm("q norm", latent, b.norm_weight("q_a_norm", r, kIn + "q_a_layernorm.weight"), normed, r, {}, {},
              a.norm_eps);
-  b.linear("q_b", normed, b.matrix("q_b_w", {n, r}, {{kIn + "q_b_proj.weight", {n, r}}}), q, n, r);
+  b.linear("q_b", normed, b.matrix("q_b_w", {n, r}, rows("q_b_proj.weight", r)), q, n, r);
   return q;
 }
 
@@ -44,13 +48,17 @@ void head_types(const LayerBuilder& b, OpCase& c) {
 
 }  // namespace
 
-std::string latent_attention(LayerBuilder& b, const LatentAttention& a, const std::string& x) {
+std::string latent_attention(LayerBuilder& b, const LatentAttention& whole, const std::string& x) {
+  const LayerBuilder::Part part = b.part_of(whole.heads, "heads of attention");
+  LatentAttention a = whole;
+  a.heads = part.count;
+  b.partial_sum();
   const StepShape& s = b.shape();
   const std::int64_t t = s.tokens(), h = b.model().hidden, entry = a.latent_dim + a.rope_dim;
   const std::int64_t values = a.heads * a.v_dim, expanded_rows = a.heads * (a.nope_dim + a.v_dim);
   const bool expand = s.q_len > 1 && s.q_len == s.kv_len;
 
-  const std::string q = queries(b, a, x), kv = b.activation("kv", entry);
+  const std::string q = queries(b, a, x, whole.heads, part), kv = b.activation("kv", entry);
   LinearOptions kv_options;
   if (a.bias) kv_options.bias = b.bias("kv_a_bias", {{kIn + "kv_a_proj_with_mqa.bias", {entry}}});
   b.linear("kv_a", x, b.matrix("kv_a_w", {entry, h}, {{kIn + "kv_a_proj_with_mqa.weight", {entry, h}}}), kv, entry, h,
@@ -82,8 +90,10 @@ std::string latent_attention(LayerBuilder& b, const LatentAttention& a, const st
   b.op("latent rope", std::move(rope), bind);
 
   // One matrix in both forms, whole as it is stored.
-  const std::string kv_b =
-      b.matrix("kv_b_w", {expanded_rows, a.latent_dim}, {{kIn + "kv_b_proj.weight", {expanded_rows, a.latent_dim}}});
+  const std::int64_t rows_of_head = a.nope_dim + a.v_dim;
+  const std::string kv_b = b.matrix("kv_b_w", {expanded_rows, a.latent_dim},
+                                    {b.rows_of(kIn + "kv_b_proj.weight", {whole.heads * rows_of_head, a.latent_dim},
+                                               {part.first * rows_of_head, expanded_rows})});
   const std::string attended = b.activation("attended", values);
   OpCase attention("attention");
   attention.set("batch", s.batch).set("q_len", s.q_len).set("kv_len", s.kv_len);
@@ -120,10 +130,11 @@ std::string latent_attention(LayerBuilder& b, const LatentAttention& a, const st
   }
 
   LinearOptions o_options;
-  if (a.bias) o_options.bias = b.bias("o_bias", {{kIn + "o_proj.bias", {h}}});
+  if (a.bias && b.is_first_rank()) o_options.bias = b.bias("o_bias", {{kIn + "o_proj.bias", {h}}});
   const std::string projected = b.activation("projected", h);
-  b.linear("o", attended, b.matrix("o_w", {h, values}, {{kIn + "o_proj.weight", {h, values}}}), projected, h, values,
-           o_options);
+  const auto o_columns =
+      b.columns_of(kIn + "o_proj.weight", {h, whole.heads * a.v_dim}, {part.first * a.v_dim, values});
+  b.linear("o", attended, b.matrix("o_w", {h, values}, {o_columns}), projected, h, values, o_options);
   return projected;
 }
 

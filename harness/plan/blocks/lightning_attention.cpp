@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "kernels/core/error.h"
+
 namespace layercost {
 
 float lightning_slope(std::int64_t heads, std::int64_t layers, std::int64_t layer, std::int64_t h) {
@@ -12,6 +14,10 @@ float lightning_slope(std::int64_t heads, std::int64_t layers, std::int64_t laye
 }
 
 std::string lightning_attention(LayerBuilder& b, const LightningAttention& a, const std::string& x) {
+  if (b.model().ranks > 1)
+    throw BadCase(
+        "the norm over all heads of lightning attention needs an exchange before its gate, which is not "
+        "supported yet");
   const StepShape& s = b.shape();
   const std::int64_t h = b.model().hidden, width = a.heads * a.head_dim;
   const std::string in = "self_attn.";

@@ -14,7 +14,12 @@ namespace layercost {
 
 void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std::string& residual, const std::string& y,
              const std::string& router_x) {
-  const std::int64_t t = b.tokens(), h = b.model().hidden, f = e.ffn_hidden;
+  // Devices that share the experts have them whole.
+  const bool cut = b.model().devices == 1;
+  const LayerBuilder::Part part =
+      cut ? b.part_of(e.ffn_hidden, "columns of an expert") : LayerBuilder::Part{0, e.ffn_hidden};
+  const std::int64_t t = b.tokens(), h = b.model().hidden, f = part.count, all = e.ffn_hidden;
+  if (cut || e.shared_ffn > 0) b.partial_sum();
   // Router logits stay f32: rounding them to bf16 would only add ties.
   const std::string logits = b.buffer("logits", BufferRole::activation, DType::f32, {t, e.experts});
   const std::string ids = b.buffer("ids", BufferRole::expert_ids, DType::i32, {t, e.top_k});
@@ -67,11 +72,11 @@ void mixture(LayerBuilder& b, const Mixture& e, const std::string& x, const std:
   LayerBuilder::Sources gate_up, down, gate_up_bias, down_bias;
   for (std::int64_t i = 0; i < e.experts; ++i) {
     const std::string p = fmt::format("{}experts.{}.", below, i);
-    gate_up.push_back({p + e.gate + ".weight", {f, h}});
-    gate_up.push_back({p + e.up + ".weight", {f, h}});
-    down.push_back({p + e.down + ".weight", {h, f}});
-    gate_up_bias.push_back({p + e.gate + ".bias", {f}});
-    gate_up_bias.push_back({p + e.up + ".bias", {f}});
+    gate_up.push_back(b.rows_of(p + e.gate + ".weight", {all, h}, part));
+    gate_up.push_back(b.rows_of(p + e.up + ".weight", {all, h}, part));
+    down.push_back(b.columns_of(p + e.down + ".weight", {h, all}, part));
+    gate_up_bias.push_back(b.rows_of(p + e.gate + ".bias", {all}, part));
+    gate_up_bias.push_back(b.rows_of(p + e.up + ".bias", {all}, part));
     down_bias.push_back({p + e.down + ".bias", {h}});
   }
   OpCase experts("moe_experts");

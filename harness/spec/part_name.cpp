@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/spec/part_name.h"
+
+#include <charconv>
+
+namespace layercost {
+
+std::optional<std::pair<std::string, std::int64_t>> split_part_name(const std::string& name, std::string_view mark) {
+  const std::size_t at = name.rfind('@');
+  if (at == std::string::npos || !std::string_view(name).substr(at).starts_with(mark)) return std::nullopt;
+  std::int64_t number = 0;
+  const char *begin = name.data() + at + mark.size(), *end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(begin, end, number);
+  if (error != std::errc() || stop != end || number < 2) return std::nullopt;
+  return std::pair(name.substr(0, at), number);
+}
+
+std::int64_t ranks_of_name(const std::string& model) {
+  for (std::string name = model; name.rfind('@') != std::string::npos; name.resize(name.rfind('@')))
+    if (const auto shared = split_part_name(name, "@tp")) return shared->second;
+  return 1;
+}
+
+std::int64_t received_rows(std::int64_t tokens, std::int64_t top_k, std::int64_t ranks) {
+  return (tokens * top_k + ranks - 1) / ranks;
+}
+
+}  // namespace layercost
