@@ -24,11 +24,12 @@ namespace {
 
 constexpr std::size_t kWidth = 80;
 
-// "dense x 3, moe x 58"
+// "dense x 3, moe x 58; in no step: mtp moe x 1"
 std::string kinds_of(const ModelSpec& m) {
   std::vector<std::string> kinds;
   for (const LayerKind& kind : m.kinds) kinds.push_back(fmt::format("{} x {}", kind.name, m.count_of(kind)));
-  return fmt::format("{}", fmt::join(kinds, ", "));
+  const std::string beside = m.mtp_layers > 0 ? fmt::format("; in no step: {} x {}", m.mtp.name, m.mtp_layers) : "";
+  return fmt::format("{}{}", fmt::join(kinds, ", "), beside);
 }
 
 // Caches and states of activations in bf16, each token's and each sequence's.
@@ -63,6 +64,11 @@ void list_all_models(bool as_json) {
                      {"kinds", kinds},
                      {"kv_bytes_per_token_bf16", kv},
                      {"state_bytes_per_sequence_bf16", state}});
+      if (m.mtp_layers > 0) {
+        const MtpCount each = count_mtp_layer(m, m.mtp);
+        all.back()["mtp"] = {
+            {"layers", m.mtp_layers}, {"parameters_each", each.total}, {"active_parameters_each", each.active}};
+      }
       if (!from.empty()) all.back().update({{"source", from}, {"collected_by", date}});
       continue;
     }

@@ -123,6 +123,9 @@ def lists_models(program):
         m = known.get(name, {})
         got = (m.get("kinds"), m.get("kv_bytes_per_token_bf16"), m.get("state_bytes_per_sequence_bf16"))
         program.that(f"{name}: kinds, cache, state", got == (kinds, kv, state), got)
+    mtp = known["deepseek-v3"].get("mtp", {})  # published: 11.5 B beside embedding and head
+    program.that("deepseek-v3: a layer that no step has",
+                 mtp.get("layers") == 1 and abs(mtp["parameters_each"] / 11.5e9 - 1) < 0.01, mtp)
     program.expect("JSON of another list", ["list", "ops", "--json"], 2, ["--json"])
 
 
