@@ -269,6 +269,10 @@ std::optional<Problem> problem_of(const PointRecord& point, const ModelRecord& m
                    fmt::format("{}, but batch {} x {} new tokens of each sequence", point.tokens, point.batch, each)};
   std::int64_t layers = 0, heads = 0;
   for (const PartRecord& part : point.parts) {
+    if ((part.count == 0) != is_beside_model(part.kind))
+      return Problem{fmt::format("{}.parts[{}].count", place, &part - point.parts.data()),
+                     fmt::format("{} of '{}'; expected 0 of what no step has (mtp ...), and at least 1 of the rest",
+                                 part.count, printable(part.kind))};
     if (part.kind == kHeadPart) heads += part.count;
     else if (is_received_part(part.kind)) continue;  // of layers that are counted by their own kind
     else if (__builtin_add_overflow(layers, part.count, &layers)) return Problem{place + ".parts", "too many layers"};

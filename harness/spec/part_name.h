@@ -27,6 +27,11 @@ std::int64_t ranks_of_name(const std::string& model);
 std::int64_t received_rows(std::int64_t tokens, std::int64_t top_k, std::int64_t ranks);
 
 inline bool is_received_part(std::string_view kind) { return kind.starts_with(kReceivedPart); }
+// A part that no step of the model has.
+inline bool is_beside_model(std::string_view kind) {
+  return kind.starts_with(kMtpPart) ||
+         (is_received_part(kind) && kind.substr(kReceivedPart.size()).starts_with(kMtpPart));
+}
 // Of a received part the kind that it belongs to, else the kind itself.
 inline std::string_view kind_of_part(std::string_view kind) {
   return is_received_part(kind) ? kind.substr(kReceivedPart.size()) : kind;
