@@ -20,8 +20,8 @@
 #include "attention_variants.h"
 #include "kernels/attention/attention.h"
 #include "kernels/attention/attention_amx.h"
-#include "kernels/cpu/amx.h"
 #include "kernels/core/team.h"
+#include "kernels/cpu/amx.h"
 
 namespace layercost {
 namespace {

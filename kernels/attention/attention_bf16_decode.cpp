@@ -31,8 +31,8 @@
 #include "kernels/attention/attention.h"
 #include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
-#include "kernels/cpu/bf16_tiles.h"
 #include "kernels/core/team.h"
+#include "kernels/cpu/bf16_tiles.h"
 
 #if defined(__x86_64__)
 // GCC 12 sees values without a beginning in its own header: those of lanes that no mask leaves.

@@ -20,8 +20,8 @@
 #include "kernels/attention/attention_highway-inl.h"
 #include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
-#include "kernels/cpu/simd-inl.h"
 #include "kernels/core/team.h"
+#include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_ATTENTION_BLOCKS
 #define LAYERCOST_ATTENTION_BLOCKS

@@ -23,8 +23,8 @@
 #include "kernels/attention/attention_highway-inl.h"
 #include "kernels/attention/attention_highway.h"
 #include "kernels/contract/dispatch.h"
-#include "kernels/cpu/simd-inl.h"
 #include "kernels/core/team.h"
+#include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_ATTENTION_DECODE
 #define LAYERCOST_ATTENTION_DECODE

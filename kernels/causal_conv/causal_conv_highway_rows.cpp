@@ -10,9 +10,9 @@
 #include "causal_conv_variants.h"
 #include "kernels/causal_conv/causal_conv.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
-#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_CAUSAL_CONV_ROWS
 #define LAYERCOST_CAUSAL_CONV_ROWS

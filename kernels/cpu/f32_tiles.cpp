@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/cpu/f32_tiles.h"
 #include "kernels/core/team.h"
+#include "kernels/cpu/f32_tiles.h"
 
 #include <algorithm>
 #include <vector>

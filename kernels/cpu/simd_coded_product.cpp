@@ -35,8 +35,8 @@
 #include <vector>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/cpu/simd-inl.h"
 #include "kernels/core/team.h"
+#include "kernels/cpu/simd-inl.h"
 
 #ifndef LAYERCOST_SIMD_CODED_PRODUCT
 #define LAYERCOST_SIMD_CODED_PRODUCT

@@ -20,10 +20,10 @@
 #include <vector>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/bf16_tiles.h"
 #include "kernels/cpu/f32_tiles.h"
 #include "kernels/cpu/simd-inl.h"
-#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_SIMD_PRODUCT
 #define LAYERCOST_SIMD_PRODUCT

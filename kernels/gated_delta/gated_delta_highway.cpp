@@ -2,8 +2,8 @@
 #include "kernels/gated_delta/gated_delta_highway.h"
 
 
-#include "kernels/cpu/simd.h"
 #include "kernels/core/team.h"
+#include "kernels/cpu/simd.h"
 
 namespace layercost {
 

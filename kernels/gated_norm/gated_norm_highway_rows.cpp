@@ -7,10 +7,10 @@
 
 #include "gated_norm_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/gated_norm/gated_norm.h"
-#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_GATED_NORM_ROWS
 #define LAYERCOST_GATED_NORM_ROWS

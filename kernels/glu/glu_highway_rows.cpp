@@ -8,9 +8,9 @@
 #include "glu_variants.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/contract/glu_act.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
-#include "kernels/core/team.h"
 
 #ifndef LAYERCOST_GLU_PIECES
 #define LAYERCOST_GLU_PIECES

@@ -15,9 +15,9 @@
 
 #include "grouped_linear_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/bf16_tiles.h"
 #include "kernels/libraries/onednn.h"
-#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {

@@ -7,9 +7,9 @@
 
 #include "head_linear_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/bf16_tiles.h"
 #include "kernels/head_linear/head_linear.h"
-#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {

@@ -5,10 +5,10 @@
 
 #include "head_linear_variants.h"
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/simd_product.h"
 #include "kernels/head_linear/head_linear.h"
-#include "kernels/core/team.h"
 
 namespace layercost {
 namespace {

@@ -6,10 +6,10 @@
 #include <algorithm>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/rotate-inl.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/latent_rope/latent_rope.h"
-#include "kernels/core/team.h"
 #include "latent_rope_variants.h"
 
 #ifndef LAYERCOST_LATENT_ROPE_HEADS

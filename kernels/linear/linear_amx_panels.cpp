@@ -12,10 +12,10 @@
 #include <cstring>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/amx.h"
 #include "kernels/cpu/bf16_tiles.h"
 #include "kernels/linear/linear.h"
-#include "kernels/core/team.h"
 #include "linear_variants.h"
 
 namespace layercost {

@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/bf16_tiles.h"
 #include "kernels/libraries/onednn.h"
 #include "kernels/linear/linear.h"
-#include "kernels/core/team.h"
 #include "linear_variants.h"
 
 namespace layercost {

@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/cpu/simd-inl.h"
 #include "kernels/core/team.h"
+#include "kernels/cpu/simd-inl.h"
 #include "moe_combine_variants.h"
 
 #ifndef LAYERCOST_MOE_COMBINE_PIECE

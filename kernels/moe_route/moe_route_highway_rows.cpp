@@ -14,9 +14,9 @@
 #include <utility>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/moe_route/moe_route.h"
-#include "kernels/core/team.h"
 #include "moe_route_variants.h"
 
 #ifndef LAYERCOST_MOE_ROUTE_ROWS

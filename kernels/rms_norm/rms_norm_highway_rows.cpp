@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
-#include "kernels/cpu/simd-inl.h"
 #include "kernels/core/team.h"
+#include "kernels/cpu/simd-inl.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "rms_norm_variants.h"
 

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/rotate-inl.h"
 #include "kernels/cpu/simd-inl.h"
 #include "kernels/rope/rope.h"
-#include "kernels/core/team.h"
 #include "rope_variants.h"
 
 #ifndef LAYERCOST_ROPE_HEADS

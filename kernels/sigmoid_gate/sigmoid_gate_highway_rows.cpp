@@ -7,9 +7,9 @@
 #include <cmath>
 
 #include "kernels/contract/dispatch.h"
+#include "kernels/core/team.h"
 #include "kernels/cpu/sigmoid-inl.h"
 #include "kernels/cpu/simd-inl.h"
-#include "kernels/core/team.h"
 #include "kernels/sigmoid_gate/sigmoid_gate.h"
 #include "sigmoid_gate_variants.h"
 
