@@ -1,20 +1,19 @@
 # The folder that travels: program, kernel tests, the libraries they need beyond those of every Linux system, configs,
 # goldens, and gpu-check. It runs on x86-64 Linux with glibc 2.35 and libstdc++ 12 or newer (Ubuntu 22.04, Debian 12);
 # tests/portable reads the symbol versions. Built by `cmake --workflow --preset cuda-portable`, on Debian 12.
-# Not in it: glibc, libstdc++, libgcc (every system has its own, and Debian's libstdc++ asks for glibc 2.36), cuBLASLt
-# (half a gigabyte; opened at run time), oneDNN (drags OpenCL in).
+# Not in it: glibc, libstdc++, libgcc (Debian's libstdc++ asks for glibc 2.36), cuBLASLt (half a gigabyte; opened at
+# run time), oneDNN (drags OpenCL in).
 # SPDX-License-Identifier: Apache-2.0
 if(NOT TARGET conformance_tests)
   message(FATAL_ERROR "the folder that travels holds the kernel tests: it needs BUILD_TESTING=ON")
 endif()
+include(${CMAKE_CURRENT_LIST_DIR}/libraries.cmake)
 set(folder ${PROJECT_BINARY_DIR}/layercost-portable)
 set(parts COMPONENT portable)
 set(CMAKE_INSTALL_MESSAGE NEVER)
 set_target_properties(layercost conformance_tests PROPERTIES INSTALL_RPATH "$ORIGIN/lib")
 install(TARGETS layercost conformance_tests RUNTIME_DEPENDENCY_SET libraries RUNTIME DESTINATION . ${parts})
-install(RUNTIME_DEPENDENCY_SET libraries
-  PRE_EXCLUDE_REGEXES "^lib(c|m|dl|rt|pthread|stdc\\+\\+|gcc_s)\\.so" "^ld-linux"
-  LIBRARY DESTINATION lib ${parts})
+layercost_install_libraries(lib ${parts})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION . ${parts})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/golden DESTINATION . ${parts}
   FILES_MATCHING PATTERN "*.json" PATTERN "*.safetensors")
@@ -22,19 +21,6 @@ install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/gpu-check ${PROJECT_SOURCE_DIR}/s
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/peers DESTINATION . ${parts} FILES_MATCHING PATTERN "*.py")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION . ${parts})
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/portable-readme.txt DESTINATION . RENAME README.txt ${parts})
-
-# Debian's licence texts of what lies in lib/, where this is Debian.
-install(CODE [[
-  file(GLOB libraries "${CMAKE_INSTALL_PREFIX}/lib/*.so*")
-  foreach(library IN LISTS libraries)
-    get_filename_component(name ${library} NAME)
-    execute_process(COMMAND dpkg -S "*/${name}" OUTPUT_VARIABLE owner ERROR_QUIET RESULT_VARIABLE failed)
-    if(NOT failed AND owner MATCHES "^([^:,]+)" AND EXISTS "/usr/share/doc/${CMAKE_MATCH_1}/copyright")
-      configure_file("/usr/share/doc/${CMAKE_MATCH_1}/copyright"
-                     "${CMAKE_INSTALL_PREFIX}/lib/${CMAKE_MATCH_1}.copyright" COPYONLY)
-    endif()
-  endforeach()
-]] ${parts})
 
 add_custom_target(portable
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${folder}
