@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/terminal.h"
 #include "harness/measure/layer_check.h"
 #include "harness/measure/verify.h"
 #include "kernels/contract/registry.h"
@@ -36,16 +37,17 @@ int check_model(const Options& o) {
     rows = check_against_io(model, o.layer, checkpoint, io, type, runtime, o.prefix);
     against = fmt::format("{} sequences of {} tokens", io.batch, io.seq);
   }
-  fmt::print("{} ({}), layer {} ({}), {} on {}; {}\n", model.name, model.model_type, o.layer,
-             model.layer(o.layer).name, o.dtype, runtime.device().id, against);
-  fmt::print("error of what the layer adds, relative; limits {:.0e}, worst token {:.0e}\n\n",
-             rows[0].verdict.rel_l2_limit, rows[0].verdict.worst_row_limit);
-  fmt::print("  {:<26} {:>12} {:>13} {:>12}\n", "", "relative L2", "worst token", "");
+  fmt::print("{}\n", wrapped_lines(fmt::format(
+                         "{} ({}), layer {} ({}), {} on {}; {}\n"
+                         "error of what the layer adds, relative; limits {:.0e}, worst token {:.0e}",
+                         model.name, model.model_type, o.layer, model.layer(o.layer).name, o.dtype, runtime.device().id,
+                         against, rows[0].verdict.rel_l2_limit, rows[0].verdict.worst_row_limit)));
+  fmt::print("  {:<26} {:>11} {:>12}\n", "", "relative L2", "worst token");
   bool ok = true;
   for (const LayerCheckRow& r : rows) {
-    fmt::print("  {:<26} {:>12.2e} {:>13.2e} {:>12}\n", r.mode, r.verdict.rel_l2, r.verdict.worst_row,
+    fmt::print("  {:<26} {:>11.2e} {:>12.2e} {:>6}\n", r.mode, r.verdict.rel_l2, r.verdict.worst_row,
                r.verdict.ok ? "agrees" : "WRONG");
-    if (!r.verdict.ok) fmt::print("    {}\n", r.verdict.why);
+    if (!r.verdict.ok) fmt::print("{}", wrapped_lines("    " + r.verdict.why));
     ok &= r.verdict.ok;
   }
   return ok ? 0 : 1;
@@ -77,10 +79,12 @@ int check_ops(const Options& o) {
         const CheckResult r = check_every_shape(*op, *v, c, runtime, 3, &references);
         for (const OutputError& e : r.errors) worst = std::max(worst, e.rel_l2 / e.limit.rel_l2);
         r.ok ? ++passed : ++wrong;
-        if (!r.ok) fmt::print("  {}\n", r.problems.front());
+        if (!r.ok) fmt::print("{}", wrapped_lines("  " + r.problems.front()));
       }
-      fmt::print("{:<15} {:<18} {:>3} right, {} wrong, {} refused; largest error {:.0f} % of its limit{}\n", op->name,
-                 v->name, passed, wrong, refused, 100 * worst, why.empty() ? "" : " (" + why + ")");
+      fmt::print("{}",
+                 hanging_line(fmt::format("{:<15} {:<18} ", op->name, v->name),
+                              fmt::format("{:>3} right, {} wrong, {} refused; largest error {:.0f} % of its limit{}",
+                                          passed, wrong, refused, 100 * worst, why.empty() ? "" : " (" + why + ")")));
       std::fflush(stdout);
       ok &= wrong == 0;
     }

@@ -84,21 +84,25 @@ void list_all_models(bool as_json) {
 
 void list_closed() {
   const std::vector<ClosedModel> models = list_closed_models(configs_dir());
-  fmt::print(
-      "models without a published architecture: what their makers ask for a million\ntokens, in USD; a price "
-      "says nothing of the cost\n\n");
-  fmt::print("{:<18} {:<10} {:>13} {:>8} {:>8} {:>8}  {}\n", "model", "maker", "input tokens", "input", "cached",
-             "output", "seen");
+  fmt::print("{}\n", wrapped_lines("models without a published architecture: what their makers ask for a million "
+                                   "tokens, in USD; a price says nothing of the cost"));
+  Listing listing({{.head = "model", .gap = 0, .align = Align::left},
+                   {.head = "maker", .gap = 2, .align = Align::left, .leaves = 2},
+                   {.head = "input tokens", .gap = 2},
+                   {.head = "input", .gap = 2},
+                   {.head = "cached", .gap = 2},
+                   {.head = "output", .gap = 2},
+                   {.head = "seen", .gap = 2, .align = Align::left, .leaves = 1}});
   std::vector<std::string> sources;
   for (const ClosedModel& m : models)
     for (const ListPrice& p : m.prices) {
       const bool first = &p == &m.prices.front();
       const std::string reach = p.up_to_tokens ? fmt::format("to {}", *p.up_to_tokens) : first ? "" : "above";
-      fmt::print("{:<18} {:<10} {:>13} {:>8} {:>8} {:>8}  {}\n", first ? m.name : "", first ? m.maker : "", reach,
-                 p.input, p.cached_input.value_or(""), p.output, p.retrieved_at);
+      listing.add({first ? m.name : "", first ? m.maker : "", reach, p.input, p.cached_input.value_or(""), p.output,
+                   p.retrieved_at});
       if (std::find(sources.begin(), sources.end(), p.source) == sources.end()) sources.push_back(p.source);
     }
-  fmt::print("\nsources: {}\n", fmt::join(sources, "; "));
+  fmt::print("{}\n{}", listing.text(), hanging_line("sources: ", fmt::format("{}", fmt::join(sources, "; "))));
 }
 
 void list_all_hardware() {
@@ -132,7 +136,7 @@ void list_ops(bool with_variants) {
       l.info.cuda.shared_bytes_per_block = std::size_t{227} << 10;
     }
   for (const OpDef* op : all_ops()) {
-    fmt::print("{:<15} {}\n", op->name, op->summary);
+    fmt::print("{}", hanging_line(fmt::format("{:<15} ", op->name), op->summary));
     if (!with_variants) continue;
     for (const Variant* v : op->variants()) {
       std::string why;
@@ -148,21 +152,22 @@ void list_ops(bool with_variants) {
         any = false;
         why = devices.at(v->target).why_not;
       }
-      fmt::print("  {:<20} {:<5} {:<10} {}\n", v->name, to_string(v->target), v->provider,
-                 any ? "" : "not here: " + why);
+      fmt::print("{}", hanging_line(fmt::format("  {:<20} {:<5} {:<10} ", v->name, to_string(v->target), v->provider),
+                                    any ? "" : "not here: " + why));
     }
   }
 }
 
 void list_devices_here() {
-  for (const DeviceListing& l : list_devices())
-    fmt::print("{:<8} {:<44} {}\n", l.info.id, l.info.name,
-               !l.why_not.empty() ? l.why_not
-               : l.info.target == Target::cuda
-                   ? fmt::format("compute capability {}.{}, {} multiprocessors, {:.1f} GB", l.info.cuda.major,
-                                 l.info.cuda.minor, l.info.cuda.multiprocessors,
-                                 static_cast<double>(l.info.memory_bytes) / 1e9)
-                   : fmt::format("{} threads", l.info.threads));
+  for (const DeviceListing& l : list_devices()) {
+    const std::string what = !l.why_not.empty() ? l.why_not
+                             : l.info.target == Target::cuda
+                                 ? fmt::format("compute capability {}.{}, {} multiprocessors, {:.1f} GB",
+                                               l.info.cuda.major, l.info.cuda.minor, l.info.cuda.multiprocessors,
+                                               static_cast<double>(l.info.memory_bytes) / 1e9)
+                                 : fmt::format("{} threads", l.info.threads);
+    fmt::print("{}", hanging_line(fmt::format("{:<8} {:<44} ", l.info.id, l.info.name), what));
+  }
 }
 
 }  // namespace
@@ -191,16 +196,20 @@ void add_list(CLI::App& app, Action& action) {
         list_ops(true);
       } else if (*what == "formats") {
         constexpr std::int64_t kColumns = 4096;  // a row's share of what it has once
-        fmt::print("{:<14} {:>15} {:>11} {:>22}\n", "weight format", "bits of a code", "block", "bits of an element");
+        Listing listing({{.head = "weight format", .gap = 0, .align = Align::left},
+                         {.head = "bits of a code", .gap = 2},
+                         {.head = "block", .gap = 2},
+                         {.head = "bits of an element", .gap = 2}});
         for (const WeightFormat& f : weight_formats()) {
           const bool row = f.block_columns == WeightFormat::kWholeRow;
           const std::int64_t rows = std::max<std::int64_t>(1, f.block_rows);
-          fmt::print("{:<14} {:>15} {:>11} {:>22.4g}\n", f.name, f.code_bits,
-                     f.is_plain() ? ""
-                     : row        ? fmt::format("{} x row", f.block_rows)
-                                  : fmt::format("{} x {}", f.block_rows, f.block_columns),
-                     8 * f.bytes(rows, kColumns) / static_cast<double>(rows * kColumns));
+          listing.add({std::string(f.name), fmt::format("{}", f.code_bits),
+                       f.is_plain() ? ""
+                       : row        ? fmt::format("{} x row", f.block_rows)
+                                    : fmt::format("{} x {}", f.block_rows, f.block_columns),
+                       fmt::format("{:.4g}", 8 * f.bytes(rows, kColumns) / static_cast<double>(rows * kColumns))});
         }
+        fmt::print("{}", listing.text());
       } else if (*what == "devices") {
         list_devices_here();
       } else if (*what == "prices") {
@@ -212,7 +221,7 @@ void add_list(CLI::App& app, Action& action) {
         list_all_hardware();
       } else if (*what == "suites") {
         for (const std::string& s : list_suites(configs_dir()))
-          fmt::print("{:<12} {}\n", s, find_suite(s, configs_dir()).title);
+          fmt::print("{}", hanging_line(fmt::format("{:<12} ", s), find_suite(s, configs_dir()).title));
       } else {
         throw BadInput(
             fmt::format("list: '{}' is not a list{}; expected models, closed, ops, variants, formats, devices, prices, "

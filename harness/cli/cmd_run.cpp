@@ -11,6 +11,7 @@
 #include "harness/cli/progress.h"
 #include "harness/cli/stopping.h"
 #include "harness/cli/streams.h"
+#include "harness/cli/terminal.h"
 #include "harness/measure/environment.h"
 #include "harness/measure/resume.h"
 #include "harness/plan/expert_parallel.h"
@@ -127,16 +128,17 @@ int show_plan(const RunPlan& plan, const ResultFile& result) {
       parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", part.count, part.kind);
       cells += plan.policy.rounds - std::min(plan.policy.rounds, static_cast<std::int64_t>(part.rounds.size()));
     }
-    show(fmt::format("{}: {}\n", plain(to_text(point)), plain(parts, 200)));
+    show(wrapped_lines(fmt::format("{}: {}\n", plain(to_text(point)), plain(parts, 200))));
     if (!point.memory.fits())
-      show(fmt::format("  the whole model needs {}, there are {}: only its layers are measured\n",
-                       gigabytes_text(point.memory.required_bytes()), gigabytes_text(point.memory.device_bytes)));
+      show(wrapped_lines(fmt::format("  the whole model needs {}, there are {}: only its layers are measured\n",
+                                     gigabytes_text(point.memory.required_bytes()),
+                                     gigabytes_text(point.memory.device_bytes))));
   }
-  show(fmt::format(
+  show(wrapped_lines(fmt::format(
       "\n{} points in {} rounds: {} cells of {} s, {} of samples; probes, checks and choosing among variants "
       "come on top\nnothing was measured and no file written: --dry-run\n",
       result.points.size(), plan.policy.rounds, cells, digits(plan.policy.cell_s),
-      duration_text(static_cast<double>(cells) * plan.policy.cell_s)));
+      duration_text(static_cast<double>(cells) * plan.policy.cell_s))));
   return 0;
 }
 

@@ -48,6 +48,10 @@ std::string HelpText::make_subcommand(const CLI::App* command) const {
   return entry(command->get_name(), command->get_description());
 }
 
+std::string HelpText::make_description(const CLI::App* app) const {
+  return wrapped_lines(CLI::Formatter::make_description(app));
+}
+
 std::string HelpText::make_footer(const CLI::App* app) const {
   std::string out = "\n";
   for (const std::string& line : wrap(app->get_footer(), std::clamp(stdout_width(), kLeastWidth, kTableWidth)))

@@ -70,6 +70,27 @@ std::string wrapped_lines(std::string_view text) {
   return out;
 }
 
+std::string hanging_line(std::string before, std::string_view text) {
+  constexpr std::size_t kLeast = 20, kBelow = 4;
+  const std::size_t width = stdout_width(kUnlimitedWidth), place = display_width(before);
+  const auto in_column = [&](std::size_t at) { return wrap(text, std::max(kLeast, width - std::min(width, at))); };
+  const std::vector<std::string> beside = in_column(place), below = in_column(kBelow);
+  const bool is_beside = place + display_width(text) <= width ||
+                         (place + kLeast <= width && beside.size() <= below.size() + 1);
+  std::string out = std::move(before);
+  bool first = is_beside;
+  for (const std::string& piece : is_beside ? beside : below) {
+    if (!first) {
+      out.erase(out.find_last_not_of(' ') + 1);
+      out += "\n" + std::string(is_beside ? place : kBelow, ' ');
+    }
+    out += piece;
+    first = false;
+  }
+  out.erase(out.find_last_not_of(' ') + 1);
+  return out + "\n";
+}
+
 ReportOptions screen_options(const View& view) {
   ReportOptions options;
   options.colour = isatty(STDOUT_FILENO) == 1 && variable("NO_COLOR").empty() && !is_dumb();

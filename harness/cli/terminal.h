@@ -22,6 +22,10 @@ bool overwrites_lines();  // standard error
 // Lines that are wider than standard output wrapped below their own beginning; for a pipe or a file as they are.
 std::string wrapped_lines(std::string_view text);
 
+// A line `before` + `text`, the text wrapped in its own column, or below where that takes fewer lines or the column
+// would be less than 20 wide.
+std::string hanging_line(std::string before, std::string_view text);
+
 // For what is shown on standard output.
 ReportOptions screen_options(const View& view);
 

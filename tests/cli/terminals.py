@@ -61,8 +61,16 @@ def bare(painted):
 def widths(program):
     commands = [["report", program.root / r] for r in RESULTS]
     commands += [[*c, "-v", "--explain"] for c in commands]
-    commands += [["list", "models"], ["list", "hardware"], ["help", "labels"], ["run", "--help"],
-                 ["plan", "-m", "qwen3-30b-a3b", "--phase", "decode"]]
+    commands += [["list", what] for what in ("models", "closed", "ops", "variants", "formats", "devices", "prices",
+                                             "hardware", "suites")]
+    commands += [[name, "--help"] for name in ("run", "check", "plan", "list", "report", "cost", "merge", "ops",
+                                               "doctor", "completion")]
+    commands += [[], ["--help"], ["help", "labels"], ["doctor", "--no-probe"], ["check", "--op", "rms_norm"],
+                 ["plan", "-m", "qwen3-30b-a3b", "--phase", "decode"],
+                 ["plan", "-m", "deepseek-v3", "--ep", "32", "-b", "64"],
+                 ["plan", "-m", "gpt-oss-20b", "--on", "h100-sxm"],
+                 ["run", "--suite", "quick", "--dry-run"], ["run", "--suite", "named", "--dry-run"],
+                 ["cost", program.root / RESULTS[0], "--price", "0.31/h"]]
     for columns in (60, 80, 120):
         for words in commands:
             text, code = program.at(columns, words)
