@@ -7,6 +7,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(benchmark REQUIRED)
 find_package(hwy QUIET)
+find_package(PkgConfig QUIET)
 if(NOT TARGET hwy::hwy)  # Debian's libhwy-dev ships pkg-config files only
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
@@ -16,6 +17,11 @@ endif()
 option(LAYERCOST_ONEDNN "Use oneDNN where it is found" ON)
 if(LAYERCOST_ONEDNN)
   find_package(dnnl QUIET)
+endif()
+
+option(LAYERCOST_HWLOC "Use hwloc where it is found; without it the caches are read from sysfs" ON)
+if(LAYERCOST_HWLOC AND PKG_CONFIG_FOUND)
+  pkg_check_modules(HWLOC QUIET IMPORTED_TARGET hwloc>=2.5)  # 2.5: looking does not move threads
 endif()
 
 option(LAYERCOST_PORTABLE "Make a folder that runs on other machines (cmake/portable.cmake)" OFF)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/terminal.h"
 #include "harness/measure/environment.h"
 #include "harness/measure/gpu_monitor.h"
 #include "harness/measure/roofs.h"
@@ -25,17 +26,18 @@ OpCase dense_product() {
 
 int doctor(bool probe) {
   int problems = 0;
-  const auto line = [](const char* mark, const std::string& what) { fmt::print("  {:<5} {}\n", mark, what); };
+  const auto line = [](const char* mark, const std::string& what) {
+    fmt::print("{}", hanging_line(fmt::format("  {:<5} ", mark), what));
+  };
   const auto advise = [&](const std::string& what) {
     line("note", what);
     ++problems;
   };
   const DeviceInfo d = describe_cpu();
   const EnvironmentRecord e = describe_environment(d);
-  fmt::print("layercost {} ({}{}), {} build, {}\n\n", LAYERCOST_VERSION, LAYERCOST_COMMIT,
-             LAYERCOST_DIRTY ? ", changed" : "", e.build_type, e.compiler);
-  line("ok", fmt::format("{}, {} threads, {:.0f} MB cache ({})", d.name, d.threads,
-                         static_cast<double>(d.last_level_cache_bytes) / 1e6, d.last_level_cache_source));
+  fmt::print("{}\n", wrapped_lines(fmt::format("layercost {} ({}{}), {} build, {}", LAYERCOST_VERSION, LAYERCOST_COMMIT,
+                                               LAYERCOST_DIRTY ? ", changed" : "", e.build_type, e.compiler)));
+  line("ok", fmt::format("{}, {} threads, {} ({})", d.name, d.threads, cache_words(d), d.last_level_cache_source));
   line("ok", fmt::format("{:.1f} GB of memory, {:.1f} GB free; {}", static_cast<double>(d.memory_bytes) / 1e9,
                          static_cast<double>(d.available_bytes) / 1e9, e.operating_system));
   if (e.build_type != "release")
@@ -82,8 +84,10 @@ int doctor(bool probe) {
     Runtime runtime(gpu.value_or(d));
     RoofProbe roofs(DType::bf16, runtime);
     const Roofs r = roofs.measure();
-    fmt::print("\n  measured limits of {}: reads {:.1f} GB/s, bf16 products {:.0f} GFLOP/s ({})\n", runtime.device().id,
-               r.read_bytes_per_s / 1e9, r.flops_per_s / 1e9, roofs.compute_variant());
+    fmt::print("\n{}",
+               wrapped_lines(fmt::format(
+                   "  measured limits of {}: reads {:.1f} GB/s, bf16 products {:.0f} GFLOP/s ({})", runtime.device().id,
+                   r.read_bytes_per_s / 1e9, r.flops_per_s / 1e9, roofs.compute_variant())));
   }
   fmt::print("\n{}\n", problems == 0 ? "nothing stands in the way"
                                      : fmt::format("{} thing{} to know", problems, problems == 1 ? "" : "s"));

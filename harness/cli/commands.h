@@ -15,6 +15,7 @@
 
 namespace layercost {
 
+struct DeviceInfo;
 using Action = std::function<int()>;
 
 void add_run(CLI::App&, Action&);
@@ -29,6 +30,9 @@ void add_doctor(CLI::App&, Action&);
 
 // What this machine is, and the three commands to try: `layercost` alone.
 int welcome();
+
+// "34 MB last-level cache", "268 MB in 8 last-level caches".
+std::string cache_words(const DeviceInfo&);
 
 // What `layercost list` can list.
 std::vector<std::string> list_words();

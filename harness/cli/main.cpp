@@ -10,7 +10,9 @@
 #include "harness/cli/commands.h"
 #include "harness/cli/help_text.h"
 #include "harness/cli/streams.h"
+#include "harness/cli/terminal.h"
 #include "harness/result/privacy.h"
+#include "kernels/runtime/caches.h"
 #include "kernels/runtime/runtime.h"
 
 namespace layercost {
@@ -45,6 +47,12 @@ std::vector<std::int64_t> parse_list(const std::string& option, const std::strin
   return out;
 }
 
+std::string cache_words(const DeviceInfo& d) {
+  const std::int64_t count = last_level_caches() ? last_level_caches()->count : 1;
+  return fmt::format("{:.0f} MB {}", static_cast<double>(d.last_level_cache_bytes) / 1e6,
+                     count > 1 ? fmt::format("in {} last-level caches", count) : "last-level cache");
+}
+
 int welcome() {
   const DeviceInfo d = describe_cpu();
   std::string isa = d.cpu.amx_bf16      ? "AMX bf16"
@@ -52,25 +60,26 @@ int welcome() {
                     : d.cpu.avx512      ? "AVX-512"
                     : d.cpu.avx2        ? "AVX2"
                                         : "baseline";
-  fmt::print(
-      "layercost {}: real transformer layers on this machine, and what a token costs here\n\n"
-      "  this machine   {}, {} threads, {} ({:.0f} MB last-level cache)\n"
-      "  memory         {:.1f} GB, {:.1f} GB free\n",
-      LAYERCOST_VERSION, d.name, d.threads, isa, static_cast<double>(d.last_level_cache_bytes) / 1e6,
-      static_cast<double>(d.memory_bytes) / 1e9, static_cast<double>(d.available_bytes) / 1e9);
+  std::string out = wrapped_lines(fmt::format(
+      "layercost {}: real transformer layers on this machine, and what a token costs here\n\n", LAYERCOST_VERSION));
+  out +=
+      hanging_line("  this machine   ", fmt::format("{}, {} threads, {} ({})", d.name, d.threads, isa, cache_words(d)));
+  out += hanging_line("  memory         ",
+                      fmt::format("{:.1f} GB, {:.1f} GB free", static_cast<double>(d.memory_bytes) / 1e9,
+                                  static_cast<double>(d.available_bytes) / 1e9));
   for (const DeviceListing& l : list_devices())
     if (l.info.target == Target::cuda)
-      fmt::print("  {:<14} {}\n", l.info.id,
-                 l.why_not.empty()
-                     ? fmt::format("{}, {:.1f} GB", l.info.name, static_cast<double>(l.info.memory_bytes) / 1e9)
-                     : l.why_not);
-  fmt::print(
-      "\ntry\n"
-      "  layercost run --suite quick                      a dense and a mixture-of-experts model, three minutes\n"
-      "  layercost run -m qwen3-30b-a3b --price 0.10/h    what a token of one model costs here\n"
-      "  layercost plan -m qwen3-235b-a22b -b 64          what one would have to compute and hold, without running "
-      "it\n\n"
-      "layercost --help lists all commands\n");
+      out += hanging_line(
+          fmt::format("  {:<14} ", l.info.id),
+          l.why_not.empty() ? fmt::format("{}, {:.1f} GB", l.info.name, static_cast<double>(l.info.memory_bytes) / 1e9)
+                            : l.why_not);
+  out += "\ntry\n";
+  constexpr std::pair<const char*, const char*> kTry[] = {
+      {"run --suite quick", "a dense and a mixture-of-experts model, three minutes"},
+      {"run -m qwen3-30b-a3b --price 0.10/h", "what a token of one model costs here"},
+      {"plan -m qwen3-235b-a22b -b 64", "what one would have to compute and hold, without running it"}};
+  for (const auto& [words, what] : kTry) out += hanging_line(fmt::format("  layercost {:<35}    ", words), what);
+  fmt::print("{}\nlayercost --help lists all commands\n", out);
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "harness/result/privacy.h"
 #include "kernels/libraries/cublaslt.h"
 #include "kernels/libraries/onednn.h"
+#include "kernels/runtime/caches.h"
 #include "kernels/runtime/topology.h"
 
 namespace layercost {
@@ -73,6 +74,7 @@ EnvironmentRecord describe_environment(const DeviceInfo& d) {
   e.memory_bytes = static_cast<double>(d.memory_bytes);
   e.available_bytes = static_cast<double>(d.available_bytes);
   e.last_level_cache_bytes = static_cast<double>(d.last_level_cache_bytes);
+  if (d.target == Target::cpu && last_level_caches()) e.last_level_caches = last_level_caches()->count;
   e.last_level_cache_source = d.last_level_cache_source;
   if (d.cpu.avx2) e.features.push_back("avx2");
   if (d.cpu.avx512) e.features.push_back("avx512");

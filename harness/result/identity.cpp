@@ -102,6 +102,7 @@ std::optional<Difference> machine_difference(const EnvironmentRecord& a, const E
   sides.number("threads", a.threads, b.threads);
   sides.about("memory_bytes", a.memory_bytes, b.memory_bytes, 1e-3);
   sides.number("last_level_cache_bytes", a.last_level_cache_bytes, b.last_level_cache_bytes);
+  sides.known("last_level_caches", a.last_level_caches, b.last_level_caches);
   sides.always("features", fmt::format("{}", fmt::join(a.features, ", ")),
                fmt::format("{}", fmt::join(b.features, ", ")));
   sides.text("kernel", a.kernel, b.kernel);

@@ -25,7 +25,7 @@
 namespace layercost {
 
 // Of result files; result_io.h says what its parts mean.
-inline constexpr std::string_view kSchemaVersion = "1.4.0";
+inline constexpr std::string_view kSchemaVersion = "1.5.0";
 
 enum class Outcome { measured, wrong, unsupported, out_of_memory, failed, skipped };
 
@@ -251,7 +251,9 @@ struct TopologyRecord {
 struct EnvironmentRecord {
   std::string device_id, device_name, target;
   int threads = 0;
-  double memory_bytes = 0, available_bytes = 0, last_level_cache_bytes = 0;
+  double memory_bytes = 0, available_bytes = 0;
+  double last_level_cache_bytes = 0;  // of all caches of the last level (of one of them in files before 1.5)
+  std::optional<std::int64_t> last_level_caches = {};  // how many they are
   std::string last_level_cache_source;
   std::vector<std::string> features;  // "avx512_bf16", ...
   std::string kernel, operating_system, compiler, build_type;

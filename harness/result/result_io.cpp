@@ -313,6 +313,7 @@ void fields(V& v, EnvironmentRecord& e) {
   v("memory_bytes", e.memory_bytes, kZeroUp);
   v("available_bytes", e.available_bytes, kZeroUp);
   v("last_level_cache_bytes", e.last_level_cache_bytes, kZeroUp);
+  v("last_level_caches", e.last_level_caches, kOneUp);
   v("last_level_cache_source", e.last_level_cache_source);
   v("features", e.features);
   v("kernel", e.kernel);

@@ -19,6 +19,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/core/team.h"
+#include "kernels/runtime/caches.h"
 #include "kernels/runtime/topology.h"
 
 namespace layercost {
@@ -61,24 +62,10 @@ void read_memory(DeviceInfo& d) {
 
 int allowed_threads() { return threads_within_quota(static_cast<int>(allowed_cpus().size())); }
 
-void read_cache(DeviceInfo& d) {
-  int best_level = 0;
-  for (int i = 0; i < 8; ++i) {
-    const std::string dir = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", i);
-    const auto level = to_number(first_line(dir + "level"));
-    const std::string size = first_line(dir + "size");
-    const auto amount = to_number(size);
-    if (!level || !amount || first_line(dir + "type") == "Instruction") continue;
-    if (static_cast<int>(*level) < best_level) continue;
-    best_level = static_cast<int>(*level);
-    const char unit = size.back();
-    d.last_level_cache_bytes = *amount << (unit == 'G' ? 30 : unit == 'M' ? 20 : unit == 'K' ? 10 : 0);
-    d.last_level_cache_source = fmt::format("sysfs L{}", best_level);
-  }
-  if (d.last_level_cache_bytes == 0) {
-    d.last_level_cache_bytes = std::uint64_t{64} << 20;
-    d.last_level_cache_source = "assumed";
-  }
+void read_caches(DeviceInfo& d) {
+  const auto& caches = last_level_caches();
+  d.last_level_cache_bytes = caches ? caches->bytes : std::uint64_t{64} << 20;
+  d.last_level_cache_source = caches ? caches->source : "assumed";
 }
 
 void read_cpu_name_and_features(DeviceInfo& d) {
@@ -118,7 +105,7 @@ DeviceInfo describe_cpu(int threads) {
   d.id = "cpu";
   d.threads = threads > 0 ? threads : allowed_threads();
   read_cpu_name_and_features(d);
-  read_cache(d);
+  read_caches(d);
   read_memory(d);
   return d;
 }

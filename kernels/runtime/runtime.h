@@ -44,8 +44,8 @@ struct DeviceInfo {
   int threads = 1;             // CPU threads this process may run on
   std::uint64_t memory_bytes = 0;      // this process may use in all
   std::uint64_t available_bytes = 0;   // of these, free now
-  std::uint64_t last_level_cache_bytes = 0;  // as the system reports it; shared with others on a virtual machine
-  std::string last_level_cache_source;       // "sysfs L3", or "assumed" where the system does not say
+  std::uint64_t last_level_cache_bytes = 0;  // of all that the process's CPUs have (caches.h), as the system reports it
+  std::string last_level_cache_source;       // "hwloc L3", or "assumed" where the system does not say
   CpuFeatures cpu;   // of a GPU's host: all absent
   CudaFeatures cuda;
 };

@@ -42,6 +42,7 @@ if __name__ == "__main__" and "hugetlb" not in os.environ.get("GLIBC_TUNABLES", 
     os.execve(sys.executable, [sys.executable, *sys.argv],
               {**os.environ, "GLIBC_TUNABLES": joined, "OMP_WAIT_POLICY": wait})
 
+import cache_sizes  # before llama.cpp, which may bind threads
 import gguf
 import llama_cpp
 import numpy
@@ -58,15 +59,6 @@ FORMATS = {"bf16": ("BF16", 1, 2, {}), "q8_0": ("Q8_0", 32, 34, {0: 3e-4}), "q4_
            "q4_k": ("Q4_K", 256, 144, {0: 6e-5, 2: 4e-4}), "q5_k": ("Q5_K", 256, 176, {0: 3e-5, 2: 4e-4}),
            "q6_k": ("Q6_K", 256, 210, {208: 9e-6}), "mxfp4": ("MXFP4", 32, 17, {})}
 ARCHITECTURES = {"llama": "llama", "mixtral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "qwen3_moe": "qwen3moe"}
-
-
-def last_level_cache():
-    """Bytes of the largest cache that cpu0 reports; 32 MiB where nothing is reported."""
-    sizes = []
-    for entry in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        text = entry.read_text().strip()
-        sizes.append(int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20}[text[-1]])
-    return max(sizes or [32 << 20])
 
 
 def available_bytes():
@@ -381,7 +373,7 @@ class Bench:
         layer of a prefill computes its experts for one token only."""
         touched = shape.touched_bytes(tokens) + kv
         partial = 1 if decode else 3
-        wanted = int(min(MAX_LAYERS, max(4, -(-2 * last_level_cache() // touched) + partial)))
+        wanted = int(min(MAX_LAYERS, max(4, -(-2 * cache_sizes.HERE_BYTES // touched) + partial)))
         held = shape.layer_bytes()[0] + kv
         limit = min(self.memory, max(0, available_bytes() - SPARE_BYTES))
         fits = int(limit // held)
@@ -464,7 +456,7 @@ class Bench:
         if not readings:
             raise RuntimeError(f"nothing ran: {skipped} {self.heard}")
         best, path = min(readings, key=lambda r: r["median_s"]), Path(command["config"])
-        cold = reuse >= 2 * last_level_cache()
+        cold = reuse >= 2 * cache_sizes.HERE_BYTES
         pages = "huge pages asked for" if TUNABLE in os.environ.get("GLIBC_TUNABLES", "") else "default pages"
         return {
             "implementation": "llama.cpp", "version": self.version,
@@ -473,7 +465,7 @@ class Bench:
             "phase": phase, "batch": batch, "context": context, "dtype": "bfloat16", "format": shape.format,
             "threads": self.threads,
             "layers": shallow + deep, "depths": [shallow, deep], "reuse_distance_bytes": int(reuse),
-            "last_level_cache_bytes": last_level_cache(), "cold": cold, "note": note, "device": "cpu",
+            "last_level_cache_bytes": cache_sizes.HERE_BYTES, "cold": cold, "note": note, "device": "cpu",
             "flash_attention": best["flash_attention"], "kv_type": best["kv_type"], "samples_s": best["samples_s"],
             "detail": f"{self.build}; flash attention {'on' if best['flash_attention'] else 'off'}, "
                       f"KV {best['kv_type']}, {pages}; difference of {deep} and {shallow} layers",

@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # some experts implementations would otherwise fetch kernels
+import cache_sizes  # before torch, which may bind threads
 import torch
 import transformers
 from transformers.cache_utils import Cache, DynamicLayer, StaticLayer
@@ -45,14 +46,8 @@ HOLD_CYCLES = (2 << 20, 2 << 23, 2 << 26, 2 << 29)  # of the GPU's clock: from 1
 
 
 def last_level_cache(device):
-    """Bytes of the GPU's L2, or of the largest cache that cpu0 reports; 32 MiB where nothing is reported."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).L2_cache_size
-    sizes = [32 << 20]
-    for entry in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        text = entry.read_text().strip()
-        sizes.append(int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20}[text[-1]])
-    return max(sizes[1:] or sizes)
+    """Bytes of the GPU's L2, or of this machine's last-level caches."""
+    return torch.cuda.get_device_properties(device).L2_cache_size if device.type == "cuda" else cache_sizes.HERE_BYTES
 
 
 def held_samples(cuda, run, feed, inputs):

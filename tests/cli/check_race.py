@@ -356,6 +356,24 @@ def installing(program, folder):
                  [True, False, False, False] and "--no-binary" in ran[4], ran)
 
 
+def cache_sizes(program, folder):
+    """Two chiplets of two CPUs, 96 and 32 MiB; and what the program itself finds here."""
+    import cache_sizes as sizes
+    for cpu in range(4):
+        for index, (level, kind, size, sharing) in enumerate([
+                ("1", "Instruction", "64K", str(cpu)), ("2", "Unified", "1024K", str(cpu)),
+                ("3", "Unified", "96M" if cpu < 2 else "32768K", "0-1" if cpu < 2 else "2-3")]):
+            place = folder / f"tree/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
+            place.mkdir(parents=True)
+            for name, text in (("level", level), ("type", kind), ("size", size), ("shared_cpu_list", sharing)):
+                (place / name).write_text(text + "\n")
+    seen = [sizes.last_level_cache_bytes(cpus, folder / "tree") >> 20 for cpus in (range(4), [0, 1], [3], [9])]
+    program.that("every last-level cache counts, once", seen == [128, 96, 32, 0], seen)
+    here = sizes.last_level_cache_bytes(os.sched_getaffinity(0))
+    told = program.run(["doctor", "--no-probe"]).stdout
+    program.that("peers and we see the same caches", not here or f" {here / 1e6:.0f} MB " in told, (here, told))
+
+
 def main():
     program = Program(sys.argv)
     with program.scratch() as folder:
@@ -367,6 +385,7 @@ def main():
         on_a_gpu(program, folder)
         usage(program, folder)
         installing(program, folder)
+        cache_sizes(program, folder)
     return program.finish()
 
 

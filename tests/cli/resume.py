@@ -127,7 +127,7 @@ def models(case, first):
         for model in r["models"]:
             model.pop("digest", None)
     resumed = case.accepted("an older file says less", first, older, ("--rounds", "1", "--seconds", "0.01"))
-    that("and more afterwards", resumed["schema_version"] == "1.4.0" and len(resumed["models"][0]["digest"]) == 16 and
+    that("and more afterwards", resumed["schema_version"] == "1.5.0" and len(resumed["models"][0]["digest"]) == 16 and
          resumed["policy"]["rounds"] == 1, resumed["models"])
 
 

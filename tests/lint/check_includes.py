@@ -35,7 +35,7 @@ MAY = {
 OP_MAY = BELOW_OPS + [CPU, CUDA, LIBRARIES]
 # Single headers that a floor may not know although it may use the folder.
 NEVER = {MEASURE: ["harness/spec/price_spec.h"], "kernels/": ["harness/"]}
-ONE_FILE = {"benchmark/": 1, "oneapi/dnnl/": 1, "dnnl.": 1, "cudnn": 1}
+ONE_FILE = {"benchmark/": 1, "oneapi/dnnl/": 1, "dnnl.": 1, "cudnn": 1, "hwloc": 1}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 

@@ -159,6 +159,7 @@ inline ResultFile result_file() {
   file.environment.memory_bytes = 16e9;
   file.environment.available_bytes = 15e9;
   file.environment.last_level_cache_bytes = 32e6;
+  file.environment.last_level_caches = 2;
   file.environment.last_level_cache_source = "sysfs";
   file.environment.features = {"avx2", "avx512_bf16"};
   file.environment.kernel = "6.1.0";

@@ -231,14 +231,14 @@ TEST(ResultIo, RefusesSpoiledFiles) {
     const char *find, *replace, *message;
   };
   const Case cases[] = {
-      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.4.0"},
-      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"1.5.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
-      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"one\"", "expected a version"},
-      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"1.4.0x\"", "expected a version"},
-      {"\"schema_version\": \"1.4.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
-      {"\"schema_version\": \"1.4.0\",", "", "schema_version: the key is missing"},
+      {"\"schema_version\": \"1.5.0\"", "\"schema_version\": \"2.0.0\"", "this program reads 1.5.0"},
+      {"\"schema_version\": \"1.5.0\"", "\"schema_version\": \"1.6.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.5.0\"", "\"schema_version\": \"0.9.0\"", "use a matching layercost"},
+      {"\"schema_version\": \"1.5.0\"", "\"schema_version\": \"one\"", "expected a version"},
+      {"\"schema_version\": \"1.5.0\"", "\"schema_version\": \"1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.5.0\"", "\"schema_version\": \"1.5.0x\"", "expected a version"},
+      {"\"schema_version\": \"1.5.0\"", "\"schema_version\": \"1.-1.0\"", "expected a version"},
+      {"\"schema_version\": \"1.5.0\",", "", "schema_version: the key is missing"},
       {"\"complete\": true", "\"complet\": true", "the key is missing"},
       {"\"complete\": true", "\"complete\": true, \"extra\": 1", "extra: unknown key"},
       {"\"complete\": true", "\"complete\": true, \"_note\": 1", "_note: unknown key"},
@@ -382,7 +382,7 @@ TEST(ResultIo, RefusesOversizeAndRubbish) {
         std::string(100'000, '['), "{\"schema_version\":\"" + std::string(5000, '1') + "\"}"}) {
     EXPECT_THROW(result_from_text("r.json", text), BadInput) << text.substr(0, 40);
   }
-  std::string numbers = "{\"schema_version\":\"1.4.0\",\"x\":[";
+  std::string numbers = "{\"schema_version\":\"1.5.0\",\"x\":[";
   for (int i = 0; i < 4'000'001; ++i) numbers += "0,";
   EXPECT_NE(message_of([&] { result_from_text("r.json", numbers + "0]}"); }).find("holds more than"),
             std::string::npos);
@@ -535,6 +535,7 @@ std::vector<Json> example_files() {
   unequal.environment.governor.reset();
   unequal.environment.threads_pinned.reset();
   unequal.environment.topology.reset();
+  unequal.environment.last_level_caches.reset();
   PartRecord& older = unequal.points[1].parts[0];  // what schema 1.2.0 brought
   older.stack->huge_page_fraction.reset();
   older.rounds[0].neighbour_cpus.reset();
@@ -622,9 +623,9 @@ TEST(ResultSchema, KnowsExactlyTheKeysThatAreWritten) {
 
 TEST(ResultIo, ReadsAnOlderMinorVersion) {
   const std::string text = result_to_text(fixture::result_file(), nullptr);
-  const std::string now = "\"schema_version\": \"1.4.0\"";
+  const std::string now = "\"schema_version\": \"1.5.0\"";
   ASSERT_NE(text.find(now), std::string::npos);
-  for (const std::string version : {"1.0.0", "1.1.0", "1.2.0", "1.3.0"}) {
+  for (const std::string version : {"1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"}) {
     std::string older = text;
     older.replace(older.find(now), now.size(), "\"schema_version\": \"" + version + "\"");
     EXPECT_EQ(result_from_text("r.json", older).schema_version, version);
@@ -700,7 +701,7 @@ TEST(ResultIo, AnOlderFilesPriceHasTheLabelsThatItsFieldsSay) {
 
 TEST(ResultSchema, VersionsAgree) {
   EXPECT_EQ(ResultFile{}.schema_version, kSchemaVersion);
-  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.[0-4]\\.[0-9]+$");
+  EXPECT_EQ(load_schema()["properties"]["schema_version"]["pattern"], "^1\\.[0-5]\\.[0-9]+$");
 }
 
 // With a schema library, where there is one (LAYERCOST_PYTHON, else python3). The spoiled copies must be refused by it.
