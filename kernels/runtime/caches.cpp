@@ -2,6 +2,7 @@
 #include "kernels/runtime/caches.h"
 
 #include <fmt/format.h>
+#include <stdlib.h>
 #ifdef LAYERCOST_HWLOC
 #include <hwloc.h>
 #endif
@@ -86,6 +87,8 @@ std::optional<LastLevelCaches> caches_from_sysfs(const std::vector<int>& allowed
 bool built_with_hwloc() { return true; }
 
 std::optional<LastLevelCaches> caches_from_hwloc(const std::vector<int>& allowed, const std::string& synthetic) {
+  // What it cannot see is no news for our standard error: in a container /sys may be missing.
+  ::setenv("HWLOC_HIDE_ERRORS", "2", 0);
   hwloc_topology_t made = nullptr;
   if (hwloc_topology_init(&made) != 0) return std::nullopt;
   const std::unique_ptr<hwloc_topology, void (*)(hwloc_topology_t)> topology(made, hwloc_topology_destroy);

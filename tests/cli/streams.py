@@ -130,12 +130,23 @@ def hang_up(program, ignored):
     program.expect("SIGHUP: it can be resumed", [*RUN, "--rounds", "3", "--resume", name], 0)
 
 
+def without_sysfs(program):
+    """As in a container that has none, for hwloc; and where it is told of another machine."""
+    (program.folder / "nothing").mkdir()
+    for name, value in (("HWLOC_FSROOT", program.folder / "nothing"), ("HWLOC_SYNTHETIC", "l3:8(size=1000) pu:1")):
+        done = subprocess.run([program.path, "doctor", "--no-probe"], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, name: str(value)})
+        program.that(f"{name}: nothing on standard error, and not believed",
+                     (done.returncode, done.stderr) == (0, "") and "hwloc" not in done.stdout, done)
+
+
 def main():
     program = Streams(sys.argv)
     with program.scratch() as folder:
         program.plant_small()
         output(program)
         measuring(program)
+        without_sysfs(program)
         for ignored in (False, True):
             hang_up(program, ignored)
     return program.finish()
