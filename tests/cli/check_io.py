@@ -16,13 +16,13 @@ Qwen3MoeForCausalLM(Qwen3MoeConfig(
     vocab_size=512, hidden_size=128, moe_intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
     num_key_value_heads=2, head_dim=32, num_experts=8, num_experts_per_tok=2)).save_pretrained("small")
 """
+FINDS = "import importlib.util as u; exit(not all(map(u.find_spec, ('torch', 'transformers', 'safetensors'))))"
 
 
 def python_with_transformers(root):
     for python in (root / ".venv-peers/bin/python3", sys.executable):
         try:
-            if subprocess.run([python, "-c", "import torch, transformers, safetensors"], capture_output=True,
-                              timeout=120).returncode == 0:
+            if subprocess.run([python, "-c", FINDS], capture_output=True, timeout=120).returncode == 0:
                 return python
         except OSError:
             pass
