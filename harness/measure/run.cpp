@@ -104,9 +104,7 @@ class Measurement {
                 points.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(round) % points.size()),
                 points.end());
 
-    std::int64_t most = 0;
-    std::size_t tallest = 0;  // the point whose stack has all the layers
-    std::vector<std::pair<std::size_t, StackSize>> sizes;
+    std::vector<Sized> sizes;
     for (std::size_t p : points) {
       const Scenario& s = plan_.points[p].scenario;
       const LayerPlan plan = plan_of(model, part, s);
@@ -122,59 +120,78 @@ class Measurement {
         changed();
         continue;
       }
-      if (size.layers > most) {
-        most = size.layers;
-        tallest = p;
-      }
-      sizes.emplace_back(p, size);
+      sizes.push_back({p, size});
     }
-    if (sizes.empty()) return;
+    // Those of one format share their weights; each format's are gone before the next one's are made.
+    while (!sizes.empty()) {
+      const WeightTypes weights = plan_.points[sizes.front().point].scenario.weights;
+      const auto others = std::stable_partition(sizes.begin(), sizes.end(), [&](const Sized& s) {
+        return plan_.points[s.point].scenario.weights == weights;
+      });
+      measure_points(part, round, {sizes.begin(), others});
+      sizes.erase(sizes.begin(), others);
+    }
+  }
 
-    const LayerPlan any = plan_of(model, part, plan_.points[sizes.front().first].scenario);
+  struct Sized {
+    std::size_t point;
+    StackSize size;
+  };
+  void measure_points(const Part& part, std::int64_t round, const std::vector<Sized>& points) {
+    const ModelSpec& model = plan_.models[part.model];
+    const Sized& tallest = *std::max_element(
+        points.begin(), points.end(), [](const Sized& a, const Sized& b) { return a.size.layers < b.size.layers; });
+    const LayerPlan any = plan_of(model, part, plan_.points[points.front().point].scenario);
     const std::uint64_t seed =
         seed_for(plan_.policy.seed, model.name + "/" + any.kind, static_cast<std::uint64_t>(round));
     std::vector<WeightSet> weights;
     try {
-      weights = part_weights(plan_, any, part.index, most, seed, round);
+      weights = part_weights(plan_, any, part.index, tallest.size.layers, seed, round);
     } catch (const BadInput& e) {  // a checkpoint's layer that is not as the first one
-      for (const auto& [p, size] : sizes) {
-        record(part, p).outcome = Outcome::failed;
-        record(part, p).why = e.what();
+      for (const Sized& s : points) {
+        record(part, s.point).outcome = Outcome::failed;
+        record(part, s.point).why = e.what();
       }
       return changed();
     }
-    for (const auto& [p, size] : sizes) {
-      PartRecord& r = record(part, p);
-      try {
-        if (!copy_same_head(part, p, round, r)) {
-          const Scenario& s = plan_.points[p].scenario;
-          RunContext context = this->context();
-          measure_cell(context,
-                       {model, result_.points[p], s, plan_of(model, part, s), round, size, weights, seed,
-                        chain_of(plan_, part.index), round == 0 && p == tallest},
-                       r);
-        }
-      } catch (const Interrupted&) {
-        throw;
-      } catch (const DeviceLost& e) {
-        r.outcome = Outcome::failed;
-        r.why = e.what();
-        throw;
-      } catch (const OutOfMemory& e) {
-        r.outcome = Outcome::failed;
-        r.why = std::string("ran out of memory unforeseen: ") + e.what();
-      } catch (const std::bad_alloc&) {
-        r.outcome = Outcome::failed;
-        r.why = "ran out of memory unforeseen";
-      } catch (const BadCase& e) {
-        r.outcome = Outcome::unsupported;
-        r.why = e.what();
-      } catch (const std::exception& e) {
-        r.outcome = Outcome::failed;
-        r.why = e.what();
-      }
+    for (const Sized& s : points) {
+      measure_point(part, round, s, weights, seed, round == 0 && s.point == tallest.point);
       ++cells_done_;
       changed();
+    }
+  }
+
+  void measure_point(const Part& part, std::int64_t round, const Sized& sized, const std::vector<WeightSet>& weights,
+                     std::uint64_t seed, bool check_all_layers) {
+    const ModelSpec& model = plan_.models[part.model];
+    const std::size_t p = sized.point;
+    PartRecord& r = record(part, p);
+    try {
+      if (copy_same_head(part, p, round, r)) return;
+      const Scenario& s = plan_.points[p].scenario;
+      RunContext context = this->context();
+      measure_cell(context,
+                   {model, result_.points[p], s, plan_of(model, part, s), round, sized.size, weights, seed,
+                    chain_of(plan_, part.index), check_all_layers},
+                   r);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const DeviceLost& e) {
+      r.outcome = Outcome::failed;
+      r.why = e.what();
+      throw;
+    } catch (const OutOfMemory& e) {
+      r.outcome = Outcome::failed;
+      r.why = std::string("ran out of memory unforeseen: ") + e.what();
+    } catch (const std::bad_alloc&) {
+      r.outcome = Outcome::failed;
+      r.why = "ran out of memory unforeseen";
+    } catch (const BadCase& e) {
+      r.outcome = Outcome::unsupported;
+      r.why = e.what();
+    } catch (const std::exception& e) {
+      r.outcome = Outcome::failed;
+      r.why = e.what();
     }
   }
 
@@ -202,9 +219,8 @@ class Measurement {
     const auto known = std::find_if(result_.warnings.begin(), result_.warnings.end(),
                                     [](const Warning& w) { return w.code == kCode; });
     Warning& warning = known != result_.warnings.end() ? *known : result_.warnings.emplace_back(Warning{kCode, ""});
-    warning.text =
-        fmt::format("probes of the machine's limits taken again, because a sample was faster than they allowed: {}",
-                    probes_again_);
+    warning.text = fmt::format(
+        "probes of the machine's limits taken again, because a sample was faster than they allowed: {}", probes_again_);
   }
 
   void changed() {
