@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "harness/cost/composition.h"
@@ -16,6 +18,13 @@ namespace {
 
 struct Rates {
   std::vector<double> read_bytes_per_s, flops_per_s;
+  std::map<std::string, std::vector<double>> product_flops_per_s;
+
+  Roofs medians() const {
+    Roofs roofs{median(read_bytes_per_s), median(flops_per_s)};
+    for (const auto& [arithmetic, rates] : product_flops_per_s) roofs.product_flops_per_s[arithmetic] = median(rates);
+    return roofs;
+  }
 };
 
 // False if a probe is missing: then there is no bound.
@@ -23,9 +32,11 @@ bool collect(const PartRecord& part, Rates& rates) {
   for (const Round& round : part.rounds) {
     for (const Sample& sample : round.samples) {
       const auto roofs = roofs_of(sample);
-      if (!roofs) return false;
+      if (!roofs || !know_rates(*roofs, part.ops)) return false;
       rates.read_bytes_per_s.push_back(roofs->read_bytes_per_s);
       rates.flops_per_s.push_back(roofs->flops_per_s);
+      for (const auto& [arithmetic, rate] : roofs->product_flops_per_s)
+        rates.product_flops_per_s[arithmetic].push_back(rate);
     }
   }
   return true;
@@ -106,7 +117,7 @@ std::optional<double> possible_ratio(const PointRecord& base, const PointRecord&
     }
   }
   if (both.read_bytes_per_s.empty()) return std::nullopt;
-  const Roofs roofs{median(both.read_bytes_per_s), median(both.flops_per_s)};
+  const Roofs roofs = both.medians();
   const auto d = bound_s(base, roofs), m = bound_s(other, roofs);
   if (!d || !m || !(*d > 0 && *m > 0)) return std::nullopt;
   return *d / *m;

@@ -1,11 +1,11 @@
 // What:    two points held against each other: how much cheaper the other one could be than the base, and is.
-// Formula: possible = bound(base) / bound(other), bound = sum over parts of count * possible_s at one and the same
-//          machine:
-//                     the median read rate and the median flop rate over all samples of both. The two are measured
-//                     minutes apart and the machine's limits move; a ratio of physics must not contain that.
-//          paid     = composed time(base) / composed time(other), paired: exp(mean over shared rounds of ln(b_r /
-//          o_r)),
-//                     with its interval; from one shared round without one; from none the ratio of the composed times
+// Formula: possible = bound(base) / bound(other), bound = sum over parts of count * possible_s at one and
+//                     the same machine: the median read rate and the median rate of each arithmetic over all samples
+//                     of both. The two are measured minutes apart and the machine's limits move; a ratio of physics
+//                     must not contain that.
+//          paid     = composed time(base) / composed time(other), paired: exp(mean over shared rounds of
+//                     ln(b_r / o_r)), with its interval; from one shared round without one; from none the ratio of the
+//                     composed times
 // Means:   4.0 = the other costs a quarter; 1 = no difference.
 // Errors:  nothing is guessed: what is not measured on both sides is absent.
 // SPDX-License-Identifier: Apache-2.0
@@ -23,11 +23,11 @@ namespace layercost {
 enum class Payoff { cheaper, dearer, same, cannot_tell };  // the other one
 
 struct PaidBy {
-  std::string implementation;        // "layercost", or as in cost/peers.h
+  std::string implementation;  // "layercost", or as in cost/peers.h
   std::optional<Ratio> paid;
-  std::optional<Payoff> verdict;     // absent without paid; cannot_tell without an interval
-  std::string why;                   // when paid is absent
-  bool remarked = false;             // a peer's number that must not stand alone: PeerTime::remark says why
+  std::optional<Payoff> verdict;  // absent without paid; cannot_tell without an interval
+  std::string why;                // when paid is absent
+  bool remarked = false;          // a peer's number that must not stand alone: PeerTime::remark says why
 };
 
 std::optional<double> possible_ratio(const PointRecord& base, const PointRecord& other);

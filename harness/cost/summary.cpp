@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "harness/cost/metrics.h"
-#include "harness/result/roofline.h"
 #include "harness/cost/token_cost.h"
 #include "harness/result/labels.h"
+#include "harness/result/roofline.h"
 
 namespace layercost {
 namespace {
@@ -112,6 +112,10 @@ std::vector<RoofRow> summarise_roofs(const ResultFile& file) {
           if (!roofs) continue;
           by_type[point.activation_type].read.push_back(roofs->read_bytes_per_s);
           by_type[point.activation_type].flops.push_back(roofs->flops_per_s);
+          for (const auto& [arithmetic, rate] : roofs->product_flops_per_s) {
+            by_type[arithmetic].read.push_back(roofs->read_bytes_per_s);
+            by_type[arithmetic].flops.push_back(rate);
+          }
         }
       }
     }

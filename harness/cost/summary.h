@@ -71,7 +71,7 @@ struct BlendRow : ScenarioRecord {  // of the decode point
   std::string note;  // kDoesNotFit, why there is no price, or ""
 };
 
-struct RoofRow {  // over the samples of all points that compute in this type
+struct RoofRow {  // over the samples of all parts that compute in it
   std::string arithmetic;
   double read_bytes_per_s = 0, read_low_bytes_per_s = 0, read_high_bytes_per_s = 0;
   double flops_per_s = 0;
@@ -87,7 +87,7 @@ struct Summary {
   std::vector<Crossover> layers_crossovers;  // ours, of the layers alone
   std::vector<DepthRow> depths;
   std::vector<BlendRow> blends;              // empty without a mix
-  std::vector<RoofRow> roofs;                // by weight type
+  std::vector<RoofRow> roofs;                // by arithmetic
   std::vector<Label> common_labels;          // that every measured part carries
   std::map<Outcome, std::int64_t> outcomes;  // parts by outcome
 };

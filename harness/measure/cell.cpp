@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <string>
 
 #include "harness/measure/environment.h"
 #include "harness/measure/layer_check.h"
@@ -128,7 +130,7 @@ class CellMeasurement {
     const Roofs roofs = believable_roofs(r_.ops, s, probe, [&] {
       interrupt_check();
       ++run_.probes_again;
-      return run_.roofs.measure_anew();
+      return run_.roofs.measure_anew(arithmetics_);
     });
     probing_again_s_ += now_s() - begin;
     return roofs;
@@ -154,7 +156,8 @@ class CellMeasurement {
   void sample() {
     NeighbourMeter neighbours;
     neighbours.start();
-    Roofs before = run_.roofs.measure();
+    arithmetics_ = arithmetics_of(r_.ops);
+    Roofs before = run_.roofs.measure(arithmetics_);
     const double begin = now_s();
     if (run_.gpu != nullptr) run_.gpu->start();
     while (wants_more(now_s() - begin - probing_again_s_)) {
@@ -168,7 +171,7 @@ class CellMeasurement {
       s.passes = static_cast<std::int64_t>(passes_);
       s.time_s = timed.device_s / static_cast<double>(passes_ * stack_->size());
       if (feed_) s.distinct_experts = feed_->distinct();
-      s.roofs_after = believable(run_.roofs.measure(), s);
+      s.roofs_after = believable(run_.roofs.measure(arithmetics_), s);
       s.roofs_before = believable(before, s);
       before = s.roofs_after;
       if (!run_.runtime.on_host()) {
@@ -235,6 +238,7 @@ class CellMeasurement {
   std::unique_ptr<RoutingFeed> feed_;  // of a kind with experts
   std::vector<std::vector<TriedVariant>> tried_;
   std::size_t passes_ = 1;
+  std::set<std::string> arithmetics_;  // of the ops, beside the point's
   double probing_again_s_ = 0;
   Round samples_;
 };

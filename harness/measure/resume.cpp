@@ -141,6 +141,7 @@ class Resumption {
       same(at + ".component", was[o].component, is[o].component);
       same(at + ".case_text", was[o].case_text, is[o].case_text);
       same(at + ".flops", was[o].flops, is[o].flops);
+      same(at + ".product_flops", fmt::format("{}", was[o].product_flops), fmt::format("{}", is[o].product_flops));
       same(at + ".bytes", was[o].bytes, is[o].bytes);
       same(at + ".bytes_per_distinct_expert", was[o].bytes_per_distinct_expert, is[o].bytes_per_distinct_expert);
       const OpCase& c = plan.ops[o].op_case;

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "harness/measure/choose.h"
 #include "harness/measure/layer.h"
 #include "harness/result/roofline.h"
 #include "kernels/contract/registry.h"
+#include "kernels/core/error.h"
 #include "kernels/core/random.h"
 #include "kernels/core/team.h"
 #include "kernels/runtime/read_probe.h"
@@ -33,50 +35,86 @@ Roofs believable_roofs(std::span<const OpRecord> ops, const Sample& s, Roofs pro
   return probe;
 }
 
+std::set<std::string> arithmetics_of(std::span<const OpRecord> ops) {
+  std::set<std::string> names;
+  for (const OpRecord& op : ops)
+    for (const auto& [name, flops] : op.product_flops) names.insert(name);
+  return names;
+}
+
+// The fixed product of one arithmetic.
+struct RoofProbe::Product {
+  OwnedTensor x, y;
+  double flops = 0;
+  std::unique_ptr<Invocation> call;
+  std::string variant;
+  double time_s = 0;  // of the last probe
+  bool due = true;
+};
+
 RoofProbe::RoofProbe(DType type, Runtime& runtime, std::int64_t gpu_side)
     : runtime_(runtime),
-      m_(runtime.on_host() ? 256 : gpu_side),
-      n_(runtime.on_host() ? 25600 : gpu_side),
-      k_(runtime.on_host() ? 5120 : gpu_side),
+      rows_(runtime.on_host() ? 256 : gpu_side),
+      columns_(runtime.on_host() ? 25600 : gpu_side),
+      depth_(runtime.on_host() ? 5120 : gpu_side),
       buffer_(runtime.buffer(probe_buffer_bytes(runtime.device()))),
-      x_(runtime.tensor(type, {m_, k_})),
-      y_(runtime.tensor(type, {m_, n_})),
       sums_(runtime.tensor(DType::i32, {std::max(1, blocks(runtime.device()))})) {
   window_ = buffer_.bytes();
   if (runtime.on_host()) window_ = std::min<std::size_t>(window_, std::size_t{512} << 20);
   fill_normal(runtime, Tensor{buffer_.data(), DType::bf16, {static_cast<std::int64_t>(buffer_.bytes() / 2)}}, 1);
-  fill_normal(runtime, x_, 2);
-  weight_ = std::make_shared<const Weight>(type, Shape{n_, k_}, [type](std::int64_t first, std::int64_t n, void* out) {
-    fill_normal(3, first, n, 0.0f, 0.01f, type, out);
-  });
-  OpCase c("linear");
-  c.set("m", m_).set("n", n_).set("k", k_).set("x_type", type).set("w_type", type).set("y_type", type);
-  OpTensors tensors;
-  tensors.bind("x", x_.view());
-  tensors.bind("w", weight_);
-  tensors.bind("y", y_.view());
-  double best = 0;
-  std::string best_name;
-  for (const Variant* v : candidates(find_op("linear"), c, runtime.device())) {
-    interrupt_check();
-    product_ = v->prepare(c, tensors, runtime);
-    double rate = 0;
-    if (!runtime.on_host()) product_->run();  // loads the kernel: not while the queue is held
-    for (int i = 0; i < 3; ++i) {
-      rate = std::max(rate, measure_compute());
-      if (compute_s_ > 2) break;
-    }
-    if (rate > best) {
-      best = rate;
-      best_name = v->name;
-    }
-  }
-  variant_ = best_name;
-  product_ = find_variant(find_op("linear"), variant_).prepare(c, tensors, runtime);
-  measure_compute();
+  own_ = product_of(arithmetic_of(type, weight_format(type)), columns_);
 }
 
 RoofProbe::~RoofProbe() = default;
+
+void RoofProbe::add(const Arithmetic& a) {
+  try {
+    further_[a.name()] = product_of(a, runtime_.on_host() ? columns_ / 4 : columns_);
+  } catch (const BadCase&) {  // no `linear` multiplies so: this roof stays unknown, and what needs it has no bound
+  }
+}
+
+const std::string& RoofProbe::compute_variant() const { return own_->variant; }
+
+std::unique_ptr<RoofProbe::Product> RoofProbe::product_of(const Arithmetic& a, std::int64_t columns) {
+  OpCase c("linear");
+  c.set("m", rows_).set("n", columns).set("k", depth_);
+  c.set("x_type", a.x).set("w_type", a.w->name).set("y_type", a.x);
+  const std::vector<const Variant*> able = candidates(find_op("linear"), c, runtime_.device());
+  if (able.empty()) throw BadCase("no variant of linear can do '" + c.text() + "' here");
+  // What is there to be right takes a hundred times as long as what is there to be fast.
+  if (able.front()->plain) c.set("n", columns = std::max<std::int64_t>(1, columns / 16));
+  auto p = std::make_unique<Product>();
+  p->x = runtime_.tensor(a.x, {rows_, depth_});
+  p->y = runtime_.tensor(a.x, {rows_, columns});
+  p->flops = 2.0 * static_cast<double>(rows_) * static_cast<double>(columns) * static_cast<double>(depth_);
+  fill_normal(runtime_, p->x, 2);
+  OpTensors tensors;
+  tensors.bind("x", p->x.view());
+  tensors.bind("w", std::make_shared<const Weight>(*a.w, Shape{columns, depth_},
+                                                   [t = a.w->values](std::int64_t first, std::int64_t n, void* out) {
+                                                     fill_normal(3, first, n, 0.0f, 0.01f, t, out);
+                                                   }));
+  tensors.bind("y", p->y.view());
+  double best = 0;
+  for (const Variant* v : able) {
+    interrupt_check();
+    p->call = v->prepare(c, tensors, runtime_);
+    double rate = 0;
+    if (!runtime_.on_host()) p->call->run();  // loads the kernel: not while the queue is held
+    for (int i = 0; i < 3; ++i) {
+      rate = std::max(rate, measure_compute(*p));
+      if (p->time_s > 2) break;
+    }
+    if (rate > best) {
+      best = rate;
+      p->variant = v->name;
+    }
+  }
+  p->call = find_variant(find_op("linear"), p->variant).prepare(c, tensors, runtime_);
+  measure_compute(*p);
+  return p;
+}
 
 double RoofProbe::measure_read() {
   if (!runtime_.on_host()) {
@@ -97,26 +135,38 @@ double RoofProbe::measure_read() {
   return rate;
 }
 
-double RoofProbe::measure_compute() {
-  compute_s_ = runtime_.time([&] { product_->run(); }).device_s;
+double RoofProbe::measure_compute(Product& p) {
+  p.time_s = runtime_.time([&] { p.call->run(); }).device_s;
   if (runtime_.on_host()) openmp_rests_now();  // if it was a library: the sample that follows need not be one's
-  due_ = false;
-  return flops() / compute_s_;
+  p.due = false;
+  return p.flops / p.time_s;
 }
 
-void RoofProbe::start_round() { due_ = true; }
-
-Roofs RoofProbe::measure_anew() {
-  due_ = true;
-  return measure();
+double RoofProbe::rate_of(Product& p) {
+  if (p.due || (runtime_.on_host() && p.time_s <= kSlowProbe_s)) measure_compute(p);
+  return p.flops / p.time_s;
 }
 
-Roofs RoofProbe::measure() {
-  if (!runtime_.on_host() && !due_ && last_.read_bytes_per_s > 0) return last_;
-  if (due_ || compute_s_ <= kSlowProbe_s) measure_compute();
-  last_.flops_per_s = flops() / compute_s_;
-  last_.read_bytes_per_s = measure_read();
-  return last_;
+void RoofProbe::start_round() {
+  read_due_ = own_->due = true;
+  for (auto& [name, product] : further_) product->due = true;
+}
+
+Roofs RoofProbe::measure_anew(const std::set<std::string>& further) {
+  start_round();
+  return measure(further);
+}
+
+Roofs RoofProbe::measure(const std::set<std::string>& further) {
+  Roofs roofs;
+  roofs.flops_per_s = rate_of(*own_);
+  for (const std::string& name : further)
+    if (const auto product = further_.find(name); product != further_.end())
+      roofs.product_flops_per_s[name] = rate_of(*product->second);
+  if (read_due_ || runtime_.on_host()) read_bytes_per_s_ = measure_read();
+  read_due_ = false;
+  roofs.read_bytes_per_s = read_bytes_per_s_;
+  return roofs;
 }
 
 }  // namespace layercost

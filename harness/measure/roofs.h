@@ -3,16 +3,21 @@
 //          window of 512 MiB of it (or all, if it is smaller), so that every byte was last touched 4 x the cache ago.
 //          On a GPU the buffer has at least 2 GiB and is read whole, the best of five times.
 //          Compute roof: the best rate that any candidate of `linear` (choose.h) reaches on 256 x 5120 x 25600 (GPU:
-//          8192 cubed) in the weight type; the fastest is found once and is the probe from then on.
+//          8192 cubed) in the activations' type; the fastest is found once and is the probe from then on. Each further
+//          arithmetic that the run's points use (contract/op.h) has one of its own, of a quarter of the columns (GPU:
+//          of all; where only the plain variant can do it, a sixteenth of that), which runs beside the samples of the
+//          parts that use it.
 // Units:   bytes/s, flops/s.
 // Cost:    a bandwidth probe takes 512 MiB / bandwidth (10 ms at 50 GB/s), a compute probe 67 GFLOP / rate (0.1 s at
-//          670 GFLOP/s). On a machine where it takes more than kSlowProbe_s, the compute probe runs once per round
-//          instead of around every sample. On a GPU both run once per round.
+//          670 GFLOP/s), one of a further arithmetic a quarter of that. On a machine where one takes more than
+//          kSlowProbe_s, it runs once per round instead of around every sample. On a GPU all run once per round.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 
@@ -26,6 +31,9 @@ namespace layercost {
 // contradicted.
 Roofs believable_roofs(std::span<const OpRecord> ops, const Sample&, Roofs probe, const std::function<Roofs()>& again);
 
+// Names of the further arithmetics that ops use.
+std::set<std::string> arithmetics_of(std::span<const OpRecord>);
+
 class RoofProbe {
  public:
   static constexpr double kSlowProbe_s = 0.25;
@@ -33,27 +41,30 @@ class RoofProbe {
   // `gpu_side`: rows, columns and depth of a GPU's compute probe; tests take a smaller one.
   RoofProbe(DType arithmetic, Runtime& runtime, std::int64_t gpu_side = 8192);
   ~RoofProbe();
-  Roofs measure();       // both; the compute roof may be the last one measured, see kSlowProbe_s
-  Roofs measure_anew();  // both in any case: the last ones are known to be wrong
-  void start_round();    // makes the next measure() probe the compute roof in any case
-  const std::string& compute_variant() const { return variant_; }
+  // From now on this one is probed, too, where it is asked for. Once; that of the constructor is known.
+  void add(const Arithmetic&);
+  // Reading, the constructor's arithmetic and `further` ones that were added; a compute roof may be the last one
+  // measured, see kSlowProbe_s.
+  Roofs measure(const std::set<std::string>& further = {});
+  Roofs measure_anew(const std::set<std::string>& further = {});  // in any case: the last ones are known to be wrong
+  void start_round();  // makes the next measure() probe each compute roof in any case
+  const std::string& compute_variant() const;
 
  private:
+  struct Product;
+  std::unique_ptr<Product> product_of(const Arithmetic&, std::int64_t columns);
   double measure_read();
-  double measure_compute();
-  double flops() const { return 2.0 * static_cast<double>(m_) * static_cast<double>(n_) * static_cast<double>(k_); }
+  double measure_compute(Product&);
+  double rate_of(Product&);  // measured, or the last one
   Runtime& runtime_;
-  std::int64_t m_, n_, k_;
+  std::int64_t rows_, columns_, depth_;
   std::size_t window_ = 0, at_ = 0;
   Buffer buffer_;
-  OwnedTensor x_, y_;
-  std::shared_ptr<const Weight> weight_;
-  std::unique_ptr<Invocation> product_;
-  std::string variant_;
-  OwnedTensor sums_;      // one for each block of a GPU's read probe
-  double compute_s_ = 0;  // of the last compute probe
-  Roofs last_;
-  bool due_ = true;
+  std::unique_ptr<Product> own_;
+  std::map<std::string, std::unique_ptr<Product>> further_;
+  OwnedTensor sums_;  // one for each block of a GPU's read probe
+  double read_bytes_per_s_ = 0;
+  bool read_due_ = true;
 };
 
 }  // namespace layercost

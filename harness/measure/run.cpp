@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "harness/measure/cell.h"
 #include "harness/measure/depths.h"
@@ -12,6 +14,7 @@
 #include "harness/result/complete.h"
 #include "harness/result/sample_labels.h"
 #include "harness/spec/part_name.h"
+#include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
 #include "kernels/core/sha256.h"
@@ -36,6 +39,10 @@ class Measurement {
     const DType probe_type = plan_.points.front().scenario.activation_type;
     tell("probing the machine's limits", 0);
     roofs_.emplace(probe_type, runtime_, plan_.policy.gpu_probe_side);
+    for (const auto& [name, arithmetic] : further_arithmetics(probe_type)) {
+      tell(fmt::format("probing the machine's limits: products in {}", name), 0);
+      roofs_->add(arithmetic);
+    }
     // Read after the probe's buffers were touched: they are no longer available.
     memory_ = static_cast<double>(runtime_.available_bytes()) * plan_.policy.memory_fraction;
     if (runtime_.device().target == Target::cuda) gpu_ = std::make_unique<GpuMonitor>(runtime_.device().cuda.uuid);
@@ -84,6 +91,19 @@ class Measurement {
     LayerPlan plan = plan_part(m, part.index, s);
     plan.stored_weights = plan_.stored != nullptr;
     return plan;
+  }
+  // What the points multiply in, beside their activations' type.
+  std::map<std::string, Arithmetic> further_arithmetics(DType own) const {
+    std::map<std::string, Arithmetic> by_name;
+    for (const RunPoint& point : plan_.points) {
+      const ModelSpec& model = plan_.models[point.model];
+      for (std::size_t i = 0; i < model.kinds.size() + (plan_.with_head ? 1 : 0); ++i)
+        for (const PlannedOp& p : plan_part(model, i, point.scenario).ops)
+          for (const Products& product : find_op(p.op_case.op()).work(p.op_case, {}).products)
+            by_name.emplace(product.arithmetic.name(), product.arithmetic);
+    }
+    by_name.erase(std::string(to_string(own)));
+    return by_name;
   }
   PartRecord& record(const Part& part, std::size_t point) { return result_.points[point].parts[part.index]; }
 

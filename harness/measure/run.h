@@ -13,9 +13,8 @@
 //          where memory allows, on a GPU within a tenth of the time that the part's samples get; what does not fit is
 //          left to the op's order. Later rounds use what was chosen. Pins decide beforehand.
 // Check:   before timing every layer of a part once, in the first round at its first point, then the first layer at
-//          every point and round (points of a part share the packed weights); the last layer again on the output of the
-//          last timed
-//          pass. A part that fails has no time.
+//          every point and round (points of a part share the packed weights); the last layer again on the output of
+//          the last timed pass. A part that fails has no time.
 // Heads:   of points with the same batch and types are one case, measured once a round.
 // Cells:   each (round, part, point) gets Policy::cell_s of samples, at least min_samples.
 // Errors:  what goes wrong in one part ends that part (wrong, out_of_memory, failed); the others go on. A device that

@@ -2,6 +2,7 @@
 #include "harness/result/merge.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -42,6 +43,8 @@ void same(const Place& place, std::int64_t other, std::int64_t here) {
 }
 
 std::string listed(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+
+std::string listed(const std::map<std::string, double>& flops) { return fmt::format("{}", flops); }
 
 // Counts of files are at most 2^53, and so is what is written.
 std::int64_t sum(const Place& place, std::int64_t a, std::int64_t b) {
@@ -112,6 +115,7 @@ void join(std::vector<OpRecord>& into, const std::vector<OpRecord>& from, const 
     same(op.inside("component"), into[i].component, from[i].component);
     same(op.inside("case_text"), into[i].case_text, from[i].case_text);
     same(op.inside("flops"), into[i].flops, from[i].flops);
+    same(op.inside("product_flops"), listed(into[i].product_flops), listed(from[i].product_flops));
     same(op.inside("bytes"), into[i].bytes, from[i].bytes);
     same(op.inside("bytes_per_distinct_expert"), into[i].bytes_per_distinct_expert, from[i].bytes_per_distinct_expert);
     if (from[i].time_s) into[i].time_s = std::min(into[i].time_s.value_or(*from[i].time_s), *from[i].time_s);

@@ -9,9 +9,8 @@
 // Parts:   outcome     wrong, else failed, if it is so in any file; else measured if any, with a warning where another
 //                      file could not; else the graver of out_of_memory, unsupported, skipped. What is wrong keeps no
 //                      time.
-//          verdict     ok if all are; the largest errors, the gain nearest to its limit, the fewest rows, the sum of
-//          the
-//                      checks
+//          verdict     ok if all are; the largest errors, the gain nearest to its limit, the fewest rows, the sum
+//                      of the checks
 //          routing     histogram and draws added up, means weighted by the draws; hash: the sum of the hashes modulo
 //                      2^64, so that merging in steps gives the same
 //          ops         time_s the smallest, as over the rounds of a run. A choice (variant, what it chose) that is not

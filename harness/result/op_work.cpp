@@ -28,11 +28,24 @@ std::optional<CaseWork> work_of(const OpCase& c) {
   const Work one = op->work(c, {1.0}), two = op->work(c, {2.0});
   CaseWork w;
   w.flops = one.flops;
+  w.product_flops = product_flops(one);
   w.bytes_per_distinct_expert = two.weight_bytes - one.weight_bytes;
   w.bytes = one.weight_bytes - w.bytes_per_distinct_expert + one.kv_read_bytes + one.kv_write_bytes;
   w.input_bytes = bytes_of_first(tensors, Role::input);
   w.output_bytes = bytes_of_first(tensors, Role::output);
   return w;
+}
+
+std::map<std::string, double> product_flops(const Work& work) {
+  std::map<std::string, double> by_name;
+  for (const Products& p : work.products) by_name[p.arithmetic.name()] += p.flops;
+  return by_name;
+}
+
+std::map<std::string, double> other_products(std::map<std::string, double> product_flops,
+                                             std::string_view activation_type) {
+  product_flops.erase(std::string(activation_type));
+  return product_flops;
 }
 
 std::optional<double> cache_bytes(const OpCase& c) {

@@ -6,19 +6,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
+#include <string_view>
 
+#include "kernels/contract/op.h"
 #include "kernels/core/op_case.h"
 
 namespace layercost {
 
 struct CaseWork {
   double flops = 0;
-  double bytes = 0;  // weights and cache
+  std::map<std::string, double> product_flops = {};  // among them, by Arithmetic::name()
+  double bytes = 0;                                  // weights and cache
   double bytes_per_distinct_expert = 0;
   double input_bytes = 0, output_bytes = 0;  // which a layer's first and last op carry, too
 };
 std::optional<CaseWork> work_of(const OpCase&);
+
+std::map<std::string, double> product_flops(const Work&);
+// Of a point whose activations have this type: without what it computes in that type.
+std::map<std::string, double> other_products(std::map<std::string, double> product_flops,
+                                             std::string_view activation_type);
 
 // What an attention needs of its cache in memory: all slots, or those of its window; what linear attention needs for
 // its states. Nothing of other ops.

@@ -48,6 +48,8 @@ enum class Label {
 struct Roofs {
   double read_bytes_per_s = 0;
   double flops_per_s = 0;  // in the arithmetic of the point: its activations' type
+  // By the names of other arithmetics that the part's ops use (OpRecord::product_flops).
+  std::map<std::string, double> product_flops_per_s = {};
 };
 
 struct Sample {
@@ -97,6 +99,9 @@ struct OpRecord {
   std::optional<std::string> chosen_by = {};  // "order" (the first that fits), "measured", "pinned"; absent: not told
   std::vector<TriedVariant> tried = {};       // of "measured"
   double flops = 0;
+  // Among flops: products in another arithmetic than the point's, "bf16 x q8_0" (contract/op.h). Files before 1.5 have
+  // none, and hold all of an op against the point's.
+  std::map<std::string, double> product_flops = {};
   double bytes = 0;  // compulsory: weights and cache; the first and last op also carry the layer's input and output
   double bytes_per_distinct_expert = 0;  // comes on top, times the sample's distinct experts
   std::optional<double> time_s;          // median of the instrumented pass; explains, is never the headline
@@ -177,7 +182,7 @@ struct ModelRecord {
   std::int64_t layers = 0, hidden = 0, vocab = 0;
   std::optional<std::int64_t> experts, top_k;
   std::optional<std::int64_t> parameters_active_with_embedding = {};  // as model cards count
-  std::string digest = {};  // of all that its numbers follow from (plan/digest.h); "" in files before 1.4
+  std::string digest = {};        // of all that its numbers follow from (plan/digest.h); "" in files before 1.4
   std::string weights_from = {};  // the checkpoint's name; "": synthetic
 };
 

@@ -51,6 +51,7 @@ template <typename V>
 void fields(V& v, Roofs& r) {
   v("read_bytes_per_s", r.read_bytes_per_s, kZeroUp);
   v("flops_per_s", r.flops_per_s, kZeroUp);
+  v.unless_empty("product_flops_per_s", r.product_flops_per_s, kPositive);
 }
 template <typename V>
 void fields(V& v, Sample& s) {
@@ -108,6 +109,7 @@ void fields(V& v, OpRecord& o) {
   v("chosen_by", o.chosen_by);
   v.unless_empty("tried", o.tried);
   v("flops", o.flops, kZeroUp);
+  v.unless_empty("product_flops", o.product_flops, kPositive);
   v("bytes", o.bytes, kZeroUp);
   v("bytes_per_distinct_expert", o.bytes_per_distinct_expert, kZeroUp);
   v("time_s", o.time_s, kPositive);
@@ -456,6 +458,11 @@ class Writer {
   void unless_empty(const char* name, const std::string& text) {
     if (!text.empty()) (*this)(name, text);
   }
+  void unless_empty(const char* name, const std::map<std::string, double>& values, Numbers range) {
+    OrderedJson map = OrderedJson::object();
+    for (const auto& [key, value] : values) map[printable(key)] = checked(name, value, range);
+    if (!values.empty()) object_[name] = std::move(map);
+  }
   void unsure(const char* name, double value) {
     if (std::isfinite(value)) object_[name] = value;
   }
@@ -564,10 +571,7 @@ class Reader {
   }
   void operator()(const char* name, std::map<std::string, std::string>& values) {
     const JsonNode node = at(name);
-    for (const std::string& key : node.keys()) {
-      if (printable(key) != key) node.fail("expected keys of at most 80 characters without control characters");
-      values[key] = node.get_string(key, kMaxChars);
-    }
+    for (const std::string& key : keys_of(node)) values[key] = node.get_string(key, kMaxChars);
   }
   template <typename T>
   void operator()(const char* name, T& record) {
@@ -589,6 +593,10 @@ class Reader {
   }
   void unless_empty(const char* name, std::string& text) {
     if (const auto node = find(name)) text = node->as_string(kMaxChars);
+  }
+  void unless_empty(const char* name, std::map<std::string, double>& values, Numbers range) {
+    if (const auto node = find(name))
+      for (const std::string& key : keys_of(*node)) values[key] = node->at(key).as_number(range.low, range.high);
   }
   void unsure(const char* name, double& value) {
     const auto node = find(name);
@@ -613,6 +621,12 @@ class Reader {
   }
 
  private:
+  static std::vector<std::string> keys_of(const JsonNode& node) {
+    std::vector<std::string> keys = node.keys();
+    for (const std::string& key : keys)
+      if (printable(key) != key) node.fail("expected keys of at most 80 characters without control characters");
+    return keys;
+  }
   JsonNode at(const char* name) {
     known_.push_back(name);
     ++found_;
@@ -741,7 +755,7 @@ void refuse_not_finite(const nlohmann::json& value, const std::string& place) {
 // One sample, one op, one row on a line, so that files can be read and compared line by line; larger things and lists
 // of rows are broken up.
 void print(std::string& out, const OrderedJson& value, std::size_t indent) {
-  constexpr std::size_t kLine = 420;  // a sample with six doubles of 17 digits has 300 characters
+  constexpr std::size_t kLine = 640;  // a sample with ten doubles of 17 digits and two more arithmetics has 500
   const bool container = value.is_structured() && !value.empty();
   const bool list_of_rows = value.is_array() && container && value.front().is_structured();
   std::string line = value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);

@@ -130,7 +130,8 @@ std::optional<std::string> wrong_case(const std::string& text, const PointRecord
 }
 
 // What an op's figures have to be by its case; the layer's first and last op carry its input and output, too.
-std::optional<Problem> problem_of(const OpRecord& op, bool is_first, bool is_last, const std::string& place) {
+std::optional<Problem> problem_of(const OpRecord& op, const PointRecord& point, bool is_first, bool is_last,
+                                  const std::string& place) {
   std::optional<CaseWork> work;
   try {
     work = work_of(OpCase::parse(op.case_text));
@@ -139,6 +140,17 @@ std::optional<Problem> problem_of(const OpRecord& op, bool is_first, bool is_las
   }
   if (!work) return std::nullopt;
   const double bytes = work->bytes + (is_first ? work->input_bytes : 0) + (is_last ? work->output_bytes : 0);
+  const auto products = other_products(work->product_flops, point.activation_type);
+  for (const auto& [name, said] : op.product_flops) {
+    const auto implied = products.find(name);
+    if (implied == products.end() || !(std::abs(said - implied->second) <= kRounding * implied->second))
+      return Problem{fmt::format("{}.product_flops", place),
+                     fmt::format("{} in '{}', but its case implies {}", said, printable(name),
+                                 implied == products.end() ? "none" : fmt::format("{}", implied->second))};
+  }
+  if (!op.product_flops.empty() && op.product_flops.size() != products.size())
+    return Problem{fmt::format("{}.product_flops", place),
+                   fmt::format("{} arithmetics, but its case implies {}", op.product_flops.size(), products.size())};
   const std::tuple<const char*, double, double> figures[] = {
       {"flops", op.flops, work->flops},
       {"bytes", op.bytes, bytes},
@@ -203,7 +215,13 @@ std::optional<Problem> problem_of(const PartRecord& part, const PointRecord& poi
     if (const auto wrong = wrong_case(op.case_text, point, tokens, part.kind != kHeadPart))
       return Problem{fmt::format("{}.ops[{}].case_text", place, &op - part.ops.data()), *wrong};
     const std::string op_place = fmt::format("{}.ops[{}]", place, &op - part.ops.data());
-    if (auto problem = problem_of(op, &op == &part.ops.front(), &op == &part.ops.back(), op_place)) return problem;
+    double in_products = 0;
+    for (const auto& [name, flops] : op.product_flops) in_products += flops;
+    if (!(in_products <= op.flops * (1 + kRounding)))
+      return Problem{op_place + ".product_flops",
+                     fmt::format("{} of {} flops, more than all of it", in_products, op.flops)};
+    if (auto problem = problem_of(op, point, &op == &part.ops.front(), &op == &part.ops.back(), op_place))
+      return problem;
     if (op.chosen_by && *op.chosen_by != "order" && *op.chosen_by != "measured" && *op.chosen_by != "pinned")
       return Problem{place + ".ops", fmt::format("chosen_by: expected order, measured or pinned, got \"{}\"",
                                                  printable(*op.chosen_by))};

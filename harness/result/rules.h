@@ -10,7 +10,8 @@
 //            histogram          draws x tokens x top_k
 //            distinct experts   of a layer pass: from top_k to experts, or to tokens x top_k
 //            an op's case       of a layer: its batch, q_len, kv_len and tokens are the point's
-//            an op's figures    flops and bytes are what its case implies (op_work.h)
+//            an op's figures    flops and bytes are what its case implies (op_work.h), and so are its products in other
+//                               arithmetics than the point's, where any are told
 //            memory             weights of a plain format: parameters x bytes; cache: the sum over the layers
 //            a price            of the command line or rented in USD: what its id or label says
 //            a pair             a model without experts and one with

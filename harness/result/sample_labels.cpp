@@ -20,12 +20,19 @@ bool is_preliminary(const PartRecord& part) {
          });
 }
 
+// Of the arithmetics that both know.
+bool differ(const Roofs& a, const Roofs& b) {
+  return differ(a.read_bytes_per_s, b.read_bytes_per_s) || differ(a.flops_per_s, b.flops_per_s) ||
+         std::any_of(a.product_flops_per_s.begin(), a.product_flops_per_s.end(), [&](const auto& rate) {
+           const auto other = b.product_flops_per_s.find(rate.first);
+           return other != b.product_flops_per_s.end() && differ(rate.second, other->second);
+         });
+}
+
 bool has_moved_roof(const PartRecord& part) {
   for (const Round& round : part.rounds) {
     for (const Sample& s : round.samples) {
-      if (differ(s.roofs_before.read_bytes_per_s, s.roofs_after.read_bytes_per_s) ||
-          differ(s.roofs_before.flops_per_s, s.roofs_after.flops_per_s))
-        return true;
+      if (differ(s.roofs_before, s.roofs_after)) return true;
     }
   }
   return false;

@@ -8,9 +8,8 @@
 //          variance        Welford's update, divided by n-1; never sum of squares minus squared mean, which returns
 //                          0 for 1e9, 1e9+1, 1e9, ...
 //          median interval [x_(l), x_(n+1-l)], largest l with sum_{i=l}^{n-l} C(n,i) / 2^n >= 0.95; n >= 6
-//          round interval  exp(mean(ln y) -/+ t_{R-1,.975} s / sqrt(R)), y the round medians, s of ln y; R >= 2. Times
-//          are
-//                          positive and their noise multiplies: an interval of y itself reached below 0 s
+//          round interval  exp(mean(ln y) -/+ t_{R-1,.975} s / sqrt(R)), y the round medians, s of ln y; R >= 2.
+//                          Times are positive and their noise multiplies: an interval of y itself reached below 0 s
 //          paired ratio    exp(mean d), d_r = ln(a_r / b_r); interval exp(mean d -/+ t_{R-1,.975} s_d/sqrt(R)); R >= 2
 //          settle drift    median of a round's second half / median of its first half - 1; the median over rounds
 // Units:   those of the samples; ratios, fractions and drifts are plain numbers (0.01 is 1 %).

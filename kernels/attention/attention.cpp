@@ -96,6 +96,9 @@ Work work(const OpCase& c, const WorkFacts&) {
   const auto y_bytes = static_cast<double>(a.v_dim) * static_cast<double>(size_of(c.type("y_type")));
   Work w;
   w.flops = 2 * dims * pairs * batch * heads;
+  // fp8 is exact in either type of the queries, and becomes it on the way.
+  const DType x = c.type("x_type"), kv = c.type("kv_type");
+  w.products = {{arithmetic_of(x, weight_format(kv == DType::fp8_e4m3 ? x : kv)), w.flops}};
   w.kv_read_bytes = (a.shared_kv ? static_cast<double>(a.qk_dim) : dims) *
                     static_cast<double>(a.kv_len - a.first_key(0)) * batch * static_cast<double>(a.kv_heads) *
                     static_cast<double>(size_of(c.type("kv_type")));
@@ -268,9 +271,8 @@ std::vector<OpCase> test_cases() {
            "x_type=bf16 kv_type=bf16 y_type=bf16",
            "attention batch=1 q_len=270 kv_len=400 capacity=400 heads=2 kv_heads=1 qk_dim=128 v_dim=128 window=150 "
            "scale=0.088 x_type=bf16 kv_type=bf16 y_type=bf16",
-           // Chunks: shorter than a tile and over several, prompts that begin in the middle of one, decode just behind
-           // an
-           // edge and just before the next, one chunk for all, wide heads, a cache in fp8.
+           // Chunks: shorter than a tile and over several, prompts that begin in the middle of one, decode just
+           // behind an edge and just before the next, one chunk for all, wide heads, a cache in fp8.
            "attention batch=2 q_len=13 kv_len=13 capacity=15 heads=6 kv_heads=2 qk_dim=12 v_dim=12 chunk=5 scale=0.3 "
            "x_type=f32 kv_type=f32 y_type=f32",
            "attention batch=1 q_len=150 kv_len=333 capacity=340 heads=6 kv_heads=2 qk_dim=64 v_dim=64 chunk=50 "

@@ -22,12 +22,10 @@
 //          [sinks=0|1] scale x_type kv_type y_type
 //          kv_len counts the keys of this call's queries too: rope has appended them.
 // Tolerance: usual, sums of kv_len terms.
-// Errors:  BadCase unless q_len <= kv_len <= capacity, kv_heads divides heads and, with shared_kv, v_dim <= qk_dim; and
-// where both
-//          window and chunk are given.
-// Source:  Vaswani et al., 2017; Ainslie et al., "GQA", 2023; sliding window as in transformers 5; chunks: Llama 4
-//          there; shared_kv:
-//          DeepSeek-AI, "DeepSeek-V2", 2024; sinks: gpt-oss as in transformers 5.
+// Errors:  BadCase unless q_len <= kv_len <= capacity, kv_heads divides heads and, with shared_kv, v_dim <= qk_dim;
+//          and where both window and chunk are given.
+// Source:  Vaswani et al., 2017; Ainslie et al., "GQA", 2023; sliding window as in transformers 5; chunks:
+//          Llama 4 there; shared_kv: DeepSeek-AI, "DeepSeek-V2", 2024; sinks: gpt-oss as in transformers 5.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

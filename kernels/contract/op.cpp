@@ -23,6 +23,16 @@ const std::shared_ptr<const Weight>& OpTensors::weight(const std::string& name) 
   return it->second;
 }
 
+std::string Arithmetic::name() const {
+  return w->is_plain() ? std::string(w->name) : fmt::format("{} x {}", to_string(x), w->name);
+}
+
+Arithmetic arithmetic_of(DType x, const WeightFormat& w) {
+  if (!w.is_plain()) return {x, &w};
+  const DType both = x == w.values ? x : DType::f32;
+  return {both, &weight_format(both)};
+}
+
 Tolerance usual_tolerance(DType storage, std::int64_t terms) {
   // f32: rounding errors of a sum of n terms in blocked order grow like sqrt(n) * 2^-24 (6e-8); 8 times that is far
   // from what a correct kernel does and far below any mistake. bf16: 2^-9 = 2.0e-3 is the largest relative error of one

@@ -84,9 +84,24 @@ class OpTensors {
   std::map<std::string, std::shared_ptr<const Weight>> weights_;
 };
 
+// What a matrix product multiplies: activations of a type with weights of a format. Of two plain types, f32 if one of
+// them is: that is what they are multiplied in. A device has a rate for each (harness/measure/roofs.h).
+struct Arithmetic {
+  DType x = DType::f32;
+  const WeightFormat* w = nullptr;
+  std::string name() const;  // "bf16", of a format with scales "bf16 x q8_0"
+};
+Arithmetic arithmetic_of(DType x, const WeightFormat& w);
+struct Products {
+  Arithmetic arithmetic;
+  double flops = 0;
+};
+
 // Compulsory work: what no implementation can avoid.
 struct Work {
   double flops = 0;
+  // Among them; the rest are norms, activations and biases, and next to nothing.
+  std::vector<Products> products = {};
   double weight_bytes = 0;   // each weight element that is needed, once
   double kv_read_bytes = 0;  // cache entries that are visible, once
   double kv_write_bytes = 0;
@@ -101,9 +116,9 @@ struct WorkFacts {
 
 // Limits on y - y* against the double reference y*:
 //   rel_l2     ||y - y*|| / ||y*|| over the whole output
-//   worst_row  the same over each row (last axis), largest; a row's denominator is at least the root mean square row
-//   norm / 16, so
-//              that a row that happens to be near zero is not judged by its own smallness
+//   worst_row  the same over each row (last axis), largest; a row's denominator is at least the root mean square
+//              row norm / 16, so that a row that happens to be near zero is not judged by its own
+//              smallness
 //   gain       |<y - y*, y*>| / <y*, y*>: a common factor, which rounding noise averages out of
 struct Tolerance {
   double rel_l2 = 0;

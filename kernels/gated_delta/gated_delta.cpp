@@ -60,6 +60,7 @@ Work work(const OpCase& c, const WorkFacts&) {
   const double state = static_cast<double>(a.batch) * heads * matrix * 4;
   Work w;
   w.flops = tokens * heads * 6 * matrix;
+  w.products = {{arithmetic_of(DType::f32, weight_format(DType::f32)), w.flops}};
   w.weight_bytes = 8 * heads;
   w.kv_read_bytes = a.continued ? state : 0;
   w.kv_write_bytes = state;

@@ -66,6 +66,7 @@ Work work(const OpCase& c, const WorkFacts& facts) {
   Work w;
   const double bias = c.flag("bias") ? 1 : 0;
   w.flops = 2 * rows * n * k + bias * rows * n;
+  w.products = {{arithmetic_of(c.type("x_type"), c.format("w_type")), 2 * rows * n * k}};
   const double bias_bytes = bias > 0 ? n * static_cast<double>(size_of(bias_type(c))) : 0;
   w.weight_bytes = facts.distinct_experts.value_or(std::min(experts, rows)) *
                    (c.format("w_type").bytes(c.axis("n"), c.axis("k")) + bias_bytes);

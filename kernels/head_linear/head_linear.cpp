@@ -101,6 +101,7 @@ Work work(const OpCase& c, const WorkFacts&) {
   const auto rows = static_cast<double>(a.tokens * a.heads);
   Work w;
   w.flops = 2 * rows * static_cast<double>(a.n) * static_cast<double>(a.k);
+  w.products = {{arithmetic_of(c.type("x_type"), c.format("w_type")), w.flops}};
   w.weight_bytes = c.format("w_type").bytes(a.heads * a.rows, a.columns()) * static_cast<double>(a.used_rows()) /
                    static_cast<double>(a.rows);
   w.activation_bytes = rows * (static_cast<double>(a.x_dim()) * static_cast<double>(size_of(c.type("x_type"))) +

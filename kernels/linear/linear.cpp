@@ -65,6 +65,7 @@ Work work(const OpCase& c, const WorkFacts&) {
              k = static_cast<double>(c.axis("k"));
   const auto yb = static_cast<double>(size_of(c.type("y_type")));
   Work w;
+  w.products = {{arithmetic_of(c.type("x_type"), c.format("w_type")), 2 * m * n * k}};
   w.flops = 2 * m * n * k + (c.flag("bias") ? m * n : 0) + (c.flag("residual") ? m * n : 0);
   w.weight_bytes = c.format("w_type").bytes(c.axis("n"), c.axis("k")) +
                    (c.flag("bias") ? n * static_cast<double>(size_of(bias_type(c))) : 0);

@@ -95,6 +95,8 @@ Work work(const OpCase& c, const WorkFacts& facts) {
   Work w;
   const double biases = c.flag("bias") ? 2 * ffn + hidden : 0;
   w.flops = pairs * (6 * hidden * ffn + glu_act(c).flops() * ffn + 2 * hidden + biases) + residual * tokens * hidden;
+  w.products = {{arithmetic_of(c.type("x_type"), c.format("w_type")), pairs * 4 * hidden * ffn},
+                {arithmetic_of(c.type("x_type"), down_format(c)), pairs * 2 * hidden * ffn}};
   const double bias_bytes = biases > 0 ? biases * static_cast<double>(size_of(bias_type(c))) : 0;
   w.weight_bytes =
       distinct * (c.format("w_type").bytes(2 * s.ffn, s.hidden) + down_format(c).bytes(s.hidden, s.ffn) + bias_bytes);

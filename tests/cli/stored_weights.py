@@ -25,9 +25,19 @@ def result(folder):
     return json.loads((partial.replace(folder / "taken.json") if partial.exists() else folder / "out.json").read_text())
 
 
+def arithmetics(part):
+    """Of the ops' products, beside bf16, and of the probes around each sample."""
+    named = {name for op in part["ops"] for name in op.get("product_flops", {})}
+    probed = [set(sample[at].get("product_flops_per_s", {})) for one in part["rounds"] for sample in one["samples"]
+              for at in ("roofs_before", "roofs_after")]
+    return named, probed
+
+
 def measured(data):
+    """With a roof for everything that is multiplied."""
     parts = [part for point in data["points"] for part in point["parts"] if part["why"] != "not asked for"]
-    return bool(parts) and all(p["outcome"] == "measured" and p["verdict"]["ok"] for p in parts), parts
+    return bool(parts) and all(p["outcome"] == "measured" and p["verdict"]["ok"] for p in parts) and all(
+        seen == named for named, probed in map(arithmetics, parts) for seen in probed), parts
 
 
 def matrices(layer):
@@ -199,6 +209,9 @@ def gguf(program, folder):
                  good and [p["count"] for p in parts] == [2, 2, 1]
                  and "w_type=q4_k" in cases[0]["q k"] and "w_type=q6_k" in cases[0]["v"]
                  and "y_width=768 y_first=512" in cases[0]["v"] and "w_type=q4_k" in cases[1]["qkv"], cases)
+    used = [arithmetics(part)[0] for part in parts]
+    program.that("gguf: each type is an arithmetic of its own",
+                 used == [{"bf16 x q4_k", "bf16 x q6_k"}, {"bf16 x q4_k"}, {"bf16 x q8_0"}], used)
     program.expect("plan of such a gguf", ["plan", "-m", "q4_k_m", "--weights", "q4_k_m/model.gguf", "-c", "16"], 0,
                    stdout=["q6_k", "y_first=512"])
     done = program.expect("plan of a gguf", ["plan", "-m", "mixed", "--weights", "mixed/model.gguf", "-c", "16"], 0,

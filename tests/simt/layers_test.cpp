@@ -12,6 +12,7 @@
 #include "harness/measure/layer_check.h"
 #include "harness/measure/roofs.h"
 #include "harness/measure/run.h"
+#include "harness/result/roofline.h"
 #include "tests/print.h"
 #include "tests/simt/simulated_device.h"
 
@@ -337,6 +338,41 @@ TEST_F(SimtRun, TheFirstProbeIsOneWithoutARound) {
   const Roofs roofs = probe.measure();
   EXPECT_GT(roofs.read_bytes_per_s, 0);
   EXPECT_NEAR(roofs.flops_per_s, 524288e3, 1);
+}
+
+TEST_F(SimtRun, AFurtherArithmeticIsProbedOnceARoundWhereItIsAskedFor) {
+  Runtime runtime(find_device("cuda:0"));
+  RoofProbe probe(DType::bf16, runtime, 64);
+  probe.add(arithmetic_of(DType::bf16, weight_format("q8_0")));
+  probe.add(arithmetic_of(DType::bf16, weight_format("q4_k")));  // which no CUDA variant multiplies: stays unknown
+  EXPECT_TRUE(probe.measure().product_flops_per_s.empty());
+  const auto rates = [&] { return probe.measure({"bf16 x q4_k", "bf16 x q8_0"}).product_flops_per_s; };
+  ASSERT_EQ(rates().size(), 1u);
+  EXPECT_NEAR(rates().at("bf16 x q8_0"), 524288e3, 1);
+  simulated_device().clock = [] { return SectionTime{2e-3, 2e-3}; };
+  EXPECT_NEAR(rates().at("bf16 x q8_0"), 524288e3, 1);
+  probe.start_round();
+  EXPECT_NEAR(probe.measure().flops_per_s, 262144e3, 1);
+  EXPECT_NEAR(rates().at("bf16 x q8_0"), 262144e3, 1);
+  simulated_device().clock = [] { return SectionTime{4e-3, 4e-3}; };
+  EXPECT_NEAR(probe.measure_anew({"bf16 x q8_0"}).product_flops_per_s.at("bf16 x q8_0"), 131072e3, 1);
+}
+
+TEST_F(SimtRun, EachArithmeticIsProbedBesideTheSamplesThatUseIt) {
+  plan_.points[0].scenario.weights = WeightTypes::of(weight_format("q8_0"), DType::bf16);
+  for (const PointRecord& point : run().points)
+    for (const PartRecord& part : point.parts) {
+      SCOPED_TRACE(point.weight_type + " " + part.kind);
+      ASSERT_EQ(part.outcome, Outcome::measured) << part.why;
+      const bool coded = point.weight_type == "q8_0" && part.kind == "moe";
+      int named = 0;
+      for (const OpRecord& op : part.ops) named += op.product_flops.contains("bf16 x q8_0");
+      EXPECT_EQ(named, coded ? 3 : 0);  // qkv, o, experts
+      for (const Sample& s : part.rounds.at(0).samples)
+        for (const Roofs* roofs : {&s.roofs_before, &s.roofs_after})
+          EXPECT_EQ(roofs->product_flops_per_s.size(), coded ? 1u : 0u);
+      EXPECT_TRUE(bounds_of(part));
+    }
 }
 
 TEST(SimtDevice, NothingIsTimedWithoutAPlantedClock) {

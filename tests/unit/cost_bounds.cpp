@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "harness/cost/composition.h"
-#include "harness/result/roofline.h"
 #include "harness/cost/summary.h"
 #include "harness/result/labels.h"
+#include "harness/result/roofline.h"
 #include "tests/unit/result_fixture.h"
 
 namespace layercost {
@@ -38,6 +38,69 @@ TEST(Roofline, OnlyTouchedExpertsCount) {
   EXPECT_NEAR(possible_s(ops, {20e9, 500e9}, 0), 0.005, 1e-12);
   EXPECT_NEAR(possible_s(ops, {20e9, 500e9}, 3.5), 0.040, 1e-12);
   EXPECT_NEAR(hard_bound_s(ops, {20e9, 500e9}, 3.5), 0.040, 1e-12);
+}
+
+// 20 GB/s; 500 GFLOP/s in the point's arithmetic, 400 in bf16 x q4_k, 300 in bf16 x q6_k.
+Roofs three_arithmetics() { return {20e9, 500e9, {{"bf16 x q4_k", 400e9}, {"bf16 x q6_k", 300e9}}}; }
+
+// Attention: 10 GFLOP in 20 ms, 0.1 GB in 5 ms. Experts: 8 GFLOP of q4_k in 20 ms, 3 of q6_k in 10 ms and 1 of anything
+// else in 2 ms; 0.1 GB in 5 ms. Head: 0.5 GFLOP of q6_k in 1.67 ms, 0.5 GB in 25 ms.
+std::vector<OpRecord> ops_of_three_arithmetics() {
+  std::vector<OpRecord> ops = {op("attention", 10e9, 0.1e9), op("experts", 12e9, 0.1e9), op("head", 0.5e9, 0.5e9)};
+  ops[1].product_flops = {{"bf16 x q4_k", 8e9}, {"bf16 x q6_k", 3e9}};
+  ops[2].product_flops = {{"bf16 x q6_k", 0.5e9}};
+  return ops;
+}
+
+TEST(Roofline, EachProductIsHeldAgainstItsArithmetic) {
+  const std::vector<OpRecord> ops = ops_of_three_arithmetics();
+  EXPECT_NEAR(possible_s(ops, three_arithmetics(), 0), 0.020 + 0.032 + 0.025, 1e-12);
+  // Of all ops 35 ms of bytes, 22 ms of 11 GFLOP in the point's own arithmetic, 20 ms of q4_k, 11.7 ms of q6_k.
+  EXPECT_NEAR(hard_bound_s(ops, three_arithmetics(), 0), 0.035, 1e-12);
+  std::vector<OpRecord> no_bytes = ops;
+  for (OpRecord& each : no_bytes) each.bytes = 0;
+  EXPECT_NEAR(hard_bound_s(no_bytes, three_arithmetics(), 0), 0.022, 1e-12);
+  no_bytes[1].product_flops["bf16 x q4_k"] = 10e9;
+  no_bytes[1].flops = 14e9;
+  EXPECT_NEAR(hard_bound_s(no_bytes, three_arithmetics(), 0), 0.025, 1e-12);
+  // As files before 1.5 have it, and as the vendor's figures are used: one rate for all.
+  EXPECT_NEAR(possible_s(ops, {20e9, 500e9}, 0), 0.020 + 0.024 + 0.025, 1e-12);
+}
+
+TEST(Roofline, WithoutTheRateOfAnArithmeticThereIsNoBound) {
+  PartRecord part = fixture::part("moe", 1, 0.1, ops_of_three_arithmetics());
+  part.rounds = {{0, {sample(0.1, three_arithmetics(), three_arithmetics())}}};
+  EXPECT_NEAR(bounds_of(part).value().possible_fraction, 0.77, 1e-12);
+  part.rounds[0].samples[0].roofs_after.product_flops_per_s.erase("bf16 x q6_k");
+  EXPECT_FALSE(bounds_of(part));
+  NominalRecord nominal;
+  nominal.read_bytes_per_s = 20e9;
+  nominal.flops_per_s = 500e9;
+  EXPECT_NEAR(*nominal_fraction(part, nominal), 0.69, 1e-12);  // the vendor's is there all the same
+}
+
+// 30 GFLOP: 60 ms in the point's arithmetic, 300 ms in f32 at 100 GFLOP/s, 30 ms in bf16 x q8_0 at 1000 GFLOP/s.
+TEST(Roofline, ImpossibleIsOfTheArithmeticThatIsUsed) {
+  const auto impossible = [](std::map<std::string, double> products, double time_s) {
+    PartRecord part = fixture::part("dense", 1, time_s, {op("mlp", 30e9, 0)});
+    part.ops[0].product_flops = std::move(products);
+    const Roofs roofs{20e9, 500e9, {{"f32", 100e9}, {"bf16 x q8_0", 1000e9}}};
+    part.rounds = {{0, {sample(time_s, roofs, roofs)}}};
+    return bounds_of(part).value().impossible;
+  };
+  EXPECT_FALSE(impossible({}, 0.2));
+  EXPECT_TRUE(impossible({{"f32", 30e9}}, 0.2));  // f32 is not as fast as that
+  EXPECT_FALSE(impossible({{"f32", 30e9}}, 0.3));
+  EXPECT_TRUE(impossible({}, 0.04));
+  EXPECT_FALSE(impossible({{"bf16 x q8_0", 30e9}}, 0.04));  // and q8_0 is faster than bf16
+  EXPECT_TRUE(impossible({{"bf16 x q8_0", 30e9}}, 0.029));
+}
+
+TEST(Roofline, ARateIsTheMeanOfTheProbesAroundToo) {
+  const auto roofs =
+      roofs_of(sample(1, {10e9, 100e9, {{"f32", 40e9}, {"bf16 x q8_0", 1}}}, {30e9, 300e9, {{"f32", 60e9}}}));
+  ASSERT_TRUE(roofs);
+  EXPECT_EQ(roofs->product_flops_per_s, (std::map<std::string, double>{{"f32", 50e9}}));
 }
 
 TEST(Roofline, ARoofIsTheMeanOfTheProbesAround) {
@@ -342,6 +405,20 @@ TEST(Summary, RoofsAreOfTheArithmeticNotOfTheWeights) {
   ASSERT_EQ(summary.roofs.size(), 1u);
   EXPECT_EQ(summary.roofs[0].arithmetic, "bf16");
   EXPECT_TRUE(summary.models[0].parts[0].nominal_fraction);
+}
+
+TEST(Summary, EveryArithmeticThatIsUsedHasItsRoof) {
+  ResultFile file = fixture::result_file();
+  for (Round& round : file.points[0].parts[0].rounds)
+    for (Sample& sample : round.samples)
+      sample.roofs_before.product_flops_per_s = sample.roofs_after.product_flops_per_s = {{"bf16 x q8_0", 300e9}};
+  const Summary summary = summarise(file);
+  ASSERT_EQ(summary.roofs.size(), 2u);
+  EXPECT_EQ(summary.roofs[0].arithmetic, "bf16");
+  EXPECT_EQ(summary.roofs[0].flops_per_s, 500e9);
+  EXPECT_EQ(summary.roofs[1].arithmetic, "bf16 x q8_0");
+  EXPECT_EQ(summary.roofs[1].flops_per_s, 300e9);
+  EXPECT_EQ(summary.roofs[1].read_bytes_per_s, 20e9);
 }
 
 }  // namespace

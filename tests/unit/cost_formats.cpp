@@ -41,6 +41,27 @@ TEST(Formats, PromisedPossiblePaid) {
   EXPECT_EQ(rows[0].verdict, Payoff::cheaper);
 }
 
+// A prompt: 200 GFLOP a layer, 400 ms at the 500 GFLOP/s of bf16, 800 ms at 250 GFLOP/s of q4_0; the head's 12.8 GFLOP
+// are bf16's in both, 25.6 ms. Nothing waits for bytes. A smaller format costs there, and the roofs say so.
+TEST(Formats, PossibleIsOfTheArithmeticOfEach) {
+  ResultFile file = two_formats("q4_0");
+  for (PointRecord& point : file.points) {
+    for (PartRecord& part : point.parts)
+      for (OpRecord& op : part.ops) {
+        op.flops = part.kind == "head" ? 12.8e9 : 100e9;
+        op.bytes = 0;
+        if (point.weight_type == "bf16" || part.kind == "head") continue;
+        op.product_flops = {{"bf16 x q4_0", 100e9}};
+        for (Round& round : part.rounds)
+          for (Sample& s : round.samples)
+            s.roofs_before.product_flops_per_s = s.roofs_after.product_flops_per_s = {{"bf16 x q4_0", 250e9}};
+      }
+  }
+  EXPECT_NEAR(*format_rows(file).at(0).possible, (4 * 0.4 + 0.0256) / (4 * 0.8 + 0.0256), 1e-12);
+  file.points[1].parts[0].rounds[0].samples[0].roofs_before.product_flops_per_s.clear();
+  EXPECT_FALSE(format_rows(file).at(0).possible);
+}
+
 TEST(Formats, BitsOfEach) {
   EXPECT_NEAR(format_rows(two_formats("q8_0"))[0].promised, 16 / 8.5, 1e-12);
   EXPECT_NEAR(format_rows(two_formats("mxfp4"))[0].promised, 16 / 4.25, 1e-12);

@@ -16,7 +16,7 @@
 
 namespace layercost::fixture {
 
-inline constexpr Roofs kRoofs{20e9, 500e9};
+inline const Roofs kRoofs{20e9, 500e9};
 inline constexpr std::array kRoundFactor = {1.0, 1.02, 0.98};
 inline constexpr std::array kSampleFactor = {1.02, 1.0, 0.98, 1.01, 0.99};
 

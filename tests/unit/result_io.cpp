@@ -44,6 +44,11 @@ ResultFile full_file() {
   PartRecord& part = file.points[1].parts[0];
   part.verdict->experts_checked = 4;
   part.ops[0].time_s = 0.005;
+  part.ops[1].product_flops = {{"bf16 x q4_k", 0.25e9}, {"bf16 x q6_k", 0.125e9}};
+  for (Round& round : part.rounds)
+    for (Sample& sample : round.samples)
+      sample.roofs_before.product_flops_per_s =
+          sample.roofs_after.product_flops_per_s = {{"bf16 x q4_k", 300e9}, {"bf16 x q6_k", 200e9}};
   PartRecord& memory = file.points[3].parts[1];
   memory = PartRecord{};
   memory.kind = "head";
@@ -78,6 +83,9 @@ TEST(ResultIo, RoundTripIsTheSameFile) {
   EXPECT_EQ(b.rounds.size(), 3u);
   EXPECT_EQ(b.rounds[2].samples[4].time_s, a.rounds[2].samples[4].time_s);
   EXPECT_EQ(b.rounds[2].samples[4].roofs_after.flops_per_s, 500e9);
+  EXPECT_EQ(b.rounds[2].samples[4].roofs_before.product_flops_per_s.at("bf16 x q6_k"), 200e9);
+  EXPECT_EQ(b.ops[1].product_flops, a.ops[1].product_flops);
+  EXPECT_TRUE(back.points[0].parts[0].rounds[0].samples[0].roofs_after.product_flops_per_s.empty());
   EXPECT_EQ(b.rounds[2].samples[4].distinct_experts, 2);
   EXPECT_EQ(b.routing->seed, 18446744073709551615u);  // more than a JSON number keeps
   EXPECT_EQ(b.routing->histogram, (std::vector<std::int64_t>{15, 14, 16, 15}));
@@ -273,6 +281,17 @@ TEST(ResultIo, RefusesSpoiledFiles) {
       {"\"seed\":\"18446744073709551615\"", "\"seed\":\"-1\"", "at most 64 bits"},
       {"\"largest_batch\":12", "\"largest_batch\":null", "what is missing has no key"},
       {"\"ok\":true", "\"ok\":false", "without a passed check"},
+      {"\"flops\":200000000.0", "\"flops\":200000000.0,\"product_flops\":{\"f32\":-1}", "f32: expected a number"},
+      {"\"flops\":200000000.0", "\"flops\":200000000.0,\"product_flops\":{\"f32\":\"1\"}", "f32: expected a number"},
+      {"\"flops\":200000000.0", "\"flops\":200000000.0,\"product_flops\":null", "what is missing has no key"},
+      {"\"flops\":200000000.0", "\"flops\":200000000.0,\"product_flops\":{\"\\u202e\":1}",
+       "without control characters"},
+      {"\"flops\":200000000.0", "\"flops\":200000000.0,\"product_flops\":{\"f32\":1.5e8,\"bf16 x q8_0\":1.5e8}",
+       "more than all of it"},
+      {"\"flops_per_s\":500000000000.0", "\"flops_per_s\":500000000000.0,\"product_flops_per_s\":{\"f32\":0}",
+       "f32: expected a number"},
+      {"\"flops_per_s\":500000000000.0", "\"flops_per_s\":500000000000.0,\"product_flops_per_s\":[]",
+       "expected an object"},
   };
   const std::string good = text_of(fixture::result_file());
   ASSERT_EQ(message_of([&] { result_from_text("r.json", good); }), "");
@@ -619,6 +638,19 @@ TEST(ResultSchema, KnowsExactlyTheKeysThatAreWritten) {
     EXPECT_EQ(check.seen[place], listed) << place;
     EXPECT_EQ(check.always[place], required) << place;
   }
+}
+
+// A sample with two arithmetics more stays one line: 17 digits in each of its numbers.
+TEST(ResultIo, ASampleWithFurtherArithmeticsIsALine) {
+  ResultFile file = full_file();
+  Sample& sample = file.points[1].parts[0].rounds[0].samples[0];
+  for (Roofs* roofs : {&sample.roofs_before, &sample.roofs_after}) {
+    roofs->read_bytes_per_s = 20123456789.012345;
+    roofs->flops_per_s = 501234567890.12345;
+    for (auto& [name, rate] : roofs->product_flops_per_s) rate = 301234567890.12345;
+  }
+  const std::string text = text_of(file);
+  EXPECT_NE(text.find("\n        {\"time_s\":0.025500000000000002,\"section_s\":"), std::string::npos);
 }
 
 TEST(ResultIo, ReadsAnOlderMinorVersion) {

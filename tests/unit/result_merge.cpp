@@ -69,6 +69,22 @@ TEST(Merge, RoundsFollowOneAnother) {
   EXPECT_EQ(tradeoffs(file)[0].layers[1].paid->rounds, 6);
 }
 
+TEST(Merge, EachSampleKeepsTheRatesOfItsArithmetics) {
+  const auto with_rate = [](double factor, double rate) {
+    ResultFile file = again(factor);
+    PartRecord& part = file.points[0].parts[0];
+    part.ops[1].product_flops = {{"bf16 x q8_0", 1.8e9}};
+    for (Round& round : part.rounds)
+      for (Sample& sample : round.samples)
+        sample.roofs_before.product_flops_per_s = sample.roofs_after.product_flops_per_s = {{"bf16 x q8_0", rate}};
+    return file;
+  };
+  const PartRecord part = merged(with_rate(1, 300e9), with_rate(2, 200e9)).points[0].parts[0];
+  EXPECT_EQ(part.ops[1].product_flops.at("bf16 x q8_0"), 1.8e9);
+  EXPECT_EQ(part.rounds.at(2).samples[0].roofs_before.product_flops_per_s.at("bf16 x q8_0"), 300e9);
+  EXPECT_EQ(part.rounds.at(3).samples[0].roofs_before.product_flops_per_s.at("bf16 x q8_0"), 200e9);
+}
+
 TEST(Merge, IndicesWithGapsAreClosed) {
   ResultFile a = again(1);
   for (PointRecord& point : a.points)
@@ -337,6 +353,8 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
       {{"models[1].experts", "'none'", "'4'"}, [](ResultFile& f) { f.models[1].experts.reset(); }},
       {{"points[0].parts[0].count", "'5'", "'4'"}, [](ResultFile& f) { f.points[0].parts[0].count = 5; }},
       {{"points[0].parts[0].ops[1].bytes"}, [](ResultFile& f) { f.points[0].parts[0].ops[1].bytes = 1; }},
+      {{"points[0].parts[0].ops[1].product_flops", "f32", "{}"},
+       [](ResultFile& f) { f.points[0].parts[0].ops[1].product_flops["f32"] = 1; }},
       {{"points[0].parts[0].ops", "'1'", "'2'"}, [](ResultFile& f) { f.points[0].parts[0].ops.pop_back(); }},
       {{"points[1].parts[0].routing.seed", "'7'"}, [](ResultFile& f) { f.points[1].parts[0].routing->seed = 7; }},
       {{"points[1].parts[0].routing.hash", "hexadecimal", "'xyz'"},

@@ -41,6 +41,11 @@ TEST(SampleLabels, FollowFromWhatIsStored) {
       {Label::preliminary, [](PartRecord& p, Round&) { p.rounds.pop_back(); }},
       {Label::preliminary, [](PartRecord&, Round& r) { r.samples.pop_back(); }},
       {Label::roof_moved, [](PartRecord&, Round& r) { r.samples[9].roofs_after.flops_per_s *= 0.89; }},
+      {Label::roof_moved,
+       [](PartRecord&, Round& r) {
+         r.samples[9].roofs_before.product_flops_per_s = {{"f32", 100e9}};
+         r.samples[9].roofs_after.product_flops_per_s = {{"f32", 89e9}};
+       }},
       {Label::cache_partial, [](PartRecord& p, Round&) { p.stack->reuse_distance_bytes = 63e6; }},
       {Label::overhead_bound, [](PartRecord&, Round& r) { r.samples[9].section_s = 499e-6; }},
       {Label::shared, [](PartRecord&, Round& r) { r.neighbour_cpus = 0.11; }},
@@ -79,6 +84,8 @@ TEST(SampleLabels, StayBelowTheLimits) {
   EXPECT_EQ(labels_with([](PartRecord& p, Round& r) {
               p.stack->reuse_distance_bytes = 64e6;
               r.samples[9].roofs_after.flops_per_s *= 0.91;
+              r.samples[9].roofs_before.product_flops_per_s = {{"f32", 100e9}, {"bf16 x q8_0", 1}};
+              r.samples[9].roofs_after.product_flops_per_s = {{"f32", 91e9}};
               r.samples[9].section_s = 500e-6;
               r.samples[8].host_section_s = 1.049 * r.samples[8].section_s + 20e-6;
               r.neighbour_cpus = 0.09;
