@@ -56,6 +56,7 @@ inline constexpr std::array kMetrics = {
     Metric{"overhead_s", "s", "Time of a stack that does not grow with its depth."},
     Metric{"layer_s", "s", "Time that one more layer adds to a stack."},
     Metric{"depth_residual_fraction", "", "Largest distance of a stack's time from the straight line over depth."},
+    Metric{"depth_off_layer_fraction", "", "How far the line is off, at the model's depth, from the layer's own time."},
     Metric{"depth_spread_fraction", "", "Largest / smallest time per layer over depths, minus 1."},
 };
 

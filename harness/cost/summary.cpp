@@ -431,7 +431,7 @@ Summary summarise(const ResultFile& file) {
   for (const DepthRecord& record : file.depths) {
     const auto point = points.find(record);
     const PartRecord* part = point == points.end() ? nullptr : timed_part(*point->second, record.kind);
-    summary.depths.push_back({record, record.kind, fit_depth(record, part)});
+    summary.depths.push_back({record, record.kind, record.depths, fit_depth(record, part)});
   }
   for (const PointRecord& point : file.points) summary.models.push_back(summarise_point(point, file));
   if (file.price && file.price->mix) summary.blends = blends_of(summary, *file.price->mix);

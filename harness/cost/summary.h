@@ -59,6 +59,7 @@ struct ModelRow : ScenarioRecord, CostRow {  // the composition; `layer-derived 
 
 struct DepthRow : ScenarioRecord {
   std::string kind;
+  std::vector<std::int64_t> depths;  // of its stacks
   std::optional<DepthFit> fit;
 };
 

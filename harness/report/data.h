@@ -5,6 +5,7 @@
 //            pair         a dense model and a mixture of experts at a point: promised, possible, paid
 //            layers_pair  the same of the layers alone, in one program; where there are peers
 //            blend        one price for a mix of tokens
+//            depth        stacks of growing depth at a point, and whether its layers add up
 //          Columns are keys of the sections' columns (section.h), named and explained there; metrics as in
 //          cost/metrics.h. New columns are added at the end; a name never changes its meaning.
 // Rules:   what is of the whole model (money, memory) stands in its row alone. What is absent is absent, never 0.

@@ -82,16 +82,34 @@ std::vector<std::vector<std::string>> parse_csv(const std::string& text) {
   return rows;
 }
 
-std::vector<std::map<std::string, std::string>> csv_rows(const std::string& text) {
+using CsvRow = std::map<std::string, std::string>;
+std::vector<CsvRow> csv_rows(const std::string& text) {
   const auto rows = parse_csv(text);
-  std::vector<std::map<std::string, std::string>> result;
+  std::vector<CsvRow> result;
   for (std::size_t i = 1; i < rows.size(); ++i) {
     EXPECT_EQ(rows[i].size(), rows[0].size());
-    std::map<std::string, std::string> row;
+    CsvRow row;
     for (std::size_t c = 0; c < rows[0].size(); ++c) row[rows[0][c]] = rows[i][c];
     result.push_back(row);
   }
   return result;
+}
+
+// Rows are looked for by what they are of, columns by their names: a section or a metric more changes no test.
+std::vector<CsvRow> rows_where(const std::vector<CsvRow>& rows, const CsvRow& is) {
+  std::vector<CsvRow> found;
+  for (const CsvRow& row : rows)
+    if (std::all_of(is.begin(), is.end(), [&](const auto& cell) { return row.at(cell.first) == cell.second; }))
+      found.push_back(row);
+  return found;
+}
+// The only one of a decode point.
+CsvRow decode_row(const std::vector<CsvRow>& rows, const std::string& model, const std::string& batch,
+                  const std::string& layer_kind, CsvRow is = {}) {
+  is.insert({{"model", model}, {"phase", "decode"}, {"batch", batch}, {"layer_kind", layer_kind}});
+  const std::vector<CsvRow> found = rows_where(rows, is);
+  if (found.size() == 1) return found.front();
+  throw std::runtime_error(std::to_string(found.size()) + " rows of " + model + " " + batch + " " + layer_kind);
 }
 
 ResultFile troubled_file() {
@@ -321,14 +339,13 @@ TEST(Table, APairNeedsBothSidesOfAProgram) {
 TEST(Csv, OtherProgramsAndPairsHaveRows) {
   const auto rows = csv_rows(csv(fixture::peers_file()));
   const auto find = [&](const std::string& model, const std::string& kind, const std::string& by) {
-    for (const auto& row : rows) {
-      if (row.at("model") == model && row.at("layer_kind") == kind && row.at("implementation") == by &&
-          row.at("phase") == "decode" && row.at("batch") == "1")
-        return row;
-    }
-    return std::map<std::string, std::string>();
+    return decode_row(rows, model, "1", kind,
+                      {{"implementation", by}, {"kind", kind == "pair" ? "layers_pair" : "layer"}});
   };
-  EXPECT_EQ(rows.size(), 21u + 6u + 3u + 3u);  // as without peers; one per peer; ours per pair; 2 + 1 of peers
+  EXPECT_EQ(rows_where(rows, {{"kind", "layer"}}).size(), 12u + 6u);  // ours, one per peer
+  EXPECT_EQ(rows_where(rows, {{"kind", "model"}}).size(), 6u);
+  EXPECT_EQ(rows_where(rows, {{"kind", "pair"}}).size(), 3u);
+  EXPECT_EQ(rows_where(rows, {{"kind", "layers_pair"}}).size(), 3u + 3u);  // ours; 2 + 1 of peers
   const auto llama = find("tiny-dense", "dense", "llama.cpp");
   EXPECT_NEAR(std::stod(llama.at("time_s")), 0.05, 1e-12);
   EXPECT_NEAR(std::stod(llama.at("peer_ratio")), 0.8, 1e-12);
@@ -540,52 +557,35 @@ TEST(Table, AnEmptyFileIsShownToo) {
 
 TEST(Csv, HasARowPerLayerKindAndOneForTheModel) {
   const auto rows = csv_rows(csv(fixture::result_file()));
-  ASSERT_EQ(rows.size(), 21u);  // 6 points x (layer, head, model), 3 pairs
-  EXPECT_EQ(rows[0].at("layer_kind"), "dense");
-  EXPECT_EQ(rows[1].at("layer_kind"), "head");
-  EXPECT_EQ(rows[2].at("layer_kind"), "model");
-  for (const char* column : {"model",
-                             "layer_kind",
-                             "phase",
-                             "batch",
-                             "context",
-                             "tokens",
-                             "weight_type",
-                             "activation_type",
-                             "kv_type",
-                             "device",
-                             "routing",
-                             "time_s",
-                             "tokens_per_s",
-                             "possible_fraction",
-                             "memory_required_bytes",
-                             "fits",
-                             "usd_per_mtok",
-                             "state",
-                             "time_low_s",
-                             "time_high_s",
-                             "labels",
-                             "price_id",
-                             "note"}) {
-    EXPECT_TRUE(rows[0].contains(column)) << column;
+  EXPECT_EQ(rows_where(rows, {{"kind", "layer"}}).size(), 12u);  // 6 points, a layer and the head of each
+  EXPECT_EQ(rows_where(rows, {{"kind", "model"}}).size(), 6u);
+  // Of a point the layers, the head, the whole; what else is of it comes behind.
+  EXPECT_EQ(rows.at(0).at("layer_kind") + " " + rows.at(1).at("layer_kind") + " " + rows.at(2).at("layer_kind"),
+            "dense head model");
+  const CsvRow layer = decode_row(rows, "tiny-dense", "1", "dense");
+  for (const char* column : {"tokens", "weight_type", "activation_type", "kv_type", "device", "routing",
+                             "possible_fraction", "state", "labels", "price_id", "note"}) {
+    EXPECT_TRUE(layer.contains(column)) << column;
   }
-  EXPECT_EQ(rows[0].at("time_s"), "0.0625");
-  EXPECT_EQ(rows[0].at("tokens_per_s"), "16");
+  EXPECT_EQ(layer.at("time_s"), "0.0625");
+  EXPECT_EQ(layer.at("tokens_per_s"), "16");
   for (const char* column : {"usd_per_mtok", "memory_required_bytes", "fits"})  // of the whole model
-    EXPECT_EQ(rows[0].at(column), "") << column;
-  EXPECT_NEAR(std::stod(rows[2].at("time_s")), 0.2625, 1e-12);
-  EXPECT_NEAR(std::stod(rows[2].at("usd_per_mtok")), 52.5, 1e-9);
-  EXPECT_NEAR(std::stod(rows[2].at("time_low_s")), 0.24974178, 1e-8);  // 0.2625 x (1, 1.02, 0.98), on the logarithm
-  EXPECT_NEAR(std::stod(rows[2].at("time_high_s")), 0.27583640, 1e-8);
-  EXPECT_EQ(rows[2].at("state"), "measured");
-  EXPECT_EQ(rows[2].at("note"), "");
-  EXPECT_EQ(rows[2].at("fits"), "true");
-  EXPECT_EQ(rows[2].at("memory_required_bytes"), "5500000000");
-  EXPECT_EQ(rows[5].at("note"), "hypothetical: does not fit");
-  EXPECT_EQ(rows[5].at("state"), "measured");
-  EXPECT_EQ(rows[5].at("fits"), "false");
-  EXPECT_EQ(rows[3].at("labels"), "preliminary");
-  EXPECT_EQ(rows[3].at("routing"), "uniform");
+    EXPECT_EQ(layer.at(column), "") << column;
+  const CsvRow whole = decode_row(rows, "tiny-dense", "1", "model");
+  EXPECT_NEAR(std::stod(whole.at("time_s")), 0.2625, 1e-12);
+  EXPECT_NEAR(std::stod(whole.at("usd_per_mtok")), 52.5, 1e-9);
+  EXPECT_NEAR(std::stod(whole.at("time_low_s")), 0.24974178, 1e-8);  // 0.2625 x (1, 1.02, 0.98), on the logarithm
+  EXPECT_NEAR(std::stod(whole.at("time_high_s")), 0.27583640, 1e-8);
+  EXPECT_EQ(whole.at("state"), "measured");
+  EXPECT_EQ(whole.at("note"), "");
+  EXPECT_EQ(whole.at("fits"), "true");
+  EXPECT_EQ(whole.at("memory_required_bytes"), "5500000000");
+  const CsvRow mixture = decode_row(rows, "tiny-moe", "1", "model");
+  EXPECT_EQ(mixture.at("note"), "hypothetical: does not fit");
+  EXPECT_EQ(mixture.at("state"), "measured");
+  EXPECT_EQ(mixture.at("fits"), "false");
+  EXPECT_EQ(decode_row(rows, "tiny-moe", "1", "moe").at("labels"), "preliminary");
+  EXPECT_EQ(decode_row(rows, "tiny-moe", "1", "moe").at("routing"), "uniform");
 }
 
 TEST(Csv, EveryRowSaysWhatItIsAndOfWhichRun) {
@@ -599,19 +599,22 @@ TEST(Csv, EveryRowSaysWhatItIsAndOfWhichRun) {
     EXPECT_EQ(row.at("commit"), "0123456789abcdef");
     EXPECT_EQ(row.at("threads"), "8");
     EXPECT_EQ(row.at("usd_per_hour"), "0.72");
-    EXPECT_EQ(row.at("rounds"), row.at("kind") == "pair" ? "" : "3");
+    if (row.at("kind") == "layer" || row.at("kind") == "model") {
+      EXPECT_EQ(row.at("rounds"), "3") << row.at("kind");
+    }
     if (row.at("kind") != "model") {
       EXPECT_EQ(row.at("usd_per_mtok"), "") << row.at("kind");
     }
   }
-  EXPECT_EQ(kinds, (std::map<std::string, int>{{"layer", 12}, {"model", 6}, {"pair", 3}}));
+  for (const auto& [kind, count] : std::map<std::string, int>{{"layer", 12}, {"model", 6}, {"pair", 3}})
+    EXPECT_EQ(kinds[kind], count) << kind;
   ASSERT_EQ(runs.size(), 1u);
   EXPECT_EQ(runs.begin()->size(), 16u);
   ResultFile later = file;
   later.started_at = "2026-01-02T03:04:06Z";
   EXPECT_NE(csv_rows(csv(later))[0].at("run_id"), *runs.begin());
-  const auto& pair = rows[6];  // behind the mixture's model
-  EXPECT_EQ(pair.at("model") + " " + pair.at("pair_dense") + " " + pair.at("layer_kind"), "tiny-moe tiny-dense pair");
+  const CsvRow pair = decode_row(rows, "tiny-moe", "1", "pair");
+  EXPECT_EQ(pair.at("pair_dense"), "tiny-dense");
   EXPECT_EQ(pair.at("promised_ratio"), "4");
   EXPECT_NEAR(std::stod(pair.at("possible_ratio")), 210.0 / 70, 1e-9);  // 4 x 50 + 10 and 4 x 15 + 10 ms
   EXPECT_NEAR(std::stod(pair.at("paid_ratio")), 262.5 / 112.5, 1e-9);
@@ -644,31 +647,74 @@ TEST(Json, HasTheSameRows) {
   EXPECT_EQ(array[0].at("labels"), (nlohmann::json{"preliminary", "roof_moved"}));
 }
 
+// The second has lost its layers' straight line, the third has too few stacks to tell.
+TEST(Csv, StacksOfGrowingDepthHaveRows) {
+  ResultFile file = fixture::result_file();
+  file.depths = {fixture::depths(file.points[1], "moe", {1, 2, 4}, {0.029, 0.053, 0.101}),
+                 fixture::depths(file.points[0], "dense", {1, 2, 4}, {1, 2, 6}),
+                 fixture::depths(file.points[3], "moe", {1, 2}, {0.08, 0.16}),
+                 fixture::depths(file.points[2], "dense", {4}, {0.25})};
+  const auto all = csv_rows(csv(file));
+  const auto rows = rows_where(all, {{"kind", "depth"}});
+  ASSERT_EQ(rows.size(), 4u);
+  const CsvRow straight = decode_row(rows, "tiny-moe", "1", "moe");
+  EXPECT_EQ(straight.at("depths"), "1 2 4");
+  EXPECT_NEAR(std::stod(straight.at("overhead_s")), 0.005, 1e-12);
+  EXPECT_NEAR(std::stod(straight.at("layer_s")), 0.024, 1e-12);
+  EXPECT_NEAR(std::stod(straight.at("depth_residual_fraction")), 0, 1e-12);
+  EXPECT_NEAR(std::stod(straight.at("depth_spread_fraction")), 0.029 / (0.101 / 4) - 1, 1e-12);
+  EXPECT_NEAR(std::stod(straight.at("depth_off_layer_fraction")), 0.01, 1e-12);  // 4 layers: 101 ms, and 4 x 25
+  EXPECT_EQ(straight.at("adds_up"), "true");
+  EXPECT_EQ(straight.at("state"), "measured");
+  EXPECT_EQ(straight.at("run_id"), all.at(0).at("run_id"));
+  EXPECT_EQ(straight.at("weight_type") + straight.at("routing") + straight.at("context"), "bf16uniform4096");
+  EXPECT_EQ(decode_row(rows, "tiny-dense", "1", "dense").at("adds_up"), "false");
+  const CsvRow two = decode_row(rows, "tiny-moe", "8", "moe");
+  EXPECT_NEAR(std::stod(two.at("layer_s")), 0.08, 1e-12);
+  EXPECT_EQ(two.at("depth_residual_fraction") + two.at("depth_off_layer_fraction") + two.at("adds_up"), "");
+  const CsvRow one = decode_row(rows, "tiny-dense", "8", "dense");
+  EXPECT_EQ(one.at("state"), "skipped");
+  EXPECT_EQ(one.at("why"), "too few depths");
+  EXPECT_EQ(one.at("layer_s"), "");
+  EXPECT_EQ(rows_where(all, {{"depths", ""}}).size(), all.size() - 4);
+  EXPECT_FALSE(csv_rows(csv(fixture::result_file())).at(0).contains("depths"));
+  file.depths[0].batch = 2;  // of no point here: nothing says what it is of
+  EXPECT_EQ(rows_where(csv_rows(csv(file)), {{"kind", "depth"}}).size(), 3u);
+}
+
 TEST(Csv, MissingIsEmptyAndNeverZero) {
   ResultFile file = troubled_file();
   file.points[0].memory = {};
   const auto rows = csv_rows(csv(file));
-  for (const auto& row : rows) {
-    if (row.at("state") == "measured") continue;
-    for (const char* column :
-         {"time_s", "time_low_s", "time_high_s", "tokens_per_s", "possible_fraction", "usd_per_mtok"}) {
-      EXPECT_EQ(row.at(column), "") << column;
+  for (const char* kind : {"layer", "model", "pair"})
+    for (const CsvRow& row : rows_where(rows, {{"kind", kind}})) {
+      if (row.at("state") == "measured") continue;
+      for (const char* column :
+           {"time_s", "time_low_s", "time_high_s", "tokens_per_s", "possible_fraction", "usd_per_mtok"}) {
+        EXPECT_EQ(row.at(column), "") << column;
+      }
+      EXPECT_NE(row.at("why"), "");
     }
-    EXPECT_NE(row.at("why"), "");
-  }
-  EXPECT_EQ(rows[10].at("state"), "out_of_memory");
-  EXPECT_EQ(rows[12].at("state"), "out_of_memory");  // the model too
-  EXPECT_EQ(rows[11].at("state"), "measured");       // its head
-  EXPECT_EQ(rows[7].at("time_low_s"), "");           // one round
-  EXPECT_NE(rows[7].at("time_s"), "");
-  EXPECT_EQ(rows[2].at("memory_required_bytes"), "");
-  EXPECT_EQ(rows[2].at("fits"), "");
+  EXPECT_EQ(decode_row(rows, "tiny-moe", "8", "moe").at("state"), "out_of_memory");
+  EXPECT_EQ(decode_row(rows, "tiny-moe", "8", "model").at("state"), "out_of_memory");
+  EXPECT_EQ(decode_row(rows, "tiny-moe", "8", "head").at("state"), "measured");
+  const CsvRow one_round = decode_row(rows, "tiny-dense", "8", "dense");
+  EXPECT_EQ(one_round.at("time_low_s"), "");
+  EXPECT_NE(one_round.at("time_s"), "");
+  const CsvRow unknown = decode_row(rows, "tiny-dense", "1", "model");
+  EXPECT_EQ(unknown.at("memory_required_bytes"), "");
+  EXPECT_EQ(unknown.at("fits"), "");
 }
 
 TEST(Csv, FilesShareOneHeader) {
-  const std::vector<ResultFile> files = {fixture::result_file(), fixture::result_file()};
-  const auto rows = parse_csv(render_csv(files, {}));
-  EXPECT_EQ(rows.size(), 1u + 42u);
+  const ResultFile file = fixture::result_file();
+  const auto one = parse_csv(csv(file)), both = parse_csv(render_csv(std::vector{file, file}, {}));
+  ASSERT_EQ(both.size(), 2 * one.size() - 1);
+  EXPECT_EQ(both[0], one[0]);
+  for (std::size_t i = 1; i < one.size(); ++i) {
+    EXPECT_EQ(both[i], one[i]);
+    EXPECT_EQ(both[one.size() - 1 + i], one[i]);
+  }
 }
 
 // 8000 contexts, each a table of its own. In CPU time, and held against reading the same file, so that neither the
@@ -704,7 +750,9 @@ TEST(Csv, ManyContextsTakeNoLongerThanReadingThem) {
 
 TEST(Csv, ColumnsAreExplained) {
   std::set<std::string> explained, keys;
-  for (const Section& section : sections_of(fixture::peers_file()))
+  ResultFile file = fixture::peers_file();
+  file.depths = {fixture::depths(file.points[1], "moe", {1, 2, 4}, {1, 2, 4})};
+  for (const Section& section : sections_of(file))
     for (const Table& table : section.tables)
       for (const Panel& panel : table.panels)
         for (const Column& column : panel.columns) {
@@ -712,7 +760,8 @@ TEST(Csv, ColumnsAreExplained) {
           if (!column.meaning.empty()) explained.insert(column.key);
         }
   keys.erase("");
-  EXPECT_EQ(keys.size(), 58u);  // the 50 of data.cpp's order, price_labels, shard, utilisation, five of a blend
+  for (const char* key : {"model", "time_s", "time_low_s", "paid_ratio", "peer_ratio", "run_id", "layer_s"})
+    EXPECT_TRUE(keys.contains(key)) << key;
   for (const std::string& key : keys) EXPECT_NE(explained.contains(key), find_metric(key) != nullptr) << key;
 }
 

@@ -62,7 +62,7 @@ const std::vector<ColumnOf<Identity>>& identity() {
       {named("measured_at", "start of the run, UTC"), [](const Identity& i) { return text_cell(i.file.started_at); }},
       {named("schema_version", "of the result file"),
        [](const Identity& i) { return text_cell(i.file.schema_version); }},
-      {named("kind", "of the row: layer, model, pair, layers_pair or blend"),
+      {named("kind", "of the row: layer, model, pair, layers_pair, blend or depth"),
        [](const Identity& i) { return text_cell(i.kind); }},
       {named("run_id", "the same for all rows of one run"),
        [](const Identity& i) { return text_cell(run_id(i.file)); }},
