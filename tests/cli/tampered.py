@@ -47,6 +47,13 @@ def work(kind, name, **factors):
     return change
 
 
+def said(kind, name, **facts):
+    """Of the first op of this name: what it did not say."""
+    def change(r):
+        next(one for one in part_of(r, kind)["ops"] if one["case_text"].split()[0] == name).update(facts)
+    return change
+
+
 def memory(**factors):
     def change(r):
         for key, factor in factors.items():
@@ -163,6 +170,8 @@ CASES = [
      ["rounds[1]", "no samples"]),
     ("skipped, with samples", rounds_of_a_skipped_head, ["skipped", "samples"]),
     ("half the FLOPs of a product", work("dense", "linear", flops=0.5), ["flops", "its case implies"]),
+    ("a product in an arithmetic that it does not use", said("dense", "linear", product_flops={"bf16 x q8_0": 1e6}),
+     ["product_flops", "bf16 x q8_0", "its case implies none"]),
     ("twice the bytes of a product", work("dense", "linear", bytes=2), ["bytes", "its case implies"]),
     ("half the cache that is read", work("moe", "attention", bytes=0.5), ["bytes", "its case implies"]),
     ("twice the bytes of an expert", work("moe", "moe_experts", bytes_per_distinct_expert=2),

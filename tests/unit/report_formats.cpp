@@ -766,7 +766,9 @@ TEST(Csv, ColumnsAreExplained) {
 }
 
 TEST(Sections, EveryRowHasACellForEachColumn) {
-  for (const ResultFile& file : {fixture::peers_file(), troubled_file(), ResultFile()})
+  ResultFile deep = fixture::result_file();
+  deep.depths = {fixture::depths(deep.points[1], "moe", {1, 2, 4}, {1, 2, 4})};
+  for (const ResultFile& file : {fixture::peers_file(), troubled_file(), deep, ResultFile()})
     for (const Section& section : sections_of(file))
       for (const Table& table : section.tables)
         for (const Group& group : table.groups)
