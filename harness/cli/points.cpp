@@ -91,80 +91,88 @@ void expect_cache_type(const ModelSpec& m, const Scenario& s) {
   }
 }
 
-}  // namespace
-
-Points make_points(const PointOptions& o, const std::filesystem::path& configs) {
-  constexpr std::int64_t kMaxBatch = 1 << 16, kMaxContext = std::int64_t{1} << 24;
-  Points out;
-  Suite suite;
-  std::vector<std::string> names = o.models;
-  if (!o.suite.empty()) {
-    suite = find_suite(o.suite, configs);
-    out.suite = suite.name;
-    if (names.empty()) names = suite.models;
-  }
-  if (names.empty()) throw BadInput("nothing to do: name a model (-m qwen3-4b) or a suite (--suite quick)");
-  for (const std::string& name : names) {
-    ModelSpec model = find_model(name, configs, o.architecture);
-    for (const ModelSpec& other : out.models)
-      if (other.name == model.name && other.path != model.path)
-        throw BadInput(fmt::format("-m: {} and {} are both called '{}'", other.path, model.path, model.name));
-    if (std::none_of(out.models.begin(), out.models.end(), [&](const ModelSpec& m) { return m.name == model.name; }))
-      out.models.push_back(std::move(model));
-  }
-
+// --mtp, --tp and --ep.
+void share_out(std::vector<ModelSpec>& models, const PointOptions& o) {
   if (o.mtp) {
     bool any = false;
-    for (ModelSpec& model : out.models)
+    for (ModelSpec& model : models)
       if (model.mtp_layers > 0) model = with_mtp(model), any = true;
     if (!any) throw BadInput("--mtp: no model of this run publishes layers for multi-token prediction");
     if (!o.weights.empty())
       throw BadInput("--mtp: of a checkpoint's weights (--weights) a model is measured without them");
   }
-  if (o.ep > 1 || o.tp > 1)
-    for (ModelSpec& model : out.models) {
-      const std::int64_t devices = model.experts ? o.ep : 1;
-      if (o.tp > 1) model = share_layers(model, o.tp, 0, devices);
-      else if (devices > 1) model = share_experts(model, devices);
-    }
-  if (o.ep > 1) {
-    if (std::none_of(out.models.begin(), out.models.end(), [](const ModelSpec& m) { return m.experts.has_value(); }))
-      throw BadInput("--ep: no model of this run has experts to share");
+  if (o.ep == 1 && o.tp == 1) return;
+  for (ModelSpec& model : models) {
+    const std::int64_t devices = model.experts ? o.ep : 1;
+    if (o.tp > 1) model = share_layers(model, o.tp, 0, devices);
+    else if (devices > 1) model = share_experts(model, devices);
   }
-  const bool shared =
-      std::any_of(out.models.begin(), out.models.end(), [](const ModelSpec& m) { return m.devices > 1; });
-  for (const ModelSpec& m : out.models)
-    if (m.whole != nullptr && !o.weights.empty())
+  if (o.ep > 1 && std::none_of(models.begin(), models.end(), [](const ModelSpec& m) { return m.experts.has_value(); }))
+    throw BadInput("--ep: no model of this run has experts to share");
+}
+
+std::vector<ModelSpec> models_of(const std::vector<std::string>& names, const PointOptions& o,
+                                 const std::filesystem::path& configs) {
+  if (names.empty()) throw BadInput("nothing to do: name a model (-m qwen3-4b) or a suite (--suite quick)");
+  std::vector<ModelSpec> models;
+  for (const std::string& name : names) {
+    ModelSpec model = find_model(name, configs, o.architecture);
+    for (const ModelSpec& other : models)
+      if (other.name == model.name && other.path != model.path)
+        throw BadInput(fmt::format("-m: {} and {} are both called '{}'", other.path, model.path, model.name));
+    if (std::none_of(models.begin(), models.end(), [&](const ModelSpec& m) { return m.name == model.name; }))
+      models.push_back(std::move(model));
+  }
+  share_out(models, o);
+  return models;
+}
+
+bool shares_experts(const std::vector<ModelSpec>& models) {
+  return std::any_of(models.begin(), models.end(), [](const ModelSpec& m) { return m.devices > 1; });
+}
+
+// Null without --weights. The model's kinds of layer become those of the checkpoint.
+std::shared_ptr<StoredModel> checkpoint_of(std::vector<ModelSpec>& models, const PointOptions& o, const Suite& suite) {
+  if (o.weights.empty()) {
+    if (o.prefix) throw BadInput("--prefix: is of a checkpoint's names; expected --weights with it");
+    return nullptr;
+  }
+  for (const ModelSpec& m : models)
+    if (m.whole != nullptr)
       throw BadInput(fmt::format("--{}: of a checkpoint's weights (--weights) a model is measured whole",
                                  m.ranks > 1 ? "tp" : "ep"));
+  if (models.size() != 1) throw BadInput(fmt::format("--weights: expected one model (-m), got {}", models.size()));
+  if (!o.weights_format.empty()) throw BadInput("--weights-format: the checkpoint that --weights names has its own");
+  if (!suite.formats.empty())
+    throw BadInput(fmt::format("--weights: suite '{}' names formats, and a checkpoint has its own", suite.name));
+  return std::make_shared<StoredModel>(
+      models[0], std::vector<std::filesystem::path>(o.weights.begin(), o.weights.end()), o.prefix);
+}
 
-  if (!o.weights.empty()) {
-    if (out.models.size() != 1)
-      throw BadInput(fmt::format("--weights: expected one model (-m), got {}", out.models.size()));
-    if (!o.weights_format.empty()) throw BadInput("--weights-format: the checkpoint that --weights names has its own");
-    if (!suite.formats.empty())
-      throw BadInput(fmt::format("--weights: suite '{}' names formats, and a checkpoint has its own", suite.name));
-    out.stored = std::make_shared<StoredModel>(
-        out.models[0], std::vector<std::filesystem::path>(o.weights.begin(), o.weights.end()), o.prefix);
-  } else if (o.prefix) {
-    throw BadInput("--prefix: is of a checkpoint's names; expected --weights with it");
-  }
+std::optional<Phase> phase_option(const std::string& name) {
+  if (name == "prefill") return Phase::prefill;
+  if (name == "decode") return Phase::decode;
+  if (!name.empty()) throw BadInput("--phase: expected prefill or decode, got '" + printable(name) + "'");
+  return std::nullopt;
+}
 
-  std::optional<Phase> only;
-  if (o.phase == "prefill") only = Phase::prefill;
-  else if (o.phase == "decode") only = Phase::decode;
-  else if (!o.phase.empty()) throw BadInput("--phase: expected prefill or decode, got '" + printable(o.phase) + "'");
-
+DType dtype_of_run(const PointOptions& o, const Suite& suite) {
   const std::string dtype = !o.dtype.empty() ? o.dtype : !suite.dtype.empty() ? suite.dtype : "bf16";
   if (dtype != "bf16" && dtype != "f32")
     throw BadInput("--dtype: expected bf16 or f32, got '" + printable(dtype) + "'");
-  const DType type = dtype_from(dtype);
-  const DType kv_type = kv_type_option(o.kv_type, type);
+  return dtype_from(dtype);
+}
+
+// Null: as the model's config says.
+std::vector<const WeightFormat*> formats_of(const PointOptions& o, const Suite& suite) {
+  if (!o.weights_format.empty()) return weight_format_options(o.weights_format);
   std::vector<const WeightFormat*> formats;
-  if (!o.weights_format.empty()) formats = weight_format_options(o.weights_format);
-  for (const std::string& name : suite.formats)
-    if (o.weights_format.empty()) formats.push_back(&weight_format(name));
-  if (formats.empty()) formats.push_back(nullptr);  // as the model's config says
+  for (const std::string& name : suite.formats) formats.push_back(&weight_format(name));
+  if (formats.empty()) formats.push_back(nullptr);
+  return formats;
+}
+
+RoutingSpec routing_of(const PointOptions& o, const Suite& suite, bool shared) {
   const RoutingSpec routing = RoutingSpec::parse(!o.routing.empty()       ? o.routing
                                                  : !suite.routing.empty() ? suite.routing
                                                                           : "uniform");
@@ -173,41 +181,85 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
         fmt::format("--ep: what other devices send has no router here and no favourites; expected --routing "
                     "uniform or balanced, got {}",
                     routing.name()));
+  return routing;
+}
 
-  struct Step {
-    Phase phase;
-    std::int64_t batch, context;
+struct Step {
+  Phase phase;
+  std::int64_t batch, context;
+};
+std::vector<Step> steps_of(const PointOptions& o, const Suite& suite, std::optional<Phase> only) {
+  constexpr std::int64_t kMaxBatch = 1 << 16, kMaxContext = std::int64_t{1} << 24;
+  using List = std::vector<std::int64_t>;
+  const bool from_suite = !o.suite.empty();
+  const auto list = [](const char* option, const std::string& text, List otherwise, std::int64_t high) {
+    return text.empty() ? otherwise : parse_list(option, text, high);
   };
   std::vector<Step> steps;
-  const bool from_suite = !o.suite.empty();
-  const auto list = [&](const char* option, const std::string& text, std::vector<std::int64_t> otherwise,
-                        std::int64_t high) { return text.empty() ? otherwise : parse_list(option, text, high); };
   if (only != Phase::prefill)
-    for (std::int64_t c :
-         list("-c", o.contexts, from_suite ? suite.decode.contexts : std::vector<std::int64_t>{1024}, kMaxContext))
-      for (std::int64_t b :
-           list("-b", o.batches, from_suite ? suite.decode.batches : std::vector<std::int64_t>{1}, kMaxBatch))
+    for (std::int64_t c : list("-c", o.contexts, from_suite ? suite.decode.contexts : List{1024}, kMaxContext))
+      for (std::int64_t b : list("-b", o.batches, from_suite ? suite.decode.batches : List{1}, kMaxBatch))
         steps.push_back({Phase::decode, b, c});
+  const std::int64_t prompts = from_suite ? suite.prefill.batch : 1;
   if (only != Phase::decode)
-    for (std::int64_t c :
-         list("-c", o.contexts, from_suite ? suite.prefill.tokens : std::vector<std::int64_t>{1024}, kMaxContext))
-      for (std::int64_t b : only == Phase::prefill
-                                ? list("-b", o.batches, {from_suite ? suite.prefill.batch : 1}, kMaxBatch)
-                                : std::vector<std::int64_t>{from_suite ? suite.prefill.batch : 1})
+    for (std::int64_t c : list("-c", o.contexts, from_suite ? suite.prefill.tokens : List{1024}, kMaxContext))
+      for (std::int64_t b : only == Phase::prefill ? list("-b", o.batches, {prompts}, kMaxBatch) : List{prompts})
         steps.push_back({Phase::prefill, b, c});
   if (steps.empty()) throw BadInput("nothing to do: the suite has no points of that phase");
+  return steps;
+}
+
+// A decode step's own token takes the position after the cached ones.
+void expect_positions(const ModelSpec& m, const Step& step) {
+  const std::int64_t most = m.max_position, positions = step.context + (step.phase == Phase::decode);
+  if (most > 0 && positions > most)
+    throw BadInput(fmt::format(
+        "-c {}: {} has max_position_embeddings {}{}", step.context, m.name, most,
+        step.phase == Phase::decode ? fmt::format("; decode takes {} of them, one for the new token", positions) : ""));
+}
+
+std::vector<PairRecord> pairs_of(const std::vector<ModelSpec>& models, const Suite* suite,
+                                 const std::filesystem::path& configs) {
+  std::vector<PairRecord> pairs;
+  if (suite == nullptr) {
+    for (const ModelSpec& dense : models)
+      for (const ModelSpec& moe : models)
+        if (!dense.experts && moe.experts) pairs.push_back({dense.name, moe.name});
+    return pairs;
+  }
+  for (const SuitePair& pair : suite->pairs) {
+    const std::string dense = find_model(pair.dense, configs).name, moe = find_model(pair.moe, configs).name;
+    const bool has = std::any_of(models.begin(), models.end(), [&](const ModelSpec& m) { return m.name == dense; });
+    for (const ModelSpec& m : models)
+      if (has && (m.name == moe || (m.whole && m.whole->name == moe))) pairs.push_back({dense, m.name});
+  }
+  return pairs;
+}
+
+}  // namespace
+
+Points make_points(const PointOptions& o, const std::filesystem::path& configs) {
+  Points out;
+  Suite suite;
+  const bool from_suite = !o.suite.empty();
+  if (from_suite) {
+    suite = find_suite(o.suite, configs);
+    out.suite = suite.name;
+  }
+  out.models = models_of(o.models.empty() ? suite.models : o.models, o, configs);
+  out.stored = checkpoint_of(out.models, o, suite);
+  const std::optional<Phase> only = phase_option(o.phase);
+  const DType type = dtype_of_run(o, suite);
+  const DType kv_type = kv_type_option(o.kv_type, type);
+  const std::vector<const WeightFormat*> formats = formats_of(o, suite);
+  const RoutingSpec routing = routing_of(o, suite, shares_experts(out.models));
+  const std::vector<Step> steps = steps_of(o, suite, only);
 
   for (std::size_t m = 0; m < out.models.size(); ++m)
     for (std::size_t i = 0; i < steps.size() * formats.size(); ++i) {
       const Step& step = steps[i / formats.size()];
       const WeightFormat* format = formats[i % formats.size()];
-      // A decode step's own token takes the position after the cached ones.
-      const std::int64_t most = out.models[m].max_position, positions = step.context + (step.phase == Phase::decode);
-      if (most > 0 && positions > most)
-        throw BadInput(fmt::format("-c {}: {} has max_position_embeddings {}{}", step.context, out.models[m].name, most,
-                                   step.phase == Phase::decode
-                                       ? fmt::format("; decode takes {} of them, one for the new token", positions)
-                                       : ""));
+      expect_positions(out.models[m], step);
       RunPoint p;
       p.model = m;
       p.scenario.phase = step.phase;
@@ -222,21 +274,7 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
       if (kv_type != type) expect_cache_type(out.models[m], p.scenario);
       out.points.push_back(p);
     }
-
-  const auto has = [&](const std::string& name) {
-    return std::any_of(out.models.begin(), out.models.end(), [&](const ModelSpec& m) { return m.name == name; });
-  };
-  if (from_suite) {
-    for (const SuitePair& pair : suite.pairs) {
-      const std::string dense = find_model(pair.dense, configs).name, moe = find_model(pair.moe, configs).name;
-      for (const ModelSpec& m : out.models)
-        if (has(dense) && (m.name == moe || (m.whole && m.whole->name == moe))) out.pairs.push_back({dense, m.name});
-    }
-  } else {
-    for (const ModelSpec& dense : out.models)
-      for (const ModelSpec& moe : out.models)
-        if (!dense.experts && moe.experts) out.pairs.push_back({dense.name, moe.name});
-  }
+  out.pairs = pairs_of(out.models, from_suite ? &suite : nullptr, configs);
   return out;
 }
 
