@@ -1,9 +1,8 @@
 // What:    a quantised matrix of a checkpoint, as a library packs it, into the codes and scales of its format
 //          (kernels/core/weight_format.h). Nothing is rounded and nothing quantised anew: the values that result are
 //          the library's own decoder's in f32, with one exception:
-//            nvfp4_packed  a scale is divided by weight_global_scale there and multiplied with its inverse, rounded
-//            once
-//                          more, here: up to one unit in the last place of f32
+//            nvfp4_packed  a scale is divided by weight_global_scale there and multiplied with its inverse,
+//                          rounded once more, here: up to one unit in the last place of f32
 //          AutoAWQ and AutoGPTQ multiply in f16 and round the product to it; here scales, exact in f32, are multiplied
 //          in f32.
 // Errors:  BadInput naming file, tensor and expectation: a tensor that is missing, of another type or shape; a scale

@@ -5,7 +5,8 @@
 //   S'  = e^g_last S + sum_s e^(g_last - g_s) k_s u_s^T
 // No exponent is above zero. Of the products only the blocks of the lower triangle are made. A head's chunk at 128 x
 // 128 holds 270 KB. Source: Yang et al., "Parallelizing Linear Transformers with the Delta Rule over Sequence Length",
-// 2024. SPDX-License-Identifier: Apache-2.0
+// 2024.
+// SPDX-License-Identifier: Apache-2.0
 #define LAYERCOST_SIMD_FILE "kernels/gated_delta/gated_delta_highway_chunks.cpp"
 #include "kernels/cpu/simd_frame-inl.h"  // first
 

@@ -1,6 +1,6 @@
-// Formats with scales on the tensor cores (kernels/cuda/coded_mma.h). A block takes 1 to 4 tiles of 16 rows of an
-// expert's
-// matrix and all of the expert's rows of x, so many at a time; blocks of experts without rows leave at once.
+// Formats with scales on the tensor cores (kernels/cuda/coded_mma.h). A block takes 1 to 4 tiles of 16 rows
+// of an expert's matrix and all of the expert's rows of x, so many at a time; blocks of experts without rows leave at
+// once.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/grouped_linear/grouped_linear_cuda_coded_launch.h"
 

@@ -1,6 +1,7 @@
 // bf16 with the processor's own bf16 products: all blocks of 64 columns of all heads are one list that the threads
 // share. Rows are put together by heads before it and apart behind it, which is little beside the weights: of 16 heads
-// of 128 and 512 one row brings 4 KB, goes out as 16 KB and meets 2 MB. SPDX-License-Identifier: Apache-2.0
+// of 128 and 512 one row brings 4 KB, goes out as 16 KB and meets 2 MB.
+// SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include <algorithm>

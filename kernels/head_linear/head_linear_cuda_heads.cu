@@ -1,7 +1,8 @@
 // A block has up to eight tokens of one head and a tile of its outputs, so that the weights are read once for eight
 // tokens. `by_rows`: w's rows are outputs, a warp takes one after the other, its lanes the elements of k in vectors.
 // `by_columns`: w's rows are inputs, a thread takes one output, neighbours neighbouring ones. The block of a head's
-// first tile also passes the tail on. SPDX-License-Identifier: Apache-2.0
+// first tile also passes the tail on.
+// SPDX-License-Identifier: Apache-2.0
 #include "kernels/head_linear/head_linear_cuda_heads_launch.h"
 
 #include "kernels/simt/elements.h"

@@ -1,6 +1,7 @@
 // Any types on any processor with vectors, in f32: SimdProduct, a group of rows for every head. Rows are put together
 // by heads before it and apart behind it. A weight of codes is decoded when it is packed: it is some 3 % of a layer's,
-// and its rows lie across the product's columns where it is transposed. SPDX-License-Identifier: Apache-2.0
+// and its rows lie across the product's columns where it is transposed.
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
 #include "head_linear_variants.h"

@@ -14,9 +14,8 @@
 // Shapes:  qkv [batch * q_len, (heads + 2 kv_heads) * head_dim], per token all q heads, then all k heads, then all v
 //          heads, which v_from_k=1 leaves out; cos, sin [capacity, rotary_dims / 2] and q_scale [capacity], row =
 //          position; q_norm, k_norm [head_dim], with qk_norm=whole [heads * head_dim] and [kv_heads * head_dim], with
-//          qk_norm=bare none;
-//          q [batch * q_len, heads, head_dim]; k_cache, v_cache [batch, kv_heads, capacity, head_dim], of which only
-//          the slots kv_len - q_len .. kv_len - 1 change.
+//          qk_norm=bare none; q [batch * q_len, heads, head_dim]; k_cache, v_cache [batch, kv_heads, capacity,
+//          head_dim], of which only the slots kv_len - q_len .. kv_len - 1 change.
 // Types:   x_type (qkv), y_type (q), w_type (norms): f32 or bf16; kv_type (caches): f32, bf16 or
 //          fp8_e4m3; cos, sin and q_scale f32. Arithmetic in f32.
 // Cost:    3 flops per rotated element of q and k, 4 per element of q and k with qk_norm (bare: 3), 3 of v with v_norm,

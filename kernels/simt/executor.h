@@ -20,8 +20,8 @@
 //          fence() behind the atomic that sees its result. Shuffles, votes, mma and ldmatrix do not. Lanes that store
 //          the same value in the same place are a race as well: let one of them store.
 // Limits:  one host thread at a time. A thread that waits for another one in a loop without barriers never lets it run
-//          (mbarrier_wait does);
-//          a launch that takes set_launch_seconds(), 300, of CPU time ends the program and names the thread that runs.
+//          (mbarrier_wait does); a launch that takes set_launch_seconds(), 300, of CPU time ends the program and names
+//          the thread that runs.
 //          Before grid_wait(), a write to what the previous launch only reads is not seen where that launch is known
 //          to be the only one under way; a value that it wrote again as it was is not seen as its own.
 // Needs:   Boost.Context.

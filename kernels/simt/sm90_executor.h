@@ -1,8 +1,9 @@
-// What:    the sm_90a seam (kernels/simt/sm90.h) under the host compiler; part of the executor,
-// kernels/simt/executor.h. Does:    late, as an unlucky GPU would: the bytes of a tma_load, and the arrival of a
-// cp_async_arrive, come when every
-//          thread waits (set_order() above 1: at a random one of the moments before, too), a product when wgmma_wait
-//          asks for it. Until then the target of a tma_load may not be touched and holds NaN, and so do accumulators.
+// What:    the sm_90a seam (kernels/simt/sm90.h) under the host compiler; part of the executor
+//          (kernels/simt/executor.h).
+// Does:    late, as an unlucky GPU would: the bytes of a tma_load, and the arrival of a cp_async_arrive, come when
+//          every thread waits (set_order() above 1: at a random one of the moments before, too), a product when
+//          wgmma_wait asks for it. Until then the target of a tma_load may not be touched and holds NaN, and so do
+//          accumulators.
 // Errors:  Fault: an mbarrier that is not initialised, is initialised twice, or whose init cannot be seen yet; more
 //          arrivals or bytes than a phase has; a phase that a waiting thread slept through; bytes that come in a later
 //          phase, or to a block that has ended; a wait that nobody ends (who, and what is missing); a tma_load to a

@@ -1,6 +1,7 @@
 // Checkpoints that the public packages wrote (tests/formats/generate.py): every quantised matrix decodes, bit for bit,
 // to what the package's own decoder makes of it, and a layer on its codes computes what transformers computes on the
-// decoded values. SPDX-License-Identifier: Apache-2.0
+// decoded values.
+// SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,6 @@
 // Rotary tables against numbers computed once by another program from the formulas of the YaRN paper; what the rope of
-// a plan makes of heads against transformers. SPDX-License-Identifier: Apache-2.0
+// a plan makes of heads against transformers.
+// SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
 #include <cmath>

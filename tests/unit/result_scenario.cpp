@@ -1,5 +1,6 @@
 // Two points that differ in exactly one member of their scenario are never taken for one another: every member, at
-// every place that joins, pairs, names or replays points. SPDX-License-Identifier: Apache-2.0
+// every place that joins, pairs, names or replays points.
+// SPDX-License-Identifier: Apache-2.0
 #include "harness/result/scenario.h"
 
 #include <gtest/gtest.h>

@@ -4,7 +4,8 @@
 // layers that see all turns the first pairs of a head only, as fast as if it turned all ("proportional"). Norms before
 // and behind each block; with enable_moe_block experts beside the MLP in every layer. What the small models have beside
 // (an embedding per layer, keys and values shared between layers) is refused. Files that transformers 5.23 has resaved
-// say per_layer_config instead of the two keys of layers that see all. SPDX-License-Identifier: Apache-2.0
+// say per_layer_config instead of the two keys of layers that see all.
+// SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include <optional>
