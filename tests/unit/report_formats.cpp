@@ -439,7 +439,7 @@ TEST(Table, ColumnsLeaveANarrowTerminal) {
         }
   const std::string narrow = screen(fixture::result_file(), 60);
   EXPECT_NE(line_with(narrow, {"tiny-dense", "decode", "1", "263 ms", "52.5"}), "");
-  EXPECT_NE(line_with(narrow, {" not shown at 60 columns: tokens/s, promised, ±"}), "");
+  EXPECT_NE(line_with(narrow, {" not shown at 60 columns: ", "tokens/s", "promised", "±"}), "");
   EXPECT_EQ(narrow.find("3.81"), std::string::npos);
   EXPECT_EQ(screen(fixture::result_file(), 100).find("not shown"), std::string::npos);
   EXPECT_EQ(screen(fixture::result_file(), 20), screen(fixture::result_file(), 60));
@@ -461,6 +461,7 @@ TEST(Screen, SaysInOneSentenceWhatTheNumbersSay) {
   EXPECT_NE(line_with(text, {"* hypothetical: does not fit (21.5 GB, there are 16.0 GB)"}), "");
   EXPECT_EQ(text.find("one layer"), std::string::npos);
   std::string sentence = text.substr(text.find(" verdict"));
+  sentence.resize(std::min(sentence.find("\n\n"), sentence.size() - 1) + 1);
   for (std::size_t at = 0; (at = sentence.find("\n          ", at)) != std::string::npos;)
     sentence.replace(at, 11, " ");
   EXPECT_EQ(sentence,
@@ -942,12 +943,41 @@ TEST(Hostile, NoFieldOfAFileEscapes) {
   }
 }
 
+// The cells of the first row of a document's tables that begins so, under the titles of their columns, one after the
+// other where several have the same.
+std::map<std::string, std::vector<std::string>> document_row(const std::string& text, const std::string& begin) {
+  const auto cells = [](const std::string& line) {
+    std::vector<std::string> all;
+    for (std::size_t at = line.find('|'), end = 0; (end = line.find(" |", at + 1)) != std::string::npos; at = end + 1)
+      all.push_back(line.substr(at + 2, end - at - 2));
+    return all;
+  };
+  std::vector<std::string> titles;
+  bool inside = false;
+  for (const std::string& line : lines_of(text)) {
+    if (line.starts_with('|') && !inside) titles = cells(line);
+    inside = line.starts_with('|');
+    if (!line.starts_with(begin)) continue;
+    std::map<std::string, std::vector<std::string>> row;
+    const std::vector<std::string> of_row = cells(line);
+    EXPECT_EQ(of_row.size(), titles.size()) << line;
+    for (std::size_t i = 0; i < std::min(of_row.size(), titles.size()); ++i) row[titles[i]].push_back(of_row[i]);
+    return row;
+  }
+  return {};
+}
+
 TEST(Markdown, ShowsTheSameNumbers) {
   const std::string text = markdown(fixture::result_file());
-  EXPECT_NE(
-      line_with(text,
-                {"| tiny-dense | 4× dense | 1 | 62.5 ms | ±5.0 % | 80 % | 263 ms | ±5.0 % | 80 % | 3.81 | 52.5 |"}),
-      "");
+  using Cells = std::vector<std::string>;
+  const auto row = document_row(text, "| tiny-dense | 4× dense | 1 |");
+  ASSERT_FALSE(row.empty()) << text;
+  EXPECT_EQ(row.at("one layer"), Cells{"62.5 ms"});
+  EXPECT_EQ(row.at("±"), (Cells{"±5.0 %", "±5.0 %"}));
+  EXPECT_EQ(row.at("% of possible"), (Cells{"80 %", "80 %"}));
+  EXPECT_EQ(row.at("whole model, per step"), Cells{"263 ms"});
+  EXPECT_EQ(row.at("tokens/s"), Cells{"3.81"});
+  EXPECT_EQ(row.at("\\$ per Mtok out"), Cells{"52.5"});
   EXPECT_NE(line_with(text, {"| decode | 8 | 4096 | 4.0× | 1.9× | 0.81× |", "MoE dearer |"}), "");
   EXPECT_NE(line_with(text, {"hypothetical: does not fit; needs 21.5 GB, has 16.0 GB"}), "");
 }

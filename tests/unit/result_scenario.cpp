@@ -154,16 +154,25 @@ TEST_P(Scenarios, AreToldApartInData) {
   std::istringstream csv(render_csv({&both, 1}, {}));
   std::vector<std::string> lines;
   for (std::string line; std::getline(csv, line);) lines.push_back(line);
-  const std::size_t identity = [&] {  // columns up to routing, and shard at the end, say which point it is
-    std::size_t n = 1;
-    for (std::size_t i = 0; i < lines[0].find(",time_s"); ++i) n += lines[0][i] == ',';
-    return n;
-  }();
-  const auto key_of = [&](const std::string& line) {
-    std::size_t at = 0;
-    for (std::size_t i = 0; i < identity; ++i) at = line.find(',', at) + 1;
-    const bool shard = lines[0].find(",shard") != std::string::npos;
-    return line.substr(0, at) + (shard ? line.substr(line.rfind(',')) : "");
+  const auto fields_of = [](const std::string& line) {  // none of these texts holds a quote
+    std::vector<std::string> fields(1);
+    bool quoted = false;
+    for (const char c : line) {
+      quoted ^= c == '"';
+      if (c == ',' && !quoted) fields.emplace_back();
+      else fields.back() += c;
+    }
+    return fields;
+  };
+  const std::vector<std::string> names = fields_of(lines[0]);
+  const auto key_of = [&](const std::string& line) {  // the columns that say which point it is
+    std::string key;
+    const std::vector<std::string> fields = fields_of(line);
+    for (const char* name : {"model", "layer_kind", "phase", "batch", "context", "tokens", "weight_type",
+                             "activation_type", "kv_type", "device", "routing", "shard"})
+      if (const auto at = std::find(names.begin(), names.end(), name); at != names.end())
+        key += fields.at(static_cast<std::size_t>(at - names.begin())) + ",";
+    return key;
   };
   std::map<std::string, int> models, peers;
   for (const std::string& line : lines) {
