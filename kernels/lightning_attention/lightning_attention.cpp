@@ -47,6 +47,7 @@ Work work(const OpCase& c, const WorkFacts&) {
   const double state = static_cast<double>(a.batch) * heads * dim * dim * 4;
   Work w;
   w.flops = tokens * heads * (5 * dim * dim + 4 * 3 * dim);
+  w.products = {{arithmetic_of(DType::f32, weight_format(DType::f32)), w.flops}};  // the state is f32
   w.weight_bytes = 4 * heads;
   w.kv_read_bytes = a.continued ? state : 0;
   w.kv_write_bytes = state;
