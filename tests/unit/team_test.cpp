@@ -171,8 +171,9 @@ TEST(Team, WhileOpenMpWorksItsThreadsTakeThePieces) {
   };
   sleep_ms(60);
   EXPECT_EQ(count(), 0);
-  openmp_works_now();
-  EXPECT_EQ(count(), 50);
+  // A machine with other work may let more than 50 ms pass in between.
+  for (int i = 0; i < 10 && count() != 50; ++i) openmp_works_now();
+  EXPECT_EQ(by_openmp, 50);
   expect_each_once(100);
   sleep_ms(60);
   EXPECT_EQ(count(), 0);
@@ -191,7 +192,7 @@ TEST(Team, AWorkerThatWasPutAsideGetsTheCallersCpuAndGoesHome) {
       return;
     }
     worker_has_one = true;
-    sleep_ms(20);
+    sleep_ms(100);
     during = cpus_of_this_thread();
   });
   EXPECT_GT(rescued_threads(), before);
@@ -221,7 +222,7 @@ TEST(Team, ACallerThatWasPutAsideChangesPlacesWithAWorkerAndIsHomeForOpenMp) {
       return;
     }
     while (!worker_has_one) std::this_thread::yield();
-    sleep_ms(20);
+    sleep_ms(100);
   });
   EXPECT_EQ(cpus_of_this_thread(), std::set<int>{cpus[1]});
   expect_each_once(100);
