@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "harness/spec/part_name.h"
 #include "kernels/core/error.h"
@@ -101,8 +102,7 @@ ModelSpec share_experts(const ModelSpec& m, std::int64_t devices) {
   if (m.whole == nullptr) out.whole = std::make_shared<const ModelSpec>(m);
   out.devices = devices;
   out.name += fmt::format("@ep{}", devices);
-  out.kinds.clear();
-  std::vector<LayerKind> received;
+  std::vector<LayerKind> kinds, received;
   for (const LayerKind& kind : m.kinds) {
     LayerKind own = kind;
     if (const LayerPlan whole = plan_layer(out, kind, {}); whole.experts()) {
@@ -115,9 +115,10 @@ ModelSpec share_experts(const ModelSpec& m, std::int64_t devices) {
       other.part = [devices, ranks = m.ranks](LayerPlan plan) { return received_part(plan, devices, ranks); };
       received.push_back(std::move(other));
     }
-    out.kinds.push_back(std::move(own));
+    kinds.push_back(std::move(own));
   }
-  out.kinds.insert(out.kinds.end(), received.begin(), received.end());
+  std::move(received.begin(), received.end(), std::back_inserter(kinds));
+  out.kinds = std::move(kinds);
   return out;
 }
 

@@ -94,10 +94,16 @@ def look_at_reports(program, folder, result):
     that("csv: what was not measured has no time",
          (giant["state"], giant["time_s"], giant["usd_per_mtok"]) == ("out_of_memory", "", ""), giant)
     whole = states["small", "model"]
-    layers = 3 * float(states["small", "moe"]["time_s"]) + float(states["small", "head"]["time_s"])
-    that("csv: the model is its layers and the head", near(whole["time_s"], layers), (whole["time_s"], layers))
-    usd = float(whole["time_s"]) / int(whole["tokens"]) * 1e6 / 3600
-    that("csv: 1 USD per hour", near(whole["usd_per_mtok"], usd), (whole["usd_per_mtok"], usd))
+    # A neighbour, or a sanitizer, which slows the probes more than the kernels, makes a part impossible now and then.
+    impossible = any("impossible" in states["small", part]["labels"] for part in ("moe", "head"))
+    if impossible:
+        that("csv: a model with an impossible part has no time",
+             (whole["time_s"], whole["usd_per_mtok"]) == ("", ""), whole)
+    else:
+        layers = 3 * float(states["small", "moe"]["time_s"]) + float(states["small", "head"]["time_s"])
+        that("csv: the model is its layers and the head", near(whole["time_s"], layers), (whole["time_s"], layers))
+        usd = float(whole["time_s"]) / int(whole["tokens"]) * 1e6 / 3600
+        that("csv: 1 USD per hour", near(whole["usd_per_mtok"], usd), (whole["usd_per_mtok"], usd))
 
     program.expect("markdown", ["report", "out.json", "-o", "r.md"], 0)
     markdown = (folder / "r.md").read_text()
@@ -108,7 +114,8 @@ def look_at_reports(program, folder, result):
     (folder / "named.md").unlink()
     twice = program.expect("cost", ["cost", "out.json", "--price", "2/h", "--format", "csv"], 0).stdout
     again = {(r["model"], r["layer_kind"]): r for r in csv.DictReader(io.StringIO(twice))}["small", "model"]
-    that("twice the price, twice the cost", near(again["usd_per_mtok"], 2 * usd), again["usd_per_mtok"])
+    if not impossible:
+        that("twice the price, twice the cost", near(again["usd_per_mtok"], 2 * usd), again["usd_per_mtok"])
     that("at another price the time is the same", again["time_s"] == whole["time_s"], again["time_s"])
     program.expect("two files in one report", ["report", "out.json", "out.json"], 0)
     program.expect("report in no format", ["report", "out.json", "-o", "r.docx"], 2, ["docx"])
