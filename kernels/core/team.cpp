@@ -12,7 +12,6 @@
 #include <linux/futex.h>
 #include <omp.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,6 +23,8 @@
 #include <mutex>
 #include <string_view>
 #include <thread>
+
+#include "kernels/core/affinity.h"
 
 namespace layercost {
 namespace {
@@ -60,17 +61,6 @@ void sleep_on(std::atomic<std::uint32_t>& value, std::uint32_t seen, long ns) {
 
 void wake_all(std::atomic<std::uint32_t>& value) {
   syscall(SYS_futex, &value, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
-}
-
-void bind_to(pid_t thread, const std::vector<int>& cpus) {
-  const int last = cpus.empty() ? 0 : *std::max_element(cpus.begin(), cpus.end());
-  cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(last + 1));
-  if (set == nullptr) return;
-  const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(last + 1));
-  CPU_ZERO_S(bytes, set);
-  for (const int cpu : cpus) CPU_SET_S(static_cast<std::size_t>(cpu), bytes, set);
-  sched_setaffinity(thread, bytes, set);
-  CPU_FREE(set);
 }
 
 class Pieces {
@@ -254,7 +244,7 @@ class Team {
         if (!busy() || (!m.lent && !was_put_aside(m, busy))) continue;
         lent = true;
         if (m.lent) continue;
-        bind_to(m.id.load(std::memory_order_relaxed), {members_[0].cpu.load()});
+        bind_thread(m.id.load(std::memory_order_relaxed), members_[0].cpu.load());
         m.lent = true;
         rescued_.fetch_add(1, std::memory_order_relaxed);
       }
@@ -267,7 +257,7 @@ class Team {
     for (int t = 1; t < threads_ && pinned(); ++t)
       if (Member& m = members_[static_cast<std::size_t>(t)]; m.lent) {
         m.lent = false;
-        bind_to(m.id.load(std::memory_order_relaxed), {m.cpu.load()});
+        bind_thread(m.id.load(std::memory_order_relaxed), m.cpu.load());
       }
   }
 
@@ -277,8 +267,8 @@ class Team {
     const int mine = me.cpu.load(), his = caller.cpu.load();
     caller.cpu.store(mine);
     me.cpu.store(his);
-    bind_to(caller.id.load(), {mine});
-    bind_to(me.id.load(), {his});
+    bind_thread(caller.id.load(), mine);
+    bind_thread(me.id.load(), his);
     rescued_.fetch_add(1, std::memory_order_relaxed);
   }
 
@@ -290,11 +280,11 @@ class Team {
       Member& m = members_[static_cast<std::size_t>(t)];
       if (m.cpu.load() == cpus_[0]) {
         m.cpu.store(members_[0].cpu.load());
-        bind_to(m.id.load(), {m.cpu.load()});
+        bind_thread(m.id.load(), m.cpu.load());
       }
     }
     members_[0].cpu.store(cpus_[0]);
-    bind_to(gettid(), {cpus_[0]});
+    bind_thread(gettid(), cpus_[0]);
   }
 
   void work(int thread, std::uint32_t seen) {
@@ -352,7 +342,7 @@ class Team {
         pthread_getcpuclockid(pthread_self(), &clock);
         me.clock = clock;
         me.id = gettid();
-        if (pinned()) bind_to(gettid(), {me.cpu.load()});
+        if (pinned()) bind_thread(gettid(), me.cpu.load());
         work(t, seen);
       });
     }

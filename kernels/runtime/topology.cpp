@@ -22,6 +22,8 @@
 #include <tuple>
 #include <utility>
 
+#include "kernels/core/affinity.h"
+
 namespace layercost {
 namespace {
 
@@ -153,17 +155,6 @@ int bind_name(int cpu, int place) {
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0) return fd;
   ::close(fd);
   return -1;
-}
-
-bool bind_thread(int cpu) {
-  cpu_set_t* set = CPU_ALLOC(kMostCpus);
-  if (set == nullptr) return false;
-  const std::size_t bytes = CPU_ALLOC_SIZE(kMostCpus);
-  CPU_ZERO_S(bytes, set);
-  CPU_SET_S(static_cast<std::size_t>(cpu), bytes, set);
-  const bool bound = sched_setaffinity(0, bytes, set) == 0;
-  CPU_FREE(set);
-  return bound;
 }
 
 }  // namespace
@@ -378,7 +369,7 @@ Pinning pin_threads(int threads) {
   Pinning pinning{true, choose_cpus(topology, threads, busy, {claim, release})};
   bool all = true;
 #pragma omp parallel num_threads(threads) reduction(&& : all)
-  all = bind_thread(pinning.cpus[static_cast<std::size_t>(omp_get_thread_num())]);
+  all = bind_thread(0, pinning.cpus[static_cast<std::size_t>(omp_get_thread_num())]);
   return all ? pinning : Pinning{};
 }
 
