@@ -15,8 +15,6 @@ struct GatedDelta {
   const float *ba, *a_log, *dt_bias, *state;  // state: null without
   void* y;
   float* next;
-  float* scratch = nullptr;  // of every thread scratch_floats
-  std::int64_t scratch_floats = 0;
 
   float log_decay(std::int64_t token, std::int64_t h) const {
     const float in = ba[token * 2 * a.heads + a.a_at(h)] + dt_bias[h];

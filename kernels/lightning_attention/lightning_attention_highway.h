@@ -13,8 +13,6 @@ struct LightningAttention {
   const float *slopes, *state;  // state: null without
   void* y;
   float* next;
-  float* scratch = nullptr;  // of every thread scratch_floats
-  std::int64_t scratch_floats = 0;
 };
 // Tokens of sequence b through head h.
 using LightningAttentionFunction = void (*)(const LightningAttention&, std::int64_t b, std::int64_t h, float* scratch);
