@@ -14,6 +14,7 @@
 #include "harness/report/text.h"
 #include "harness/spec/closed_model.h"
 #include "harness/spec/hardware_spec.h"
+#include "harness/spec/list_price.h"
 #include "harness/spec/price_spec.h"
 #include "harness/spec/suite_spec.h"
 #include "kernels/contract/registry.h"
@@ -82,8 +83,22 @@ void list_all_models(bool as_json) {
   fmt::print("{}", as_json ? all.dump(1) + "\n" : wrapped_lines(out));
 }
 
+// A line for each step: what it is of, from which length of input on, its three prices, and what follows.
+void add_steps(Listing& listing, const ListPrice& price, std::vector<std::string> before,
+               const std::vector<std::string>& behind) {
+  for (const ListPriceText& p : price.steps) {
+    const bool first = &p == &price.steps.front();
+    std::vector<std::string> cells = before;
+    cells.push_back(p.up_to_tokens ? fmt::format("to {}", *p.up_to_tokens) : first ? "" : "above");
+    cells.insert(cells.end(), {p.input, p.cached_input.value_or(""), p.output});
+    cells.insert(cells.end(), behind.begin(), behind.end());
+    listing.add(std::move(cells));
+    std::fill(before.begin(), before.end(), "");
+  }
+}
+
 void list_closed() {
-  const std::vector<ClosedModel> models = list_closed_models(configs_dir());
+  const std::vector<ListPrice> prices = list_list_prices(configs_dir());
   fmt::print("{}\n", wrapped_lines("models without a published architecture: what their makers ask for a million "
                                    "tokens, in USD; a price says nothing of the cost"));
   Listing listing({{.head = "model", .gap = 0, .align = Align::left},
@@ -94,15 +109,46 @@ void list_closed() {
                    {.head = "output", .gap = 2},
                    {.head = "seen", .gap = 2, .align = Align::left, .leaves = 1}});
   std::vector<std::string> sources;
-  for (const ClosedModel& m : models)
-    for (const ListPrice& p : m.prices) {
-      const bool first = &p == &m.prices.front();
-      const std::string reach = p.up_to_tokens ? fmt::format("to {}", *p.up_to_tokens) : first ? "" : "above";
-      listing.add({first ? m.name : "", first ? m.maker : "", reach, p.input, p.cached_input.value_or(""), p.output,
-                   p.retrieved_at});
-      if (std::find(sources.begin(), sources.end(), p.source) == sources.end()) sources.push_back(p.source);
-    }
+  for (const ClosedModel& m : list_closed_models(configs_dir())) {
+    bool first = true;
+    for (const ListPrice& price : prices)
+      if (price.model == m.name) {
+        add_steps(listing, price, {first ? m.name : "", first ? m.maker : ""}, {price.retrieved_at});
+        first = false;
+        if (std::find(sources.begin(), sources.end(), price.source) == sources.end()) sources.push_back(price.source);
+      }
+    if (first) listing.add({m.name, m.maker});
+  }
   fmt::print("{}\n{}", listing.text(), hanging_line("sources: ", fmt::format("{}", fmt::join(sources, "; "))));
+}
+
+// What an hour of a device costs, and what an API asks: two kinds of number that never share a column.
+void list_both_prices() {
+  Listing costs({{.head = "an hour of a device", .gap = 0, .align = Align::left},
+                 {.head = "USD/h", .gap = 2},
+                 {.head = "device", .width = 10, .most = 27, .gap = 2, .align = Align::left},
+                 {.head = "whose", .width = 8, .most = 26, .gap = 2, .align = Align::left, .leaves = 1},
+                 {.head = "term", .gap = 2, .align = Align::left, .leaves = 2},
+                 {.head = "seen", .gap = 2, .align = Align::left, .leaves = 3}});
+  for (const Price& p : list_prices(configs_dir())) {
+    const auto* rented = std::get_if<RentalPrice>(&p);
+    const auto* owned = std::get_if<OwnedPrice>(&p);
+    costs.add({price_id(p), fmt::format("{:.3f}", usd_per_device_hour(p)), rented ? rented->device : owned->device,
+               rented ? rented->provider : owned->title, rented ? rented->term : "owned",
+               date_text(rented ? rented->retrieved_at : owned->retrieved_at)});
+  }
+  Listing prices({{.head = "a million tokens of an API", .gap = 0, .align = Align::left},
+                  {.head = "asked by", .gap = 2, .align = Align::left, .leaves = 1},
+                  {.head = "input tokens", .gap = 2, .leaves = 3},
+                  {.head = "input", .gap = 2},
+                  {.head = "cached", .gap = 2},
+                  {.head = "output", .gap = 2},
+                  {.head = "until", .gap = 2, .align = Align::left, .leaves = 2}});
+  for (const ListPrice& p : list_list_prices(configs_dir()))
+    add_steps(prices, p, {p.id, p.provider}, {p.valid_to ? date_text(*p.valid_to) : ""});
+  fmt::print("{}\n{}\n{}", costs.text(),
+             wrapped_lines("prices, not costs: what is asked for a million tokens, in USD; --list-price takes one\n"),
+             prices.text());
 }
 
 void list_all_hardware() {
@@ -213,10 +259,7 @@ void add_list(CLI::App& app, Action& action) {
       } else if (*what == "devices") {
         list_devices_here();
       } else if (*what == "prices") {
-        std::string text;
-        for (const Price& p : list_prices(configs_dir()))
-          text += fmt::format("{:<36} {:>8.3f} USD/h   {}\n", price_id(p), usd_per_device_hour(p), price_summary(p));
-        fmt::print("{}", wrapped_lines(text));
+        list_both_prices();
       } else if (*what == "hardware") {
         list_all_hardware();
       } else if (*what == "suites") {

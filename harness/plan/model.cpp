@@ -18,6 +18,7 @@
 #include "harness/plan/layer_keys.h"
 #include "harness/plan/tensor_parallel.h"
 #include "harness/spec/closed_model.h"
+#include "harness/spec/list_price.h"
 #include "harness/spec/json_reader.h"
 #include "harness/spec/part_name.h"
 #include "kernels/core/error.h"
@@ -480,12 +481,17 @@ ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_di
                     printable(name_or_path), base->id));
     return m;
   }
-  if (const auto closed = find_closed_model(name_or_path, configs_dir))
-    throw BadInput(fmt::format(
-        "{}: {} has published no architecture of it, so nothing can be counted or measured; its list price per million "
-        "tokens, in USD: {} ({}, {}); layercost list closed",
-        closed->title, closed->maker, price_text(*closed), closed->prices.front().source,
-        closed->prices.front().retrieved_at));
+  if (const auto closed = find_closed_model(name_or_path, configs_dir)) {
+    std::string prices;
+    for (const ListPrice& price : list_list_prices(configs_dir))
+      if (price.model == closed->name)
+        prices += fmt::format("; {}'s list price per million tokens, in USD: {} ({}, {})", price.provider,
+                              price_text(price), price.source, price.retrieved_at);
+    throw BadInput(
+        fmt::format("{}: {} has published no architecture of it, so nothing can be counted or measured{}; layercost "
+                    "list closed",
+                    closed->title, closed->maker, prices));
+  }
   std::vector<std::string> known, spellings;
   for (const ShippedModel& model : models) known.push_back(model.name);
   spellings = known;

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "harness/spec/json_reader.h"
+#include "harness/spec/record_fields.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -30,62 +31,17 @@ struct Overloaded : Ts... {
 template <class... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;
 
-Date get_date(const JsonNode& node, std::string_view key) {
-  const std::string text = node.get_string(key, 32);
-  const std::optional<Date> date = parse_date(text);
-  if (!date) node.fail(key, fmt::format("expected a date YYYY-MM-DD, got \"{}\"", text));
-  return *date;
-}
-
-Date get_past_date(const JsonNode& node, std::string_view key, Date on) {
-  const Date date = get_date(node, key);
-  if (sys_days(date) > sys_days(on)) {
-    node.fail(key, fmt::format("{} is in the future (today is {})", date_text(date), date_text(on)));
-  }
-  return date;
-}
-
-std::string get_word(const JsonNode& node, std::string_view key, const std::vector<std::string>& known) {
-  const std::string word = node.get_string(key, 64);
-  if (std::find(known.begin(), known.end(), word) == known.end()) {
-    std::string list;
-    for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
-    node.fail(key, fmt::format("expected one of {}, got \"{}\"{}", list, word, did_you_mean(word, known)));
-  }
-  return word;
-}
-
-std::string get_filled(const JsonNode& node, std::string_view key, std::size_t max_chars) {
-  const std::string text = node.get_string(key, max_chars);
-  if (text.find_first_not_of(' ') == std::string::npos) node.fail(key, "expected a text, got an empty one");
-  return text;
-}
-
-std::vector<std::string> get_texts(const JsonNode& node, std::string_view key) {
-  return node.at(key).as_string_list(200);
-}
-
-// An amount of money: a decimal text, so that no digit is lost on the way to a report.
-double get_amount(const JsonNode& node, std::string_view key, std::string& text) {
-  const JsonNode value = node.at(key);
-  if (!value.is_string())
-    value.fail(fmt::format("expected a decimal in quotes such as \"2.50\", got {}", value.described()));
-  text = value.as_string(32);
-  const std::optional<double> amount = parse_decimal(text);
-  if (!amount) value.fail(fmt::format("expected a decimal above zero such as \"2.50\", got \"{}\"", text));
-  return *amount;
-}
-
 RentalPrice read_rental(const JsonNode& node, Date on) {
   static const std::vector<std::string> known{"model",    "device",       "provider",    "region",
                                               "amount",   "currency",     "devices",     "term",
                                               "kind",     "boundary",     "included",    "excluded",
                                               "source",   "reviewer",     "promotional", "minimum_commitment",
                                               "valid_to", "retrieved_at", "valid_from",  "archived_sha256",
-                                              "exchange"};
+                                              "exchange", "sku",          "hours"};
   node.refuse_other_keys(known);
   RentalPrice price;
   price.device = get_filled(node, "device", 120);
+  price.sku = node.find_string("sku", 120).value_or("");
   price.provider = get_filled(node, "provider", 120);
   price.region = node.find_string("region", 120).value_or("");
   const double amount = get_amount(node, "amount", price.amount);
@@ -95,6 +51,7 @@ RentalPrice read_rental(const JsonNode& node, Date on) {
     node.fail("currency", fmt::format("expected a code of ISO 4217 such as USD, got \"{}\"", price.currency));
   }
   price.devices = static_cast<int>(node.get_int("devices", 1, 1 << 20));
+  price.hours = static_cast<int>(node.find_int("hours", 1, 1 << 20).value_or(1));
   price.term = get_word(node, "term", {"on-demand", "spot", "reserved", "community"});
   price.minimum_commitment = node.find_string("minimum_commitment", 200).value_or("");
   price.kind = get_word(node, "kind", {"list", "street", "estimate"});
@@ -123,7 +80,7 @@ RentalPrice read_rental(const JsonNode& node, Date on) {
     price.exchange_date = get_past_date(*exchange, "date", on);
     get_filled(*exchange, "source", 400);
   }
-  if (amount * price.usd_per_unit_of_currency / price.devices > kMaxUsdPerHour) {
+  if (amount * price.usd_per_unit_of_currency / price.devices / price.hours > kMaxUsdPerHour) {
     node.fail("amount", fmt::format("more than {:g} USD per hour of a device", kMaxUsdPerHour));
   }
   return price;
@@ -208,6 +165,10 @@ std::optional<double> parse_decimal(std::string_view text) {
   return value;
 }
 
+bool is_stale(Date retrieved_at, Date on) {
+  return sys_days(on) - sys_days(retrieved_at) > std::chrono::days(kStaleDays);
+}
+
 double capital_recovery_factor(double rate, double years) {
   if (rate == 0.0) return 1.0 / years;
   // expm1 and log1p: at small rates (1+r)^n - 1 loses its digits. CRF = r / (1 - (1+r)^-n).
@@ -215,7 +176,7 @@ double capital_recovery_factor(double rate, double years) {
 }
 
 double RentalPrice::usd_per_device_hour() const {
-  return parse_decimal(amount).value() * usd_per_unit_of_currency / devices;
+  return parse_decimal(amount).value() * usd_per_unit_of_currency / devices / hours;
 }
 
 double OwnedPrice::capital_usd_per_device_hour() const {
@@ -241,9 +202,9 @@ std::string price_id(const Price& price) {
 
 std::string price_summary(const Price& price) {
   return std::visit(Overloaded{[](const RentalPrice& p) {
-                                 return fmt::format("{} rented from {}{}, {}, {} {}/h{}, {}", p.device, p.provider,
+                                 return fmt::format("{} rented from {}{}, {}, {} {}/{}{}, {}", p.device, p.provider,
                                                     p.region.empty() ? "" : " in " + p.region, p.term, p.amount,
-                                                    p.currency,
+                                                    p.currency, p.hours == 1 ? "h" : fmt::format("{} h", p.hours),
                                                     p.devices == 1 ? "" : fmt::format(" for {} devices", p.devices),
                                                     date_text(p.retrieved_at));
                                },
@@ -265,7 +226,7 @@ std::string price_device(const Price& price) {
 std::vector<std::string> price_labels(const Price& price, Date on) {
   std::vector<std::string> labels;
   const auto dated = [&](Date retrieved_at) {
-    if (sys_days(on) - sys_days(retrieved_at) > std::chrono::days(kStaleDays)) labels.emplace_back("STALE");
+    if (is_stale(retrieved_at, on)) labels.emplace_back("STALE");
   };
   std::visit(Overloaded{[&](const RentalPrice& p) {
                           dated(p.retrieved_at);
@@ -300,17 +261,8 @@ Price read_price(const fs::path& file, Date on) {
 }
 
 std::vector<Price> list_prices(const fs::path& configs_dir, Date on) {
-  const fs::path folder = configs_dir / "prices";
-  std::error_code error;
-  fs::directory_iterator entries(folder, error);
-  if (error) throw BadInput(folder.string(), "", fmt::format("cannot be listed: {}", error.message()));
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : entries) {
-    if (entry.path().extension() == ".json") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
   std::vector<Price> prices;
-  for (const fs::path& file : files) prices.push_back(read_price(file, on));
+  for (const fs::path& file : record_files(configs_dir / "prices")) prices.push_back(read_price(file, on));
   return prices;
 }
 
@@ -327,23 +279,7 @@ Price find_price(const std::string& argument, const fs::path& configs_dir, Date 
   if (parse_decimal(argument)) {
     throw BadInput("--price", "", fmt::format("\"{}\" has no unit; write {}/h for USD per hour", argument, argument));
   }
-  const fs::path folder = configs_dir / "prices";
-  std::error_code ignored;
-  const bool is_plain = argument.find('/') == std::string::npos && !argument.empty() && argument.front() != '.';
-  if (is_plain && fs::is_regular_file(folder / (argument + ".json"), ignored)) {
-    return read_price(folder / (argument + ".json"), on);
-  }
-  if (fs::exists(argument, ignored)) return read_price(argument, on);
-  std::vector<std::string> ids;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".json") ids.push_back(entry.path().stem().string());
-  }
-  std::sort(ids.begin(), ids.end());
-  std::string list;
-  for (const std::string& id : ids) list += (list.empty() ? "" : ", ") + id;
-  throw BadInput("--price", "",
-                 fmt::format("no price \"{}\"{}: neither 2.50/h, nor a file, nor one of: {}", argument,
-                             did_you_mean(argument, ids), list));
+  return read_price(find_record("--price", "price", "2.50/h, ", argument, configs_dir / "prices"), on);
 }
 
 }  // namespace layercost

@@ -30,10 +30,12 @@ std::optional<Date> parse_date(std::string_view text);  // YYYY-MM-DD of the cal
 struct RentalPrice {
   std::string id, path;                // file name without .json; the file
   std::string device;                  // what is rented: "NVIDIA H100 SXM 80 GB"
+  std::string sku;                     // what the provider calls it; "" if not told
   std::string provider, region;        // region "" if not given
   std::string amount;                  // as written: "2.69"
   std::string currency;                // ISO 4217
-  int devices = 1;                     // that the amount buys for one hour: 8 if it is the price of an 8-device node
+  int devices = 1;                     // that the amount buys: 8 if it is the price of an 8-device node
+  int hours = 1;                       // for how long: 8760 if it is the price of a year
   std::string term;                    // on-demand, spot, reserved, community
   std::string minimum_commitment;      // "" if none is known
   std::string kind;                    // list, street, estimate
@@ -77,6 +79,8 @@ struct StatedPrice {
 };
 
 using Price = std::variant<RentalPrice, OwnedPrice, StatedPrice>;
+
+bool is_stale(Date retrieved_at, Date on);  // more than 90 days ago
 
 double capital_recovery_factor(double rate, double years);
 

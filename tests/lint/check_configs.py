@@ -19,7 +19,11 @@ def main():
             problems.append(f"layercost {' '.join(words)}: exit code {done.returncode}: {done.stderr.strip()}")
         return done.stdout.splitlines()
 
-    headings = {"models": 1, "prices": 0, "hardware": 1, "suites": 0}
+    shown = [line.split()[0] for line in run("list", "prices") if line.strip() and not line.startswith(" ")]
+    for path in [*(root / "configs/prices").glob("*.json"), *(root / "configs/list_prices").glob("*.json")]:
+        if shown.count(path.stem) != 1:
+            problems.append(f"list prices: {shown.count(path.stem)} lines for {path.name}")
+    headings = {"models": 1, "hardware": 1, "suites": 0}
     for what, heading in headings.items():
         files = [p for p in sorted((root / "configs" / what).glob("*.json")) if not p.name.endswith(".source.json")]
         shown = [line for line in run("list", what)[heading:] if line.strip() and not line.startswith(" ")]

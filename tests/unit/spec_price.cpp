@@ -115,6 +115,12 @@ TEST(Prices, RentalsAreReadWhole) {
   EXPECT_EQ(price.usd_per_device_hour(), 2.5 / 8);
   EXPECT_EQ(price_labels(price, kToday), Labels{"PROMOTIONAL"});
   EXPECT_EQ(price_summary(price), "X rented from P in eu, on-demand, 2.50 USD/h for 8 devices, 2026-11-01");
+  // A year of a server of eight: 389 400 USD / 8760 h / 8.
+  const auto year = std::get<RentalPrice>(
+      read(with(rental(), {{"amount", "389400"}, {"hours", 8760}, {"devices", 8}, {"sku", "8x"}})));
+  EXPECT_NEAR(year.usd_per_device_hour(), 5.556507, 1e-6);
+  EXPECT_EQ(year.sku, "8x");
+  EXPECT_EQ(price_summary(year), "X rented from P, on-demand, 389400 USD/8760 h for 8 devices, 2026-11-01");
 }
 
 TEST(Prices, AgeIsALabel) {
@@ -173,6 +179,7 @@ TEST(Prices, BadRecordsAreRefusedAtTheirPlace) {
        {": exchange.usd_per_unit: "}},
       {with(rental(), {{"devices", 0}}), {": devices: "}},
       {with(rental(), {{"devices", null}}), {": devices: "}},
+      {with(rental(), {{"hours", 0}}), {": hours: "}},
       {with(rental(), {{"term", "on-demnad"}}), {": term: ", "did you mean 'on-demand'?"}},
       {with(rental(), {{"kind", "rumour"}}), {": kind: "}},
       {with(rental(), {{"boundary", null}}), {": boundary: "}},
@@ -247,7 +254,7 @@ TEST(PriceArgument, IsARateAnIdOrAFile) {
 
 TEST(ShippedPrices, AreAllReadableDatedAndSourced) {
   const std::vector<Price> prices = list_prices(kConfigs, kToday);
-  EXPECT_GE(prices.size(), 6u);
+  EXPECT_GE(prices.size(), 40u);
   for (const Price& price : prices) {
     SCOPED_TRACE(price_id(price));
     EXPECT_GT(usd_per_device_hour(price), 0.05);
