@@ -21,6 +21,7 @@ struct Options {
   std::string out;
   ShowOptions show;
   PriceOptions price;
+  AgainstOptions against;
 };
 
 // "-": a result that another program writes to our standard input.
@@ -77,7 +78,17 @@ void add_report(CLI::App& app, Action& action) {
   auto* c = app.add_subcommand("report", "show result files as " + report_format_names());
   auto o = std::make_shared<Options>();
   add_options(*c, *o);
-  c->callback([o, &action] { action = [o] { return show(*o, read_all(*o)); }; });
+  add_against_options(*c, o->against);
+  c->callback([o, &action] {
+    action = [o] {
+      std::vector<ResultFile> files = read_all(*o);
+      for (ResultFile& f : files) {
+        if (f.price) label_superseded(*f.price, configs_dir());
+        f.against = against_record(o->against, f.price, false, f.environment.device_name, configs_dir());
+      }
+      return show(*o, files);
+    };
+  });
 }
 
 void add_cost(CLI::App& app, Action& action) {
@@ -85,10 +96,15 @@ void add_cost(CLI::App& app, Action& action) {
   auto o = std::make_shared<Options>();
   add_options(*c, *o);
   add_price_options(*c, o->price, true);
+  add_against_options(*c, o->against);
   c->callback([o, &action] {
     action = [o] {
       std::vector<ResultFile> files = read_all(*o);
-      for (ResultFile& f : files) f.price = price_record(o->price, f.environment.device_name, configs_dir());
+      for (ResultFile& f : files) {
+        const std::string& device = f.environment.device_name;
+        f.price = price_record(o->price, device, configs_dir());
+        f.against = against_record(o->against, f.price, o->price.other_device, device, configs_dir());
+      }
       return show(*o, files);
     };
   });

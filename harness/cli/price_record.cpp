@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <stdexcept>
 
 #include "harness/result/labels.h"
 #include "harness/spec/hardware_spec.h"
+#include "harness/spec/list_price.h"
 #include "harness/spec/price_spec.h"
+#include "harness/spec/record_fields.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -47,6 +50,29 @@ PriceRecord as_read(const Price& p) {
   } else {
     r.model = "command line";
   }
+  return r;
+}
+
+PriceRecord for_device(const Price& price, const std::string& device_name, const char* option, bool other_device,
+                       const std::filesystem::path& configs_dir) {
+  PriceRecord r = as_read(price);
+  if (r.device.empty() || same_device(r.device, device_name, list_hardware(configs_dir))) return r;
+  if (!other_device)
+    throw BadInput(fmt::format("{}: {} is the price of '{}', but what was measured is '{}'; --price-of-other-device "
+                               "uses it all the same, and says so beside the money",
+                               option, printable(r.id), printable(r.device), printable(device_name)));
+  r.labels.push_back(PriceLabel::other_device);
+  return r;
+}
+
+ListPriceRecord as_read(const ListPrice& p) {
+  ListPriceRecord r{p.id, price_text(p), p.model, p.provider, p.source, p.retrieved_at, {}, {}};
+  for (const ListPriceText& step : p.steps) {
+    const auto usd = [](const std::string& text) { return parse_decimal(text).value(); };
+    r.steps.push_back({usd(step.input), usd(step.output), {}, step.up_to_tokens});
+    if (step.cached_input) r.steps.back().cached_input = usd(*step.cached_input);
+  }
+  for (const std::string& word : list_price_labels(p)) r.labels.push_back(price_label(word));
   return r;
 }
 
@@ -88,18 +114,57 @@ std::optional<PriceRecord> price_record(const PriceOptions& o, const std::string
       throw BadInput("--mix, --utilisation and --price-of-other-device say how --price is used; give one");
     return std::nullopt;
   }
-  PriceRecord r = as_read(find_price(o.price, configs_dir));
-  if (!r.device.empty() && !same_device(r.device, device_name, list_hardware(configs_dir))) {
-    if (!o.other_device)
-      throw BadInput(
-          fmt::format("--price: {} is the price of '{}', but what was measured is '{}'; "
-                      "--price-of-other-device uses it all the same, and says so beside the money",
-                      printable(r.id), printable(r.device), printable(device_name)));
-    r.labels.push_back(PriceLabel::other_device);
-  }
+  PriceRecord r = for_device(find_price(o.price, configs_dir), device_name, "--price", o.other_device, configs_dir);
   if (o.utilisation != 1) r.utilisation = o.utilisation;
   if (!o.mix.empty()) r.mix = parse_mix(o.mix);
   return r;
+}
+
+void add_against_options(CLI::App& c, AgainstOptions& o) {
+  c.add_option("--own", o.own,
+               "break-even: from how many tokens a day owning this machine (an owned price: an id or a file) is cheaper");
+  c.add_option("--list-price", o.list_prices,
+               "break-even: also against what an API asks (layercost list prices), for the tokens of --mix")
+      ->take_all();
+}
+
+std::optional<AgainstRecord> against_record(const AgainstOptions& o, const std::optional<PriceRecord>& price,
+                                            bool other_device, const std::string& device_name,
+                                            const std::filesystem::path& configs_dir) {
+  if (o.own.empty() && o.list_prices.empty()) return std::nullopt;
+  const bool owned_price = price && price->model == "owned";
+  AgainstRecord against;
+  const std::string own = !o.own.empty() ? o.own : owned_price ? price->id : "";
+  if (!own.empty()) {
+    const Price found = find_price(own, configs_dir);
+    const auto* owned = std::get_if<OwnedPrice>(&found);
+    if (owned == nullptr)
+      throw BadInput(fmt::format("--own: {} is no owned machine; expected a price of the model \"owned\", such as "
+                                 "example-owned-workstation",
+                                 printable(own)));
+    const PriceRecord record = for_device(found, device_name, "--own", other_device, configs_dir);
+    const double n = owned->devices;
+    against.owned = OwnedRecord{record.id,   record.label,        owned->capex_usd / n, owned->opex_usd_per_year / n,
+                                owned->years, owned->rate,         owned->availability,
+                                owned->energy_usd_per_device_hour(), record.labels};
+  }
+  for (const std::string& word : o.list_prices)
+    against.list_prices.push_back(as_read(find_list_price(word, configs_dir)));
+  if (!against.list_prices.empty() && !(price && price->mix))
+    throw BadInput(
+        "--list-price: an API has a price of its own for input, cached input and output; say the mix, e.g. --mix 3:1");
+  if (against.list_prices.empty() && (!price || owned_price))
+    throw BadInput("--own: nothing to hold it against; give a rental as --price, or a --list-price");
+  if (!price && !against.owned) throw BadInput("--list-price: nothing to hold it against; give --price or --own");
+  return against;
+}
+
+void label_superseded(PriceRecord& r, const std::filesystem::path& configs_dir) {
+  constexpr double kMoved = 0.02;
+  if (r.model != "rented" && r.model != "owned") return;
+  for (const std::filesystem::path& file : record_files(configs_dir / "prices"))
+    if (file.stem() == r.id && std::abs(usd_per_device_hour(read_price(file)) / r.usd_per_hour - 1) > kMoved)
+      r.labels.push_back(PriceLabel::price_superseded);
 }
 
 void add_price_options(CLI::App& c, PriceOptions& o, bool required) {

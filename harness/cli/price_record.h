@@ -23,6 +23,21 @@ void add_price_options(CLI::App&, PriceOptions&, bool required);
 std::optional<PriceRecord> price_record(const PriceOptions&, const std::string& device_name,
                                         const std::filesystem::path& configs_dir);
 
+// What a report holds the cost against.
+struct AgainstOptions {
+  std::string own;                       // "" none but an owned --price
+  std::vector<std::string> list_prices;
+};
+void add_against_options(CLI::App&, AgainstOptions&);
+// BadInput where nothing can be held against anything: an API's price without a mix, an owned machine alone, or a
+// record of the wrong kind or of another device (as above).
+std::optional<AgainstRecord> against_record(const AgainstOptions&, const std::optional<PriceRecord>& price,
+                                            bool other_device, const std::string& device_name,
+                                            const std::filesystem::path& configs_dir);
+
+// PRICE_SUPERSEDED if the record with the price's id is there, and by more than 2 % another amount today.
+void label_superseded(PriceRecord&, const std::filesystem::path& configs_dir);
+
 // "3:1" (input to output), "1:19:1" (input, input from a cache, output), or the name of a known mix.
 MixRecord parse_mix(const std::string& text);
 

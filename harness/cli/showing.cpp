@@ -41,6 +41,9 @@ void add_show_options(CLI::App& c, ShowOptions& o) {
   c.add_option("--format", o.format, "of standard output: " + report_format_names());
   c.add_flag("-v,--verbose", o.verbose, "single layers, limits and settings too");
   c.add_flag("--explain", o.explain, "also what the words and labels of the table mean");
+  c.add_option("--min-tok-s-user", o.min_tok_s_user,
+               "also name the cheapest batch at which each user still gets that many tokens per second")
+      ->check(CLI::Range(1e-6, 1e9));
   c.add_option("--fail-on", o.fail_on,
                "exit code 1 if anything measured carries one of these labels, e.g. impossible,shared "
                "(layercost help labels)");

@@ -14,7 +14,8 @@ struct ShowOptions {
   std::string format;  // "": a table
   std::string fail_on;
   bool verbose = false, explain = false;
-  View view() const { return {verbose, explain}; }
+  std::optional<double> min_tok_s_user;
+  View view() const { return {verbose, explain, min_tok_s_user}; }
 };
 void add_show_options(CLI::App&, ShowOptions&);
 

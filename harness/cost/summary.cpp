@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "harness/cost/frontier.h"
 #include "harness/cost/metrics.h"
 #include "harness/cost/token_cost.h"
 #include "harness/result/labels.h"
@@ -202,6 +203,9 @@ Json model_json(const ModelRow& row) {
   object["routing"] = row.routing;
   object["basis"] = "layer-derived floor";
   put_cost(object, row);
+  put(object, "tokens_per_s_user", row.tokens_per_s_user);
+  put(object, "tokens_per_usd", row.tokens_per_usd);
+  if (row.on_frontier) object["on_frontier"] = *row.on_frontier;
   put(object, "memory_required_bytes", row.memory_required_bytes);
   put(object, "device_bytes", row.device_bytes);
   if (row.fits) object["fits"] = *row.fits;
@@ -434,6 +438,7 @@ Summary summarise(const ResultFile& file) {
     summary.depths.push_back({record, record.kind, record.depths, fit_depth(record, part)});
   }
   for (const PointRecord& point : file.points) summary.models.push_back(summarise_point(point, file));
+  mark_frontier(summary.models);
   if (file.price && file.price->mix) summary.blends = blends_of(summary, *file.price->mix);
   summary.tradeoffs = tradeoffs(file);
   summary.crossovers = crossovers(summary.tradeoffs);

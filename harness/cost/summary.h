@@ -55,6 +55,10 @@ struct ModelRow : ScenarioRecord, CostRow {  // the composition; `layer-derived 
   std::optional<std::int64_t> largest_batch;
   std::string note;  // kDoesNotFit or ""
   std::vector<PartRow> parts;
+  std::optional<double> tokens_per_s_user;  // decode: what one sequence gets of it (cost/frontier.h)
+  std::optional<Interval> tokens_per_s_user_interval;
+  std::optional<double> tokens_per_usd;  // absent without a price
+  std::optional<bool> on_frontier;       // of decode points; absent of one that has no time or does not fit
 };
 
 struct DepthRow : ScenarioRecord {

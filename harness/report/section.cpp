@@ -12,8 +12,9 @@ namespace {
 
 // THE list of sections, in the order of the report. One without anything to show has no items and no groups.
 constexpr std::array kSections = {
-    head_section,     models_section,  blends_section, peers_section, tradeoffs_section,
-    programs_section, formats_section, depths_section, words_section, verdict_section,
+    head_section,      models_section,   sensitivity_section, frontier_section, blends_section, break_even_section,
+    peers_section,     tradeoffs_section, programs_section,   formats_section,  depths_section, words_section,
+    verdict_section,
 };
 
 std::string number_shown(const Number& number, Form form) {
@@ -31,6 +32,8 @@ std::string number_shown(const Number& number, Form form) {
     case Form::number:
       return number_text(number.value,
                          number.half_width ? number.half_width : relative_half_width(number.value, number.interval));
+    case Form::count:
+      return count_text(number.value);
     case Form::times:
       return times_text(number.value);
     case Form::ratio:

@@ -61,6 +61,7 @@ enum class Form {
   range,    // "0.4 to 0.5"
   percent,  // of a fraction
   number,
+  count,   // "1.23 M"
   times,  // of dense / MoE: "4.0×"
   ratio,  // of programs: "1.32×"
   bar,

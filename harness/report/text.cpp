@@ -123,7 +123,8 @@ std::string ratio_text(double ratio) { return digits(ratio) + "×"; }
 std::string count_text(double count) {
   if (count >= 999.5e9) return fmt::format("{} T", digits(count / 1e12));
   if (count >= 999.5e6) return fmt::format("{} B", digits(count / 1e9));
-  return fmt::format("{} M", digits(count / 1e6));
+  if (count >= 999.5e3) return fmt::format("{} M", digits(count / 1e6));
+  return count >= 999.5 ? fmt::format("{} k", digits(count / 1e3)) : digits(count);
 }
 
 std::size_t display_width(std::string_view text) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 namespace layercost {
 
@@ -11,6 +12,7 @@ namespace layercost {
 struct View {
   bool detail = true;   // single layers, limits and settings, too
   bool explain = true;  // what the words mean
+  std::optional<double> min_tokens_per_s_user = {};  // names the cheapest point that keeps it
 };
 
 inline constexpr std::size_t kLeastWidth = 60, kTableWidth = 100;

@@ -61,6 +61,8 @@ constexpr std::array kPriceLabels = {
     PriceLabelText{PriceLabel::no_electricity, "no_electricity", "NO_ELECTRICITY", "what it draws is not in it"},
     PriceLabelText{PriceLabel::command_line, "command_line", "COMMAND_LINE", "nothing else is known of it"},
     PriceLabelText{PriceLabel::other_device, "other_device", "OTHER_DEVICE", "of a device that was not measured"},
+    PriceLabelText{PriceLabel::price_superseded, "price_superseded", "PRICE_SUPERSEDED",
+                   "the record has moved by more than 2 % since"},
 };
 
 template <typename Table, typename Value>

@@ -209,7 +209,8 @@ struct PeerRecord : ScenarioRecord {
 };
 
 // Closed list of what makes a price doubtful on the day it was read; texts are in result/labels.h.
-enum class PriceLabel { stale, expired, promotional, estimate, example, no_electricity, command_line, other_device };
+enum class PriceLabel { stale, expired, promotional, estimate, example, no_electricity, command_line, other_device,
+                        price_superseded };
 
 // Shares of all tokens, for one price of all of them; they add up to 1.
 struct MixRecord {
@@ -226,6 +227,28 @@ struct PriceRecord {                        // as read; money is computed by cos
   std::string device = {};                 // what the price is of; "" whatever was measured
   std::optional<double> utilisation = {};  // share of paid hours that do this work; absent: 1, the floor
   std::optional<MixRecord> mix = {};
+};
+
+// What a report holds the cost against, with the labels of that day. Of the report, never of the run: not in files.
+struct OwnedRecord {  // each measured device's share
+  std::string id, label;
+  double capex_usd = 0, opex_usd_per_year = 0, years = 0, rate = 0, availability = 1;
+  double energy_usd_per_hour = 0;  // while it works
+  std::vector<PriceLabel> labels;
+};
+struct ListPriceStep {  // USD per million tokens
+  double input = 0, output = 0;
+  std::optional<double> cached_input;
+  std::optional<std::int64_t> up_to_tokens;  // of input
+};
+struct ListPriceRecord {  // what an API asks: a price, never a cost
+  std::string id, label, model, provider, source, retrieved_at;
+  std::vector<ListPriceStep> steps;  // from short inputs to long ones
+  std::vector<PriceLabel> labels;
+};
+struct AgainstRecord {
+  std::optional<OwnedRecord> owned;
+  std::vector<ListPriceRecord> list_prices;
 };
 
 // A GPU's standing facts; absent is what the driver does not tell.
@@ -313,6 +336,7 @@ struct ResultFile {
   std::vector<DepthRecord> depths;
   std::vector<PeerRecord> peers;
   std::vector<Warning> warnings;
+  std::optional<AgainstRecord> against = {};  // of a report
 };
 
 }  // namespace layercost

@@ -166,6 +166,9 @@ TEST(Text, SpreadAndPercent) {
   EXPECT_EQ(gigabytes_text(66.1e9), "66.1 GB");
   EXPECT_EQ(count_text(30.5e9), "30.5 B");
   EXPECT_EQ(count_text(596e6), "596 M");
+  EXPECT_EQ(count_text(45.83e3), "45.8 k");
+  EXPECT_EQ(count_text(999.6e3), "1.00 M");
+  EXPECT_EQ(count_text(12.34), "12.3");
 }
 
 TEST(Text, WidthCountsColumnsNotBytes) {

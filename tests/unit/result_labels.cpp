@@ -32,7 +32,7 @@ TEST(Labels, EveryOutcomeAndLabelHasItsRow) {
 }
 
 TEST(Labels, EveryPriceLabelHasItsRow) {
-  ASSERT_EQ(price_label_texts().size(), static_cast<std::size_t>(PriceLabel::other_device) + 1);
+  ASSERT_EQ(price_label_texts().size(), static_cast<std::size_t>(PriceLabel::price_superseded) + 1);
   std::set<std::string> names;
   for (std::size_t i = 0; i < price_label_texts().size(); ++i) {
     const PriceLabelText& row = price_label_texts()[i];

@@ -46,8 +46,8 @@ Json with(Json record, const Json& change) {
 }
 Json stepped(const Json& first, const Json& second) {
   Json low = step(), high = step("2.50", "15.00");
-  low.merge_patch(first);
-  high.merge_patch(second);
+  low.update(first);
+  high.update(second);
   return with(record(), {{"prices", {low, high}}});
 }
 ListPrice read(const Json& record, Date on = kToday) {
@@ -56,7 +56,7 @@ ListPrice read(const Json& record, Date on = kToday) {
 }
 
 TEST(ListPrices, StepsAreReadInTheirOrder) {
-  const ListPrice price = read(stepped({{"up_to_tokens", 200000}, {"cached_input_usd_per_mtok", "0.125"}}, {}));
+  const ListPrice price = read(stepped({{"up_to_tokens", 200000}, {"cached_input_usd_per_mtok", "0.125"}}, Json::object()));
   EXPECT_EQ(price.model, "m");
   EXPECT_EQ(price_text(price),
             "up to 200000 tokens of input: input 1.25, cached 0.125, output 10.00; above: input 2.50, output 15.00");
@@ -102,7 +102,7 @@ TEST(ListPrices, BadRecordsAreRefusedAtTheirPlace) {
       {prices({{"output_usd_per_mtok", "100001"}}), {": prices[0].output_usd_per_mtok: ", "more than"}},
       {prices({{"cached_input_usd_per_mtok", "NaN"}}), {": prices[0].cached_input_usd_per_mtok: "}},
       {prices({{"usd_per_hour", "1"}}), {": prices[0].usd_per_hour: ", "unknown key"}},
-      {stepped({}, {}), {": prices[1].up_to_tokens: ", "from short inputs to long ones"}},
+      {stepped(Json::object(), Json::object()), {": prices[1].up_to_tokens: ", "from short inputs to long ones"}},
       {stepped({{"up_to_tokens", 9}}, {{"up_to_tokens", 9}}), {": prices[1].up_to_tokens: "}},
   };
   for (const Bad& bad : table) {

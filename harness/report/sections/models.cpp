@@ -128,6 +128,22 @@ std::vector<ColumnOf<Subject>> cost_columns(bool whole, const Look& look) {
          for (const PartRow& part : s.model.parts) fewest = std::min(fewest, part.rounds);
          return fewest > 0 ? TableCell{fewest} : TableCell{};
        }},
+      {{.key = "tokens_per_s_user",
+        .low_key = "tokens_per_s_user_low",
+        .high_key = "tokens_per_s_user_high",
+        .if_any = true},
+       [](const Subject& s) {
+         return s.part != nullptr ? TableCell{}
+                                  : number_cell(s.model.tokens_per_s_user, s.model.tokens_per_s_user_interval);
+       }},
+      {{.key = "tokens_per_usd", .title = money ? "tokens per $" : "", .form = Form::count, .if_any = true},
+       [](const Subject& s) { return s.part != nullptr ? TableCell{} : number_cell(s.model.tokens_per_usd); }},
+      {{.key = "on_frontier",
+        .meaning = "of decode: no other batch that fits is faster for a user and cheaper",
+        .if_any = true},
+       [](const Subject& s) {
+         return s.part == nullptr && s.model.on_frontier ? TableCell{*s.model.on_frontier} : TableCell{};
+       }},
       {{.key = "layer_count", .meaning = "how often the kind occurs in the model; empty for the model"},
        [](const Subject& s) { return s.part != nullptr ? TableCell{s.part->count} : TableCell{}; }},
   };

@@ -15,6 +15,9 @@ namespace layercost {
 // THE list of builders; kSections says their order.
 Section head_section(const ResultFile&, const Summary&, const View&);       // machine, price, limits, state
 Section models_section(const ResultFile&, const Summary&, const View&);     // one layer | whole model
+Section frontier_section(const ResultFile&, const Summary&, const View&);     // cheap against fast, over the batch
+Section sensitivity_section(const ResultFile&, const Summary&, const View&);  // at other use and price
+Section break_even_section(const ResultFile&, const Summary&, const View&);   // own, rent or ask an API
 Section blends_section(const ResultFile&, const Summary&, const View&);     // one price for a mix of tokens
 Section peers_section(const ResultFile&, const Summary&, const View&);      // the same layers in other programs
 Section tradeoffs_section(const ResultFile&, const Summary&, const View&);  // promised, possible, paid

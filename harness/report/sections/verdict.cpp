@@ -69,9 +69,11 @@ std::string money_text(const std::vector<const ModelRow*>& points, const ResultF
   std::string doubts;
   for (const PriceLabel label : file.price->labels)
     doubts += (doubts.empty() ? " (" : ", ") + std::string(text_of(label).shown);
-  return fmt::format("{}{} USD a million, at {} USD per hour{}", costs.front(),
-                     costs.size() > 1 ? " to " + costs.back() : "", digits(file.price->usd_per_hour),
-                     doubts.empty() ? "" : doubts + ")");
+  // Every hour used is the floor (C5): what less use makes of it belongs beside it.
+  const double use = file.price->utilisation.value_or(1);
+  return fmt::format("{}{} USD a million, at {} USD per hour{}, {} of it used; twice that at half the use",
+                     costs.front(), costs.size() > 1 ? " to " + costs.back() : "", digits(file.price->usd_per_hour),
+                     doubts.empty() ? "" : doubts + ")", use == 1 ? "all" : percent_text(use));
 }
 
 std::string unfit_text(const std::vector<const ModelRow*>& points) {
