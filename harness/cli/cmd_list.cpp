@@ -12,6 +12,7 @@
 #include "harness/cli/terminal.h"
 #include "harness/plan/counts.h"
 #include "harness/report/text.h"
+#include "harness/spec/claim_spec.h"
 #include "harness/spec/closed_model.h"
 #include "harness/spec/hardware_spec.h"
 #include "harness/spec/list_price.h"
@@ -219,13 +220,13 @@ void list_devices_here() {
 }  // namespace
 
 std::vector<std::string> list_words() {
-  return {"models", "closed", "ops", "variants", "formats", "devices", "prices", "hardware", "suites"};
+  return {"models", "closed", "ops", "variants", "formats", "devices", "prices", "hardware", "suites", "claims"};
 }
 
 void add_list(CLI::App& app, Action& action) {
-  auto* c = app.add_subcommand("list", "models, closed, ops, variants, formats, devices, prices, hardware or suites");
+  auto* c = app.add_subcommand("list", "models, closed, ops, variants, formats, devices, prices, hardware, suites or claims");
   auto what = std::make_shared<std::string>();
-  c->add_option("what", *what, "models, closed, ops, variants, formats, devices, prices, hardware or suites")
+  c->add_option("what", *what, "models, closed, ops, variants, formats, devices, prices, hardware, suites or claims")
       ->required();
   auto json = std::make_shared<bool>(false);
   c->add_flag("--json", *json, "models as JSON");
@@ -262,13 +263,16 @@ void add_list(CLI::App& app, Action& action) {
         list_both_prices();
       } else if (*what == "hardware") {
         list_all_hardware();
+      } else if (*what == "claims") {
+        for (const Claim& claim : list_claims(configs_dir()))
+          fmt::print("{}", hanging_line(fmt::format("{:<22} ", claim.id), plain(claim.statement, 400)));
       } else if (*what == "suites") {
         for (const std::string& s : list_suites(configs_dir()))
           fmt::print("{}", hanging_line(fmt::format("{:<12} ", s), find_suite(s, configs_dir()).title));
       } else {
         throw BadInput(
             fmt::format("list: '{}' is not a list{}; expected models, closed, ops, variants, formats, devices, prices, "
-                        "hardware or suites",
+                        "hardware, suites or claims",
                         printable(*what), did_you_mean(*what, list_words())));
       }
       return 0;

@@ -24,6 +24,7 @@ void add_plan(CLI::App&, Action&);
 void add_list(CLI::App&, Action&);
 void add_report(CLI::App&, Action&);
 void add_cost(CLI::App&, Action&);
+void add_claims(CLI::App&, Action&);
 void add_merge(CLI::App&, Action&);
 void add_ops(CLI::App&, Action&);
 void add_doctor(CLI::App&, Action&);

@@ -12,7 +12,9 @@
 #include "harness/report/report.h"
 #include "harness/report/text.h"
 #include "harness/result/labels.h"
+#include "harness/spec/claim_spec.h"
 #include "harness/spec/hardware_spec.h"
+#include "harness/spec/list_price.h"
 #include "harness/spec/price_spec.h"
 #include "harness/spec/suite_spec.h"
 #include "kernels/contract/keys.h"
@@ -87,6 +89,13 @@ std::vector<std::string> words_after(const std::string& command, const std::stri
     for (const DType type : kCacheTypes) words.emplace_back(to_string(type));
   } else if (option == "--price") {
     for (const Price& price : list_prices(configs)) words.push_back(price_id(price));
+  } else if (option == "--own") {
+    for (const Price& price : list_prices(configs))
+      if (std::holds_alternative<OwnedPrice>(price)) words.push_back(price_id(price));
+  } else if (option == "--list-price") {
+    for (const ListPrice& price : list_list_prices(configs)) words.push_back(price.id);
+  } else if (option == "--claim") {
+    for (const Claim& claim : list_claims(configs)) words.push_back(claim.id);
   } else if (option == "--on") {
     for (const HardwareSpec& hardware : list_hardware(configs)) words.push_back(hardware.id);
   } else if (option == "--weights-format") {

@@ -109,6 +109,7 @@ int run_command(int argc, char** argv) {
   add_list(app, action);
   add_report(app, action);
   add_cost(app, action);
+  add_claims(app, action);
   add_merge(app, action);
   add_ops(app, action);
   add_doctor(app, action);

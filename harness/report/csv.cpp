@@ -56,8 +56,9 @@ std::string field(const DataValue& value) {
 
 }  // namespace
 
-std::string render_csv(std::span<const ResultFile> files, const ReportOptions&) {
-  const Data data = data_of(files);
+std::string render_csv(std::span<const ResultFile> files, const ReportOptions&) { return csv_of(data_of(files)); }
+
+std::string csv_of(const Data& data) {
   std::string out;
   for (const DataColumn& column : data.columns) out += (out.empty() ? "" : ",") + column.key;
   out += "\n";

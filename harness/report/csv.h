@@ -9,12 +9,15 @@
 #include <string>
 #include <string_view>
 
+#include "harness/report/data.h"
 #include "harness/report/report.h"
 #include "harness/result/record.h"
 
 namespace layercost {
 
 std::string render_csv(std::span<const ResultFile> files, const ReportOptions& options);
+
+std::string csv_of(const Data& data);
 
 // A field of foreign text: stripped, guarded against formulas, quoted where needed.
 std::string csv_text(std::string_view text);

@@ -175,10 +175,9 @@ std::vector<std::size_t> shown_columns(const Data& data) {
 
 }  // namespace
 
-Data data_of(std::span<const ResultFile> files) {
-  Gathered gathered;
-  for (const ResultFile& file : files) add_rows(sections_of(file), gathered);
-  if (gathered.data.columns.empty()) add_rows(sections_of({}), gathered);  // no file: the head alone
+namespace {
+
+Data finished(Gathered gathered) {
   Data out;
   const std::vector<std::size_t> shown = shown_columns(gathered.data);
   for (const std::size_t c : shown) out.columns.push_back(std::move(gathered.data.columns[c]));
@@ -193,6 +192,21 @@ Data data_of(std::span<const ResultFile> files) {
     }
   }
   return out;
+}
+
+}  // namespace
+
+Data data_of(std::span<const ResultFile> files) {
+  Gathered gathered;
+  for (const ResultFile& file : files) add_rows(sections_of(file), gathered);
+  if (gathered.data.columns.empty()) add_rows(sections_of({}), gathered);  // no file: the head alone
+  return finished(std::move(gathered));
+}
+
+Data data_of(const std::vector<Section>& sections) {
+  Gathered gathered;
+  add_rows(sections, gathered);
+  return finished(std::move(gathered));
 }
 
 }  // namespace layercost

@@ -6,6 +6,8 @@
 //            layers_pair  the same of the layers alone, in one program; where there are peers
 //            blend        one price for a mix of tokens
 //            depth        stacks of growing depth at a point, and whether its layers add up
+//            sensitivity  what a model's cheapest point costs at other use and price
+//            break_even   from how many tokens a day one way to pay is cheaper than another
 //          Columns are keys of the sections' columns (section.h), named and explained there; metrics as in
 //          cost/metrics.h. New columns are added at the end; a name never changes its meaning.
 // Rules:   what is of the whole model (money, memory) stands in its row alone. What is absent is absent, never 0.
@@ -45,5 +47,6 @@ struct Data {
 };
 
 Data data_of(std::span<const ResultFile> files);
+Data data_of(const std::vector<Section>& sections);
 
 }  // namespace layercost

@@ -25,15 +25,16 @@ nlohmann::ordered_json object_of(const Data& data, const DataRow& row) {
 
 }  // namespace
 
-std::string render_json(std::span<const ResultFile> files, const ReportOptions&) {
-  const Data data = data_of(files);
+std::string render_json(std::span<const ResultFile> files, const ReportOptions&) { return json_of(data_of(files)); }
+std::string render_jsonl(std::span<const ResultFile> files, const ReportOptions&) { return jsonl_of(data_of(files)); }
+
+std::string json_of(const Data& data) {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (const DataRow& row : data.rows) rows.push_back(object_of(data, row));
   return rows.dump(1) + "\n";
 }
 
-std::string render_jsonl(std::span<const ResultFile> files, const ReportOptions&) {
-  const Data data = data_of(files);
+std::string jsonl_of(const Data& data) {
   std::string out;
   for (const DataRow& row : data.rows) out += object_of(data, row).dump() + "\n";
   return out;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "harness/report/data.h"
 #include "harness/report/report.h"
 #include "harness/result/record.h"
 
@@ -14,5 +15,7 @@ namespace layercost {
 
 std::string render_json(std::span<const ResultFile> files, const ReportOptions& options);
 std::string render_jsonl(std::span<const ResultFile> files, const ReportOptions& options);
+std::string json_of(const Data& data);
+std::string jsonl_of(const Data& data);
 
 }  // namespace layercost

@@ -112,15 +112,19 @@ std::string markdown_text(std::string_view text) {
   return out;
 }
 
+std::string markdown_of(const Section& section) {
+  std::string out;
+  print_list(out, section);
+  for (const Table& table : section.tables) print_table(out, table);
+  return out;
+}
+
 std::string render_markdown(std::span<const ResultFile> files, const ReportOptions&) {
   std::string out;
   for (const ResultFile& file : files) {
     if (!out.empty()) out += "\n---\n\n";
     out += fmt::format("## What a token costs on {}\n\n", markdown_text(file.environment.device_name));
-    for (const Section& section : sections_of(file)) {
-      print_list(out, section);
-      for (const Table& table : section.tables) print_table(out, table);
-    }
+    for (const Section& section : sections_of(file)) out += markdown_of(section);
   }
   return out;
 }

@@ -8,11 +8,15 @@
 #include <string_view>
 
 #include "harness/report/report.h"
+#include "harness/report/section.h"
 #include "harness/result/record.h"
 
 namespace layercost {
 
 std::string render_markdown(std::span<const ResultFile> files, const ReportOptions& options);
+
+// The tables and lists of one section.
+std::string markdown_of(const Section& section);
 
 // Foreign text as Markdown that shows exactly that text, on one line.
 std::string markdown_text(std::string_view text);

@@ -300,12 +300,15 @@ class Piece {
       print_line(out, join(pieces));
     }
     if (table_.notes != Notes::below) return;
+    const auto print_below = [&](const std::string& text, bool alarming) {
+      for (const std::string& line : wrap(screen_.text(text), screen_.width() - 6))
+        print_line(out, "      " + (alarming ? screen_.alarm(line) : screen_.faint(line)));
+    };
     for (const std::size_t p : panels_)
       for (const Row& row : entry.panels[p])
         for (const TableCell& cell : row.cells)
-          if (const Absent* a = absent(cell); a != nullptr)
-            for (const std::string& line : wrap(screen_.text(a->reason), screen_.width() - 6))
-              print_line(out, "      " + screen_.faint(line));
+          if (const Absent* a = absent(cell); a != nullptr) print_below(a->reason, false);
+    for (const Note& note : entry.notes) print_below(note.text, note.alarming);
   }
 
   std::string row_text(const Row& row, std::size_t p) const {

@@ -19,14 +19,6 @@ constexpr double kMaxUsdPerMtok = 1e5;
 // Of a month the first day: no age is understated.
 Date day_of(const std::string& text) { return *parse_date(text.size() == 7 ? text + "-01" : text); }
 
-std::string get_day_or_month(const JsonNode& node, std::string_view key, Date on) {
-  std::string text = node.get_string(key, 10);
-  const std::optional<Date> date = parse_date(text.size() == 7 ? text + "-01" : text);
-  if (!date) node.fail(key, fmt::format("expected YYYY-MM-DD or YYYY-MM, got \"{}\"", text));
-  if (sys_days(*date) > sys_days(on)) node.fail(key, text + " is in the future");
-  return text;
-}
-
 ListPriceText read_step(const JsonNode& node) {
   node.refuse_other_keys(std::vector<std::string>{"input_usd_per_mtok", "output_usd_per_mtok",
                                                   "cached_input_usd_per_mtok", "up_to_tokens"});
@@ -67,7 +59,7 @@ ListPrice read_list_price(const fs::path& file, Date on) {
   }
   price.promotional = node.find_bool("promotional").value_or(false);
   price.source = get_filled(node, "source", 512);
-  price.retrieved_at = get_day_or_month(node, "retrieved_at", on);
+  price.retrieved_at = get_past_day_or_month(node, "retrieved_at", on);
   if (node.find("valid_from")) price.valid_from = get_past_date(node, "valid_from", on);
   if (node.find("valid_to")) price.valid_to = get_date(node, "valid_to");
   if (price.valid_from && price.valid_to && sys_days(*price.valid_to) < sys_days(*price.valid_from))
@@ -82,7 +74,7 @@ std::vector<ListPrice> list_list_prices(const fs::path& configs_dir, Date on) {
 }
 
 ListPrice find_list_price(const std::string& argument, const fs::path& configs_dir, Date on) {
-  return read_list_price(find_record("--list-price", "list price", "", argument, configs_dir / "list_prices"), on);
+  return read_list_price(find_record("--list-price", "list price", "", "prices", argument, configs_dir / "list_prices"), on);
 }
 
 std::vector<std::string> list_price_labels(const ListPrice& price, Date on) {

@@ -279,7 +279,7 @@ Price find_price(const std::string& argument, const fs::path& configs_dir, Date 
   if (parse_decimal(argument)) {
     throw BadInput("--price", "", fmt::format("\"{}\" has no unit; write {}/h for USD per hour", argument, argument));
   }
-  return read_price(find_record("--price", "price", "2.50/h, ", argument, configs_dir / "prices"), on);
+  return read_price(find_record("--price", "price", "2.50/h, ", "prices", argument, configs_dir / "prices"), on);
 }
 
 }  // namespace layercost

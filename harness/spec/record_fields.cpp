@@ -2,7 +2,6 @@
 #include "harness/spec/record_fields.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <system_error>
@@ -26,6 +25,14 @@ Date get_past_date(const JsonNode& node, std::string_view key, Date on) {
     node.fail(key, fmt::format("{} is in the future (today is {})", date_text(date), date_text(on)));
   }
   return date;
+}
+
+std::string get_past_day_or_month(const JsonNode& node, std::string_view key, Date on) {
+  std::string text = node.get_string(key, 10);
+  const std::optional<Date> date = parse_date(text.size() == 7 ? text + "-01" : text);
+  if (!date) node.fail(key, fmt::format("expected YYYY-MM-DD or YYYY-MM, got \"{}\"", text));
+  if (sys_days(*date) > sys_days(on)) node.fail(key, text + " is in the future");
+  return text;
 }
 
 std::string get_word(const JsonNode& node, std::string_view key, const std::vector<std::string>& known) {
@@ -69,8 +76,8 @@ std::vector<std::filesystem::path> record_files(const std::filesystem::path& fol
   return files;
 }
 
-std::filesystem::path find_record(const char* option, const char* what, const char* or_else, const std::string& argument,
-                                  const std::filesystem::path& folder) {
+std::filesystem::path find_record(const char* option, const char* what, const char* or_else, const char* listed,
+                                  const std::string& argument, const std::filesystem::path& folder) {
   std::error_code ignored;
   const bool is_plain = argument.find('/') == std::string::npos && !argument.empty() && argument.front() != '.';
   if (is_plain && std::filesystem::is_regular_file(folder / (argument + ".json"), ignored))
@@ -79,8 +86,8 @@ std::filesystem::path find_record(const char* option, const char* what, const ch
   std::vector<std::string> ids;
   for (const std::filesystem::path& file : record_files(folder)) ids.push_back(file.stem().string());
   throw BadInput(option, "",
-                 fmt::format("no {} \"{}\"{}: neither {}a file, nor one of: {}", what, printable(argument),
-                             did_you_mean(argument, ids), or_else, fmt::join(ids, ", ")));
+                 fmt::format("no {} \"{}\"{}: neither {}a file, nor one of the {} of layercost list {}", what,
+                             printable(argument), did_you_mean(argument, ids), or_else, ids.size(), listed));
 }
 
 }  // namespace layercost

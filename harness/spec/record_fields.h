@@ -16,6 +16,7 @@ namespace layercost {
 
 Date get_date(const JsonNode& node, std::string_view key);                // YYYY-MM-DD
 Date get_past_date(const JsonNode& node, std::string_view key, Date on);  // not after that day
+std::string get_past_day_or_month(const JsonNode& node, std::string_view key, Date on);  // YYYY-MM-DD, or YYYY-MM
 std::string get_word(const JsonNode& node, std::string_view key, const std::vector<std::string>& known);
 std::string get_filled(const JsonNode& node, std::string_view key, std::size_t max_chars);  // not blank
 std::vector<std::string> get_texts(const JsonNode& node, std::string_view key);
@@ -24,9 +25,9 @@ double get_amount(const JsonNode& node, std::string_view key, std::string& text)
 
 // The .json files of a folder, sorted.
 std::vector<std::filesystem::path> record_files(const std::filesystem::path& folder);
-// The argument of an option: an id in the folder, or a file. `what` it is of, and what else it may be ("2.50/h, "), are
-// for the message.
-std::filesystem::path find_record(const char* option, const char* what, const char* or_else, const std::string& argument,
-                                  const std::filesystem::path& folder);
+// The argument of an option: an id in the folder, or a file. For the message: `what` it is, what else it may be
+// ("2.50/h, "), and which of layercost's lists has them.
+std::filesystem::path find_record(const char* option, const char* what, const char* or_else, const char* listed,
+                                  const std::string& argument, const std::filesystem::path& folder);
 
 }  // namespace layercost
