@@ -62,7 +62,8 @@ TEST(Claims, DeepSeeksDayIsReproducedWithinATenthOfANodeHour) {
   const Claim day = find_claim("deepseek-day", kConfigs, kToday);
   EXPECT_NEAR(recompute(day.quantities[0], {}).value(), 5444.7, 0.1);
   EXPECT_NEAR(*day.quantities[0].claimed.value, 226.75 * 24, 1e-9);
-  for (const std::vector<Evidence>& all : judge_claims({day}, {}, {})[0].quantities)
+  const std::vector<ClaimFinding> findings = judge_claims({day}, {}, {});
+  for (const std::vector<Evidence>& all : findings[0].quantities)
     EXPECT_EQ(all.at(0).finding, Finding::adds_up);
 }
 
@@ -85,7 +86,7 @@ TEST(Claims, AMeasurementIsNeverJudgedBeyondItsInterval) {
 TEST(Claims, ResultsAtHandPointAndSayWhere) {
   const ResultFile file = fixture::result_file();  // three rounds: PRELIMINARY
   ASSERT_FALSE(summarise(file).tradeoffs.empty());
-  const TradeoffRow& row = summarise(file).tradeoffs.front();
+  const TradeoffRow row = summarise(file).tradeoffs.front();
   Json paid = kPaid;
   paid.update({{"dense", row.dense}, {"moe", row.moe}, {"phase", row.phase}, {"batch", row.batch}});
   const auto of = [&](const Json& change, const std::vector<ResultFile>& files) {

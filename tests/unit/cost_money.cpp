@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "harness/cost/metrics.h"
 #include "harness/cost/summary.h"
 #include "harness/cost/token_cost.h"
+#include "harness/spec/price_spec.h"
 #include "kernels/core/error.h"
 #include "tests/unit/result_fixture.h"
 
@@ -31,6 +33,51 @@ TEST(TokenCost, DeepSeekGoldenRates) {
   EXPECT_NEAR(day.usd_per_mtok * 776e3, usd_per_mtok(16, 73.7e3) * 608e3 + usd_per_mtok(16, 14.8e3) * 168e3, 1e-6);
   EXPECT_FALSE(blend(1, 2, {"in", 1, 0, 0}).on_output_usd_per_mtok);
   EXPECT_NEAR(usd_per_mtok(16, 14.8e3), 0.30030, 0.000005);
+}
+
+// TC-01: the node-hours of that day, 5444.7, against the published 226.75 nodes x 24 h: 0.05 % apart.
+TEST(TokenCost, DeepSeekGoldenNodeHours) {
+  const double hours_in = 608e9 / 73.7e3 / 3600, hours_out = 168e9 / 14.8e3 / 3600;
+  EXPECT_NEAR(hours_in + hours_out, 5444.7, 0.1);
+  // c_in x Ni + c_out x No is those hours at 16 USD.
+  EXPECT_NEAR(usd_per_mtok(16, 73.7e3) * 608e3 + usd_per_mtok(16, 14.8e3) * 168e3, 16 * (hours_in + hours_out), 1e-6);
+}
+
+// TC-02: 0.5 J a token at PUE 1.3 and 0.10 USD per kWh: the energy share of an owned machine of 500 W at 1000 tokens/s.
+TEST(TokenCost, EnergyOfATokenHasTheGoldenValue) {
+  OwnedPrice price;
+  price.power_w = 500;
+  price.pue = 1.3;
+  price.usd_per_kwh = 0.10;
+  EXPECT_NEAR(usd_per_mtok(price.energy_usd_per_device_hour(), 1000), 0.0180555555556, 1e-9 * 0.018);
+}
+
+// TC-03: input and output add up to the bill, whatever the rates, the price and the shares.
+TEST(TokenCost, InputAndOutputAddUpToTheBill) {
+  std::mt19937_64 random(17);
+  std::uniform_real_distribution<double> exponent(-3, 6), share(0.01, 1);
+  for (int i = 0; i < 100000; ++i) {
+    const double rate_in = std::pow(10, exponent(random)), rate_out = std::pow(10, exponent(random)),
+                 usd_per_hour = std::pow(10, exponent(random)), in = share(random), out = share(random),
+                 cached = share(random), all = in + cached + out;
+    const MixRecord mix{"m", in / all, cached / all, out / all};
+    const Blend b = blend(usd_per_mtok(usd_per_hour, rate_in), usd_per_mtok(usd_per_hour, rate_out), mix);
+    const double hours = (mix.input / rate_in + mix.output / rate_out) / 3600 * 1e6;  // of a million tokens
+    ASSERT_NEAR(b.usd_per_mtok / (usd_per_hour * hours), 1, 1e-12);
+    ASSERT_NEAR(*b.on_output_usd_per_mtok * mix.output / b.usd_per_mtok, 1, 1e-12);
+  }
+}
+
+// TC-11: cached input is counted and takes no step of its own; only the rows of the step are its tokens.
+TEST(TokenCost, CachedTokensAreCountedApart) {
+  const MixRecord mix{"1:19:1", 1.0 / 21, 19.0 / 21, 1.0 / 21};
+  EXPECT_NEAR(blend(2, 4, mix).usd_per_mtok, 6.0 / 21, 1e-12);
+  PointRecord point;
+  point.phase = "decode";
+  point.batch = 3;
+  point.context = 4096;  // cached: attended to, not produced
+  point.tokens = 3;
+  EXPECT_EQ(tokens_per_step(point), 3);
 }
 
 // TC-07
@@ -65,6 +112,13 @@ TEST(TokenCost, RefusesPricesAndRatesThatAreNone) {
     EXPECT_THROW(usd_per_mtok(2, 1000, bad), BadInput) << bad;
   }
   EXPECT_THROW(usd_per_mtok(2, 1000, 1.01), BadInput);
+}
+
+// TC-12: without a use there is no cost, and a price moves it exactly.
+TEST(TokenCost, AbsentOrImpossibleUseIsRefusedAndPricesScaleExactly) {
+  for (const double use : {0.0, -0.5, 1.5, std::nan("")}) EXPECT_THROW(usd_per_mtok(2, 1000, use), BadInput) << use;
+  EXPECT_EQ(usd_per_mtok(4, 1000), 2 * usd_per_mtok(2, 1000));
+  EXPECT_EQ(usd_per_mtok(2, 1000, 0.25), 4 * usd_per_mtok(2, 1000));
 }
 
 // TC-12

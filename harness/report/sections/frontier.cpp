@@ -26,7 +26,7 @@ std::vector<ColumnOf<ModelRow>> columns(bool money) {
   if (money) {
     all.push_back({{.title = "$ per Mtok out", .head = "$/Mtok", .width = 8, .form = Form::number, .strong = true},
                    [](const ModelRow& r) { return number_cell(r.usd_per_mtok, r.usd_per_mtok_interval); }});
-    all.push_back({{.title = "tokens per $", .head = "tokens/$", .width = 9, .form = Form::count},
+    all.push_back({{.title = "tokens per $", .head = "tokens/$", .width = 9, .form = Form::count, .leaves = 3},
                    [](const ModelRow& r) { return number_cell(r.tokens_per_usd); }});
   }
   all.push_back({{.title = "frontier", .head = "frontier", .width = 12, .gap = 2, .align = Align::left},

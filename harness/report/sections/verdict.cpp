@@ -66,6 +66,9 @@ std::string money_text(const std::vector<const ModelRow*>& points, const ResultF
   for (const ModelRow* point : points)
     if (point != nullptr && point->usd_per_mtok) costs.push_back(digits(*point->usd_per_mtok));
   if (costs.empty()) return "";
+  const std::vector<PriceLabel>& labels = file.price->labels;
+  if (std::find(labels.begin(), labels.end(), PriceLabel::promotional) != labels.end())
+    return "no money here: a promotional price is no headline";  // C12
   std::string doubts;
   for (const PriceLabel label : file.price->labels)
     doubts += (doubts.empty() ? " (" : ", ") + std::string(text_of(label).shown);
