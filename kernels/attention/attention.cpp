@@ -17,9 +17,9 @@ namespace layercost {
 
 AttentionAxes attention_axes(const OpCase& c) {
   const AttentionAxes a{
-      c.axis("batch"),    c.axis("q_len"),     c.axis("kv_len"), c.axis("capacity"),     c.axis("heads"),
-      c.axis("kv_heads"), c.axis("qk_dim"),    c.axis("v_dim"),  c.integer("window", 0), c.integer("chunk", 0),
-      c.real("scale"),    c.flag("shared_kv"), c.flag("sinks"),
+      c.axis("batch"),    c.axis("q_len"),     c.axis("kv_len"), c.axis("capacity"),       c.axis("heads"),
+      c.axis("kv_heads"), c.axis("qk_dim"),    c.axis("v_dim"),  c.integer("window", 0),   c.integer("chunk", 0),
+      c.real("scale"),    c.flag("shared_kv"), c.flag("sinks"),  c.integer("selected", 0),
   };
   const auto expect = [&](bool ok, const char* what) {
     if (!ok) throw BadCase("'" + c.text() + "': expected " + what);
@@ -27,6 +27,8 @@ AttentionAxes attention_axes(const OpCase& c) {
   expect(a.q_len <= a.kv_len && a.kv_len <= a.capacity, "q_len <= kv_len <= capacity");
   expect(a.heads % a.kv_heads == 0, "kv_heads to divide heads");
   expect(a.window == 0 || a.chunk == 0, "a window or a chunk, not both");
+  expect(a.selected == 0 || (a.shared_kv && a.kv_heads == 1 && a.window == 0 && a.chunk == 0),
+         "shared_kv=1 and kv_heads=1, and no window or chunk, where keys are selected");
   expect(!a.shared_kv || a.v_dim <= a.qk_dim, "v_dim <= qk_dim where keys hold the values");
   return a;
 }
@@ -55,6 +57,7 @@ constexpr KnownKey keys[] = {
     flag_key("shared_kv"),
     flag_key("uncached"),
     flag_key("sinks"),
+    integer_key("selected", 0).or_else("0"),
     real_key("scale"),
     type_key("x_type", kFloatTypes),
     type_key("kv_type", kCacheTypes),
@@ -70,6 +73,21 @@ void fill_cache(const Tensor& t, std::uint64_t seed, std::int64_t kv_len) {
       t.store(head * capacity * dim + i, std::numeric_limits<double>::quiet_NaN());
 }
 
+// Of each query as many different keys as it sees, ascending, behind them -1: all of them where they are no more.
+void fill_selection(const Tensor& t, std::uint64_t seed, const AttentionAxes& a) {
+  for (std::int64_t row = 0; row < a.batch * a.q_len; ++row) {
+    std::int64_t left = a.seen_keys(row % a.q_len), at = row * a.selected;
+    const std::int64_t end = a.end_key(row % a.q_len);
+    for (std::int64_t j = 0; j < end; ++j)  // taken with the chance that leaves every choice alike
+      if (static_cast<std::int64_t>(uniform_below(hash64(seed, static_cast<std::uint64_t>(row * a.kv_len + j)),
+                                                  static_cast<std::uint64_t>(end - j))) < left) {
+        t.store(at++, static_cast<double>(j));
+        --left;
+      }
+    while (at < (row + 1) * a.selected) t.store(at++, -1);
+  }
+}
+
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const AttentionAxes a = attention_axes(c);
   const DType kv = c.type("kv_type");
@@ -81,6 +99,14 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
   };
   if (!a.shared_kv)
     out.insert(out.begin() + 2, {"v_cache", Role::input, kv, {a.batch, a.kv_heads, a.capacity, a.v_dim}, 1, 0, fill});
+  if (a.selected > 0)
+    out.push_back({"selection",
+                   Role::input,
+                   DType::i32,
+                   {a.batch * a.q_len, a.selected},
+                   1,
+                   0,
+                   [a](const Tensor& t, std::uint64_t seed) { fill_selection(t, seed, a); }});
   // Around the logarithm of a few keys: some heads' sinks are nearly all of the weights, some hardly any.
   if (a.sinks) out.push_back({"sinks", Role::weight, DType::f32, {a.heads}, 2.0f, 2.0f});
   return out;
@@ -89,7 +115,7 @@ std::vector<TensorSpec> tensors(const OpCase& c) {
 Work work(const OpCase& c, const WorkFacts&) {
   const AttentionAxes a = attention_axes(c);
   double pairs = 0;
-  for (std::int64_t i = 0; i < a.q_len; ++i) pairs += static_cast<double>(a.end_key(i) - a.first_key(i));
+  for (std::int64_t i = 0; i < a.q_len; ++i) pairs += static_cast<double>(a.seen_keys(i));
   const auto batch = static_cast<double>(a.batch), heads = static_cast<double>(a.heads);
   const auto dims = static_cast<double>(a.qk_dim + a.v_dim), queries = batch * static_cast<double>(a.q_len);
   const auto x_bytes = static_cast<double>(a.qk_dim) * static_cast<double>(size_of(c.type("x_type")));
@@ -100,15 +126,23 @@ Work work(const OpCase& c, const WorkFacts&) {
   const DType x = c.type("x_type"), kv = c.type("kv_type");
   w.products = {{arithmetic_of(x, weight_format(kv == DType::fp8_e4m3 ? x : kv)), w.flops}};
   w.kv_read_bytes = (a.shared_kv ? static_cast<double>(a.qk_dim) : dims) *
-                    static_cast<double>(a.kv_len - a.first_key(0)) * batch * static_cast<double>(a.kv_heads) *
-                    static_cast<double>(size_of(c.type("kv_type")));
+                    static_cast<double>(a.selected > 0 ? a.seen_keys(a.q_len - 1) : a.kv_len - a.first_key(0)) * batch *
+                    static_cast<double>(a.kv_heads) * static_cast<double>(size_of(c.type("kv_type")));
   w.activation_bytes = queries * heads * (x_bytes + y_bytes);
+  w.activation_bytes += 4 * queries * static_cast<double>(a.selected);
   if (a.sinks) w.weight_bytes = heads * static_cast<double>(size_of(DType::f32));
   if (c.flag("uncached")) w.activation_bytes += std::exchange(w.kv_read_bytes, 0.0);
   return w;
 }
 
 Tolerance tolerance(const OpCase& c, const std::string&) { return usual_tolerance(c.type("y_type"), c.axis("kv_len")); }
+
+std::vector<std::int64_t> selected_keys(const AttentionAxes& a, const Tensor& selection, std::int64_t row) {
+  std::vector<std::int64_t> out;
+  for (std::int64_t at = row * a.selected; at < (row + 1) * a.selected && selection.load(at) >= 0; ++at)
+    out.push_back(static_cast<std::int64_t>(selection.load(at)));
+  return out;
+}
 
 void reference(const OpCase& c, const OpTensors& t) {
   const AttentionAxes a = attention_axes(c);
@@ -122,15 +156,18 @@ void reference(const OpCase& c, const OpTensors& t) {
     const std::int64_t first = a.first_key(i), end = a.end_key(i), row = (b * a.q_len + i) * a.heads + h;
     const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
     std::vector<double> s, out(static_cast<std::size_t>(a.v_dim));
-    for (std::int64_t j = first; j < end; ++j)
+    std::vector<std::int64_t> seen;
+    for (std::int64_t j = first; j < end; ++j) seen.push_back(j);
+    if (a.selected > 0) seen = selected_keys(a, t.tensor("selection"), b * a.q_len + i);
+    for (const std::int64_t j : seen)
       s.push_back(a.scale * dot(q.data() + row * a.qk_dim, k.data() + (slots + j) * a.qk_dim, a.qk_dim));
     double max = *std::max_element(s.begin(), s.end());
     if (a.sinks) max = std::max(max, sinks.view().load(h));
     double sum = a.sinks ? std::exp(sinks.view().load(h) - max) : 0;
-    for (std::int64_t j = first; j < end; ++j) {
-      const double p = std::exp(s[static_cast<std::size_t>(j - first)] - max);
+    for (std::size_t n = 0; n < seen.size(); ++n) {
+      const double p = std::exp(s[n] - max);
       sum += p;
-      for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * v.load((slots + j) * a.v_stride() + d);
+      for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * v.load((slots + seen[n]) * a.v_stride() + d);
     }
     for (std::int64_t d = 0; d < a.v_dim; ++d) y.store(row * a.v_dim + d, out[d] / sum);
   });
@@ -311,6 +348,29 @@ std::vector<OpCase> test_cases() {
            "x_type=bf16 kv_type=bf16 y_type=f32",
            "attention batch=1 q_len=1 kv_len=331 capacity=340 heads=16 kv_heads=1 qk_dim=96 v_dim=64 shared_kv=1 "
            "sinks=1 scale=0.1 x_type=bf16 kv_type=bf16 y_type=bf16",
+           // Selected keys: awkward sizes, prompts in which rows have less keys than are selected, as many and more,
+           // from an empty and from a filled cache; one selected, all but one, more than there are; a sink; DeepSeek's
+           // own sizes, decode of one sequence and of several, queries on cached keys.
+           "attention batch=2 q_len=9 kv_len=9 capacity=11 heads=6 kv_heads=1 qk_dim=12 v_dim=7 shared_kv=1 selected=4 "
+           "scale=0.3 x_type=f32 kv_type=f32 y_type=f32",
+           "attention batch=2 q_len=7 kv_len=20 capacity=23 heads=5 kv_heads=1 qk_dim=40 v_dim=40 shared_kv=1 "
+           "selected=17 scale=0.2 x_type=f32 kv_type=bf16 y_type=f32",
+           "attention batch=3 q_len=1 kv_len=90 capacity=91 heads=3 kv_heads=1 qk_dim=36 v_dim=20 shared_kv=1 "
+           "selected=1 scale=0.2 x_type=bf16 kv_type=f32 y_type=f32",
+           "attention batch=1 q_len=2 kv_len=41 capacity=41 heads=4 kv_heads=1 qk_dim=24 v_dim=16 shared_kv=1 "
+           "selected=40 scale=0.2 x_type=f32 kv_type=f32 y_type=bf16",
+           "attention batch=2 q_len=3 kv_len=30 capacity=33 heads=2 kv_heads=1 qk_dim=24 v_dim=16 shared_kv=1 "
+           "selected=64 scale=0.2 x_type=f32 kv_type=f32 y_type=f32",
+           "attention batch=2 q_len=5 kv_len=50 capacity=52 heads=16 kv_heads=1 qk_dim=96 v_dim=64 shared_kv=1 "
+           "sinks=1 selected=33 scale=0.1 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=1 kv_len=700 capacity=704 heads=128 kv_heads=1 qk_dim=576 v_dim=512 shared_kv=1 "
+           "selected=256 scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=3 q_len=1 kv_len=331 capacity=340 heads=16 kv_heads=1 qk_dim=576 v_dim=512 shared_kv=1 "
+           "selected=100 scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=2 q_len=13 kv_len=71 capacity=73 heads=9 kv_heads=1 qk_dim=576 v_dim=512 shared_kv=1 "
+           "selected=64 scale=0.07 x_type=bf16 kv_type=bf16 y_type=bf16",
+           "attention batch=1 q_len=20 kv_len=90 capacity=93 heads=4 kv_heads=1 qk_dim=36 v_dim=20 shared_kv=1 "
+           "selected=33 scale=0.16 x_type=f32 kv_type=fp8_e4m3 y_type=f32",
        })
     out.push_back(OpCase::parse(text));
   return out;

@@ -29,7 +29,7 @@ float dot(const X* q, const KV* k, std::int64_t n) {
 
 template <class X, class KV, class Y>
 void queries(const AttentionAxes& a, const X* q, const KV* k_cache, const KV* v_cache, const float* sinks,
-             float* scratch, Y* y) {
+             const std::int32_t* selection, float* scratch, Y* y) {
   const float scale = static_cast<float>(a.scale);
   each_piece(a.batch * a.heads * a.q_len, [&](int thread, std::int64_t query, std::int64_t) {
     const std::int64_t b = query / a.q_len / a.heads, h = query / a.q_len % a.heads, i = query % a.q_len;
@@ -38,15 +38,19 @@ void queries(const AttentionAxes& a, const X* q, const KV* k_cache, const KV* v_
     const std::int64_t slots = (b * a.kv_heads + h / a.group()) * a.capacity;
     const std::int64_t row = (b * a.q_len + i) * a.heads + h;
     float max = sinks != nullptr ? sinks[h] : -std::numeric_limits<float>::infinity();
-    for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
-      s[j] = scale * dot(q + row * a.qk_dim, k_cache + (slots + j) * a.qk_dim, a.qk_dim);
-      max = std::max(max, s[j]);
+    // Number n of the keys that are seen.
+    const std::int32_t* seen = selection != nullptr ? selection + (b * a.q_len + i) * a.selected : nullptr;
+    const auto key = [&](std::int64_t n) { return slots + (seen != nullptr ? seen[n] : a.first_key(i) + n); };
+    const std::int64_t keys = a.seen_keys(i);
+    for (std::int64_t n = 0; n < keys; ++n) {
+      s[n] = scale * dot(q + row * a.qk_dim, k_cache + key(n) * a.qk_dim, a.qk_dim);
+      max = std::max(max, s[n]);
     }
     float sum = sinks != nullptr ? std::exp(sinks[h] - max) : 0.0f;
     std::fill_n(out, a.v_dim, 0.0f);
-    for (std::int64_t j = a.first_key(i); j < a.end_key(i); ++j) {
-      const float p = std::exp(s[j] - max);
-      const KV* v = v_cache + (slots + j) * a.v_stride();
+    for (std::int64_t n = 0; n < keys; ++n) {
+      const float p = std::exp(s[n] - max);
+      const KV* v = v_cache + key(n) * a.v_stride();
       sum += p;
       for (std::int64_t d = 0; d < a.v_dim; ++d) out[d] += p * load_f32(v + d);
     }
@@ -58,6 +62,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
   const AttentionAxes a = attention_axes(c);
   const int threads = team_threads();
   const Tensor q = t.tensor("q"), k = t.tensor("k_cache"), v = attention_values(a, t), y = t.tensor("y");
+  const Tensor selection = a.selected > 0 ? t.tensor("selection") : Tensor{};
   const auto sinks = attention_sinks(a, t);
   const auto scratch = std::make_shared<OwnedTensor>(DType::f32, Shape{threads, a.kv_len + a.v_dim});
   return dispatch_float(q.dtype, [&]<class X>(X*) {
@@ -65,7 +70,7 @@ std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime
       return dispatch_float(y.dtype, [&]<class Y>(Y*) {
         return invocation([=] {
           queries(a, q.as<X>(), k.as<KV>(), v.as<KV>(), sinks ? sinks->view().as<float>() : nullptr,
-                  scratch->view().as<float>(), y.as<Y>());
+                  selection.as<std::int32_t>(), scratch->view().as<float>(), y.as<Y>());
         });
       });
     });
@@ -78,7 +83,7 @@ const Variant attention_plain_loops{
     .name = "plain_loops",
     .target = Target::cpu,
     .provider = "layercost",
-    .knows = "window chunk uncached shared_kv sinks x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
+    .knows = "window chunk uncached shared_kv sinks selected x_type=f32|bf16 kv_type=f32|bf16|fp8_e4m3 y_type=f32|bf16",
     .plain = true,
     .make = prepare,
 };
