@@ -176,6 +176,16 @@ bool is_own(const BufferSpec& b) {
 
 void fill_row_numbers(const Tensor& t) { std::iota(t.as<std::int32_t>(), t.as<std::int32_t>() + t.elements(), 0); }
 
+namespace {
+// As the tests of the op that reads it fill it: for each query some of the keys that it may see.
+void fill_selection(const LayerPlan& plan, const std::string& name, const Tensor& t) {
+  for (const PlannedOp& p : plan.ops)
+    for (const TensorSpec& s : find_op(p.op_case.op()).tensors(p.op_case))
+      if (s.role != Role::weight && s.fill && p.bind.at(s.name) == name) return s.fill(t, seed_for(0, name));
+  throw BadCase("no op reads the selection '" + name + "'");
+}
+}  // namespace
+
 BufferSet shared_buffers(const LayerPlan& plan, Runtime& runtime) {
   BufferSet out;
   for (const BufferSpec& b : plan.buffers)
@@ -197,6 +207,7 @@ BufferSet shared_buffers(const LayerPlan& plan, Runtime& runtime) {
     if (b.role == BufferRole::from_outside) fill_normal(runtime, out.at(b.name)->view(), seed_for(0, b.name));
     if (b.role == BufferRole::ones) upload(b, [](const Tensor& t) { std::fill_n(t.as<float>(), t.elements(), 1.0f); });
     if (b.role == BufferRole::row_numbers) upload(b, fill_row_numbers);
+    if (b.role == BufferRole::given_selection) upload(b, [&](const Tensor& t) { fill_selection(plan, b.name, t); });
   }
   return out;
 }

@@ -17,6 +17,7 @@
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
+#include "kernels/dsa_index/dsa_index.h"
 
 namespace layercost {
 namespace {
@@ -37,10 +38,13 @@ bool is_table(BufferRole role) {
   return role == BufferRole::rotary_cos || role == BufferRole::rotary_sin || role == BufferRole::query_scale;
 }
 
-// What the references take from the layer as it is, row by row.
+bool is_selection(BufferRole role) { return role == BufferRole::selection || role == BufferRole::given_selection; }
+
+// What the references take from the layer as it is, row by row. Selections are judged by themselves: two scores that
+// lie close may change places, and what follows would be another layer's.
 bool is_given(BufferRole role) {
   return role == BufferRole::input || role == BufferRole::from_outside || role == BufferRole::ones ||
-         role == BufferRole::forced_ids;
+         role == BufferRole::forced_ids || is_selection(role);
 }
 
 // The case for this many rows; of an op whose rows form sequences: for one of them.
@@ -70,6 +74,11 @@ class ReferenceWalk {
 
   // The expert ids that were tested, whoever chose them. The weights are the reference's own scores there.
   void force_ids(const OwnedTensor& ids) { ids_ = &ids; }
+
+  // "" or what is wrong with the tested selection: a key left out whose score is higher than a selected one's by more
+  // than so much of the spread of the query's scores. Known after run().
+  void judge_selections(double margin) { selection_margin_ = margin; }
+  const std::string& wrong_selection() const { return wrong_selection_; }
 
   // Calls `before` ahead of every op of the second half.
   template <class F>
@@ -115,6 +124,7 @@ class ReferenceWalk {
       if (routes && s.name == "forced_ids") continue;
       const std::string& name = p.bind.at(s.name);
       const BufferRole role = roles_.at(name);
+      if (s.role == Role::output && is_selection(role)) return judge_selection(p, c, values, *asked);
       if (is_table(role)) {
         bound.bind(s.name, tested_.at(name).view());
         continue;
@@ -134,6 +144,33 @@ class ReferenceWalk {
     }
     if (asked != nullptr) bound.ask(*asked);
     op_of(i).reference(c, bound);
+  }
+
+  // The op's own output among `values` is the tested one, of one sequence.
+  void judge_selection(const PlannedOp& p, const OpCase& c, const Values& values, const AskedRows& asked) {
+    const DsaIndexAxes a = dsa_index_axes(c);
+    const auto value = [&](const char* tensor) { return values.at(p.bind.at(tensor)).view(); };
+    const Tensor selection = value("selection");
+    for (const std::int64_t row : asked.rows) {
+      if (a.visible(row) <= a.top_k || !wrong_selection_.empty()) continue;
+      const std::vector<double> scores = index_scores(a, value("q"), value("weights"), value("index_cache"), row);
+      const auto n = static_cast<double>(scores.size());
+      double mean = 0, square = 0, lowest = INFINITY, highest = -INFINITY;
+      for (const double s : scores) mean += s / n;
+      for (const double s : scores) square += (s - mean) * (s - mean);
+      std::vector<char> chosen(scores.size());
+      for (std::int64_t i = 0; i < a.top_k; ++i)
+        chosen[static_cast<std::size_t>(selection.load(row * a.top_k + i))] = 1;
+      for (std::size_t j = 0; j < scores.size(); ++j)
+        if (chosen[j]) lowest = std::min(lowest, scores[j]);
+        else highest = std::max(highest, scores[j]);
+      const double spread = std::sqrt(square / n);
+      if (!(highest <= lowest + selection_margin_ * spread))
+        wrong_selection_ = fmt::format(
+            "query {} of its sequence: a key that was left out scores {:.3g} of the spread above one that was selected "
+            "(margin {:.3g})",
+            row, (highest - lowest) / spread, selection_margin_);
+    }
   }
 
   // Of each op up to the last that needs whole sequences: from which column on its outputs are needed of all rows.
@@ -206,10 +243,28 @@ class ReferenceWalk {
   Values tested_;  // what the references take from the layer as it is: input, caches, rotary tables
   Values values_;  // of the sampled rows
   const OwnedTensor* ids_ = nullptr;
+  double selection_margin_ = 0;
+  std::string wrong_selection_;
   std::size_t sequence_ops_ = 0;
   std::set<std::string> in_sequences_;  // what those ops are bound to
   std::vector<std::int64_t> columns_;  // of shared_columns()
 };
+
+// "" or what is no selection: of each query as many different keys that it may see as there can be, ascending, then -1.
+std::string judge_form(const Tensor& selection, const StepShape& s) {
+  const std::int64_t k = selection.dim(1);
+  for (std::int64_t t = 0; t < selection.dim(0); ++t) {
+    const std::int64_t visible = s.kv_len - s.q_len + t % s.q_len + 1, keys = std::min(k, visible);
+    double last = -1;
+    for (std::int64_t i = 0; i < k; ++i) {
+      const double key = selection.load(t * k + i);
+      const bool right = i < keys ? key > last && key < static_cast<double>(visible) : key == -1;
+      if (!right) return fmt::format("row {}: entry {} of the selection cannot be {}", t, i, key);
+      last = key;
+    }
+  }
+  return {};
+}
 
 // "" or which id cannot be one.
 std::string judge_distinct(const Tensor& ids, std::int64_t experts, const std::vector<std::int64_t>& rows) {
@@ -464,7 +519,13 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
   for (std::int64_t i = 0, count = y.view().elements(); i < count; ++i)
     if (!std::isfinite(y.view().load(i))) return refuse(verdict, "the output holds NaN or infinity");
 
+  for (const BufferSpec& b : plan.buffers)
+    if (is_selection(b.role))
+      if (std::string why = judge_form(layer.read(b.name), plan.shape); !why.empty())
+        return refuse(verdict, std::move(why));
+
   ReferenceWalk walk(layer, rows);
+  walk.judge_selections(limit.logit_margin);
   OwnedTensor ids;
   std::int64_t routed = 0;
   const PlannedOp* const router = plan.router();
@@ -494,6 +555,7 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
     wrong_choice = judge_choice(choices_of(p.op_case, logits, bias, limit.logit_margin * spread), ids, rows);
   });
   if (!wrong_choice.empty()) return refuse(verdict, std::move(wrong_choice));
+  if (!walk.wrong_selection().empty()) return refuse(verdict, walk.wrong_selection());
   judge_added(y, walk.value(plan.buffer(BufferRole::output).name), plan.adds_to_input ? &x.view() : nullptr, rows,
               limit, kStreamRoundings, plan.shape.activation_type, routed, verdict);
 }
@@ -516,6 +578,17 @@ LayerIo read_layer_io(const std::filesystem::path& path, std::int64_t hidden) {
   io.output.resize(static_cast<std::size_t>(in.elements));
   file.read_f32("input", io.input);
   file.read_f32("output", io.output);
+  if (!file.has("selection")) return io;
+  const TensorInfo& chosen = file.info("selection");
+  if (chosen.shape.size() != 3 || chosen.shape[0] != io.batch || chosen.shape[1] != io.seq || chosen.elements == 0)
+    throw BadInput(path.string(), "selection",
+                   fmt::format("expected [{}, {}, keys], got {}", io.batch, io.seq, to_string(chosen.shape)));
+  io.selected = chosen.shape[2];
+  io.selection.resize(static_cast<std::size_t>(chosen.elements));
+  file.read_f32("selection", io.selection);
+  for (const float key : io.selection)
+    if (!(key >= -1 && key < static_cast<float>(io.seq)) || key != std::floor(key))
+      throw BadInput(path.string(), "selection", fmt::format("expected positions 0..{} or -1, got {}", io.seq - 1, key));
   return io;
 }
 
@@ -577,6 +650,13 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
   const LayerPlan any = plan_layer(model, kind, last);
   const BufferSet caches = own_buffers(any, 1, 0, runtime);
 
+  const BufferSpec* given = any.find_buffer(BufferRole::given_selection);
+  if (given != nullptr && io.selected != given->shape[1])
+    throw BadInput(fmt::format("--io: this layer sees the keys that a layer before it selected; expected a tensor "
+                               "'selection' [{}, {}, {}] of their positions, got {}",
+                               io.batch, io.seq, given->shape[1],
+                               io.selected == 0 ? "none" : fmt::format("{} for a query", io.selected)));
+
   std::vector<float> result(io.output.size());
   const auto step = [&, &kind = kind, &shape = shape, &weights = weights](std::int64_t begin, std::int64_t q_len) {
     StepShape s = shape;
@@ -595,6 +675,16 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
         x.store(b * q_len * h + i,
                 static_cast<double>(io.input[static_cast<std::size_t>((b * io.seq + begin) * h + i)]));
     runtime.upload(in, x);
+    if (plan.find_buffer(BufferRole::given_selection) != nullptr) {
+      const Tensor& to = layer.buffer(BufferRole::given_selection);
+      const OwnedTensor keys(to.dtype, to.shape);
+      for (std::int64_t b = 0; b < io.batch; ++b)
+        for (std::int64_t i = 0; i < q_len * io.selected; ++i)
+          keys.view().store(b * q_len * io.selected + i,
+                            io.selection[static_cast<std::size_t>((b * io.seq + begin) * io.selected + i)]);
+      if (const std::string why = judge_form(keys, s); !why.empty()) throw BadInput("--io: selection: " + why);
+      runtime.upload(to, keys);
+    }
     layer.run();
     for (const BufferSpec& b : any.buffers)
       if (b.role == BufferRole::state) runtime.copy(caches.at(b.name)->view(), caches.at(after_step(b.name))->view());

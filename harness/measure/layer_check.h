@@ -8,6 +8,8 @@
 //          expert may have a reference logit (or biased score, where that decides) above a chosen one by more than the
 //          margin, in the groups that may be chosen from; nor may those be others than the best by more than the
 //          margin. Forced ids are not judged.
+// Keys:    where a layer selects keys, the same: the tested selection is used, and no key that was left out may have a
+//          reference score above a selected one by more than the margin, in units of the scores' spread.
 // Tolerance: f32 1e-5, worst row 5e-5; bf16 2e-2, worst row 5e-2 (transformers itself in bf16 against f32: 0.75e-2 to
 //          1.3e-2, worst token 3.2e-2); caches in fp8_e4m3 6e-2, worst row 0.15 (where keys and values in bf16 differ
 //          from the references', some round to the other side, an eighth of the value). Gain: 1e-5, 2e-3; with experts
@@ -51,6 +53,9 @@ void check_layer(const Layer& layer, const std::vector<std::int64_t>& rows, Verd
 struct LayerIo {
   std::int64_t batch = 0, seq = 0, hidden = 0;
   std::vector<float> input, output;
+  // Of a layer that sees what the indexer of one before it chose, [batch, seq, selected]: positions, then -1.
+  std::vector<float> selection = {};
+  std::int64_t selected = 0;
 };
 LayerIo read_layer_io(const std::filesystem::path& file, std::int64_t hidden);
 

@@ -37,6 +37,9 @@ enum class BufferRole {
   row_numbers,   // i32, 0, 1, 2, ...
   // Of attention whose queries have a temperature. (Digests hold these numbers: a new role stands last.)
   query_scale,  // [capacity], filled from LayerPlan::temperature
+  // Of sparse attention, [tokens, keys]: the positions of the keys that each query sees.
+  selection,        // as this layer's indexer chose
+  given_selection,  // as the indexer of a layer before it chose: from outside, the same in every pass
 };
 
 // A state's buffer after the step, of its name before it.

@@ -24,9 +24,9 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from numpy_layer import (
-    CORRECTED, DENSE_FIRST, HYBRID, LATENT, SIGMOID, STREAM_NORMED, Layer, choose, chunk_of, delta_sizes, head_sizes,
-    is_linear, is_moe, rope_frequencies, rope_scale, rope_settings, sees_all, stream_factors, temperature, text_part,
-    top_k_key, top_k_of, turns, window_of, yarn_keep)
+    CORRECTED, DENSE_FIRST, HYBRID, LATENT, SIGMOID, SPARSE, STREAM_NORMED, Layer, choose, chunk_of, delta_sizes,
+    head_sizes, is_linear, is_moe, rope_frequencies, rope_scale, rope_settings, sees_all, shares_selection,
+    stream_factors, temperature, text_part, top_k_key, top_k_of, turns, window_of, yarn_keep)
 
 HERE = Path(__file__).resolve().parent
 SEED = 20250
@@ -48,6 +48,8 @@ BASE = {
     "qwen3_moe": {"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe"},
     "deepseek_v2": {"architectures": ["DeepseekV2ForCausalLM"], "model_type": "deepseek_v2"},
     "deepseek_v3": {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3"},
+    "deepseek_v32": {"architectures": ["DeepseekV32ForCausalLM"], "model_type": "deepseek_v32"},
+    "glm_moe_dsa": {"architectures": ["GlmMoeDsaForCausalLM"], "model_type": "glm_moe_dsa"},
     "glm4_moe": {"architectures": ["Glm4MoeForCausalLM"], "model_type": "glm4_moe"},
     "ernie4_5_moe": {"architectures": ["Ernie4_5_MoeForCausalLM"], "model_type": "ernie4_5_moe"},
     "olmoe": {"architectures": ["OlmoeForCausalLM"], "model_type": "olmoe"},
@@ -417,6 +419,46 @@ CASES = [
          layernorm_full_attention_alpha=3.5565588200778455, layernorm_full_attention_beta=1.0,
          layernorm_linear_attention_alpha=3.5565588200778455, layernorm_linear_attention_beta=1.0,
          layernorm_mlp_alpha=3.5565588200778455, layernorm_mlp_beta=1.0),
+    case("deepseek_v32_groups", "deepseek_v32", (44, 4, 4, 50), [1, 2], 2, 19,
+         "as V3.2: as V3, and an indexer of six heads that selects five of up to 19 keys, its first 8 of 12 elements "
+         "turned as halves; layer 1 dense, layer 2 with groups of experts; eps 1e-3, not of latents or index keys",
+         rms_norm_eps=1e-3, q_lora_rank=24, kv_lora_rank=20, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=10,
+         index_topk=5, index_n_heads=6, index_head_dim=12,
+         moe_intermediate_size=12, n_routed_experts=12, num_experts_per_tok=4, n_shared_experts=1,
+         first_k_dense_replace=2, moe_layer_freq=1, n_group=4, topk_group=2, topk_method="noaux_tc",
+         scoring_func="sigmoid", norm_topk_prob=True, routed_scaling_factor=2.5, attention_bias=False,
+         num_nextn_predict_layers=1, rope_theta=10000,
+         rope_scaling={"type": "yarn", "factor": 40, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0,
+                       "mscale_all_dim": 1.0, "original_max_position_embeddings": 4096}),
+    case("deepseek_v32_all", "deepseek_v32", (40, 2, 2, 44), [0], 1, 17,
+         "more keys to be selected than there are: whatever the indexer says, every query sees all it may see; biases "
+         "on q_a, kv_a and o; new style config",
+         rms_norm_eps=1e-6, q_lora_rank=18, kv_lora_rank=22, qk_nope_head_dim=14, qk_rope_head_dim=6, v_head_dim=12,
+         index_topk=24, index_n_heads=3, index_head_dim=10,
+         moe_intermediate_size=14, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1,
+         first_k_dense_replace=1, n_group=1, topk_group=1, norm_topk_prob=True, routed_scaling_factor=2.0,
+         attention_bias=True, rope_parameters=rope(10000.0)),
+    case("glm_moe_dsa_plain", "glm_moe_dsa", (48, 3, 3, 46), [0, 1], 1, 37,
+         "as GLM-5: no groups, an indexer in every layer, its first 6 of 14 elements turned as neighbours, 11 of up to "
+         "37 keys; layer 0 dense, an expert without tokens",
+         idle=3, rms_norm_eps=1e-5, q_lora_rank=20, kv_lora_rank=24, qk_nope_head_dim=10, qk_rope_head_dim=6,
+         v_head_dim=14, qk_head_dim=16, rope_interleave=True, indexer_rope_interleave=True,
+         index_topk=11, index_n_heads=5, index_head_dim=14,
+         moe_intermediate_size=14, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1,
+         first_k_dense_replace=1, moe_layer_freq=1, n_group=1, topk_group=1, topk_method="noaux_tc",
+         scoring_func="sigmoid", norm_topk_prob=True, routed_scaling_factor=2.5, attention_bias=False,
+         num_nextn_predict_layers=1, rope_parameters=rope(1000000.0)),
+    case("glm_moe_dsa_shared", "glm_moe_dsa", (42, 4, 4, 50), [1, 2], 2, 17,
+         "as GLM-5.2: layer 1 has no indexer and sees the four keys that the layer before it selected, which io holds, "
+         "layer 2 has one again; all of an index head turned; eps 1e-3",
+         rms_norm_eps=1e-3, q_lora_rank=18, kv_lora_rank=20, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=10,
+         index_topk=4, index_n_heads=4, index_head_dim=8, index_topk_freq=2, index_skip_topk_offset=1,
+         index_topk_pattern=None, index_share_for_mtp_iteration=True,
+         indexer_types=["full", "shared", "full", "shared"], mlp_layer_types=["dense"] + ["sparse"] * 3,
+         moe_intermediate_size=14, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=1,
+         first_k_dense_replace=1, n_group=1, topk_group=1, topk_method="noaux_tc", scoring_func="sigmoid",
+         norm_topk_prob=True, routed_scaling_factor=2.5, attention_bias=False,
+         rope_parameters=rope(100000.0)),
 ]
 
 
@@ -489,6 +531,14 @@ def random_tensors(config, layer, rng):
         norm("self_attn.kv_a_layernorm", latent)
         linear("self_attn.kv_b_proj", heads * (nope + v_dim), latent, 1.25)
         linear("self_attn.o_proj", hidden, heads * v_dim)
+        if config["model_type"] in SPARSE and not shares_selection(config, layer):
+            of = "self_attn.indexer."
+            linear(of + "wq_b", config["index_n_heads"] * config["index_head_dim"], rank)
+            linear(of + "wk", config["index_head_dim"], hidden)
+            norm(of + "k_norm", config["index_head_dim"])
+            made[prefix + of + "k_norm.bias"] = rng.uniform(0.1, 0.5, config["index_head_dim"]) * rng.choice(
+                [-1.0, 1.0], config["index_head_dim"])
+            linear(of + "weights_proj", config["index_n_heads"], hidden)
     else:
         linear("self_attn.q_proj", heads * dim * (2 if config["model_type"] in HYBRID else 1), hidden, 1.25)
         linear("self_attn.k_proj", kv_heads * dim, hidden, 1.25)
@@ -580,33 +630,64 @@ def draw_token(rng, hidden, factor=1.0):
     return to_bf16_grid(rng.normal(size=hidden) * size)  # a bfloat16 run starts from the very same input
 
 
+def draw_selection(spec, rng):
+    """[batch, seq, index_topk]: of each query as many of the keys it may see as there can be, ascending, then -1"""
+    count = spec["config"]["index_topk"]
+    out = np.full((spec["batch"], spec["seq"], count), -1.0, np.float32)
+    for row in out:
+        for t, keys in enumerate(row):
+            chosen = np.sort(rng.permutation(t + 1)[:count])
+            keys[:chosen.size] = chosen
+    return out
+
+
+def selects(config, layer):
+    """whether the layer has an indexer"""
+    return config["model_type"] in SPARSE and not shares_selection(config, layer)
+
+
 def make_layer(spec, layer, rng):
-    """(tensors, input): o_proj set so that attention has its share, tokens drawn, then down_proj."""
+    """(tensors, input, selection): o_proj set so that attention has its share, tokens drawn, then down_proj. selection:
+    of a layer that shares one, else None."""
     config, hidden = spec["config"], spec["config"]["hidden_size"]
     tensors = random_tensors(config, layer, rng)
+    selection = draw_selection(spec, rng) if shares_selection(config, layer) else None
+
+    def net_of(tensors):
+        net = Layer(config, tensors, layer)
+        net.selection = selection
+        return net
+
     behind = NORMED_BEHIND if config["model_type"] == "gemma4_text" else 1.0
     x = np.stack([[draw_token(rng, hidden, behind) for _ in range(spec["seq"])] for _ in range(spec["batch"])])
-    branch, _ = Layer(config, tensors, layer).after_attention(x)
+    branch, _ = net_of(tensors).after_attention(x)
     carried, weight = x, 1.0  # what the branch is added to, and its factor
     if config["model_type"] in STREAM_NORMED:
         alpha, weight = stream_factors(config, layer)[:2]
         carried = alpha * Layer(config, tensors, layer).norm(x, "input_layernorm")
     scale_last_linear(tensors, (".o_proj", ".out_proj"),
                       BRANCH_TARGET * np.linalg.norm(carried) / np.linalg.norm(weight * branch))
-    net = Layer(config, tensors, layer)
-    if is_moe(config, layer):
+    net = net_of(tensors)
+    if is_moe(config, layer) or selects(config, layer):
         # One token after the other: later tokens see earlier ones, never the reverse.
         for b in range(spec["batch"]):
             for t in range(spec["seq"]):
                 for _ in range(1000):
-                    logits = net.router_logits(net.after_attention(x[b:b + 1, :t + 1])[1][:, -1])
-                    gap = margins(net, logits)
-                    top = choose(config, net.choices(logits)[1][0])[0]
-                    if (gap is None or gap[0] >= DRAW_MARGIN) and spec["idle"] not in top:
+                    if selection is not None:
+                        net.selection = selection[b:b + 1, :t + 1]
+                    normed = net.after_attention(x[b:b + 1, :t + 1])[1][:, -1]
+                    clear = not selects(config, layer) or not net.selection_gaps[0, -1] < DRAW_MARGIN
+                    if is_moe(config, layer):
+                        logits = net.router_logits(normed)
+                        gap = margins(net, logits)
+                        top = choose(config, net.choices(logits)[1][0])[0]
+                        clear = clear and (gap is None or gap[0] >= DRAW_MARGIN) and spec["idle"] not in top
+                    if clear:
                         break
                     x[b, t] = draw_token(rng, hidden, behind)
                 else:
                     raise RuntimeError(f"{spec['name']}: no token with a clear choice")
+    net = net_of(tensors)
     carried = x
     attended = x + net.after_attention(x)[0]
     if config["model_type"] in STREAM_NORMED:
@@ -614,12 +695,12 @@ def make_layer(spec, layer, rng):
     mlp = net(x) - attended
     down = (".w2", ".down_proj")
     scale_last_linear(tensors, down, BRANCH_TARGET * np.linalg.norm(carried) / np.linalg.norm(mlp))
-    return tensors, x.astype(np.float32)
+    return tensors, x.astype(np.float32), selection
 
 
-def run_transformers(folder, layer, x, dtype):
-    """The whole model of the folder, with the layer's input replaced: masks, windows, rope and the
-    fusing of expert tensors are all transformers' own. Returns output, the two branches, logits."""
+def run_transformers(folder, layer, x, dtype, selection=None):
+    """The whole model of the folder, with the layer's input replaced (and the selection of keys that it shares): masks,
+    windows, rope and the fusing of expert tensors are all transformers' own. Returns output, the two branches, logits."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -647,8 +728,13 @@ def run_transformers(folder, layer, x, dtype):
     assert all("experts" in name or name in renamed for name in fused), fused
 
     seen, given = {}, torch.from_numpy(x).to(dtype)
+    if selection is not None:  # where there are less keys than are selected, the first one once more
+        keys = torch.from_numpy(np.maximum(selection, 0)).to(torch.int32)
+        block.register_forward_pre_hook(
+            lambda _m, args, kwargs: (args, dict(kwargs, prev_topk_indices=keys)), with_kwargs=True)
     block.register_forward_pre_hook(lambda _m, args, kwargs: ((given,) + args[1:], kwargs), with_kwargs=True)
-    block.register_forward_hook(lambda _m, _i, out: seen.update(output=out))
+    block.register_forward_hook(
+        lambda _m, _i, out: seen.update(output=out[0] if isinstance(out, tuple) else out))
     behind = hasattr(block, "post_feedforward_layernorm")  # what is added is what these norms make
     if behind:
         block.post_attention_layernorm.register_forward_hook(lambda _m, _i, out: seen.update(attention=out))
@@ -783,7 +869,7 @@ def generate(names):
         (folder / "config.json").write_text(json.dumps(stored, indent=2) + "\n")
         made = {layer: make_layer(spec, layer, np.random.default_rng([SEED, number, layer]))
                 for layer in spec["layers"]}
-        tensors = {name: value for own, _ in made.values() for name, value in own.items()}
+        tensors = {name: value for own, _, _ in made.values() for name, value in own.items()}
         for name, value in tensors.items():
             assert np.abs(value).min() > 0 and np.unique(value).size > 0.9 * value.size, name
             if name.endswith("norm.weight"):
@@ -792,13 +878,13 @@ def generate(names):
         kept = tensors if spec["nested"] is None else as_published(tensors)
         save_file(dict(sorted(kept.items())), folder / "model.safetensors", metadata={"format": "pt"})
         rows = []
-        for layer, (_, x) in made.items():
+        for layer, (_, x, selection) in made.items():
             size = np.sqrt((x.astype(np.float64) ** 2).mean(-1))
             assert size.max() / size.min() > 2, "tokens of nearly equal size"
             run_from = folder if spec["nested"] is None else text_folder(config, tensors)
             if config["model_type"] == "minimax_text_01":
                 run_from = text_folder(as_transformers_has_it(config), tensors)
-            got = run_transformers(run_from, layer, x, torch.float64)
+            got = run_transformers(run_from, layer, x, torch.float64, selection)
             golden = got["output"].astype(np.float32)
             whole = np.linalg.norm(got["output"])
             betas = stream_factors(config, layer)[1::2] if config["model_type"] in STREAM_NORMED else (1.0, 1.0)
@@ -812,11 +898,16 @@ def generate(names):
                 assert margin is None or margin >= MIN_MARGIN, margin
                 used = set(got["chosen"].astype(int).ravel())
                 assert used == set(range(got["logits"].shape[1])) - {spec["idle"]}, (spec["name"], used)
-            by_numpy = added_error(Layer(config, tensors, layer)(x), golden, x)[0]
+            net = Layer(config, tensors, layer)
+            net.selection = selection
+            by_numpy = added_error(net(x), golden, x)[0]
+            if selects(config, layer) and spec["seq"] > config["index_topk"]:
+                assert np.nanmin(net.selection_gaps) >= MIN_MARGIN, np.nanmin(net.selection_gaps)
             assert by_numpy < NUMPY_LIMIT, (spec["name"], layer, by_numpy)
-            bf16 = added_error(run_transformers(run_from, layer, x, torch.bfloat16)["output"], golden, x)
+            bf16 = added_error(run_transformers(run_from, layer, x, torch.bfloat16, selection)["output"], golden, x)
             assert bf16[0] < BF16_LIMITS[0] and bf16[1] < BF16_LIMITS[1], (spec["name"], layer, bf16)
-            save_file({"input": x, "output": golden}, folder / f"io_layer{layer}.safetensors")
+            io = {"input": x, "output": golden, **({} if selection is None else {"selection": selection})}
+            save_file(io, folder / f"io_layer{layer}.safetensors")
             entry = {
                 "case": spec["name"], "layer": layer, "family": spec["family"], "exercises": spec["says"],
                 "batch": spec["batch"], "seq": spec["seq"], "window": window_of(config, layer),
@@ -826,6 +917,8 @@ def generate(names):
             }
             if margin is not None:
                 entry["min_routing_margin"] = round(margin, 4)
+            if selects(config, layer) and spec["seq"] > config["index_topk"]:
+                entry["min_selection_margin"] = round(float(np.nanmin(net.selection_gaps)), 4)
             if "logits" in got and spec["idle"] is not None:
                 entry["expert_without_tokens"] = spec["idle"]
             entries.append(entry)
@@ -837,7 +930,7 @@ def generate(names):
             print(f"{spec['name']:<24}{layer:>5} {attn:>6.3f} {mlp:>6.3f} "
                   f"{'-' if margin is None else f'{margin:.3f}':>7} "
                   f"{by_numpy:>8.1e} {bf16:>8.1e} {worst:>8.1e} {size // 1000:>5}")
-    assert total < 9_000_000, total
+    assert total < 10_000_000, total
     manifest = {
         "made_with": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__,
                       "python": platform.python_version(), "seed": SEED},
@@ -853,6 +946,15 @@ def generate(names):
 
 def tensor_changes(config, layer, name, value):
     """(what was done, changed tensor) for one stored tensor."""
+    if ".indexer." in name and not name.endswith("k_norm.bias"):  # a factor common to all scores chooses no other key
+        yield "negated", -value
+        yield "rolled by one", np.roll(value, 1, axis=-1)
+        yield "every other row negated", value * (-1.0) ** np.arange(len(value)).reshape((-1,) + (1,) * (value.ndim - 1))
+        return
+    if name.endswith("k_norm.bias"):
+        yield "negated", -value
+        yield "rolled by one", np.roll(value, 1, axis=-1)
+        return
     if value.size > 1:
         yield "rolled by one", np.roll(value, 1, axis=-1)
     scaled = value.copy()
@@ -956,6 +1058,9 @@ def config_changes(config, layer):
             yield f"{key} ignored", put(**{key: False})
     if config.get("swiglu_limit"):
         yield "swiglu_limit x 1.5", put(swiglu_limit=config["swiglu_limit"] * 1.5)
+    if selects(config, layer):
+        for other in (config["index_topk"] - 1, config["index_topk"] + 1):
+            yield f"index_topk {config['index_topk']} -> {other}", put(index_topk=other)
     heads, kv_heads, dim = head_sizes(config, layer)
     if family == "gemma4_text" and sees_all(config, layer):
         part = config["rope_parameters"]["full_attention"]
@@ -985,12 +1090,13 @@ def config_changes(config, layer):
             yield "norm_topk_prob flipped", put(norm_topk_prob=not config["norm_topk_prob"])
 
 
-def typical_errors(config, tensors, layer, x):
+def typical_errors(config, tensors, layer, x, selection):
     """(what is wrong, output) of the errors that implementations of these families make."""
     right = Layer(config, tensors, layer)
 
     def wrong(**changes):
         net = Layer(config, tensors, layer)
+        net.selection = selection
         for name, value in changes.items():
             setattr(net, name, value)
         return net(x)
@@ -1024,6 +1130,18 @@ def typical_errors(config, tensors, layer, x):
         yield "the gate's rows for the queries'", wrong(gate_first=True)
     if right.turns:
         yield "halves for neighbours or the reverse", wrong(neighbours=not right.neighbours)
+    if selection is not None:
+        yield "no selection", wrong(no_selection=True)
+        before = selection.copy()
+        before[:, 1:] = selection[:, :-1]
+        yield "the selection of the query before", wrong(selection=before)
+    elif right.family in SPARSE and config["index_topk"] < x.shape[1]:
+        yield "no selection", wrong(no_selection=True)
+        yield "scores below zero", wrong(no_relu=True)
+        yield "no bias of the index keys' norm", wrong(no_index_bias=True)
+        yield "index keys' mean left in", wrong(index_rms_norm=True)
+        yield "the indexer's halves for neighbours or the reverse", wrong(index_neighbours=not right.index_neighbours)
+        yield "keys behind the query among those that are ranked", wrong(sees_ahead=True)
     if right.family in LATENT:
         if right.eps > 1e-4:
             yield "the layer's eps for latents", wrong(latent_eps=right.eps)
@@ -1077,24 +1195,35 @@ def verify(verbose):
                    for k, v in load_file(HERE / name / "model.safetensors").items()}
         io = load_file(HERE / name / f"io_layer{layer}.safetensors")
         x, golden = io["input"], io["output"]
+        selection = io.get("selection")
+
+        def net_of(config, tensors):
+            net = Layer(config, tensors, layer)
+            net.selection = selection
+            return net
+
         assert x.shape == golden.shape == (entry["batch"], entry["seq"], config["hidden_size"])
         assert window_of(config, layer) == entry["window"] and is_moe(config, layer) == entry["experts"]
-        agreement = added_error(Layer(config, tensors, layer)(x), golden, x)[0]
+        agreement = added_error(net_of(config, tensors)(x), golden, x)[0]
         if agreement > NUMPY_LIMIT:
             failures.append(f"{name} layer {layer}: numpy differs by {agreement:.2e}")
 
+        takes_all = config["model_type"] in SPARSE and config["index_topk"] > x.shape[1]
         moved, silent = [], []  # silent: changes that may not be seen, and must not
         idle = f".experts.{entry['expert_without_tokens']}." if "expert_without_tokens" in entry else None
         for tensor in (t for t in tensors if t.startswith(f"model.layers.{layer}.")):
             for what, changed in tensor_changes(config, layer, tensor, tensors[tensor]):
-                y = Layer(config, dict(tensors, **{tensor: changed}), layer)(x)
+                y = net_of(config, dict(tensors, **{tensor: changed}))(x)
                 short = tensor.split(".", 3)[3].replace(".weight", "")
-                # Where nothing is turned, a bias of k adds the same to all scores of a query.
-                unseen = idle and idle in tensor or tensor.endswith("k_proj.bias") and not turns(config, layer)
+                # Where nothing is turned, a bias of k adds the same to all scores of a query; where all keys are
+                # selected, it does not matter by what.
+                unseen = idle and idle in tensor or tensor.endswith("k_proj.bias") and not turns(config, layer) or (
+                    ".indexer." in tensor and takes_all)
                 (silent if unseen else moved).append((added_error(y, golden, x)[0], f"{short} {what}"))
         for what, changed in config_changes(config, layer):
-            y = Layer(changed, tensors, layer)(x)
+            y = net_of(changed, tensors)(x)
             everyone = what.startswith("norm_topk") and top_k_of(config) == expert_count(config)
+            everyone |= what.startswith("index_topk") and takes_all
             (silent if everyone else moved).append((added_error(y, golden, x)[0], what))
         heads, kv_heads, _ = head_sizes(config, layer)
         if config.get("sliding_window") and not entry["window"]:
@@ -1105,7 +1234,8 @@ def verify(verbose):
             order = [h for k in range(kv_heads) for h in range(heads) if h % kv_heads == k]
             y = Layer(config, head_order(config, tensors, layer, order), layer)(x)
             moved.append((added_error(y, golden, x)[0], "key heads dealt in turn"))
-        moved += [(added_error(y, golden, x)[0], what) for what, y in typical_errors(config, tensors, layer, x)]
+        moved += [(added_error(y, golden, x)[0], what) for what, y in typical_errors(
+            config, tensors, layer, x, selection)]
 
         failures += [f"{name} layer {layer}: {what} moves it by only {e:.1e}" for e, what in moved if e <= NOTICED]
         failures += [f"{name} layer {layer}: {what} should be invisible, {e:.1e}"

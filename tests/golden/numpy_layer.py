@@ -8,7 +8,8 @@ shows which errors they would notice. Slow on purpose; meant for tens of tokens.
 
 import numpy as np
 
-LATENT = ("deepseek_v2", "deepseek_v3")  # latent attention
+SPARSE = ("deepseek_v32", "glm_moe_dsa")  # latent attention to the keys that an indexer selects
+LATENT = ("deepseek_v2", "deepseek_v3") + SPARSE  # latent attention
 STREAM_NORMED = ("minimax", "minimax_text_01")  # lightning attention in most layers; the stream goes on from norms
 ALL_SPARSE = ("mixtral", "olmoe", "minimax_m2", "hunyuan_v1_moe", "gpt_oss") + STREAM_NORMED  # experts in every layer
 HYBRID = ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text")  # the gated delta rule in most layers, else gated attention
@@ -16,7 +17,7 @@ MISTRAL = ("mistral", "ministral", "ministral3")
 FAMILIES = ("llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe", "ernie4_5_moe", "llama4_text", "gemma4_text") + (
     MISTRAL + ALL_SPARSE + LATENT + HYBRID)
 DENSE_FIRST = ("glm4_moe",) + LATENT  # dense layers, then experts beside shared ones, whose part is scaled
-SIGMOID = ("deepseek_v3", "glm4_moe", "minimax_m2")  # scores, else softmax
+SIGMOID = ("deepseek_v3", "glm4_moe", "minimax_m2") + SPARSE  # scores, else softmax
 CORRECTED = ("ernie4_5_moe",) + SIGMOID  # a bias for the choice
 LATENT_EPS = 1e-6  # of the norms of latents, whatever rms_norm_eps says
 
@@ -116,6 +117,18 @@ def window_of(config, layer):
     if config.get("layer_types"):  # wins over max_window_layers
         return window if config["layer_types"][layer] == "sliding_attention" else None
     return window if layer >= config.get("max_window_layers", 28) else None
+
+
+def shares_selection(config, layer):
+    """whether the layer has no indexer and sees what the last one before it with one selected"""
+    if config["model_type"] != "glm_moe_dsa":
+        return False
+    if config.get("indexer_types"):
+        return config["indexer_types"][layer] == "shared"
+    if config.get("index_topk_pattern"):
+        return config["index_topk_pattern"][layer] in ("S", "shared")
+    behind = max(layer - config.get("index_skip_topk_offset", 2) + 1, 0)
+    return behind % max(config.get("index_topk_freq", 1), 1) != 0
 
 
 def turns(config, layer):
@@ -330,6 +343,11 @@ def rms_norm(x, weight, eps):
     return weight * x / np.sqrt((x * x).mean(-1, keepdims=True) + eps)
 
 
+def layer_norm(x, weight, bias, eps):
+    x = x - x.mean(-1, keepdims=True)
+    return weight * x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) + bias
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -375,7 +393,10 @@ class Layer:
         self.linear_attn = is_linear(config, layer)
         self.norm_offset = 1.0 if self.family in HYBRID else 0.0  # such norms are stored as w - 1
         self.sinks = self.family == "gpt_oss"
+        self.selection = None  # of a layer that shares one: [batch, seq, index_topk], positions, behind them -1
+        self.index_neighbours = self.family == "glm_moe_dsa"
         # Errors to be seen.
+        self.no_relu = self.no_index_bias = self.index_rms_norm = self.sees_ahead = self.no_selection = False
         self.bias_in_weights = self.scaled_twice = self.halves = self.no_expert_biases = False
         self.decay_after = self.gate_first = self.dealt_in_turn = self.no_unit = self.offset_value_norm = False
         self.no_conv_silu = self.no_beta = self.no_shared_gate = False
@@ -562,6 +583,7 @@ class Layer:
         c = self.config
         heads, nope, rope = c["num_attention_heads"], c["qk_nope_head_dim"], c["qk_rope_head_dim"]
         batch, seq, _ = x.shape
+        latent = None
         if c["q_lora_rank"] is None:
             q = self.linear(x, "self_attn.q_proj")
         else:
@@ -569,6 +591,7 @@ class Layer:
                               self.latent_eps)
             q = self.linear(latent, "self_attn.q_b_proj")
         q = q.reshape(batch, seq, heads, nope + rope)
+        seen = self.seen_keys(x, latent)
         latent, key = np.split(self.linear(x, "self_attn.kv_a_proj_with_mqa"), [c["kv_lora_rank"]], axis=-1)
         latent = rms_norm(latent, self.tensors["self_attn.kv_a_layernorm.weight"], self.latent_eps)
         made = self.linear(latent, "self_attn.kv_b_proj").reshape(batch, seq, heads, nope + c["v_head_dim"])
@@ -577,9 +600,45 @@ class Layer:
         q_turned, key = turn(q[..., nope:], frequency, scale), turn(key[:, :, None], frequency, scale)[:, :, 0]
         score = (np.einsum("bihd,bjhd->bhij", q[..., :nope], made[..., :nope])
                  + np.einsum("bihd,bjd->bhij", q_turned, key)) * score_scale(c) / np.sqrt(nope + rope)
-        score = np.where(np.tril(np.ones((seq, seq), bool)), score, -np.inf)
+        score = np.where(seen[:, None], score, -np.inf)
         out = np.einsum("bhij,bjhd->bihd", softmax(score), made[..., nope:])
         return self.linear(out.reshape(batch, seq, -1), "self_attn.o_proj")
+
+    def seen_keys(self, x, latent):
+        """[batch, query, key]; where an indexer selects, self.selection_gaps [batch, query]: distance of what is just
+        in from what is just out, over the spread of all, nan where everything is selected"""
+        c, (batch, seq, _) = self.config, x.shape
+        causal = np.broadcast_to(np.tril(np.ones((seq, seq), bool)), (batch, seq, seq))
+        if self.family not in SPARSE or self.no_selection:
+            return causal
+        if shares_selection(c, self.layer):
+            given = self.selection.astype(int)
+            seen = (given[..., None] == np.arange(seq)).any(2)
+            assert (seen & causal == seen).all()
+            return seen
+        heads, dim, rope = c["index_n_heads"], c["index_head_dim"], c["qk_rope_head_dim"]
+        q = self.linear(latent, "self_attn.indexer.wq_b").reshape(batch, seq, heads, dim)
+        k = self.linear(x, "self_attn.indexer.wk")
+        weight, bias = (self.tensors["self_attn.indexer.k_norm." + end] for end in ("weight", "bias"))
+        bias = 0.0 if self.no_index_bias else bias
+        k = rms_norm(k, weight, 1e-6) + bias if self.index_rms_norm else layer_norm(k, weight, bias, 1e-6)
+        turn = rotate_neighbours if self.index_neighbours else rotate
+        frequency, scale = rope_frequencies(c), rope_scale(c)
+        q, k = (np.concatenate((turn(t[..., :rope], frequency, scale), t[..., rope:]), axis=-1)
+                for t in (q, k[:, :, None]))
+        score = np.einsum("bihd,bjd->bihj", q, k[:, :, 0]) / np.sqrt(dim)
+        score = score if self.no_relu else np.maximum(score, 0)
+        score = np.einsum("bih,bihj->bij", self.linear(x, "self_attn.indexer.weights_proj") / np.sqrt(heads), score)
+        count = min(c["index_topk"], seq)
+        among = score if self.sees_ahead else np.where(causal, score, -np.inf)
+        order = np.argsort(-among, axis=-1, kind="stable")
+        seen = np.zeros((batch, seq, seq), bool)
+        np.put_along_axis(seen, order[..., :count], True, axis=-1)
+        self.selection_gaps = np.full((batch, seq), np.nan)
+        for i in range(count, seq):
+            ranked = -np.sort(-score[:, i, :i + 1], axis=-1)
+            self.selection_gaps[:, i] = (ranked[:, count - 1] - ranked[:, count]) / (ranked[:, 0] - ranked[:, -1])
+        return seen & causal | (self.sees_ahead & np.eye(seq, dtype=bool))
 
     def dense_mlp(self, x, block="mlp"):
         hidden = self.act(self.linear(x, block + ".gate_proj")) * self.linear(x, block + ".up_proj")

@@ -43,6 +43,8 @@ std::string kind_name(const Attention& attention, const FeedForward& feed_forwar
     if (grouped->rotary.kind == RotarySpec::Kind::none) name += " unrotated";
   }
   if (std::holds_alternative<GatedDeltaAttention>(attention)) name += " linear";
+  const auto* latent = std::get_if<LatentAttention>(&attention);
+  if (latent != nullptr && latent->indexer.shared) name += " shared selection";
   return name;
 }
 
@@ -52,6 +54,12 @@ void add_decoder_layer(ModelSpec& m, const Attention& attention, const FeedForwa
 
 void add_dense_then_experts(const JsonNode& config, std::int64_t absent, const Attention& attention, bool mlp_bias,
                             const Mixture& experts, ModelSpec& m) {
+  const std::vector<Attention> same(static_cast<std::size_t>(m.layers), attention);
+  add_dense_then_experts(config, absent, same, mlp_bias, experts, m);
+}
+
+void add_dense_then_experts(const JsonNode& config, std::int64_t absent, const std::vector<Attention>& attentions,
+                            bool mlp_bias, const Mixture& experts, ModelSpec& m) {
   constexpr const char* kKey = "first_k_dense_replace";
   const std::int64_t dense = config.find_int(kKey, 0, kMaxLayers).value_or(absent);
   if (dense > m.layers)
@@ -68,10 +76,10 @@ void add_dense_then_experts(const JsonNode& config, std::int64_t absent, const A
   if (dense > 0) mlp.ffn_hidden = config.get_int("intermediate_size", 1, kMaxFfn);
   if (dense == m.layers) m.notes.push_back(fmt::format("{} leaves no layer with experts", kKey));
   for (std::int64_t i = 0; i < m.layers; ++i)
-    add_decoder_layer(m, attention, i < dense ? FeedForward(mlp) : FeedForward(experts));
+    add_decoder_layer(m, attentions[static_cast<std::size_t>(i)], i < dense ? FeedForward(mlp) : FeedForward(experts));
   for (const char* key : {"num_nextn_predict_layers", "num_mtp_layers"})
     if (const auto n = config.find_int(key, 0, kMaxLayers); n && *n > 0) {
-      add_mtp_layers(m, key, *n, attention, dense == m.layers ? FeedForward(mlp) : FeedForward(experts));
+      add_mtp_layers(m, key, *n, attentions.front(), dense == m.layers ? FeedForward(mlp) : FeedForward(experts));
       break;
     }
 }

@@ -20,7 +20,7 @@ void decoder_layer(LayerBuilder&, const Attention&, const FeedForward&);
 // From buffer to buffer, as a part of a larger plan.
 void decoder_layer_between(LayerBuilder&, const Attention&, const FeedForward&, const std::string& input,
                            const std::string& output);
-// "moe" or "dense", with its window or chunk, "unrotated" or "linear": all in which layers of such a model differ.
+// "moe" or "dense", with its window or chunk, "unrotated", "linear" or "shared selection": all in which layers of such a model differ.
 std::string kind_name(const Attention&, const FeedForward&);
 // Adds the layer as one of the kind with that name.
 void add_decoder_layer(ModelSpec&, const Attention&, const FeedForward&);
@@ -29,6 +29,9 @@ void add_decoder_layer(ModelSpec&, const Attention&, const FeedForward&);
 // add_mtp_layers.
 void add_dense_then_experts(const JsonNode& config, std::int64_t dense, const Attention&, bool mlp_bias, const Mixture&,
                             ModelSpec&);
+// With the attention of each layer; a layer for multi-token prediction has the first one's.
+void add_dense_then_experts(const JsonNode& config, std::int64_t dense, const std::vector<Attention>&, bool mlp_bias,
+                            const Mixture&, ModelSpec&);
 // All layers of a model in which only the windows differ.
 void add_decoder_layers(ModelSpec&, GroupedQueryAttention, const FeedForward&,
                         const std::vector<std::int64_t>& windows);

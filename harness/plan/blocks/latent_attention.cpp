@@ -13,8 +13,12 @@ namespace {
 
 const std::string kIn = "self_attn.";
 
-// The queries of a's heads, [tokens, heads * qk_dim], which are `part` of `all`.
-std::string queries(LayerBuilder& b, const LatentAttention& a, const std::string& x, std::int64_t all,
+// The queries of a's heads, [tokens, heads * qk_dim], which are `part` of `all`; the normed latent that they are made
+// of, if any.
+struct Queries {
+  std::string q, latent;
+};
+Queries queries(LayerBuilder& b, const LatentAttention& a, const std::string& x, std::int64_t all,
                     const LayerBuilder::Part& part) {
   const std::int64_t h = b.model().hidden, n = a.heads * a.qk_dim(), r = a.q_rank;
   const auto rows = [&](const char* tensor, std::int64_t k) {
@@ -23,7 +27,7 @@ std::string queries(LayerBuilder& b, const LatentAttention& a, const std::string
   const std::string q = b.activation("q", n);
   if (r == 0) {
     b.linear("q", x, b.matrix("q_w", {n, h}, rows("q_proj.weight", h)), q, n, h);
-    return q;
+    return {q, {}};
   }
   LinearOptions options;
   if (a.bias) options.bias = b.bias("q_a_bias", {{kIn + "q_a_proj.bias", {r}}});
@@ -32,7 +36,7 @@ std::string queries(LayerBuilder& b, const LatentAttention& a, const std::string
   b.rms_norm("q norm", latent, b.norm_weight("q_a_norm", r, kIn + "q_a_layernorm.weight"), normed, r, {}, {},
              a.norm_eps);
   b.linear("q_b", normed, b.matrix("q_b_w", {n, r}, rows("q_b_proj.weight", r)), q, n, r);
-  return q;
+  return {q, normed};
 }
 
 // One head's part of kv_b_proj: its first nope_dim rows make keys, the others values.
@@ -56,9 +60,11 @@ std::string latent_attention(LayerBuilder& b, const LatentAttention& whole, cons
   const StepShape& s = b.shape();
   const std::int64_t t = s.tokens(), h = b.model().hidden, entry = a.latent_dim + a.rope_dim;
   const std::int64_t values = a.heads * a.v_dim, expanded_rows = a.heads * (a.nope_dim + a.v_dim);
-  const bool expand = s.q_len > 1 && s.q_len == s.kv_len;
+  const bool cut = a.indexer.top_k > 0 && s.kv_len > a.indexer.top_k;
+  const bool expand = s.q_len > 1 && s.q_len == s.kv_len && !cut;
 
-  const std::string q = queries(b, a, x, whole.heads, part), kv = b.activation("kv", entry);
+  const auto [q, q_latent] = queries(b, a, x, whole.heads, part);
+  const std::string kv = b.activation("kv", entry);
   LinearOptions kv_options;
   if (a.bias) kv_options.bias = b.bias("kv_a_bias", {{kIn + "kv_a_proj_with_mqa.bias", {entry}}});
   b.linear("kv_a", x, b.matrix("kv_a_w", {entry, h}, {{kIn + "kv_a_proj_with_mqa.weight", {entry, h}}}), kv, entry, h,
@@ -88,6 +94,9 @@ std::string latent_attention(LayerBuilder& b, const LatentAttention& whole, cons
       {"latent_cache", cache}};
   if (expand) bind["latents"] = b.activation("latents", a.latent_dim);
   b.op("latent rope", std::move(rope), bind);
+  std::string selection;
+  if (a.indexer.top_k > 0)
+    selection = lightning_indexer(b, a.indexer, {x, q_latent, a.q_rank, a.rope_dim, bind.at("cos"), bind.at("sin")});
 
   // One matrix in both forms, whole as it is stored.
   const std::int64_t rows_of_head = a.nope_dim + a.v_dim;
@@ -123,7 +132,12 @@ std::string latent_attention(LayerBuilder& b, const LatentAttention& whole, cons
     attention.set("capacity", s.capacity).set("heads", a.heads).set("kv_heads", 1);
     attention.set("qk_dim", entry).set("v_dim", a.latent_dim).set("shared_kv", 1).set("scale", a.scale);
     attention.set("x_type", s.activation_type).set("kv_type", s.kv_type).set("y_type", s.activation_type);
-    b.op("attention", std::move(attention), {{"q", latent_q}, {"k_cache", cache}, {"y", latent_y}});
+    std::map<std::string, std::string> attended_by = {{"q", latent_q}, {"k_cache", cache}, {"y", latent_y}};
+    if (cut) {
+      attention.set("selected", a.indexer.top_k);
+      attended_by["selection"] = selection;
+    }
+    b.op("attention", std::move(attention), std::move(attended_by));
     of_values.set("first_row", a.nope_dim);
     head_types(b, of_values);
     b.op("absorb v", std::move(of_values), {{"x", latent_y}, {"w", kv_b}, {"y", attended}});
