@@ -247,7 +247,7 @@ class ReferenceWalk {
   std::string wrong_selection_;
   std::size_t sequence_ops_ = 0;
   std::set<std::string> in_sequences_;  // what those ops are bound to
-  std::vector<std::int64_t> columns_;  // of shared_columns()
+  std::vector<std::int64_t> columns_;   // of shared_columns()
 };
 
 // "" or what is no selection: of each query as many different keys that it may see as there can be, ascending, then -1.
@@ -588,7 +588,8 @@ LayerIo read_layer_io(const std::filesystem::path& path, std::int64_t hidden) {
   file.read_f32("selection", io.selection);
   for (const float key : io.selection)
     if (!(key >= -1 && key < static_cast<float>(io.seq)) || key != std::floor(key))
-      throw BadInput(path.string(), "selection", fmt::format("expected positions 0..{} or -1, got {}", io.seq - 1, key));
+      throw BadInput(path.string(), "selection",
+                     fmt::format("expected positions 0..{} or -1, got {}", io.seq - 1, key));
   return io;
 }
 
@@ -616,8 +617,8 @@ StoredLayer read_layer(const ModelSpec& model, std::int64_t index, Checkpoint& c
     out.kind.formats = stored_formats(checkpoint, by_config, prefix);
   }
   out.weights = checkpoint_weights(
-      plan_layer(model, out.kind, out.shape), checkpoint,
-      [&](const std::string& tensor) { return prefix + tensor; }, index);
+      plan_layer(model, out.kind, out.shape), checkpoint, [&](const std::string& tensor) { return prefix + tensor; },
+      index);
   refuse_unused_tensors(checkpoint, by_config, prefix);  // after: one that is missing says more
   return out;
 }
@@ -652,10 +653,10 @@ std::vector<LayerCheckRow> check_against_io(const ModelSpec& model, std::int64_t
 
   const BufferSpec* given = any.find_buffer(BufferRole::given_selection);
   if (given != nullptr && io.selected != given->shape[1])
-    throw BadInput(fmt::format("--io: this layer sees the keys that a layer before it selected; expected a tensor "
-                               "'selection' [{}, {}, {}] of their positions, got {}",
-                               io.batch, io.seq, given->shape[1],
-                               io.selected == 0 ? "none" : fmt::format("{} for a query", io.selected)));
+    throw BadInput(fmt::format(
+        "--io: this layer sees the keys that a layer before it selected; expected a tensor "
+        "'selection' [{}, {}, {}] of their positions, got {}",
+        io.batch, io.seq, given->shape[1], io.selected == 0 ? "none" : fmt::format("{} for a query", io.selected)));
 
   std::vector<float> result(io.output.size());
   const auto step = [&, &kind = kind, &shape = shape, &weights = weights](std::int64_t begin, std::int64_t q_len) {

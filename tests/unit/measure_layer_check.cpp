@@ -125,13 +125,14 @@ TEST(TallStacks, AreRightWithTheStreamAsItIs) {
 
 // One layer of a small model that has run on random tokens: batch 2 of 7 rows each.
 struct Ran {
-  explicit Ran(const char* golden, std::int64_t q_len = 7, std::int64_t kv_len = 12) {
+  explicit Ran(const char* golden, std::int64_t q_len = 7, std::int64_t kv_len = 12,
+               std::optional<std::int64_t> of_layer = {}) {
     model = read_model(std::filesystem::path(LAYERCOST_SOURCE_DIR) / "tests/golden" / golden);
     StepShape shape;
     shape.batch = 2, shape.q_len = q_len, shape.kv_len = kv_len, shape.capacity = 13;
     shape.weights = WeightTypes::of(weight_format(DType::f32), DType::f32);
     shape.activation_type = shape.kv_type = DType::f32;
-    plan = plan_layer(model, model.kinds.back(), shape);
+    plan = plan_layer(model, of_layer ? model.layer(*of_layer) : model.kinds.back(), shape);
     BufferSet buffers = shared_buffers(plan, runtime);
     buffers.merge(own_buffers(plan, 1, 0, runtime));
     fill_normal(runtime, buffers.at("input")->view(), 2);
@@ -150,7 +151,7 @@ struct Ran {
 };
 
 constexpr const char* kGoldens[] = {"llama_bias",     "qwen2_window",       "qwen3_gqa",       "qwen3_moe_sparse",
-                                    "mixtral_window", "deepseek_v2_groups", "deepseek_v3_kimi"};
+                                    "mixtral_window", "deepseek_v2_groups", "deepseek_v3_kimi",   "deepseek_v32_groups"};
 
 TEST(LayerRows, AFewAreCheckedAsAllAre) {
   for (const char* golden : kGoldens) {
@@ -202,6 +203,44 @@ TEST(LayerRows, EveryInputOfTheReferenceCounts) {
       }
     }
   }
+}
+
+// Five of up to twelve keys are selected, by the layer's own indexer.
+TEST(LayerRows, SelectionsThatCannotBeOrAreNotTheBestAreNamed) {
+  Ran ran("deepseek_v32_groups");
+  EXPECT_TRUE(ran.verdict({3}).ok) << ran.verdict({3}).why;
+  std::int32_t* row = ran.layer->buffer(BufferRole::selection).as<std::int32_t>() + 5 * 3;  // sees 12 - 7 + 4 keys
+  const std::vector<std::int32_t> kept(row, row + 5);
+  const auto why_of = [&](std::vector<std::int32_t> keys) {
+    std::copy(keys.begin(), keys.end(), row);
+    const std::string why = ran.verdict({3}).why;
+    std::copy(kept.begin(), kept.end(), row);
+    return why;
+  };
+  const auto has = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
+  EXPECT_TRUE(has(why_of({0, 1, 2, 3, 9}), "entry 4 of the selection cannot be 9")) << "behind the query";
+  EXPECT_TRUE(has(why_of({0, 1, 1, 3, 4}), "entry 2 of the selection cannot be 1")) << "twice";
+  EXPECT_TRUE(has(why_of({0, 1, 2, 3, -1}), "entry 4 of the selection cannot be -1")) << "one too few";
+  EXPECT_TRUE(has(why_of({-7, 1, 2, 3, 4}), "entry 0 of the selection cannot be -7"));
+  // Another key for one that was selected: attention saw other keys than it says, and the key scores less.
+  std::vector<std::int32_t> other;
+  for (std::int32_t j = 0; j < 9 && other.size() < 5; ++j)
+    if (std::find(kept.begin(), kept.end(), j) == kept.end()) other.push_back(j);
+  for (std::size_t i = 0; other.size() < 5; ++i) other.push_back(kept[i]);
+  std::sort(other.begin(), other.end());
+  EXPECT_TRUE(has(why_of(other), "a key that was left out scores")) << why_of(other);
+  EXPECT_TRUE(ran.verdict({3}).ok);
+}
+
+// A layer that shares a selection sees what it is given, and nothing else.
+TEST(LayerRows, AGivenSelectionIsWhatTheReferenceSees) {
+  Ran ran("glm_moe_dsa_shared", 7, 12, 1);
+  ASSERT_NE(ran.plan.find_buffer(BufferRole::given_selection), nullptr);
+  EXPECT_TRUE(ran.verdict({3, 9}).ok) << ran.verdict({3, 9}).why;
+  std::int32_t* row = ran.layer->buffer(BufferRole::given_selection).as<std::int32_t>() + 4 * 3;
+  for (std::int32_t j = 0; j < 4; ++j) row[j] = row[3] == 3 ? j + 1 : j;
+  EXPECT_FALSE(ran.verdict({3}).ok) << "other keys";
+  EXPECT_TRUE(ran.verdict({9}).ok) << "the other sequence";
 }
 
 TEST(LayerRows, IdsThatCannotBeAreNamed) {

@@ -36,7 +36,7 @@ Json tiny(const std::string& model_type) {
     config.update(
         {{"num_experts", 8}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 32}, {"norm_topk_prob", true}});
   }
-  if (model_type.starts_with("deepseek") || model_type == "kimi_k2") {
+  if (model_type.starts_with("deepseek") || model_type == "kimi_k2" || model_type == "glm_moe_dsa") {
     config.update({{"num_key_value_heads", 4},
                    {"q_lora_rank", 24},
                    {"kv_lora_rank", 32},
@@ -51,6 +51,8 @@ Json tiny(const std::string& model_type) {
                    {"n_group", 4},
                    {"topk_group", 2}});
   }
+  if (model_type == "deepseek_v32" || model_type == "glm_moe_dsa")
+    config.update({{"index_topk", 6}, {"index_n_heads", 5}, {"index_head_dim", 14}});
   if (model_type == "glm4_moe") {
     config.update({{"head_dim", 16},
                    {"n_routed_experts", 16},
@@ -224,6 +226,9 @@ const Published kPublished[] = {
     {"deepseek-v2-lite", 15706484224, 15.706, 2.451, 2.242, 31104},
     {"deepseek-v3", 671026419200, 671.026, 36.626, 35.699, 70272},
     {"deepseek-r1-0528", 671026419200, 671.026, 36.626, 35.699, 70272},
+    {"deepseek-v3.2", 671877944064, 671.878, 37.477, 36.550, 85888},
+    {"glm-5", 743911218432, 743.911, 40.833, 39.882, 109824},
+    {"glm-5.2", 743377019904, 743.377, 40.299, 39.347, 95232},
     {"kimi-k2-instruct", 1026408232448, 1026.408, 31.687, 30.513, 70272},
     {"moonlight-16b-a3b", 15960110208, 15.960, 2.579, 2.244, 31104},
     {"glm-4.5", 352797829024, 352.798, 32.856, 32.080, 376832},
@@ -633,6 +638,84 @@ TEST(Latent, DecodeIsAbsorbedAndAPromptExpanded) {
   // A prompt behind cached tokens reads the cache.
   prompt.kv_len = prompt.capacity = 12;
   EXPECT_TRUE(has_op(plan_layer(m, m.layer(1), prompt), "absorb k"));
+}
+
+// index_topk is 6. A step on more keys selects, a prompt too; one on 6 keys sees them all.
+TEST(Sparse, AStepOnMoreThanTopKKeysSelects) {
+  const ModelSpec m = read(tiny("deepseek_v32"));
+  ASSERT_EQ(m.kinds.size(), 2u);
+  const auto planned = [&](std::int64_t q_len, std::int64_t kv_len) {
+    StepShape s;
+    s.batch = 3, s.q_len = q_len, s.kv_len = kv_len, s.capacity = 12;
+    return plan_layer(m, m.layer(1), s);
+  };
+  const auto case_of = [](const LayerPlan& plan, const std::string& component) {
+    for (const PlannedOp& p : plan.ops)
+      if (p.component == component) return p.op_case;
+    throw std::runtime_error("no " + component);
+  };
+  // Latents of 32 and a rotated key of 8, an index key of 14.
+  EXPECT_EQ(kv_elements_per_token(m), 4 * (40 + 14));
+  for (const auto& [q_len, kv_len] : {std::pair(1, 7), {7, 7}, {2, 9}}) {
+    const LayerPlan plan = planned(q_len, kv_len);
+    SCOPED_TRACE(std::to_string(q_len) + " " + std::to_string(kv_len));
+    EXPECT_TRUE(has_op(plan, "absorb k")) << "a prompt, too";
+    EXPECT_EQ(case_of(plan, "attention").integer("selected", 0), 6);
+    EXPECT_EQ(case_of(plan, "select").axis("top_k"), 6);
+    EXPECT_EQ(plan.buffer(BufferRole::selection).shape, (Shape{3 * q_len, 6}));
+  }
+  // bf16, one query: 6 of 9 entries of 40 for each of three sequences; 9 index keys of 14.
+  const LayerPlan one = planned(1, 9);
+  EXPECT_DOUBLE_EQ(find_op("attention").work(case_of(one, "attention"), {}).kv_read_bytes, 2.0 * 3 * 6 * 40);
+  EXPECT_DOUBLE_EQ(find_op("attention").work(case_of(one, "attention"), {}).flops, 2.0 * 3 * 4 * 6 * (40 + 32));
+  EXPECT_DOUBLE_EQ(find_op("dsa_index").work(case_of(one, "select"), {}).kv_read_bytes, 2.0 * 3 * 9 * 14);
+  // Each pair of a query and a key: five products of 14 and five of a weight.
+  EXPECT_DOUBLE_EQ(find_op("dsa_index").work(case_of(one, "select"), {}).flops, 2.0 * 3 * 9 * 5 * 15);
+  // Of a prompt of 8 the last two queries see more than they may select: of 7 and 8 keys.
+  EXPECT_DOUBLE_EQ(find_op("dsa_index").work(case_of(planned(8, 8), "select"), {}).flops, 2.0 * 3 * (7 + 8) * 5 * 15);
+  EXPECT_DOUBLE_EQ(find_op("attention").work(case_of(planned(8, 8), "attention"), {}).flops,
+                   2.0 * 3 * 4 * (1 + 2 + 3 + 4 + 5 + 6 + 6 + 6) * (40 + 32));
+
+  for (const auto& [q_len, kv_len] : {std::pair(1, 6), {6, 6}, {3, 5}}) {
+    const LayerPlan plan = planned(q_len, kv_len);
+    EXPECT_EQ(case_of(plan, "attention").integer("selected", 0), 0);
+    EXPECT_EQ(has_op(plan, "expand"), q_len == kv_len);
+    EXPECT_EQ(find_op("dsa_index").work(case_of(plan, "select"), {}).flops, 0) << "no score is needed";
+    EXPECT_EQ(plan.buffer(BufferRole::selection).shape[1], kv_len) << "no more than there are keys";
+  }
+  EXPECT_FALSE(case_of(one, "index rope").flag("interleaved"));
+  EXPECT_EQ(case_of(one, "index rope").axis("rope_dim"), 8);
+  EXPECT_DOUBLE_EQ(case_of(one, "index rope").real("eps"), 1e-6);
+}
+
+// Which layers share a selection: a list, a pattern, or every how many-th has an indexer from which on.
+TEST(Sparse, GlmLayersShareSelections) {
+  const auto kinds_of = [](const Json& more) {
+    const ModelSpec m = read(with(tiny("glm_moe_dsa"), more));
+    std::vector<std::string> out;
+    for (std::int64_t i = 0; i < m.layers; ++i) out.push_back(m.layer(i).name);
+    return out;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(kinds_of({}), (Names{"dense", "moe", "moe", "moe"}));
+  const Names alternate = {"dense", "moe shared selection", "moe", "moe shared selection"};
+  EXPECT_EQ(kinds_of({{"indexer_types", {"full", "shared", "full", "shared"}}}), alternate);
+  EXPECT_EQ(kinds_of({{"index_topk_pattern", "FSFS"}}), alternate);
+  EXPECT_EQ(kinds_of({{"index_topk_freq", 2}, {"index_skip_topk_offset", 1}}), alternate);
+  // max(i - 2 + 1, 0) % 2: layers 0, 1 and 3.
+  EXPECT_EQ(kinds_of({{"index_topk_freq", 2}}), (Names{"dense", "moe", "moe shared selection", "moe"}));
+
+  const ModelSpec m = read(with(tiny("glm_moe_dsa"), {{"indexer_types", {"full", "shared", "shared", "shared"}}}));
+  EXPECT_EQ(kv_elements_per_token(m), 4 * 40 + 14) << "one index cache for all";
+  StepShape s;
+  s.kv_len = s.capacity = 9;
+  const LayerPlan shared = plan_layer(m, m.layer(1), s), full = plan_layer(m, m.layer(0), s);
+  EXPECT_EQ(shared.buffer(BufferRole::given_selection).shape, (Shape{1, 6}));
+  EXPECT_FALSE(has_op(shared, "select"));
+  EXPECT_TRUE(has_op(full, "select"));
+  for (const WeightSpec& w : shared.weights) EXPECT_FALSE(w.name.starts_with("index")) << w.name;
+  for (const PlannedOp& p : full.ops)
+    if (p.component == "index rope") EXPECT_TRUE(p.op_case.flag("interleaved"));
 }
 
 TEST(Latent, ScoresAreScaledByYarn) {
@@ -1420,7 +1503,7 @@ std::vector<BadConfig> bad_configs() {
        "llama",
        {{"model_type", "mamba2"}},
        {": model_type: ", "mamba2",
-        "deepseek_v2, deepseek_v3, ernie4_5_moe, gemma4, glm4_moe, gpt_oss, hunyuan_v1_moe, llama, llama4, minimax, "
+        "deepseek_v2, deepseek_v3, deepseek_v32, ernie4_5_moe, gemma4, glm4_moe, glm_moe_dsa, gpt_oss, hunyuan_v1_moe, llama, llama4, minimax, "
         "minimax_m2, ministral, ministral3, mistral, mixtral, olmoe, qwen2, qwen3, qwen3_5, qwen3_5_moe, qwen3_moe, "
         "qwen3_next"}},
       {"misspelt model_type", "llama", {{"model_type", "qwen3-moe"}}, {": model_type: ", "did you mean 'qwen3_moe'?"}},
@@ -1678,6 +1761,40 @@ std::vector<BadConfig> bad_configs() {
        "deepseek_v3",
        {{"num_key_value_heads", 2}},
        {": num_key_value_heads: ", "expected 4", "got 2"}},
+      {"no selection", "deepseek_v32", {{"index_topk", null}}, {": index_topk: ", "missing"}},
+      {"nothing selected", "glm_moe_dsa", {{"index_topk", 0}}, {": index_topk: ", "got 0"}},
+      {"no index heads", "deepseek_v32", {{"index_n_heads", 0}}, {": index_n_heads: ", "got 0"}},
+      {"index heads without dimensions", "glm_moe_dsa", {{"index_head_dim", null}}, {": index_head_dim: ", "missing"}},
+      {"an index head smaller than what is turned",
+       "deepseek_v32",
+       {{"index_head_dim", 6}},
+       {": index_head_dim: ", "at least qk_rope_head_dim (8)", "got 6"}},
+      {"no latent for index queries", "deepseek_v32", {{"q_lora_rank", null}}, {": q_lora_rank: ", "missing"}},
+      {"an odd rotated part", "glm_moe_dsa", {{"qk_rope_head_dim", 7}}, {": qk_rope_head_dim: ", "even", "got 7"}},
+      {"a selection in another family", "deepseek_v3", {{"index_topk", 6}}, {": index_topk: ", "sparse attention"}},
+      {"shared selections in another family",
+       "deepseek_v32",
+       {{"index_topk_freq", 4}},
+       {": index_topk_freq: ", "share a selection", "got 4"}},
+      {"a first layer that shares",
+       "glm_moe_dsa",
+       {{"indexer_types", {"shared", "full", "full", "full"}}},
+       {": indexer_types: ", "a first layer with an indexer"}},
+      {"a layer too few", "glm_moe_dsa", {{"indexer_types", {"full", "full", "full"}}}, {": indexer_types: ", "(4)"}},
+      {"an unknown kind of indexer",
+       "glm_moe_dsa",
+       {{"indexer_types", {"full", "ful", "full", "full"}}},
+       {": indexer_types[1]: ", "did you mean 'full'?"}},
+      {"a pattern of another length", "glm_moe_dsa", {{"index_topk_pattern", "FS"}}, {": index_topk_pattern: ", "got 2"}},
+      {"an unknown letter", "glm_moe_dsa", {{"index_topk_pattern", "FSXS"}}, {": index_topk_pattern: ", "'X'"}},
+      {"kinds of indexer that contradict the rule",
+       "glm_moe_dsa",
+       {{"indexer_types", {"full", "shared", "full", "shared"}}, {"index_topk_freq", 2}},
+       {": index_topk_freq: ", "makes layer 1 full", "indexer_types calls it shared"}},
+      {"halves in the indexer",
+       "glm_moe_dsa",
+       {{"indexer_rope_interleave", false}},
+       {": indexer_rope_interleave: ", "expected true"}},
       {"no latent", "deepseek_v3", {{"kv_lora_rank", null}}, {": kv_lora_rank: ", "missing"}},
       {"neither q_lora_rank nor null", "deepseek_v3", {{"q_lora_rank", null}}, {": q_lora_rank: ", "missing"}},
       {"no word on shared experts", "deepseek_v2", {{"n_shared_experts", null}}, {": n_shared_experts: ", "missing"}},

@@ -174,6 +174,7 @@ TEST(TensorParallel, TheSumOverTheRanksIsTheWholeLayer) {
       {"qwen2_layer_types", 0, 2},  {"mixtral_window", 1, 2},   {"deepseek_v3_groups", 1, 2},
       {"deepseek_v3_groups", 2, 2}, {"qwen3_next_turns", 0, 2}, {"qwen3_next_turns", 3, 2},
       {"glm4_moe_air", 2, 2},       {"qwen3_moe_norm", 0, 2},   {"gemma4_dense", 0, 4},
+      {"deepseek_v32_groups", 2, 2},
   };
   for (const auto& [name, layer, ranks] : cases) {
     SCOPED_TRACE(name + (" layer " + std::to_string(layer)));

@@ -19,7 +19,7 @@ struct Queries {
   std::string q, latent;
 };
 Queries queries(LayerBuilder& b, const LatentAttention& a, const std::string& x, std::int64_t all,
-                    const LayerBuilder::Part& part) {
+                const LayerBuilder::Part& part) {
   const std::int64_t h = b.model().hidden, n = a.heads * a.qk_dim(), r = a.q_rank;
   const auto rows = [&](const char* tensor, std::int64_t k) {
     return LayerBuilder::Sources{b.rows_of(kIn + tensor, {all * a.qk_dim(), k}, {part.first * a.qk_dim(), n})};

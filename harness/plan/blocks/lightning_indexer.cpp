@@ -29,8 +29,7 @@ std::string lightning_indexer(LayerBuilder& b, const LightningIndexer& i, const 
 
   const std::string rotated =
       b.buffer("index_q_rotated", BufferRole::activation, s.activation_type, {t, i.heads, i.head_dim});
-  const std::string cache =
-      b.buffer("index_cache", BufferRole::cache, s.kv_type, {s.batch, 1, s.capacity, i.head_dim});
+  const std::string cache = b.buffer("index_cache", BufferRole::cache, s.kv_type, {s.batch, 1, s.capacity, i.head_dim});
   OpCase rope("index_rope");
   rope.set("batch", s.batch).set("q_len", s.q_len).set("kv_len", s.kv_len).set("capacity", s.capacity);
   rope.set("heads", i.heads).set("head_dim", i.head_dim).set("rope_dim", in.rope_dim).set("eps", i.norm_eps);
@@ -64,8 +63,9 @@ LightningIndexer read_lightning_indexer(const JsonNode& config, std::int64_t rop
   i.heads = config.get_int("index_n_heads", 1, kMaxHeads);
   i.head_dim = config.get_int("index_head_dim", 1, kMaxHeadDim);
   if (i.head_dim < rope_dim)
-    config.fail("index_head_dim", fmt::format("expected at least qk_rope_head_dim ({}), which the indexer turns, got {}",
-                                              rope_dim, i.head_dim));
+    config.fail(
+        "index_head_dim",
+        fmt::format("expected at least qk_rope_head_dim ({}), which the indexer turns, got {}", rope_dim, i.head_dim));
   if (!config.find_int("q_lora_rank", 1, kMaxHidden))
     config.fail("q_lora_rank", "the indexer makes its queries of the queries' latent; expected its width, got null");
   return i;
