@@ -51,13 +51,17 @@ std::map<std::string, double> other_products(std::map<std::string, double> produ
 std::optional<double> cache_bytes(const OpCase& c) {
   if (!work_of(c)) return std::nullopt;
   if (c.op() == "gated_delta" || c.op() == "causal_conv") return find(c)->work(c, {}).kv_write_bytes;
-  // Keys and values of a prompt's own, made from latents, are no cache; values that are part of the keys none besides.
-  if (c.op() != "attention" || c.flag("uncached")) return std::nullopt;
+  const auto axis = [&](const char* name) { return static_cast<double>(c.axis(name)); };
+  const auto in_slots = [&](double slots, double elements) {
+    return axis("batch") * slots * elements * static_cast<double>(size_of(c.type("kv_type")));
+  };
+  if (c.op() == "latent_rope") return in_slots(axis("capacity"), axis("latent_dim") + axis("rope_dim"));
+  if (c.op() == "index_rope") return in_slots(axis("capacity"), axis("head_dim"));
+  // A prompt's own keys and values, made from latents, are no cache; that of latents stands with who appends to it.
+  if (c.op() != "attention" || c.flag("uncached") || c.flag("shared_kv")) return std::nullopt;
   const std::int64_t window = c.integer("window", c.integer("chunk", 0)), capacity = c.axis("capacity");
-  const auto slots = static_cast<double>(window > 0 ? std::min(window, capacity) : capacity);
-  return slots * static_cast<double>(c.axis("batch") * c.axis("kv_heads")) *
-         static_cast<double>((c.axis("qk_dim") + (c.flag("shared_kv") ? 0 : c.axis("v_dim"))) *
-                             static_cast<std::int64_t>(size_of(c.type("kv_type"))));
+  return in_slots(static_cast<double>(window > 0 ? std::min(window, capacity) : capacity) * axis("kv_heads"),
+                  axis("qk_dim") + axis("v_dim"));
 }
 
 }  // namespace layercost

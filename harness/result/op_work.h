@@ -30,8 +30,8 @@ std::map<std::string, double> product_flops(const Work&);
 std::map<std::string, double> other_products(std::map<std::string, double> product_flops,
                                              std::string_view activation_type);
 
-// What an attention needs of its cache in memory: all slots, or those of its window; what linear attention needs for
-// its states. Nothing of other ops.
+// What an op's part of a layer needs in memory for the next step: of attention all slots of its cache, or those of its
+// window; of latent attention and its indexer what they append to; of linear attention its states. Nothing of others.
 std::optional<double> cache_bytes(const OpCase&);
 
 }  // namespace layercost

@@ -12,10 +12,11 @@ namespace layercost {
 namespace {
 
 constexpr std::int64_t kMostBytes = std::int64_t{32} << 20;  // of gathered keys: they stay in the second-level cache
+constexpr std::int64_t kMostRows = 16;                       // 13 of 2048 latents of DeepSeek's size are 31 MB
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
   if (const Support s = cuda_support(device, launch_attention_cuda_gather != nullptr); !s) return s;
-  const GatherPlan p = gather_plan(c, kMostBytes);
+  const GatherPlan p = gather_plan(c, kMostBytes, kMostRows);
   if (p.at_once * p.a.selected > std::numeric_limits<int>::max()) return Support::no("2^31 keys or more at once");
   return gather_supports(p, device);
 }
@@ -39,7 +40,7 @@ struct Gathered {
 };
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
-  const GatherPlan p = gather_plan(c, kMostBytes);
+  const GatherPlan p = gather_plan(c, kMostBytes, kMostRows);
   AttentionCudaGathered k{};
   k.q_len = p.a.q_len, k.whole = p.whole, k.cut = p.cut, k.capacity = p.a.capacity, k.selected = p.a.selected;
   k.entry_bytes = p.entry_bytes, k.q_bytes = p.q_bytes, k.y_bytes = p.y_bytes;

@@ -25,7 +25,7 @@ Tensor rows_of(const Tensor& t, std::int64_t first, std::int64_t rows) {
 
 }  // namespace
 
-GatherPlan gather_plan(const OpCase& c, std::int64_t most_bytes) {
+GatherPlan gather_plan(const OpCase& c, std::int64_t most_bytes, std::int64_t most_rows) {
   const auto size = [&](const char* type) { return static_cast<std::int64_t>(size_of(c.type(type))); };
   GatherPlan p{.a = attention_axes(c), .whole_case = c, .cut_case = c, .rest_case = c};
   p.entry_bytes = p.a.qk_dim * size("kv_type");
@@ -34,7 +34,8 @@ GatherPlan gather_plan(const OpCase& c, std::int64_t most_bytes) {
   p.whole = std::clamp<std::int64_t>(p.a.selected - p.a.end_key(0) + 1, 0, p.a.q_len), p.cut = p.a.q_len - p.whole;
   if (p.whole > 0) p.whole_case = dense_case(c, 1, p.whole, p.a.end_key(p.whole - 1), p.a.capacity);
   if (p.cut == 0) return p;
-  p.at_once = std::clamp<std::int64_t>(most_bytes / (p.a.selected * p.entry_bytes), 1, p.cut_rows());
+  p.at_once =
+      std::clamp<std::int64_t>(most_bytes / (p.a.selected * p.entry_bytes), 1, std::min(most_rows, p.cut_rows()));
   p.rest = p.cut_rows() % p.at_once;
   p.cut_case = dense_case(c, p.at_once, 1, p.a.selected, p.a.selected);
   if (p.rest > 0) p.rest_case = dense_case(c, p.rest, 1, p.a.selected, p.a.selected);

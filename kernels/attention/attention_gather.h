@@ -20,8 +20,8 @@ struct GatherPlan {
   // Of the queries whose keys are gathered number r, among all.
   std::int64_t row_of(std::int64_t r) const { return r / cut * a.q_len + whole + r % cut; }
 };
-// most_bytes: of the keys that are gathered at a time.
-GatherPlan gather_plan(const OpCase&, std::int64_t most_bytes);
+// most_bytes, most_rows: of the keys that are gathered at a time, and the queries.
+GatherPlan gather_plan(const OpCase&, std::int64_t most_bytes, std::int64_t most_rows);
 Support gather_supports(const GatherPlan&, const DeviceInfo&);
 
 // Where the gathered keys, their queries and the results lie, and what attends there.

@@ -12,9 +12,10 @@ namespace layercost {
 namespace {
 
 constexpr std::int64_t kMostBytes = std::int64_t{8} << 20;  // of gathered keys: they stay in a cache
+constexpr std::int64_t kMostRows = 8;                       // three of 2048 latents of DeepSeek's size are 7 MB
 
 Support supports(const OpCase& c, const DeviceInfo& device) {
-  return gather_supports(gather_plan(c, kMostBytes), device);
+  return gather_supports(gather_plan(c, kMostBytes, kMostRows), device);
 }
 
 struct Gathered {
@@ -51,9 +52,9 @@ struct Gathered {
 };
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime& runtime) {
-  const GatherPlan p = gather_plan(c, kMostBytes);
-  const auto g = std::make_shared<Gathered>(Gathered{p, gather_parts(p, t, runtime), t.tensor("q"),
-                                                     t.tensor("k_cache"), t.tensor("y"), t.tensor("selection")});
+  const GatherPlan p = gather_plan(c, kMostBytes, kMostRows);
+  const auto g = std::make_shared<Gathered>(Gathered{p, gather_parts(p, t, runtime), t.tensor("q"), t.tensor("k_cache"),
+                                                     t.tensor("y"), t.tensor("selection")});
   return invocation([g] { g->run(); }, g->parts.chosen);
 }
 

@@ -67,9 +67,9 @@ struct Choice {
   int left;
 };
 
-// Unsigned numbers in the order of the floats; -0 becomes +0.
+// Unsigned numbers in the order of the floats. None is -0: sums begin with +0.
 SIMT_INLINE std::uint32_t sortable(float v) {
-  const std::uint32_t bits = as_bits(v + 0.0f);
+  const std::uint32_t bits = as_bits(v);
   return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
 }
 

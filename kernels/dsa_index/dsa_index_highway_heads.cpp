@@ -2,26 +2,17 @@
 // a key. Lanes are heads, two vectors of them; a query's heads are put side by side once, and of six keys at a time an
 // element each is broadcast: twelve sums, two loads and six broadcasts a step. A part of the keys (24, 12 KB as f32)
 // and of the heads (8 KB) fit the first-level cache.
-//
-// The choice: the least score that is taken is found digit by digit (11, 11 and 10 bits) from counts of the scores'
-// bits, mapped so that they sort as the scores do; then one pass takes what is larger and as many of the equal ones as
-// are left, in ascending order of positions. Nothing is sorted.
-//
-// Many queries: a piece is a query. Few: pieces are parts of a query's keys, and the choices come behind them.
 // SPDX-License-Identifier: Apache-2.0
 #define LAYERCOST_SIMD_FILE "kernels/dsa_index/dsa_index_highway_heads.cpp"
 #include "kernels/cpu/simd_frame-inl.h"  // first
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cstring>
 
 #include "dsa_index_variants.h"
 #include "kernels/contract/dispatch.h"
 #include "kernels/core/team.h"
 #include "kernels/cpu/simd-inl.h"
-#include "kernels/dsa_index/dsa_index.h"
+#include "kernels/dsa_index/dsa_index_rows.h"
 
 #ifndef LAYERCOST_DSA_INDEX_HEADS
 #define LAYERCOST_DSA_INDEX_HEADS
@@ -30,7 +21,7 @@ namespace {
 
 constexpr std::int64_t kKeysAtOnce = 6, kKeysOfBlock = 24;
 
-struct IndexScores {
+struct IndexHeads {
   DsaIndexAxes a;
   const void* q;
   const float* weights;
@@ -40,8 +31,8 @@ struct IndexScores {
   std::int64_t scratch_floats() const { return most_heads * (a.head_dim + 1) + kKeysOfBlock * (a.head_dim + 64); }
 };
 // The scores of keys first .. first + count - 1 of query `row` to `out`. scratch: scratch_floats(), 64-byte aligned.
-using IndexScoresFunction = void (*)(const IndexScores&, std::int64_t row, std::int64_t first, std::int64_t count,
-                                     float* scratch, float* out);
+using HeadScores = void (*)(const IndexHeads&, std::int64_t row, std::int64_t first, std::int64_t count, float* scratch,
+                            float* out);
 
 }  // namespace
 }  // namespace layercost
@@ -78,7 +69,7 @@ HWY_INLINE void add_heads(const float* q, const float* weights, const float* key
 
 // Heads side by side, kHeadsAtOnce of them for each dimension, behind them zeros.
 template <class X>
-void lay_out(const IndexScores& s, std::int64_t row, float* q, float* weights) {
+void lay_out(const IndexHeads& s, std::int64_t row, float* q, float* weights) {
   const std::int64_t heads = s.a.heads, dim = s.a.head_dim;
   const X* x = static_cast<const X*>(s.q) + row * heads * dim;
   for (std::int64_t h = 0; h < (heads + kHeadsAtOnce - 1) / kHeadsAtOnce * kHeadsAtOnce; ++h) {
@@ -89,8 +80,7 @@ void lay_out(const IndexScores& s, std::int64_t row, float* q, float* weights) {
 }
 
 template <class X, class KV>
-void scores(const IndexScores& s, std::int64_t row, std::int64_t first, std::int64_t count, float* scratch,
-            float* out) {
+void scores(const IndexHeads& s, std::int64_t row, std::int64_t first, std::int64_t count, float* scratch, float* out) {
   const std::int64_t dim = s.a.head_dim;
   float *q = scratch, *weights = q + s.most_heads * dim, *sums = weights + s.most_heads,
         *keys = sums + kKeysOfBlock * 64;
@@ -114,10 +104,9 @@ void scores(const IndexScores& s, std::int64_t row, std::int64_t first, std::int
   }
 }
 
-IndexScoresFunction scores_function(DType x, DType kv) {
-  return dispatch_float(x, [&]<class X>(X*) {
-    return dispatch_float(kv, [&]<class KV>(KV*) { return IndexScoresFunction(scores<X, KV>); });
-  });
+HeadScores scores_function(DType x, DType kv) {
+  return dispatch_float(
+      x, [&]<class X>(X*) { return dispatch_float(kv, [&]<class KV>(KV*) { return HeadScores(scores<X, KV>); }); });
 }
 
 }  // namespace
@@ -131,103 +120,19 @@ namespace {
 
 HWY_EXPORT(scores_function);
 
-constexpr std::int64_t kBins = 2048;
-
-// Unsigned numbers in the order of the floats; -0 becomes +0.
-std::uint32_t sortable(float v) {
-  v += 0.0f;
-  std::uint32_t bits = 0;
-  std::memcpy(&bits, &v, sizeof bits);
-  return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-}
-
-// Of n > k scores: the positions of the k largest, ascending, of equals the first. counts: kBins.
-void choose(const float* scores, std::int64_t n, std::int64_t k, std::uint32_t* counts, std::int32_t* out) {
-  std::uint32_t least = 0, known = 0;  // digits of the least score that is taken, and which of its bits they are
-  std::int64_t left = k;               // to be taken among those that have these digits
-  for (const auto& [shift, bits] : {std::pair(21, 11), std::pair(10, 11), std::pair(0, 10)}) {
-    const std::uint32_t digits = (1u << bits) - 1;
-    std::fill_n(counts, digits + 1, 0u);
-    for (std::int64_t j = 0; j < n; ++j) {
-      const std::uint32_t v = sortable(scores[j]);
-      if ((v & known) == least) ++counts[v >> shift & digits];
-    }
-    std::uint32_t digit = digits;
-    for (; counts[digit] < left; --digit) left -= counts[digit];
-    least |= digit << shift;
-    known |= digits << shift;
-  }
-  for (std::int64_t j = 0, taken = 0; taken < k; ++j) {
-    const std::uint32_t v = sortable(scores[j]);
-    if (v < least || (v == least && left-- <= 0)) continue;
-    out[taken++] = static_cast<std::int32_t>(j);
-  }
-}
-
-struct Plan {
-  IndexScores s;
-  IndexScoresFunction scores = nullptr;
-  std::int64_t parts = 1, part_keys = 0;  // of a query's keys
-  std::int32_t* selection = nullptr;
-
-  // With all scores of a query in `scores`, or where it takes all of them.
-  void choose_row(std::int64_t row, const float* of_row, std::uint32_t* counts) const {
-    const std::int64_t n = s.a.visible(row), k = std::min(n, s.a.top_k);
-    std::int32_t* to = selection + row * s.a.top_k;
-    if (k == n) {
-      for (std::int64_t j = 0; j < n; ++j) to[j] = static_cast<std::int32_t>(j);
-    } else {
-      choose(of_row, n, k, counts, to);
-    }
-    std::fill(to + k, to + s.a.top_k, -1);
-  }
-};
-
-struct Memory {
-  OwnedTensor scratch, scores, counts;
-};
-
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {
+  constexpr std::int64_t kMostHeadsAtOnce = 128;
   const DsaIndexAxes a = dsa_index_axes(c);
-  const std::int64_t threads = team_threads();
-  constexpr std::int64_t kMostHeadsAtOnce = 128, kLeastKeys = 256;
-  Plan p{.s = {a, t.tensor("q").data, t.tensor("weights").as<float>(), t.tensor("index_cache").data},
-         .scores = HWY_DYNAMIC_DISPATCH(scores_function)(c.type("x_type"), c.type("kv_type")),
-         .selection = t.tensor("selection").as<std::int32_t>()};
-  p.s.most_heads = (a.heads + kMostHeadsAtOnce - 1) / kMostHeadsAtOnce * kMostHeadsAtOnce;
-  // Four pieces per thread even out unequal threads; a part repeats the layout of the query's heads.
-  if (a.rows() < 4 * threads)
-    p.parts = std::clamp<std::int64_t>((4 * threads + a.rows() - 1) / a.rows(), 1,
-                                       std::max<std::int64_t>(1, a.kv_len / kLeastKeys));
-  p.part_keys = (a.kv_len + p.parts - 1) / p.parts;
-  const auto m = std::make_shared<Memory>();
-  m->scratch = OwnedTensor(DType::f32, {threads, p.s.scratch_floats()});
-  m->scores = OwnedTensor(DType::f32, {p.parts > 1 ? a.rows() : threads, a.kv_len});
-  m->counts = OwnedTensor(DType::i32, {threads, kBins});
-  const auto scratch = [m](int i) { return m->scratch.view().as<float>() + i * m->scratch.view().dim(1); };
-  const auto scores = [m](std::int64_t i) { return m->scores.view().as<float>() + i * m->scores.view().dim(1); };
-  const auto counts = [m](int i) { return m->counts.view().as<std::uint32_t>() + i * kBins; };
-  if (p.parts == 1)
-    return invocation(
-        [=] {
-          each_piece(a.rows(), [&](int thread, std::int64_t row, std::int64_t) {
-            const std::int64_t n = a.visible(row);
-            if (n > a.top_k) p.scores(p.s, row, 0, n, scratch(thread), scores(thread));
-            p.choose_row(row, scores(thread), counts(thread));
-          });
-        },
-        fmt::format("{}, a query a piece", simd_target()));
-  return invocation(
-      [=] {
-        each_piece(a.rows() * p.parts, [&](int thread, std::int64_t i, std::int64_t) {
-          const std::int64_t row = i / p.parts, first = i % p.parts * p.part_keys, n = a.visible(row);
-          if (n > a.top_k && first < n)
-            p.scores(p.s, row, first, std::min(p.part_keys, n - first), scratch(thread), scores(row) + first);
-        });
-        each_piece(a.rows(),
-                   [&](int thread, std::int64_t row, std::int64_t) { p.choose_row(row, scores(row), counts(thread)); });
+  const IndexHeads s{a, t.tensor("q").data, t.tensor("weights").as<float>(), t.tensor("index_cache").data,
+                     (a.heads + kMostHeadsAtOnce - 1) / kMostHeadsAtOnce * kMostHeadsAtOnce};
+  const HeadScores scores = HWY_DYNAMIC_DISPATCH(scores_function)(c.type("x_type"), c.type("kv_type"));
+  const auto scratch = std::make_shared<OwnedTensor>(DType::f32, Shape{team_threads(), s.scratch_floats()});
+  return index_invocation(
+      a, t,
+      [=](int thread, std::int64_t row, std::int64_t first, std::int64_t count, float* out) {
+        scores(s, row, first, count, scratch->view().as<float>() + thread * s.scratch_floats(), out);
       },
-      fmt::format("{}, {} parts of {} keys", simd_target(), p.parts, p.part_keys));
+      simd_target());
 }
 
 }  // namespace

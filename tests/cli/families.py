@@ -9,9 +9,9 @@ import sys
 from program import Program
 
 # With every kind of op that others do not have: latents, vectors that stay f32, states, sinks, shared experts, chunks,
-# temperatures, norms behind blocks.
+# temperatures, norms behind blocks, selections.
 GOLDENS = ("deepseek_v2_lite", "glm4_moe_norms", "gpt_oss_yarn", "qwen3_next_turns", "llama4_scout", "gemma4_experts",
-           "minimax_hf")
+           "minimax_hf", "deepseek_v32_groups", "glm_moe_dsa_shared")
 
 
 def run(name, *more):
@@ -43,6 +43,11 @@ def main():
         for phase in ("decode", "prefill"):
             saved(program, folder, f"latents in f32, {phase}",
                   run("deepseek_v2_lite", "--dtype", "f32", "--phase", phase))
+        for phase in ("decode", "prefill"):
+            saved(program, folder, f"selected keys in f32, {phase}",
+                  run("glm_moe_dsa_shared", "--dtype", "f32", "--phase", phase))
+        saved(program, folder, "selected keys, one of two ranks, and a layer for multi-token prediction",
+              run("deepseek_v32_groups", "--dtype", "f32", "--phase", "decode", "-b", "3", "--tp", "2", "--mtp"))
         saved(program, folder, "f32 with a cache in bf16",
               run("gpt_oss_yarn", "--dtype", "f32", "--kv-type", "bf16", "--phase", "decode"), right=False)
         saved(program, folder, "bf16 with a cache in fp8",
