@@ -14,10 +14,10 @@
 #include "harness/measure/stored_model.h"
 #include "harness/measure/verify.h"
 #include "harness/result/rules.h"
+#include "kernels/contract/reference.h"
 #include "kernels/contract/registry.h"
 #include "kernels/core/error.h"
 #include "kernels/core/random.h"
-#include "kernels/dsa_index/dsa_index.h"
 
 namespace layercost {
 namespace {
@@ -124,7 +124,7 @@ class ReferenceWalk {
       if (routes && s.name == "forced_ids") continue;
       const std::string& name = p.bind.at(s.name);
       const BufferRole role = roles_.at(name);
-      if (s.role == Role::output && is_selection(role)) return judge_selection(p, c, values, *asked);
+      if (s.role == Role::output && is_selection(role)) return judge_selection(p, values, *asked);
       if (is_table(role)) {
         bound.bind(s.name, tested_.at(name).view());
         continue;
@@ -147,22 +147,22 @@ class ReferenceWalk {
   }
 
   // The op's own output among `values` is the tested one, of one sequence.
-  void judge_selection(const PlannedOp& p, const OpCase& c, const Values& values, const AskedRows& asked) {
-    const DsaIndexAxes a = dsa_index_axes(c);
+  void judge_selection(const PlannedOp& p, const Values& values, const AskedRows& asked) {
     const auto value = [&](const char* tensor) { return values.at(p.bind.at(tensor)).view(); };
     const Tensor selection = value("selection");
+    const std::int64_t keys = p.op_case.axis("top_k"), before = plan_.shape.kv_len - plan_.shape.q_len;
     for (const std::int64_t row : asked.rows) {
-      if (a.visible(row) <= a.top_k || !wrong_selection_.empty()) continue;
-      const std::vector<double> scores = index_scores(a, value("q"), value("weights"), value("index_cache"), row);
+      if (before + row + 1 <= keys || !wrong_selection_.empty()) continue;  // it sees all it may see
+      const std::vector<double> scores =
+          index_scores(p.op_case, value("q"), value("weights"), value("index_cache"), row, before + row + 1);
       const auto n = static_cast<double>(scores.size());
       double mean = 0, square = 0, lowest = INFINITY, highest = -INFINITY;
       for (const double s : scores) mean += s / n;
       for (const double s : scores) square += (s - mean) * (s - mean);
       std::vector<char> chosen(scores.size());
-      for (std::int64_t i = 0; i < a.top_k; ++i)
-        chosen[static_cast<std::size_t>(selection.load(row * a.top_k + i))] = 1;
+      for (std::int64_t i = 0; i < keys; ++i) chosen[static_cast<std::size_t>(selection.load(row * keys + i))] = 1;
       for (std::size_t j = 0; j < scores.size(); ++j)
-        if (chosen[j]) lowest = std::min(lowest, scores[j]);
+        if (chosen[j] != 0) lowest = std::min(lowest, scores[j]);
         else highest = std::max(highest, scores[j]);
       const double spread = std::sqrt(square / n);
       if (!(highest <= lowest + selection_margin_ * spread))
@@ -249,6 +249,21 @@ class ReferenceWalk {
   std::set<std::string> in_sequences_;  // what those ops are bound to
   std::vector<std::int64_t> columns_;   // of shared_columns()
 };
+
+// What an indexer chooses by (kernels/dsa_index), of the first `keys` keys, for one query of a sequence. All f64.
+std::vector<double> index_scores(const OpCase& c, const Tensor& q, const Tensor& weights, const Tensor& cache,
+                                 std::int64_t row, std::int64_t keys) {
+  const std::int64_t heads = c.axis("heads"), dim = c.axis("head_dim");
+  std::vector<double> out(static_cast<std::size_t>(keys));
+  each_row(keys, true, [&](std::int64_t j) {
+    double sum = 0;
+    for (std::int64_t h = 0; h < heads; ++h)
+      sum += weights.load(row * heads + h) *
+             std::max(0.0, dot(q.as<double>() + (row * heads + h) * dim, cache.as<double>() + j * dim, dim));
+    out[static_cast<std::size_t>(j)] = sum;
+  });
+  return out;
+}
 
 // "" or what is no selection: of each query as many different keys that it may see as there can be, ascending, then -1.
 std::string judge_form(const Tensor& selection, const StepShape& s) {

@@ -13,8 +13,8 @@
 //          sinks=1: sinks[h] is one more score of every query of head h, without a value: it takes its share of the
 //          weights, and nothing is added for it.
 // Shapes:  q [batch * q_len, heads, qk_dim]; k_cache [batch, kv_heads, capacity, qk_dim];
-//          v_cache [batch, kv_heads, capacity, v_dim]; sinks [heads]; selection [batch * q_len, K]; y [batch * q_len, heads * v_dim]. Slots from
-//          kv_len on hold anything, also NaN: the tests put NaN there.
+//          v_cache [batch, kv_heads, capacity, v_dim]; sinks [heads]; selection [batch * q_len, K];
+//          y [batch * q_len, heads * v_dim]. Slots from kv_len on hold anything, also NaN: the tests put NaN there.
 // Types:   x_type (q), y_type (y): f32 or bf16; kv_type (caches): f32, bf16 or fp8_e4m3, without a scale; sinks f32;
 //          selection i32. Products, softmax and sums in f32.
 // Cost:    2 (qk_dim + v_dim) flops per visible pair and head (the exponentials are not counted); reads each visible
@@ -29,7 +29,8 @@
 //          and where both window and chunk are given; and with `selected` unless shared_kv=1 and kv_heads=1, without
 //          window and chunk.
 // Source:  Vaswani et al., 2017; Ainslie et al., "GQA", 2023; sliding window as in transformers 5; chunks:
-//          Llama 4 there; shared_kv: DeepSeek-AI, "DeepSeek-V2", 2024; selected: "DeepSeek-V3.2", 2025; sinks: gpt-oss as in transformers 5.
+//          Llama 4 there; shared_kv: DeepSeek-AI, "DeepSeek-V2", 2024; selected: "DeepSeek-V3.2", 2025; sinks: gpt-oss
+//          as in transformers 5.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

@@ -21,21 +21,6 @@ DsaIndexAxes dsa_index_axes(const OpCase& c) {
   return a;
 }
 
-std::vector<double> index_scores(const DsaIndexAxes& a, const Tensor& q, const Tensor& weights, const Tensor& cache,
-                                 std::int64_t row) {
-  std::vector<double> out(static_cast<std::size_t>(a.visible(row)));
-  std::vector<double> queries(static_cast<std::size_t>(a.heads * a.head_dim)),
-      key(static_cast<std::size_t>(a.head_dim));
-  widen(q, row * a.heads * a.head_dim, a.heads * a.head_dim, queries.data());
-  for (std::size_t j = 0; j < out.size(); ++j) {
-    widen(cache, (a.first_slot(row) + static_cast<std::int64_t>(j)) * a.head_dim, a.head_dim, key.data());
-    for (std::int64_t h = 0; h < a.heads; ++h)
-      out[j] +=
-          weights.load(row * a.heads + h) * std::max(0.0, dot(queries.data() + h * a.head_dim, key.data(), a.head_dim));
-  }
-  return out;
-}
-
 namespace {
 
 constexpr KnownKey keys[] = {
@@ -101,6 +86,22 @@ Work work(const OpCase& c, const WorkFacts&) {
 }
 
 Tolerance tolerance(const OpCase&, const std::string&) { return {}; }  // whole numbers are compared as such
+
+// Of one query, visible(row) of them.
+std::vector<double> index_scores(const DsaIndexAxes& a, const Tensor& q, const Tensor& weights, const Tensor& cache,
+                                 std::int64_t row) {
+  std::vector<double> out(static_cast<std::size_t>(a.visible(row)));
+  std::vector<double> queries(static_cast<std::size_t>(a.heads * a.head_dim)),
+      key(static_cast<std::size_t>(a.head_dim));
+  widen(q, row * a.heads * a.head_dim, a.heads * a.head_dim, queries.data());
+  for (std::size_t j = 0; j < out.size(); ++j) {
+    widen(cache, (a.first_slot(row) + static_cast<std::int64_t>(j)) * a.head_dim, a.head_dim, key.data());
+    for (std::int64_t h = 0; h < a.heads; ++h)
+      out[j] +=
+          weights.load(row * a.heads + h) * std::max(0.0, dot(queries.data() + h * a.head_dim, key.data(), a.head_dim));
+  }
+  return out;
+}
 
 void reference(const OpCase& c, const OpTensors& t) {
   const DsaIndexAxes a = dsa_index_axes(c);

@@ -34,7 +34,4 @@ struct DsaIndexAxes {
   std::int64_t first_slot(std::int64_t row) const { return row / q_len * capacity; }
 };
 DsaIndexAxes dsa_index_axes(const OpCase&);
-// In double: the scores of one query, visible(row) of them.
-std::vector<double> index_scores(const DsaIndexAxes&, const Tensor& q, const Tensor& weights, const Tensor& index_cache,
-                                 std::int64_t row);
 }  // namespace layercost

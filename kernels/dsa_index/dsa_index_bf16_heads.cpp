@@ -51,7 +51,9 @@ void lay_out(const Heads& s, std::int64_t row, std::uint32_t* q, float* weights)
 
 #if defined(__x86_64__)
 
-LAYERCOST_AVX512_BF16 inline __attribute__((always_inline)) __m512bh as_pairs(__m512i v) { return reinterpret_cast<__m512bh>(v); }
+LAYERCOST_AVX512_BF16 inline __attribute__((always_inline)) __m512bh as_pairs(__m512i v) {
+  return reinterpret_cast<__m512bh>(v);
+}
 
 LAYERCOST_AVX512_BF16 inline __attribute__((always_inline)) __m512i broadcast(const bf16* pair) {
   std::int32_t word = 0;

@@ -700,7 +700,7 @@ def make_layer(spec, layer, rng):
 
 def run_transformers(folder, layer, x, dtype, selection=None):
     """The whole model of the folder, with the layer's input replaced (and the selection of keys that it shares): masks,
-    windows, rope and the fusing of expert tensors are all transformers' own. Returns output, the two branches, logits."""
+    windows, rope and the fusing of expert tensors are all transformers' own. Returns output, the branches, logits."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -949,7 +949,9 @@ def tensor_changes(config, layer, name, value):
     if ".indexer." in name and not name.endswith("k_norm.bias"):  # a factor common to all scores chooses no other key
         yield "negated", -value
         yield "rolled by one", np.roll(value, 1, axis=-1)
-        yield "every other row negated", value * (-1.0) ** np.arange(len(value)).reshape((-1,) + (1,) * (value.ndim - 1))
+        changed = value.copy()
+        changed[::2] *= -1
+        yield "every other row negated", changed
         return
     if name.endswith("k_norm.bias"):
         yield "negated", -value

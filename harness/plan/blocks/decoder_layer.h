@@ -20,7 +20,8 @@ void decoder_layer(LayerBuilder&, const Attention&, const FeedForward&);
 // From buffer to buffer, as a part of a larger plan.
 void decoder_layer_between(LayerBuilder&, const Attention&, const FeedForward&, const std::string& input,
                            const std::string& output);
-// "moe" or "dense", with its window or chunk, "unrotated", "linear" or "shared selection": all in which layers of such a model differ.
+// "moe" or "dense", with its window or chunk, "unrotated", "linear" or "shared selection": all in which
+// layers of such a model differ.
 std::string kind_name(const Attention&, const FeedForward&);
 // Adds the layer as one of the kind with that name.
 void add_decoder_layer(ModelSpec&, const Attention&, const FeedForward&);

@@ -9,7 +9,7 @@
 //          -> o
 //          With an indexer (lightning_indexer.h) a query sees no more than top_k of the keys. A step on more keys than
 //          that is absorbed, a prompt too: all heads of a query then share the keys that are gathered for it, where the
-//          expanded form would gather keys and values for every head. Up to top_k keys every query sees what it may see,
+//          expanded form would gather keys and values for every head. Up to top_k keys every query sees what it may,
 //          and attention is as it is without one; the indexer runs all the same, as in the models.
 // Tensors: self_attn.{q_proj or q_a_proj, q_a_layernorm, q_b_proj}, kv_a_proj_with_mqa (latent rows first, then those
 //          of the shared key), kv_a_layernorm, kv_b_proj (per head: rows of keys, then of values), o_proj
