@@ -1,7 +1,7 @@
 // What:    what the `gathered` variants share: how the queries of a case with selected keys are split into cases
 //          without. The first queries of a prompt see every key that they may see and attend to the cache itself,
-//          `whole` of each sequence; of the others, `cut` of each sequence, the keys are copied to where they lie side by
-//          side, and each query attends as a sequence of its own, `at_once` of them at a time.
+//          `whole` of each sequence; of the others, `cut` of each sequence, the keys are copied to where they lie side
+//          by side, and each query attends as a sequence of its own, `at_once` of them at a time.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
