@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/figures.h"
 #include "harness/cli/price_record.h"
 #include "harness/cli/showing.h"
 #include "harness/result/atomic_file.h"
@@ -18,7 +19,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string out;
+  std::string out, figures;
   ShowOptions show;
   PriceOptions price;
   AgainstOptions against;
@@ -55,13 +56,12 @@ int show(const Options& o, const std::vector<ResultFile>& files) {
     if (!to_stdout && same_file(o.out, file))
       throw BadInput("-o: '" + printable(o.out) + "' is one of the results to be shown; name another file");
   check_show_options(o.show);
+  if (!o.figures.empty())
+    if (const int code = write_figures(files, o.figures); code != 0 || o.out.empty()) return code;
   if (to_stdout) {
     fmt::print("{}", for_stdout(files, o.show));
   } else {
-    ReportOptions options;
-    options.view = o.show.view();
-    write_file_atomically(o.out,
-                          find_report_format(o.show.format.empty() ? o.out : o.show.format).render(files, options));
+    write_file_atomically(o.out, for_file(files, o.show, o.out));
   }
   return fails_on_labels(files, o.show) ? 1 : 0;
 }
@@ -69,6 +69,7 @@ int show(const Options& o, const std::vector<ResultFile>& files) {
 void add_options(CLI::App& c, Options& o) {
   c.add_option("files", o.files, "result files; - is standard input")->required();
   c.add_option("-o,--output", o.out, "write to this file; its extension chooses the format (-: standard output)");
+  c.add_option("--figures", o.figures, "write each figure into this folder, as SVG, PDF, PNG and Vega-Lite");
   add_show_options(c, o.show);
 }
 

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "harness/cli/figures.h"
 #include "harness/cli/streams.h"
 #include "harness/cli/terminal.h"
 #include "harness/cost/summary.h"
@@ -35,10 +36,19 @@ std::vector<Label> labels_of(const std::string& names) {
   return labels;
 }
 
+std::string rendered(std::span<const ResultFile> files, const ShowOptions& o, const std::string& name_or_path,
+                     ReportOptions options) {
+  const ReportFormat& format = find_report_format(name_or_path);
+  if (format.draws) options.viewer = viewer_script(o.viewer);
+  return format.render(files, options);
+}
+
 }  // namespace
 
 void add_show_options(CLI::App& c, ShowOptions& o) {
   c.add_option("--format", o.format, "of standard output: " + report_format_names());
+  c.add_option("--viewer", o.viewer,
+               "script that draws a page's figures (scripts/figures --install makes one, which is then found by itself)");
   c.add_flag("-v,--verbose", o.verbose, "single layers, limits and settings too");
   c.add_flag("--explain", o.explain, "also what the words and labels of the table mean");
   c.add_option("--min-tok-s-user", o.min_tok_s_user,
@@ -54,8 +64,14 @@ void check_show_options(const ShowOptions& o) {
   labels_of(o.fail_on);
 }
 
+std::string for_file(std::span<const ResultFile> files, const ShowOptions& o, const std::string& path) {
+  ReportOptions options;
+  options.view = o.view();
+  return rendered(files, o, o.format.empty() ? path : o.format, std::move(options));
+}
+
 std::string for_stdout(std::span<const ResultFile> files, const ShowOptions& o) {
-  return find_report_format(o.format.empty() ? "table" : o.format).render(files, screen_options(o.view()));
+  return rendered(files, o, o.format.empty() ? "table" : o.format, screen_options(o.view()));
 }
 
 bool fails_on_labels(std::span<const ResultFile> files, const ShowOptions& o) {

@@ -12,6 +12,7 @@ namespace layercost {
 
 struct ShowOptions {
   std::string format;  // "": a table
+  std::string viewer;  // of a page's figures; "": found (figures.h)
   std::string fail_on;
   bool verbose = false, explain = false;
   std::optional<double> min_tok_s_user;
@@ -21,6 +22,8 @@ void add_show_options(CLI::App&, ShowOptions&);
 
 // BadInput for a format or a label that is not known: to be called before anything is measured.
 void check_show_options(const ShowOptions&);
+// For a file, in the format that `o` or else its name says.
+std::string for_file(std::span<const ResultFile> files, const ShowOptions& o, const std::string& path);
 // For standard output: the table as wide as that is.
 std::string for_stdout(std::span<const ResultFile> files, const ShowOptions&);
 // Whether a part carries a label of --fail-on, told on standard error.

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "harness/report/csv.h"
+#include "harness/report/html.h"
 #include "harness/report/json.h"
+#include "harness/report/latex.h"
 #include "harness/report/markdown.h"
 #include "harness/report/table.h"
 #include "kernels/core/error.h"
@@ -19,6 +21,8 @@ namespace {
 constexpr std::array kFormats = {
     ReportFormat{"table", "", ".txt", "what the terminal shows", render_table},
     ReportFormat{"markdown", "md", ".md", "Markdown tables, for a README or an issue", render_markdown},
+    ReportFormat{"html", "", ".html", "one page with figures, for a browser and for paper", render_html, true},
+    ReportFormat{"latex", "tex", ".tex", "LaTeX tables (booktabs), for a paper", render_latex},
     ReportFormat{"csv", "", ".csv", "one row per layer kind, model and pair, for a spreadsheet", render_csv},
     ReportFormat{"json", "", ".json", "the same rows as an array of objects", render_json},
     ReportFormat{"jsonl", "", ".jsonl", "the same rows, one object a line", render_jsonl},

@@ -22,6 +22,7 @@ struct ReportFormat {
   std::string_view extension;   // ".txt"
   std::string_view about;
   std::string (*render)(std::span<const ResultFile> files, const ReportOptions& options);
+  bool draws = false;  // and takes ReportOptions::viewer
 };
 
 std::span<const ReportFormat> report_formats();

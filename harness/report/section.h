@@ -171,6 +171,7 @@ struct Section {
   std::string title = {};  // of a list
   std::vector<NamedText> items = {};
   std::vector<Table> tables = {};  // of the same panels and columns; heads may differ
+  int leads = 0;                   // a page begins with the sections that have most
 };
 
 // Of one file, in the order in which they are read.

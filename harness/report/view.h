@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 
 namespace layercost {
 
@@ -22,6 +23,7 @@ struct ReportOptions {
   bool ascii = false;               // no other characters
   std::size_t width = kTableWidth;  // of a table: taken as kLeastWidth to kTableWidth
   View view = {false, false};       // documents and data show everything
+  std::string viewer = {};          // of a page: the script that draws its figures (html.h); "" for none
 };
 
 }  // namespace layercost

@@ -173,6 +173,7 @@ Table screen_table(const Summary& summary, bool layers_alone) {
 
 Section tradeoffs_section(const ResultFile& file, const Summary& summary, const View& view) {
   Section section;
+  section.leads = 1;
   const bool layers_alone = shows_layers_alone(summary);
   if (!view.detail) {
     if (!summary.tradeoffs.empty()) section.tables.push_back(screen_table(summary, layers_alone));

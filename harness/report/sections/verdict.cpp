@@ -233,6 +233,7 @@ Section verdict_section(const ResultFile& file, const Summary& summary, const Vi
   if (const std::string sure = sure_sentence(file, summary); !sure.empty()) sentences.push_back(sure);
   sentences.front()[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentences.front()[0])));
   section.title = "Verdict";
+  section.leads = 2;
   section.items.push_back({"verdict", joined(sentences, "; ") + "."});
   return section;
 }

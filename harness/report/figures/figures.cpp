@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+
+#include "harness/report/figures/figure.h"
+#include "harness/report/figures/tones.h"
+
+namespace layercost {
+namespace {
+
+// THE list of figures, in the order of the page.
+constexpr std::array kFigures = {
+    FigureKind{"frontier", "Cost against speed", frontier_figure},
+    FigureKind{"over-batch", "What sparsity saves, over batch", over_batch_figure},
+    FigureKind{"over-context", "What sparsity saves, over context", over_context_figure},
+    FigureKind{"energy", "Energy", energy_figure},
+    FigureKind{"utilisation", "How close to what the machine can do", utilisation_figure},
+    FigureKind{"roofline", "Roofline", roofline_figure},
+    FigureKind{"shares", "Where a layer's time goes", shares_figure},
+    FigureKind{"routing", "How tokens spread over experts", routing_figure},
+};
+
+void add_value(nlohmann::json& row, const std::string& field, const TableCell& cell, Form form) {
+  if (absent(cell) != nullptr) return;
+  if (const auto* number = std::get_if<Number>(&cell.value)) {
+    row[field] = number->value;
+    if (number->interval) {
+      row[field + "_low"] = number->interval->low;
+      row[field + "_high"] = number->interval->high;
+    }
+  } else if (const auto* integer = std::get_if<std::int64_t>(&cell.value)) {
+    row[field] = *integer;
+  } else if (const auto* flag = std::get_if<bool>(&cell.value)) {
+    row[field] = *flag;
+  } else {
+    row[field] = shown(cell, form);
+  }
+}
+
+// "var(--ink)" -> "#1b1f24", everywhere in a specification.
+void put_on_paper(nlohmann::json& spec) {
+  if (spec.is_string()) {
+    for (const Tone& one : kTones)
+      if (spec.get_ref<const std::string&>() == tone(one.name)) {
+        spec = one.light;
+        return;
+      }
+  }
+  if (spec.is_structured())
+    for (nlohmann::json& part : spec) put_on_paper(part);
+}
+
+}  // namespace
+
+std::span<const FigureKind> figure_kinds() { return kFigures; }
+
+nlohmann::json figure_values(const Figure& figure, const FigurePanel& panel) {
+  nlohmann::json values = nlohmann::json::array();
+  for (const auto& cells : panel.rows) {
+    nlohmann::json& row = values.emplace_back(nlohmann::json::object());
+    for (std::size_t c = 0; c < cells.size(); ++c)
+      add_value(row, figure.columns[c].field, cells[c], figure.columns[c].form);
+  }
+  return values;
+}
+
+nlohmann::json figure_config() {
+  const std::string ink = tone("ink"), quiet = tone("quiet"), line = tone("line");
+  return {{"font", "system-ui, sans-serif"},
+          {"background", nullptr},
+          {"view", {{"stroke", nullptr}}},
+          {"axis",
+           {{"labelColor", quiet},
+            {"titleColor", quiet},
+            {"titleFontWeight", "normal"},
+            {"labelFontSize", 12},
+            {"titleFontSize", 12},
+            {"gridColor", line},
+            {"domainColor", line},
+            {"tickColor", line},
+            {"labelLimit", 190}}},
+          {"legend",
+           {{"orient", "top"},
+            {"direction", "horizontal"},
+            {"columns", 2},
+            {"labelColor", ink},
+            {"titleColor", quiet},
+            {"labelFontSize", 12},
+            {"labelLimit", 150},
+            {"title", nullptr},
+            {"symbolSize", 70}}},
+          {"text", {{"color", ink}, {"fontSize", 12}}}};
+}
+
+nlohmann::json complete_spec(const Figure& figure, const FigurePanel& panel) {
+  nlohmann::json spec = panel.spec;
+  spec["config"] = figure_config();
+  spec["config"]["background"] = "white";
+  put_on_paper(spec);
+  spec["width"] = 480;
+  spec["data"] = {{"values", figure_values(figure, panel)}};
+  return spec;
+}
+
+}  // namespace layercost

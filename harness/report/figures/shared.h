@@ -1,0 +1,47 @@
+// What:    what several figures are made of: axes, marks and the words of a point.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "harness/cost/summary.h"
+#include "harness/report/figures/figure.h"
+
+namespace layercost {
+
+// Whether a number may stand filled and be joined by lines: enough rounds, nothing that makes it unusable, and a model
+// that fits.
+bool is_firm(const std::vector<Label>& labels, const std::string& note = "");
+// "measured", or what speaks against it: "PRELIMINARY, ROOF MOVED; hypothetical: does not fit".
+std::string state_of(const std::vector<Label>& labels, const std::string& note = "");
+
+// What the file's points have in common: "bf16 · uniform routing · Example CPU 9000, 2 threads · 2026-11-23".
+std::string conditions_of(const FigureSource& source);
+// "decode, batch 8", with the context, types and routing where the file has several.
+std::string point_name(const ScenarioRecord& scenario, const Summary& summary);
+// The model, with types, routing and context where it has several.
+std::string series_name(const ScenarioRecord& scenario, const Summary& summary);
+
+// Each text once, in order.
+std::vector<std::string> distinct(std::vector<std::string> texts);
+
+using Spec = nlohmann::json;
+Spec layered(Spec layers, int height);  // as wide as its place
+// A channel of a field that holds numbers, and of one that holds words, in the order of the rows.
+Spec quantity(const std::string& field, const std::string& title, Spec scale = {}, Spec axis = {});
+Spec words(const std::string& field, Spec more = {});
+// A logarithmic scale over both, with room around them.
+Spec logarithmic(double low, double high, double room, double base = 10);
+Spec number_axis();  // "1,200", "0.05"
+// Of `field`: the i-th name has the i-th tone, and the i-th shape.
+Spec series_colour(const std::string& field, const std::vector<std::string>& names);
+Spec series_shape(const std::string& field, const std::vector<std::string>& names);
+// What a pointer over a mark tells: the columns that the table has.
+Spec tooltip(const std::vector<FigureColumn>& columns);
+// Filled by `colour` where the row is firm, else hollow.
+Spec firm_fill(Spec colour);
+Spec only(const std::string& test);  // a transform that keeps the rows for which the expression holds
+
+}  // namespace layercost
