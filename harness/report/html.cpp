@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -59,6 +60,8 @@ std::string script_hash(std::string_view script) {
 
 // ---- tables ----
 
+constexpr std::size_t kUnbrokenColumns = 24;  // a name or a word of this length is kept on one line
+
 std::string element(const char* name, std::string_view text, const char* attributes = "") {
   return fmt::format("<{}{}>{}</{}>", name, attributes, html_text(text), name);
 }
@@ -72,8 +75,12 @@ bool is_text(const Column& column) { return column.form == Form::text && column.
 
 std::string cell_html(const TableCell& cell, const Column& column) {
   const Absent* a = absent(cell);
-  const char* attributes = a != nullptr && a->alarming ? " class=\"alarm\"" : is_text(column) ? "" : " class=\"n\"";
-  return element("td", text_of(cell, column.form), attributes);
+  const std::string text = text_of(cell, column.form);
+  const char* attributes = a != nullptr && a->alarming               ? " class=\"alarm\""
+                           : !is_text(column)                        ? " class=\"n\""
+                           : display_width(text) <= kUnbrokenColumns ? " class=\"s\""
+                                                                     : "";
+  return element("td", text, attributes);
 }
 
 void print_entry(std::string& out, const Table& table, const Entry& entry) {
@@ -88,12 +95,10 @@ void print_entry(std::string& out, const Table& table, const Entry& entry) {
           out += r < entry.panels[p].size() ? cell_html(entry.panels[p][r].cells[c], columns[c]) : "<td></td>";
     }
     if (table.notes_column && r == 0) {
-      out += "<td>";
+      out += fmt::format("<td rowspan=\"{}\">", rows);
       for (const Note& note : entry.notes)
         out += element("span", note.text, note.alarming ? " class=\"note alarm\"" : " class=\"note\"");
       out += "</td>";
-    } else if (table.notes_column) {
-      out += "<td></td>";
     }
     out += "</tr>\n";
   }
@@ -130,19 +135,28 @@ void print_table(std::string& out, const Table& table) {
 }
 
 void print_list(std::string& out, const Section& section) {
+  if (section.leads > 0 && section.items.size() == 1) {
+    out += element("p", section.items.front().text, " class=\"lead\"");
+    return;
+  }
   std::string lines;
   for (const NamedText& line : section.items)
     if (!line.terminal_only)
       lines += fmt::format("<div>{}{}</div>\n", element("dt", line.name), element("dd", line.text));
   if (lines.empty()) return;
-  out += "<section>\n" + (section.title.empty() ? "" : element("h3", section.title)) + "<dl>\n" + lines +
-         "</dl>\n</section>\n";
+  out += "<section>\n" + element("h3", section.title.empty() ? "Machine, price and limits" : section.title) + "<dl>\n" +
+         lines + "</dl>\n</section>\n";
 }
 
 // ---- figures ----
 
+constexpr std::string_view kSigns =
+    "Measured points are filled; hollow ones are PRELIMINARY or of a model that does not fit, and no "
+    "line "
+    "joins them. Modelled numbers are dashed, published ones dotted; a bar through a point is its 95 % interval.";
+
 void print_numbers(std::string& out, const Figure& figure, std::string_view title, bool several) {
-  out += "<details open><summary>The numbers</summary>\n" + open_box(fmt::format("{}: the numbers", title)) +
+  out += "<details open><summary>Show the numbers</summary>\n" + open_box(fmt::format("{}: the numbers", title)) +
          "<thead><tr>";
   const auto is_word = [](const FigureColumn& column) { return column.form == Form::text; };
   for (const FigureColumn& column : figure.columns)
@@ -169,8 +183,16 @@ void print_numbers(std::string& out, const Figure& figure, std::string_view titl
 }
 
 struct Drawing {
-  bool on = false;             // whether there is a viewer
-  json plots = json::array();  // in the order of the page: specification and rows
+  bool on = false;                                 // whether there is a viewer
+  json specs = json::array();                      // each once: panels often differ in their rows alone
+  json plots = json::array();                      // in the order of the page: the specification's place, name and rows
+  std::map<std::string, std::size_t> places = {};  // of specifications
+
+  void add(const json& spec, std::string name, json data) {
+    const auto [place, is_new] = places.try_emplace(spec.dump(), specs.size());
+    if (is_new) specs.push_back(spec);
+    plots.push_back({{"spec", place->second}, {"name", std::move(name)}, {"data", std::move(data)}});
+  }
 };
 
 void print_figure(std::string& out, const FigureKind& kind, const Figure& figure, const std::string& prefix,
@@ -183,8 +205,7 @@ void print_figure(std::string& out, const FigureKind& kind, const Figure& figure
       out +=
           fmt::format("<div class=\"panel\">{}<div class=\"plot\" data-plot=\"{}\" data-name=\"{}{}\"></div></div>\n",
                       panel.title.empty() ? "" : element("h4", panel.title), drawing.plots.size(), prefix, kind.name);
-      json& plot = drawing.plots.emplace_back(json{{"spec", panel.spec}, {"values", figure_values(figure, panel)}});
-      plot["spec"]["description"] = name;
+      drawing.add(panel.spec, name, figure_rows(figure, panel));
     }
     out += "</div>\n";
   }
@@ -195,6 +216,7 @@ void print_figure(std::string& out, const FigureKind& kind, const Figure& figure
 
 void print_figures(std::string& out, const FigureSource& source, const std::string& prefix, Drawing& drawing) {
   std::string left_out;
+  out += element("p", kSigns, " class=\"about signs\"");
   for (const FigureKind& kind : figure_kinds()) {
     const Figure figure = kind.build(source);
     if (figure.panels.empty())
@@ -207,11 +229,6 @@ void print_figures(std::string& out, const FigureSource& source, const std::stri
 }
 
 // ---- the page ----
-
-constexpr std::string_view kSigns =
-    "In the figures measured points are filled; hollow ones are PRELIMINARY or of a model that does not fit, and no "
-    "line "
-    "joins them. Modelled numbers are dashed, published ones dotted; a bar through a point is its 95 % interval.";
 
 std::string tones() {
   const auto all = [](std::string_view Tone::*shade) {
@@ -231,8 +248,20 @@ std::string provenance(const ResultFile& file) {
       html_text(run_id(file)), html_text(file.schema_version));
 }
 
-void print_result(std::string& out, const ResultFile& file, std::size_t index, bool several, Drawing& drawing) {
-  const Summary summary = summarise(file);
+// What the results show together.
+void print_across(std::string& out, std::span<const ResultFile> files, std::span<const Summary> summaries,
+                  Drawing& drawing) {
+  std::vector<FigureSource> sources;
+  for (std::size_t i = 0; i < files.size(); ++i) sources.push_back({files[i], summaries[i]});
+  for (const FigureKind& kind : figure_kinds()) {
+    if (kind.across == nullptr) continue;
+    const Figure figure = kind.across(sources);
+    if (!figure.panels.empty()) print_figure(out, kind, figure, "all-", drawing);
+  }
+}
+
+void print_result(std::string& out, const FigureSource& source, std::size_t index, bool several, Drawing& drawing) {
+  const auto& [file, summary] = source;
   const std::string prefix = fmt::format("r{}-", index + 1);
   out += fmt::format("<article id=\"r{}\">\n", index + 1);
   if (several)
@@ -245,7 +274,7 @@ void print_result(std::string& out, const ResultFile& file, std::size_t index, b
                    [](const Section& a, const Section& b) { return a.leads > b.leads; });
   bool figures_shown = false;
   for (const Section& section : sections) {
-    if (section.leads == 0 && !std::exchange(figures_shown, true)) print_figures(out, {file, summary}, prefix, drawing);
+    if (section.leads == 0 && !std::exchange(figures_shown, true)) print_figures(out, source, prefix, drawing);
     print_list(out, section);
     for (const Table& table : section.tables) print_table(out, table);
   }
@@ -303,8 +332,11 @@ std::string render_html(std::span<const ResultFile> files, const ReportOptions& 
   const bool several = files.size() > 1;
   const std::string title = files.size() == 1 ? "What a token costs on " + plain(files[0].environment.device_name, 120)
                                               : fmt::format("What a token costs: {} results", files.size());
+  std::vector<Summary> summaries;
+  for (const ResultFile& file : files) summaries.push_back(summarise(file));
   std::string body;
-  for (std::size_t i = 0; i < files.size(); ++i) print_result(body, files[i], i, several, drawing);
+  if (several) print_across(body, files, summaries, drawing);
+  for (std::size_t i = 0; i < files.size(); ++i) print_result(body, {files[i], summaries[i]}, i, several, drawing);
   const std::string scripts =
       drawing.on ? script_hash(options.viewer) + " " + script_hash(kPageScript) : std::string("'none'");
   std::string out = fmt::format(
@@ -316,9 +348,10 @@ std::string render_html(std::span<const ResultFile> files, const ReportOptions& 
       "<meta name=\"generator\" content=\"layercost\">\n{}\n<style>\n{}{}</style>\n</head>\n<body>\n<header>\n{}\n",
       scripts, element("title", title), tones(), kPageStyle, element("h1", title));
   if (several) out += contents(files);
-  out += "</header>\n<main>\n" + body + "</main>\n<footer><p>" + std::string(kSigns) + "</p></footer>\n";
+  out += "</header>\n<main>\n" + body + "</main>\n";
   if (drawing.on) {
-    const json data = {{"config", figure_config()}, {"plots", std::move(drawing.plots)}};
+    const json data = {
+        {"config", figure_config()}, {"specs", std::move(drawing.specs)}, {"plots", std::move(drawing.plots)}};
     out += "<script type=\"application/json\" id=\"plots\">" + script_json(data) + "</script>\n";
     out += "<script>" + options.viewer + "</script>\n<script>" + std::string(kPageScript) + "</script>\n";
   }

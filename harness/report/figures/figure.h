@@ -48,10 +48,12 @@ struct FigureSource {
 struct FigureKind {
   std::string_view name, title;
   Figure (*build)(const FigureSource&);
+  Figure (*across)(std::span<const FigureSource>) = nullptr;  // the same of several results in one
 };
 
 // THE list of builders; kFigures says their order.
 Figure frontier_figure(const FigureSource&);      // money against speed for one user
+Figure frontier_across(std::span<const FigureSource>);
 Figure over_batch_figure(const FigureSource&);    // promised, possible, paid
 Figure over_context_figure(const FigureSource&);  // the same
 Figure energy_figure(const FigureSource&);
@@ -62,8 +64,10 @@ Figure routing_figure(const FigureSource&);  // load of experts
 
 std::span<const FigureKind> figure_kinds();
 
-// The panel's rows as Vega-Lite's `data`.values.
+// The panel's rows as Vega-Lite's `data`.values: an object a row; and the same as {"fields": [...], "rows": [[...]]},
+// which takes half the room. Six digits are drawn.
 nlohmann::json figure_values(const Figure& figure, const FigurePanel& panel);
+nlohmann::json figure_rows(const Figure& figure, const FigurePanel& panel);
 // With data and settings, in the tones of paper: what a program outside the page draws.
 nlohmann::json complete_spec(const Figure& figure, const FigurePanel& panel);
 // Sizes and lines that all specifications share, as Vega-Lite's `config`.

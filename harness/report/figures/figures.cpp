@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
 #include <array>
+#include <set>
 
 #include "harness/report/figures/figure.h"
 #include "harness/report/figures/tones.h"
@@ -9,7 +12,7 @@ namespace {
 
 // THE list of figures, in the order of the page.
 constexpr std::array kFigures = {
-    FigureKind{"frontier", "Cost against speed", frontier_figure},
+    FigureKind{"frontier", "Cost against speed", frontier_figure, frontier_across},
     FigureKind{"over-batch", "What sparsity saves, over batch", over_batch_figure},
     FigureKind{"over-context", "What sparsity saves, over context", over_context_figure},
     FigureKind{"energy", "Energy", energy_figure},
@@ -19,13 +22,15 @@ constexpr std::array kFigures = {
     FigureKind{"routing", "How tokens spread over experts", routing_figure},
 };
 
+double six_digits(double value) { return std::stod(fmt::format("{:.6g}", value)); }
+
 void add_value(nlohmann::json& row, const std::string& field, const TableCell& cell, Form form) {
   if (absent(cell) != nullptr) return;
   if (const auto* number = std::get_if<Number>(&cell.value)) {
-    row[field] = number->value;
+    row[field] = six_digits(number->value);
     if (number->interval) {
-      row[field + "_low"] = number->interval->low;
-      row[field + "_high"] = number->interval->high;
+      row[field + "_low"] = six_digits(number->interval->low);
+      row[field + "_high"] = six_digits(number->interval->high);
     }
   } else if (const auto* integer = std::get_if<std::int64_t>(&cell.value)) {
     row[field] = *integer;
@@ -61,6 +66,19 @@ nlohmann::json figure_values(const Figure& figure, const FigurePanel& panel) {
       add_value(row, figure.columns[c].field, cells[c], figure.columns[c].form);
   }
   return values;
+}
+
+nlohmann::json figure_rows(const Figure& figure, const FigurePanel& panel) {
+  const nlohmann::json values = figure_values(figure, panel);
+  std::set<std::string> fields;
+  for (const nlohmann::json& row : values)
+    for (const auto& [field, value] : row.items()) fields.insert(field);
+  nlohmann::json rows = nlohmann::json::array();
+  for (const nlohmann::json& row : values) {
+    nlohmann::json& cells = rows.emplace_back(nlohmann::json::array());
+    for (const std::string& field : fields) cells.push_back(row.value(field, nlohmann::json()));
+  }
+  return {{"fields", fields}, {"rows", std::move(rows)}};
 }
 
 nlohmann::json figure_config() {

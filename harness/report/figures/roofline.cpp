@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "harness/cost/anatomy.h"
 #include "harness/report/figures/shared.h"
@@ -24,33 +25,38 @@ struct Extent {
   }
 };
 
+constexpr double kRoom = 1.6;
 const char* const kX = "floating-point operations per byte";
 const char* const kY = "floating-point operations per second";
 
 Spec scaled_x(const char* field, const Extent& extent) {
-  return quantity(field, kX, logarithmic(extent.low_x, extent.high_x, 1.6),
-                  {{"format", ",.3~r"}, {"tickCount", 5}, {"grid", false}});
+  return quantity(field, kX, logarithmic(extent.low_x, extent.high_x, kRoom),
+                  logarithmic_axis(extent.low_x, extent.high_x, kRoom));
 }
 Spec scaled_y(const char* field, const Extent& extent) {
-  return quantity(field, kY, logarithmic(extent.low_y, extent.high_y, 1.6), {{"format", ".2~s"}, {"tickCount", 5}});
+  return quantity(field, kY, logarithmic(extent.low_y, extent.high_y, kRoom),
+                  logarithmic_axis(extent.low_y, extent.high_y, kRoom, ".2~s"));
 }
 
 // The roof of one arithmetic: the slope of the reads, with the band in which nine tenths of the probes lay, then flat.
 Spec roof_layers(const RoofRow& roof, const Extent& extent) {
   Spec values = Spec::array();
-  const double begin = extent.low_x / 1.6, end = extent.high_x * 1.6;
-  constexpr int kSteps = 48;
-  for (int i = 0; i <= kSteps; ++i) {
-    const double x = begin * std::pow(end / begin, static_cast<double>(i) / kSteps);
+  const double begin = extent.low_x / kRoom, end = extent.high_x * kRoom;
+  // Straight on logarithmic axes but for the three ridges.
+  std::set<double> corners = {begin, end};
+  for (const double read : {roof.read_low_bytes_per_s, roof.read_bytes_per_s, roof.read_high_bytes_per_s})
+    corners.insert(std::clamp(roof.flops_per_s / read, begin, end));
+  for (const double x : corners) {
     const auto at = [&](double read) { return std::min(read * x, roof.flops_per_s); };
     values.push_back({{"x", x},
                       {"y", at(roof.read_bytes_per_s)},
                       {"low", at(roof.read_low_bytes_per_s)},
                       {"high", at(roof.read_high_bytes_per_s)}});
   }
-  Spec band = {{"data", {{"values", values}}},
-               {"mark", {{"type", "area"}, {"color", tone("quiet")}, {"opacity", 0.18}, {"clip", true}}},
-               {"encoding", {{"x", scaled_x("x", extent)}, {"y", scaled_y("low", extent)}, {"y2", {{"field", "high"}}}}}};
+  Spec band = {
+      {"data", {{"values", values}}},
+      {"mark", {{"type", "area"}, {"color", tone("quiet")}, {"opacity", 0.18}, {"clip", true}}},
+      {"encoding", {{"x", scaled_x("x", extent)}, {"y", scaled_y("low", extent)}, {"y2", {{"field", "high"}}}}}};
   Spec line = {{"data", {{"values", std::move(values)}}},
                {"mark", {{"type", "line"}, {"color", tone("quiet")}, {"strokeWidth", 2}, {"clip", true}}},
                {"encoding", {{"x", scaled_x("x", extent)}, {"y", scaled_y("y", extent)}}}};
@@ -65,17 +71,21 @@ Spec roofline_spec(const Figure& figure, const Summary& summary, const Extent& e
   for (const RoofRow& roof : summary.roofs)
     layers.push_back(
         {{"data", {{"values", {{{"y", roof.flops_per_s}, {"text", "measured in " + plain(roof.arithmetic, 20)}}}}}},
-         {"mark", {{"type", "text"}, {"align", "left"}, {"dy", -9}, {"dx", 4}, {"x", 0}, {"color", tone("quiet")}}},
+         {"mark", {{"type", "text"}, {"align", "right"}, {"dy", -9}, {"x", "width"}, {"color", tone("quiet")}}},
          {"encoding", {{"y", scaled_y("y", extent)}, {"text", {{"field", "text"}}}}}});
   const Spec colour = series_colour("model", models);
-  layers.push_back({{"mark", {{"type", "point"}, {"size", 80}, {"strokeWidth", 2}, {"opacity", 1}}},
-                    {"encoding",
-                     {{"x", scaled_x("flops_per_byte", extent)},
-                      {"y", scaled_y("flops_per_s", extent)},
-                      {"stroke", colour},
-                      {"fill", firm_fill(colour)},
-                      {"shape", series_shape("at", steps)},
-                      {"tooltip", tooltip(figure.columns)}}}});
+  Spec shape = series_shape("at", steps);
+  // Without this its symbols take the fill of a mark that has none here.
+  shape["legend"] = {
+      {"orient", "bottom"},
+      {"encode",
+       {{"symbols", {{"update", {{"fill", {{"value", "transparent"}}}, {"stroke", {{"value", tone("quiet")}}}}}}}}}};
+  for (Spec& one : points({{"x", scaled_x("flops_per_byte", extent)},
+                           {"y", scaled_y("flops_per_s", extent)},
+                           {"color", colour},
+                           {"shape", shape},
+                           {"tooltip", tooltip(figure.columns)}}))
+    layers.push_back(std::move(one));
   return layered(std::move(layers), 320);
 }
 

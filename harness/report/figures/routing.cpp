@@ -13,15 +13,17 @@
 namespace layercost {
 namespace {
 
-Spec routing_spec(const Figure& figure) {
-  const double end = kLoadStep * static_cast<double>(kLoadBins);
-  const Spec x = quantity("load", "tokens of an expert / mean", {{"domain", {0, end}}},
-                          {{"values", {0, 1, 2, 3, 4}}, {"grid", false}});
-  const Spec bars = {{"mark", {{"type", "bar"}, {"color", tone("series1")}, {"stroke", tone("ground")}}},
+// `end`: of the last bin that has an expert.
+Spec routing_spec(const Figure& figure, double end) {
+  const Spec x = quantity("load", "tokens of an expert / mean", {{"domain", {0, std::max(2.0, end)}}},
+                          {{"values", {0, 1, 2, 3, 4}}, {"format", "d"}, {"grid", false}});
+  const Spec bars = {{"mark", {{"type", "rect"}, {"color", tone("series1")}, {"stroke", tone("ground")}}},
                      {"encoding",
                       {{"x", x},
                        {"x2", {{"field", "load_end"}}},
-                       {"y", quantity("experts", "experts", {}, {{"tickCount", 4}, {"format", "d"}})},
+                       {"y", quantity("experts", "experts", {{"domainMin", 0}},
+                                      {{"tickCount", 4}, {"tickMinStep", 1}, {"format", "d"}})},
+                       {"y2", {{"datum", 0}}},
                        {"tooltip", tooltip(figure.columns)}}}};
   const Spec mean = {{"data", {{"values", {{{"load", 1}}}}}},
                      {"mark", {{"type", "rule"}, {"strokeDash", {7, 4}}, {"color", tone("ink")}}},
@@ -48,13 +50,13 @@ Figure routing_figure(const FigureSource& source) {
       if (!part.routing) continue;
       const std::vector<std::int64_t> bins = load_histogram(*part.routing);
       if (bins.empty()) continue;
+      const auto last = static_cast<std::size_t>(
+          std::find_if(bins.rbegin(), bins.rend(), [](std::int64_t n) { return n > 0; }).base() - bins.begin());
       FigurePanel panel{
           .title = fmt::format("{} · {} · {}; {} of {} experts touched in a layer's step", plain(point.model, 60),
                                point_name(source.summary.models[m], source.summary), routing_text(part.routing->name),
                                digits(part.routing->distinct_experts), part.routing->experts),
-          .spec = routing_spec(figure)};
-      const std::size_t last = static_cast<std::size_t>(
-          std::find_if(bins.rbegin(), bins.rend(), [](std::int64_t n) { return n > 0; }).base() - bins.begin());
+          .spec = routing_spec(figure, kLoadStep * static_cast<double>(last))};
       for (std::size_t bin = 0; bin < last; ++bin)
         panel.rows.push_back({text_cell(bin_text(bin)), TableCell{bins[bin]},
                               number_cell(kLoadStep * static_cast<double>(bin)),

@@ -72,7 +72,8 @@ void add_rows(FigurePanel& panel, Lines& all, Member over, const Summary& summar
     const bool firm = is_firm_point(row, summary);
     add_row(panel, all, at, {"promised", "published", tone("quiet")}, number_cell(row.promised), "", true);
     add_row(panel, all, at, {"possible", "modelled", tone("series1")}, number_cell(row.possible), "", true);
-    add_row(panel, all, at, {"paid", "measured", tone("series2")}, ratio_cell(row.paid), state, firm);
+    add_row(panel, all, at, {layers_alone ? "paid in " + std::string(kOurName) : "paid", "measured", tone("series2")},
+            ratio_cell(row.paid), state, firm);
     if (!layers_alone) continue;
     for (std::size_t i = 1; i < row.layers.size(); ++i)
       add_row(panel, all, at, {"paid in " + plain(row.layers[i].implementation, 20), "measured", series_tone(i + 1)},
@@ -118,7 +119,7 @@ Spec end_labels(const FigurePanel& panel, const Lines& all) {
 Spec line_of(const char* basis, const Spec& x, const Spec& y, const Spec& colour, Spec dash) {
   return {{"mark", {{"type", "line"}, {"strokeWidth", 2}, {"strokeDash", std::move(dash)}}},
           {"transform", only(fmt::format("datum.basis == '{}' && datum.firm", basis))},
-          {"encoding", {{"x", x}, {"y", y}, {"stroke", colour}}}};
+          {"encoding", {{"x", x}, {"y", y}, {"color", colour}}}};
 }
 
 // The band between the measured values around the crossover.
@@ -140,7 +141,8 @@ Spec savings_spec(const Figure& figure, const FigurePanel& panel, const Lines& a
                logarithmic(static_cast<double>(*values.begin()), static_cast<double>(*values.rbegin()), 1.15, 2),
                {{"values", values}, {"format", "d"}, {"grid", false}});
   const Spec scale = logarithmic(all.low, all.high, kRoom);
-  const Spec axis = {{"format", ",.3~r"}, {"tickCount", 5}, {"labelExpr", "datum.label ? datum.label + '×' : ''"}};
+  Spec axis = logarithmic_axis(all.low, all.high, kRoom);
+  axis["labelExpr"] = "datum.label + '×'";
   const char* title = "times cheaper than the dense model";
   const Spec y = quantity("ratio", title, scale, axis);
   std::vector<std::string> names, tones;
@@ -150,8 +152,7 @@ Spec savings_spec(const Figure& figure, const FigurePanel& panel, const Lines& a
   }
   const Spec colour = words("what", {{"scale", {{"domain", names}, {"range", tones}}}, {"legend", nullptr}});
   Spec layers = Spec::array();
-  if (crossover != nullptr && crossover->kind == CrossoverKind::between)
-    layers.push_back(crossover_layer(*crossover, x));
+  if (crossover != nullptr) layers.push_back(crossover_layer(*crossover, x));
   layers.push_back({{"data", {{"values", {{{"ratio", 1}}}}}},
                     {"mark", {{"type", "rule"}, {"color", tone("ink")}, {"strokeWidth", 1}}},
                     {"encoding", {{"y", y}}}});
@@ -164,12 +165,9 @@ Spec savings_spec(const Figure& figure, const FigurePanel& panel, const Lines& a
                      {{"x", x},
                       {"y", quantity("ratio_low", title, scale, axis)},
                       {"y2", {{"field", "ratio_high"}}},
-                      {"stroke", colour}}}});
-  layers.push_back(
-      {{"mark", {{"type", "point"}, {"size", 80}, {"strokeWidth", 2}, {"opacity", 1}}},
-       {"transform", only("datum.basis == 'measured'")},
-       {"encoding",
-        {{"x", x}, {"y", y}, {"stroke", colour}, {"fill", firm_fill(colour)}, {"tooltip", tooltip(figure.columns)}}}});
+                      {"color", colour}}}});
+  const Spec encoding = {{"x", x}, {"y", y}, {"color", colour}, {"tooltip", tooltip(figure.columns)}};
+  for (Spec& one : points(encoding, "datum.basis == 'measured'")) layers.push_back(std::move(one));
   for (Spec& label : end_labels(panel, all)) layers.push_back(std::move(label));
   return layered(std::move(layers), kHeight);
 }
@@ -182,10 +180,12 @@ const Crossover* crossover_of(const std::vector<Crossover>& crossovers, const Tr
 }
 
 std::string panel_title(const TradeoffRow& row, Member over, const Summary& summary) {
-  const std::string step =
-      over == Member::batch ? fmt::format("context {}", row.context) : fmt::format("batch {}", row.batch);
-  return joined({plain(row.dense, 60) + " → " + plain(row.moe, 60), plain(row.phase, 20) + ", " + step,
-                 pair_groups(summary).size() > 1 ? joined({types_text(row), routing_text(row.routing)}, ", ") : ""},
+  std::vector<std::string> facts;
+  for (const PairGroup& group : pair_groups(summary)) facts.push_back(group.facts);
+  const bool by_batch = over == Member::batch;
+  return joined({plain(row.dense, 60) + " → " + plain(row.moe, 60), plain(row.phase, 20),
+                 fmt::format("{} {}", by_batch ? "context" : "batch", by_batch ? row.context : row.batch),
+                 distinct(facts).size() > 1 ? joined({types_text(row), routing_text(row.routing)}, ", ") : ""},
                 " · ");
 }
 
@@ -217,6 +217,7 @@ Figure savings_figure(const FigureSource& source, Member over) {
     if (panel == panels.end()) panels.push_back({.rows = {row}, .series = {}});
     else panel->rows.push_back(row);
   }
+  bool has_band = false;
   for (Lines& all : panels) {
     std::stable_sort(all.rows.begin(), all.rows.end(),
                      [&](const TradeoffRow& a, const TradeoffRow& b) { return value_of(a, over) < value_of(b, over); });
@@ -225,8 +226,10 @@ Figure savings_figure(const FigureSource& source, Member over) {
     add_rows(panel, all, over, summary, layers_alone);
     if (panel.rows.empty()) continue;
     const auto& crossovers = layers_alone ? summary.layers_crossovers : summary.crossovers;
-    panel.spec =
-        savings_spec(figure, panel, all, over, by_batch ? crossover_of(crossovers, all.rows.front()) : nullptr);
+    const Crossover* crossover = by_batch ? crossover_of(crossovers, all.rows.front()) : nullptr;
+    if (crossover != nullptr && crossover->kind != CrossoverKind::between) crossover = nullptr;
+    has_band = has_band || crossover != nullptr;
+    panel.spec = savings_spec(figure, panel, all, over, crossover);
     figure.panels.push_back(std::move(panel));
   }
   if (figure.panels.empty()) {
@@ -237,7 +240,7 @@ Figure savings_figure(const FigureSource& source, Member over) {
       "Above 1 the mixture is cheaper. Promised: active parameters. Possible: what the machine's limits leave of it. "
       "Paid: measured, with 95 % intervals{}.{} {}.",
       layers_alone ? ", the layers alone" : "",
-      by_batch ? " The shaded band lies between the measured batches around the crossover." : "",
+      has_band ? " The shaded band lies between the measured batches around the crossover." : "",
       conditions_of(source));
   return figure;
 }

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <set>
 
 #include "harness/report/figures/tones.h"
@@ -125,7 +125,16 @@ Spec logarithmic(double low, double high, double room, double base) {
   return {{"type", "log"}, {"base", base}, {"nice", false}, {"domain", {low / room, high * room}}};
 }
 
-Spec number_axis() { return {{"format", ",.3~r"}, {"tickCount", 5}}; }
+Spec logarithmic_axis(double low, double high, double room, const std::string& format) {
+  low /= room;
+  high *= room;
+  const bool wide = high / low > 300;  // two and a half decades
+  Spec values = Spec::array();
+  for (double decade = std::pow(10.0, std::floor(std::log10(low))); decade <= high; decade *= 10)
+    for (const double step : {1.0, 2.0, 5.0})
+      if (decade * step >= low && decade * step <= high && (step == 1 || !wide)) values.push_back(decade * step);
+  return {{"format", format}, {"values", std::move(values)}};
+}
 
 Spec series_colour(const std::string& field, const std::vector<std::string>& names) {
   std::vector<std::string> tones;
@@ -154,11 +163,18 @@ Spec tooltip(const std::vector<FigureColumn>& columns) {
   return all;
 }
 
-Spec firm_fill(Spec colour) {
-  colour["test"] = "datum.firm";
-  colour["legend"] = nullptr;
-  return {{"condition", std::move(colour)}, {"value", tone("ground")}};
+std::vector<Spec> points(const Spec& encoding, const std::string& test) {
+  const auto one = [&](bool firm) {
+    Spec mark = {{"type", "point"}, {"size", 80}, {"strokeWidth", 2}, {"opacity", 1}, {"filled", firm}};
+    if (!firm) mark["fill"] = tone("ground");
+    return Spec{{"mark", std::move(mark)},
+                {"transform", only(test + (firm ? " && datum.firm" : " && !datum.firm"))},
+                {"encoding", encoding}};
+  };
+  return {one(false), one(true)};
 }
+
+Spec label_axis() { return {{"domain", false}, {"ticks", false}, {"labelPadding", 8}, {"labelColor", tone("ink")}}; }
 
 Spec only(const std::string& test) { return {{{"filter", test}}}; }
 

@@ -32,16 +32,18 @@ Spec layered(Spec layers, int height);  // as wide as its place
 // A channel of a field that holds numbers, and of one that holds words, in the order of the rows.
 Spec quantity(const std::string& field, const std::string& title, Spec scale = {}, Spec axis = {});
 Spec words(const std::string& field, Spec more = {});
-// A logarithmic scale over both, with room around them.
+// A logarithmic scale over both, with room around them, and its axis: at 1, 2, 5 or, over many decades, powers of ten.
 Spec logarithmic(double low, double high, double room, double base = 10);
-Spec number_axis();  // "1,200", "0.05"
+Spec logarithmic_axis(double low, double high, double room, const std::string& format = ",.3~r");
 // Of `field`: the i-th name has the i-th tone, and the i-th shape.
 Spec series_colour(const std::string& field, const std::vector<std::string>& names);
 Spec series_shape(const std::string& field, const std::vector<std::string>& names);
 // What a pointer over a mark tells: the columns that the table has.
 Spec tooltip(const std::vector<FigureColumn>& columns);
-// Filled by `colour` where the row is firm, else hollow.
-Spec firm_fill(Spec colour);
+// Points of the rows, filled where these are firm, else hollow. `encoding`: x, y, colour and so on.
+std::vector<Spec> points(const Spec& encoding, const std::string& test = "true");
+// The labels of a categorical axis.
+Spec label_axis();
 Spec only(const std::string& test);  // a transform that keeps the rows for which the expression holds
 
 }  // namespace layercost

@@ -15,8 +15,8 @@ namespace layercost {
 namespace {
 
 constexpr int kRowHeight = 30;
-constexpr double kNamed = 0.12;  // of the time: less has no room for a name
 const char* const kOther = "other";
+const char* const kHead = "head";  // one product
 
 struct LayerBar {
   std::string title, at, state;
@@ -29,7 +29,7 @@ std::vector<LayerBar> bars_of(const FigureSource& source) {
     const ModelRow& row = source.summary.models[m];
     for (std::size_t p = 0; p < row.parts.size(); ++p) {
       std::vector<OpShare> ops = op_shares(source.file.points[m].parts[p]);
-      if (ops.size() > 1)
+      if (row.parts[p].kind != kHead && ops.size() > 1)
         bars.push_back({plain(row.model, 80), point_name(row, source.summary) + " · " + plain(row.parts[p].kind, 40),
                         state_of(row.parts[p].labels), std::move(ops)});
     }
@@ -58,21 +58,21 @@ std::vector<std::string> named_components(const std::vector<LayerBar>& bars) {
 }
 
 Spec shares_spec(const Figure& figure, const std::vector<std::string>& names, std::size_t bars) {
-  const Spec y = words("at", {{"axis", {{"domain", false}, {"ticks", false}, {"labelColor", tone("ink")}}}});
-  Spec x = quantity("share", "share of the layer's time", {{"domain", {0, 1}}}, {{"format", ".0%"}, {"tickCount", 5}});
+  const Spec y = words("at", {{"axis", label_axis()}});
+  Spec x = quantity("share", "share of the layer's time", {{"domain", {0, 1}}},
+                    {{"format", ".0%"}, {"tickCount", 5}, {"labelFlush", false}});
   Spec from = x;
   from["field"] = "begin";
-  const Spec bar = {{"mark", {{"type", "bar"}, {"height", 20}, {"stroke", tone("ground")}, {"strokeWidth", 1}}},
-                    {"encoding",
-                     {{"y", y},
-                      {"x", from},
-                      {"x2", {{"field", "end"}}},
-                      {"color", series_colour("group", names)},
-                      {"tooltip", tooltip(figure.columns)}}}};
+  Spec colour = series_colour("group", names);
+  colour["legend"] = {{"columns", 3}};
+  const Spec bar = {
+      {"mark", {{"type", "bar"}, {"height", 20}, {"stroke", tone("ground")}, {"strokeWidth", 1}}},
+      {"encoding",
+       {{"y", y}, {"x", from}, {"x2", {{"field", "end"}}}, {"color", colour}, {"tooltip", tooltip(figure.columns)}}}};
   Spec middle = x;
   middle["field"] = "middle";
-  const Spec text = {{"mark", {{"type", "text"}, {"color", tone("ground")}, {"fontSize", 11}, {"limit", 80}}},
-                     {"transform", only(fmt::format("datum.share >= {}", kNamed))},
+  const Spec text = {{"mark", {{"type", "text"}, {"color", tone("ground")}, {"fontSize", 11}}},
+                     {"transform", only("datum.share * width > 7 * length(datum.op) + 4")},
                      {"encoding", {{"y", y}, {"x", middle}, {"text", {{"field", "op"}}}}}};
   Spec spec = layered({bar, text}, 0);
   spec["height"] = kRowHeight * static_cast<int>(bars);
@@ -124,9 +124,10 @@ Figure shares_figure(const FigureSource& source) {
   for (std::string& name : names) shown_names.push_back(plain(name, 40));
   if (others) shown_names.emplace_back(kOther);
   for (std::size_t i = 0; i < counts.size(); ++i) figure.panels[i].spec = shares_spec(figure, shown_names, counts[i]);
-  figure.caption =
-      fmt::format("From a second, instrumented pass, which explains the layer's time and is never the headline. {}.",
-                  conditions_of(source));
+  figure.caption = fmt::format(
+      "From a second, instrumented pass, which explains the layer's time and is never the headline; without the head, "
+      "which is one product. {}.",
+      conditions_of(source));
   return figure;
 }
 

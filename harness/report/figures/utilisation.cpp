@@ -16,9 +16,9 @@ namespace {
 constexpr int kRowHeight = 26;
 
 Spec utilisation_spec(const Figure& figure, std::size_t rows) {
-  const Spec y = words("at", {{"axis", {{"domain", false}, {"ticks", false}, {"labelColor", tone("ink")}}}});
+  const Spec y = words("at", {{"axis", label_axis()}});
   const Spec x = quantity("possible_fraction", "share of possible", {{"domainMin", 0}, {"domainMax", 1.05}},
-                          {{"format", ".0%"}, {"tickCount", 5}});
+                          {{"format", ".0%"}, {"tickCount", 5}, {"labelFlush", false}});
   Spec axis = x;
   axis["scale"]["clamp"] = true;
   const Spec bar = {
@@ -88,8 +88,8 @@ Figure utilisation_figure(const FigureSource& source) {
   for (std::size_t i = 0; i < figure.panels.size(); ++i) figure.panels[i].spec = utilisation_spec(figure, bars[i]);
   figure.caption = fmt::format(
       "Bars: one layer, held against the limits probed beside each sample; pale where PRELIMINARY. Circles: its "
-      "operations in a second, instrumented pass, as large as their share of the time; one beyond the line was "
-      "served by a cache, or its probes were slow. {}.",
+      "operations in a second, instrumented pass, as large as their share of the time; one beyond the line "
+      "had help from a cache. {}.",
       conditions_of(source));
   return figure;
 }

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 (() => {
   'use strict';
-  const { config, plots } = JSON.parse(document.getElementById('plots').textContent);
+  const { config, specs, plots } = JSON.parse(document.getElementById('plots').textContent);
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   // ---- what is under the pointer: text only ----
@@ -70,12 +70,14 @@
   // ---- drawing ----
 
   const draw = async (place) => {
-    const { spec, values } = plots[place.dataset.plot];
-    const result = await vegaEmbed(place, { ...spec, data: { values } }, {
+    const { spec, name, data } = plots[place.dataset.plot];
+    const values = data.rows.map((cells) =>
+      Object.fromEntries(data.fields.map((field, i) => [field, cells[i]]).filter(([, value]) => value !== null)));
+    const result = await vegaEmbed(place, { ...specs[spec], description: name, data: { values } }, {
       actions: false, renderer: 'svg', ast: true, config, tooltip: tell,
       loader: { load: () => Promise.reject(new Error('the page loads nothing')) },
     });
-    place.after(buttons(result.view, `layercost-${place.dataset.name}-${place.dataset.plot}`, spec.description));
+    place.after(buttons(result.view, `layercost-${place.dataset.name}-${place.dataset.plot}`, name));
   };
   const draw_figure = async (figure) => {
     const table = figure.querySelector('details');
