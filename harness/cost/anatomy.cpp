@@ -16,7 +16,8 @@ std::optional<double> possible_time_s(const OpRecord& op, const PartRecord& part
   for (const Round& round : part.rounds)
     for (const Sample& sample : round.samples) {
       const auto roofs = roofs_of(sample);
-      const auto experts = distinct_experts_of(part, sample);
+      const auto experts =
+          op.bytes_per_distinct_expert == 0 ? std::optional(0.0) : distinct_experts_of(part, sample);
       if (!roofs || !experts || !know_rates(*roofs, {&op, 1})) return {};
       times.push_back(possible_s({&op, 1}, *roofs, *experts));
     }

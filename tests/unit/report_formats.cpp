@@ -203,8 +203,8 @@ TEST(Formats, AreFoundByNameAndByPath) {
   EXPECT_EQ(find_report_format(".md").name, "markdown");
   for (const auto& [asked, hint] :
        {std::pair{"r.cvs", "did you mean '.csv'?"}, std::pair{"tabel", "did you mean 'table'?"},
-        std::pair{"r.docx", "known are .txt, .md, .csv, .json"},
-        std::pair{"", "known are table, markdown, csv, json, jsonl"}}) {
+        std::pair{"r.docx", "known are .txt, .md, .html, .tex, .csv, .json"},
+        std::pair{"", "known are table, markdown, html, latex, csv, json, jsonl"}}) {
     try {
       find_report_format(asked);
       ADD_FAILURE() << asked;

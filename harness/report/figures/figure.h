@@ -25,6 +25,7 @@ namespace layercost {
 struct FigureColumn {
   std::string field, title = {};  // in `data`, an interval as FIELD_low and FIELD_high; without a title in no table
   Form form = Form::text;
+  bool whole = false;  // a count, of which no digit may go
 };
 
 struct FigurePanel {

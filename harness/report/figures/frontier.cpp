@@ -104,8 +104,8 @@ void add_sides(FigurePanel& panel, const Range& speed, const Range& money) {
 Figure frontier_across(std::span<const FigureSource> sources) {
   Figure figure;
   figure.columns = {{"series", "model"},
-                    {"batch", "batch", Form::number},
-                    {"context", "context", Form::number},
+                    {"batch", "batch", Form::number, true},
+                    {"context", "context", Form::number, true},
                     {"tokens_per_s_user", "tokens/s per user", Form::number},
                     {"usd_per_mtok", "$ per Mtok out", Form::number},
                     {"state", "state"},

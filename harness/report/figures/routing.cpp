@@ -41,7 +41,7 @@ std::string bin_text(std::size_t bin) {
 Figure routing_figure(const FigureSource& source) {
   Figure figure;
   figure.columns = {{"bin", "load, of the mean"},
-                    {"experts", "experts", Form::number},
+                    {"experts", "experts", Form::number, true},
                     {"load", "", Form::number},
                     {"load_end", "", Form::number}};
   for (std::size_t m = 0; m < source.file.points.size(); ++m) {

@@ -196,7 +196,7 @@ Figure savings_figure(const FigureSource& source, Member over) {
   const bool layers_alone = shows_layers_alone(summary), by_batch = over == Member::batch;
   const std::vector<TradeoffRow> rows = layers_alone ? of_layers_alone(summary.tradeoffs) : summary.tradeoffs;
   Figure figure;
-  figure.columns = {{by_batch ? "batch" : "context", by_batch ? "batch" : "context", Form::number},
+  figure.columns = {{by_batch ? "batch" : "context", by_batch ? "batch" : "context", Form::number, true},
                     {"what", "ratio"},
                     {"basis", "basis"},
                     {"ratio", "dense / MoE", Form::times},

@@ -157,7 +157,7 @@ Spec tooltip(const std::vector<FigureColumn>& columns) {
     if (column.title.empty()) continue;
     const bool text = column.form == Form::text;
     Spec one = {{"field", column.field}, {"title", column.title}, {"type", text ? "nominal" : "quantitative"}};
-    if (!text) one["format"] = column.form == Form::percent ? ".2~p" : ",.3~r";
+    if (!text) one["format"] = column.whole ? "d" : column.form == Form::percent ? ".2~p" : ",.3~r";
     all.push_back(std::move(one));
   }
   return all;

@@ -29,14 +29,13 @@ Spec utilisation_spec(const Figure& figure, std::size_t rows) {
         {"x", axis},
         {"fillOpacity", {{"condition", {{"test", "datum.firm"}, {"value", 0.75}}}, {"value", 0.15}}},
         {"tooltip", tooltip(figure.columns)}}}};
-  const Spec ops = {
-      {"mark", {{"type", "circle"}, {"color", tone("series2")}, {"opacity", 0.75}, {"stroke", tone("ground")}}},
-      {"transform", only("datum.op != 'whole layer' && isValid(datum.possible_fraction)")},
-      {"encoding",
-       {{"y", y},
-        {"x", axis},
-        {"size", quantity("share", "", {{"domain", {0, 1}}, {"range", {10, 420}}})},
-        {"tooltip", tooltip(figure.columns)}}}};
+  const Spec ops = {{"mark", {{"type", "circle"}, {"color", tone("series2")}, {"opacity", 0.75}}},
+                    {"transform", only("datum.op != 'whole layer' && isValid(datum.possible_fraction)")},
+                    {"encoding",
+                     {{"y", y},
+                      {"x", axis},
+                      {"size", quantity("share", "", {{"domain", {0, 1}}, {"range", {10, 420}}})},
+                      {"tooltip", tooltip(figure.columns)}}}};
   const Spec limit = {{"data", {{"values", {{{"possible_fraction", 1}}}}}},
                       {"mark", {{"type", "rule"}, {"strokeDash", {7, 4}}, {"color", tone("ink")}}},
                       {"encoding", {{"x", axis}}}};
