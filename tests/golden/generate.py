@@ -475,142 +475,177 @@ def expert_count(config):
     return next(config[k] for k in names if config.get(k))
 
 
-def random_tensors(config, layer, rng):
-    """The tensors of one layer under their published names, float32."""
-    hidden, width = config["hidden_size"], config.get("intermediate_size_mlp", config["intermediate_size"])
-    heads, kv_heads, dim = head_sizes(config, layer)
-    gemma = config["model_type"] == "gemma4_text"
-    prefix, made = f"model.layers.{layer}.", {}
-    reader = Layer(config, {}, layer)
+class RandomTensors:
+    """Makes the tensors of one layer under their published names; what is drawn after what decides the bytes."""
 
-    def linear(name, out, inn, gain=1.0):
-        made[prefix + name + ".weight"] = rng.normal(size=(out, inn)) * gain / math.sqrt(inn)
-        if reader.biased(name):
-            made[prefix + name + ".bias"] = rng.uniform(0.1, 0.5, out) * rng.choice([-1.0, 1.0], out)
+    def __init__(self, config, layer, rng):
+        self.config, self.layer, self.rng = config, layer, rng
+        self.kind = config["model_type"]
+        self.hidden = config["hidden_size"]
+        self.width = config.get("intermediate_size_mlp", config["intermediate_size"])
+        self.heads, self.kv_heads, self.dim = head_sizes(config, layer)
+        self.prefix, self.made = f"model.layers.{layer}.", {}
+        self.reader = Layer(config, {}, layer)
 
-    def norm(name, size):
-        made[prefix + name + ".weight"] = rng.uniform(0.5, 1.5, size)
+    def linear(self, name, out, inn, gain=1.0):
+        self.made[self.prefix + name + ".weight"] = self.rng.normal(size=(out, inn)) * gain / math.sqrt(inn)
+        if self.reader.biased(name):
+            self.made[self.prefix + name + ".bias"] = self.signed(out)
 
-    if config["model_type"] in HYBRID:
-        def norm(name, size):  # as w - 1
-            made[prefix + name + ".weight"] = rng.uniform(0.5, 1.5, size) - 1
+    def signed(self, *shape):
+        return self.rng.uniform(0.1, 0.5, shape) * self.rng.choice([-1.0, 1.0], shape)
 
-    norm("input_layernorm", hidden)
-    norm("post_attention_layernorm", hidden)
-    # Gain 1.25 gives attention scores a spread of about 1.5: neither a plain mean nor one single key.
-    if is_linear(config, layer) and config["model_type"] in STREAM_NORMED:
-        linear("self_attn.qkv_proj", 3 * heads * dim, hidden, 0.8)  # results so small that eps of their norm is seen
-        linear("self_attn.output_gate", heads * dim, hidden)
-        norm("self_attn.norm", heads * dim)
-        linear("self_attn.out_proj", hidden, heads * dim)
-    elif is_linear(config, layer):
-        key_heads, value_heads, key_dim, value_dim, kernel = delta_sizes(config)
+    def norm(self, name, size):
+        stored_less_one = 1 if self.kind in HYBRID else 0
+        self.made[self.prefix + name + ".weight"] = self.rng.uniform(0.5, 1.5, size) - stored_less_one
+
+    def lightning_attention(self):
+        inner = self.heads * self.dim
+        # Results so small that eps of their norm is seen.
+        self.linear("self_attn.qkv_proj", 3 * inner, self.hidden, 0.8)
+        self.linear("self_attn.output_gate", inner, self.hidden)
+        self.norm("self_attn.norm", inner)
+        self.linear("self_attn.out_proj", self.hidden, inner)
+
+    def delta_attention(self):
+        key_heads, value_heads, key_dim, value_dim, kernel = delta_sizes(self.config)
         place, keys, values = "linear_attn.", key_heads * key_dim, value_heads * value_dim
-        if config["model_type"] == "qwen3_next":
-            linear(place + "in_proj_qkvz", 2 * keys + 2 * values, hidden)
-            linear(place + "in_proj_ba", 2 * value_heads, hidden)
+        if self.kind == "qwen3_next":
+            self.linear(place + "in_proj_qkvz", 2 * keys + 2 * values, self.hidden)
+            self.linear(place + "in_proj_ba", 2 * value_heads, self.hidden)
         else:
             for end, rows in (("qkv", 2 * keys + values), ("z", values), ("b", value_heads), ("a", value_heads)):
-                linear(place + "in_proj_" + end, rows, hidden)
-        made[prefix + place + "conv1d.weight"] = rng.normal(size=(2 * keys + values, 1, kernel)) / math.sqrt(kernel)
+                self.linear(place + "in_proj_" + end, rows, self.hidden)
+        made, at, rng = self.made, self.prefix + place, self.rng
+        made[at + "conv1d.weight"] = rng.normal(size=(2 * keys + values, 1, kernel)) / math.sqrt(kernel)
         # The state forgets a tenth to a half of itself a token.
-        made[prefix + place + "A_log"] = rng.uniform(-1.0, 1.0, value_heads)
-        made[prefix + place + "dt_bias"] = rng.uniform(-2.5, -0.5, value_heads)
-        made[prefix + place + "norm.weight"] = rng.uniform(0.5, 1.5, value_dim)
-        linear(place + "out_proj", hidden, values)
-    elif config["model_type"] in LATENT:
+        made[at + "A_log"] = rng.uniform(-1.0, 1.0, value_heads)
+        made[at + "dt_bias"] = rng.uniform(-2.5, -0.5, value_heads)
+        made[at + "norm.weight"] = rng.uniform(0.5, 1.5, value_dim)
+        self.linear(place + "out_proj", self.hidden, values)
+
+    def latent_attention(self):
+        config, heads = self.config, self.heads
         latent, nope, v_dim = config["kv_lora_rank"], config["qk_nope_head_dim"], config["v_head_dim"]
-        rank, q_rows = config["q_lora_rank"], heads * (nope + dim)
+        rank, q_rows = config["q_lora_rank"], heads * (nope + self.dim)
         if rank is None:
-            linear("self_attn.q_proj", q_rows, hidden, 1.25)
+            self.linear("self_attn.q_proj", q_rows, self.hidden, 1.25)
         else:
-            linear("self_attn.q_a_proj", rank, hidden)
-            norm("self_attn.q_a_layernorm", rank)
-            linear("self_attn.q_b_proj", q_rows, rank, 1.25)
-        linear("self_attn.kv_a_proj_with_mqa", latent + dim, hidden, 1.25)
-        norm("self_attn.kv_a_layernorm", latent)
-        linear("self_attn.kv_b_proj", heads * (nope + v_dim), latent, 1.25)
-        linear("self_attn.o_proj", hidden, heads * v_dim)
-        if config["model_type"] in SPARSE and not shares_selection(config, layer):
-            of = "self_attn.indexer."
-            linear(of + "wq_b", config["index_n_heads"] * config["index_head_dim"], rank)
-            linear(of + "wk", config["index_head_dim"], hidden)
-            norm(of + "k_norm", config["index_head_dim"])
-            made[prefix + of + "k_norm.bias"] = rng.uniform(0.1, 0.5, config["index_head_dim"]) * rng.choice(
-                [-1.0, 1.0], config["index_head_dim"])
-            linear(of + "weights_proj", config["index_n_heads"], hidden)
-    else:
-        linear("self_attn.q_proj", heads * dim * (2 if config["model_type"] in HYBRID else 1), hidden, 1.25)
-        linear("self_attn.k_proj", kv_heads * dim, hidden, 1.25)
-        if not reader.v_from_k():
-            linear("self_attn.v_proj", kv_heads * dim, hidden)
-        linear("self_attn.o_proj", hidden, heads * dim)
-    if gemma:
-        made[prefix + "layer_scalar"] = rng.uniform(0.6, 0.8, 1)
-        norm("pre_feedforward_layernorm", hidden)
-        norm("post_feedforward_layernorm", hidden)
-        for name in ("mlp.gate_proj", "mlp.up_proj"):
-            linear(name, width, hidden, 1.25)
-        linear("mlp.down_proj", hidden, width)
-    if gemma and is_moe(config, layer):
-        experts, inner = config["num_experts"], config["moe_intermediate_size"]
-        for end in ("post_feedforward_layernorm_1", "post_feedforward_layernorm_2", "pre_feedforward_layernorm_2"):
-            norm(end, hidden)
-        made[prefix + "router.scale"] = rng.uniform(0.5, 1.5, hidden) * 3
-        made[prefix + "router.per_expert_scale"] = rng.uniform(0.5, 1.5, experts)
-        linear("router.proj", experts, hidden, math.sqrt(hidden))
-        made[prefix + "experts.gate_up_proj"] = rng.normal(size=(experts, 2 * inner, hidden)) * 1.25 / math.sqrt(hidden)
-        made[prefix + "experts.down_proj"] = rng.normal(size=(experts, hidden, inner)) / math.sqrt(inner)
-    if reader.qk_norm not in ("", "bare") and not reader.linear_attn:
-        for name, count in zip(reader.norm_names(), (heads, kv_heads)):
-            norm(name, dim if reader.qk_norm == "head" else count * dim)
-    if gemma:
-        return {name: value.astype(np.float32) for name, value in made.items()}
-    if is_moe(config, layer):
-        block, gate, up, down = reader.moe_names()
+            self.linear("self_attn.q_a_proj", rank, self.hidden)
+            self.norm("self_attn.q_a_layernorm", rank)
+            self.linear("self_attn.q_b_proj", q_rows, rank, 1.25)
+        self.linear("self_attn.kv_a_proj_with_mqa", latent + self.dim, self.hidden, 1.25)
+        self.norm("self_attn.kv_a_layernorm", latent)
+        self.linear("self_attn.kv_b_proj", heads * (nope + v_dim), latent, 1.25)
+        self.linear("self_attn.o_proj", self.hidden, heads * v_dim)
+        if self.kind in SPARSE and not shares_selection(config, self.layer):
+            of, index_dim = "self_attn.indexer.", config["index_head_dim"]
+            self.linear(of + "wq_b", config["index_n_heads"] * index_dim, rank)
+            self.linear(of + "wk", index_dim, self.hidden)
+            self.norm(of + "k_norm", index_dim)
+            self.made[self.prefix + of + "k_norm.bias"] = self.signed(index_dim)
+            self.linear(of + "weights_proj", config["index_n_heads"], self.hidden)
+
+    def grouped_query_attention(self):
+        heads, dim = self.heads, self.dim
+        self.linear("self_attn.q_proj", heads * dim * (2 if self.kind in HYBRID else 1), self.hidden, 1.25)
+        self.linear("self_attn.k_proj", self.kv_heads * dim, self.hidden, 1.25)
+        if not self.reader.v_from_k():
+            self.linear("self_attn.v_proj", self.kv_heads * dim, self.hidden)
+        self.linear("self_attn.o_proj", self.hidden, heads * dim)
+
+    # Gain 1.25 gives attention scores a spread of about 1.5: neither a plain mean nor one single key.
+    def attention(self):
+        if is_linear(self.config, self.layer) and self.kind in STREAM_NORMED:
+            self.lightning_attention()
+        elif is_linear(self.config, self.layer):
+            self.delta_attention()
+        elif self.kind in LATENT:
+            self.latent_attention()
+        else:
+            self.grouped_query_attention()
+
+    def qk_norms(self):
+        if self.reader.qk_norm not in ("", "bare") and not self.reader.linear_attn:
+            for name, count in zip(self.reader.norm_names(), (self.heads, self.kv_heads)):
+                self.norm(name, self.dim if self.reader.qk_norm == "head" else count * self.dim)
+
+    def mlp(self, place, width, names=("gate_proj", "up_proj", "down_proj")):
+        gate, up, down = names
+        self.linear(f"{place}.{gate}", width, self.hidden, 1.25)
+        self.linear(f"{place}.{up}", width, self.hidden, 1.25)
+        self.linear(f"{place}.{down}", self.hidden, width)
+
+    def fused_experts(self, place, experts, inner, transposed):
+        """gate_up_proj and down_proj of all experts; `transposed`: [in, out]."""
+        def of(out, inn, gain):
+            size = (experts, inn, out) if transposed else (experts, out, inn)
+            return self.rng.normal(size=size) * gain / math.sqrt(inn)
+        self.made[self.prefix + place + "gate_up_proj"] = of(2 * inner, self.hidden, 1.25)
+        if self.kind == "gpt_oss":
+            self.made[self.prefix + place + "gate_up_proj_bias"] = self.signed(experts, 2 * inner)
+        self.made[self.prefix + place + "down_proj"] = of(self.hidden, inner, 1.0)
+        if self.kind == "gpt_oss":
+            self.made[self.prefix + place + "down_proj_bias"] = self.signed(experts, self.hidden)
+
+    def gemma_feed_forward(self):
+        config, hidden, rng = self.config, self.hidden, self.rng
+        self.made[self.prefix + "layer_scalar"] = rng.uniform(0.6, 0.8, 1)
+        self.norm("pre_feedforward_layernorm", hidden)
+        self.norm("post_feedforward_layernorm", hidden)
+        self.mlp("mlp", self.width)
+        if is_moe(config, self.layer):
+            experts = config["num_experts"]
+            for end in ("post_feedforward_layernorm_1", "post_feedforward_layernorm_2", "pre_feedforward_layernorm_2"):
+                self.norm(end, hidden)
+            self.made[self.prefix + "router.scale"] = rng.uniform(0.5, 1.5, hidden) * 3
+            self.made[self.prefix + "router.per_expert_scale"] = rng.uniform(0.5, 1.5, experts)
+            self.linear("router.proj", experts, hidden, math.sqrt(hidden))
+            self.fused_experts("experts.", experts, config["moe_intermediate_size"], transposed=False)
+        self.qk_norms()
+
+    def mixture(self):
+        config, reader = self.config, self.reader
+        block, *names = reader.moe_names()
         experts = expert_count(config)
         inner = config.get("moe_intermediate_size", config["intermediate_size"])
-        inner = inner if isinstance(inner, int) else inner[layer]
-        linear(reader.router_name(), experts, hidden, 1.3)
-        if config["model_type"] == "gpt_oss":
-            def biases(*shape):
-                return rng.uniform(0.1, 0.5, shape) * rng.choice([-1.0, 1.0], shape)
-            made[prefix + "self_attn.sinks"] = rng.uniform(0.5, 2.0, heads) * rng.choice([-1.0, 1.0], heads)
-            fused = prefix + "mlp.experts."
-            made[fused + "gate_up_proj"] = rng.normal(size=(experts, hidden, 2 * inner)) * 1.25 / math.sqrt(hidden)
-            made[fused + "gate_up_proj_bias"] = biases(experts, 2 * inner)
-            made[fused + "down_proj"] = rng.normal(size=(experts, inner, hidden)) / math.sqrt(inner)
-            made[fused + "down_proj_bias"] = biases(experts, hidden)
-            return {name: value.astype(np.float32) for name, value in made.items()}
-        if config["model_type"] in CORRECTED:
-            row = (1, experts) if config["model_type"] == "ernie4_5_moe" else experts
-            made[prefix + reader.correction_name()] = rng.uniform(-0.2, 0.2, row)
-        if config["model_type"] in HYBRID:
-            shared = config["shared_expert_intermediate_size"]
-            linear(block + ".shared_expert.gate_proj", shared, hidden, 1.25)
-            linear(block + ".shared_expert.up_proj", shared, hidden, 1.25)
-            linear(block + ".shared_expert.down_proj", hidden, shared)
-            linear(block + ".shared_expert_gate", 1, hidden)
+        inner = inner if isinstance(inner, int) else inner[self.layer]
+        self.linear(reader.router_name(), experts, self.hidden, 1.3)
+        if self.kind == "gpt_oss":
+            sinks = self.rng.uniform(0.5, 2.0, self.heads) * self.rng.choice([-1.0, 1.0], self.heads)
+            self.made[self.prefix + "self_attn.sinks"] = sinks
+            return self.fused_experts("mlp.experts.", experts, inner, transposed=True)
+        if self.kind in CORRECTED:
+            row = (1, experts) if self.kind == "ernie4_5_moe" else experts
+            self.made[self.prefix + reader.correction_name()] = self.rng.uniform(-0.2, 0.2, row)
+        if self.kind in HYBRID:
+            self.mlp(block + ".shared_expert", config["shared_expert_intermediate_size"])
+            self.linear(block + ".shared_expert_gate", 1, self.hidden)
         if reader.shared_experts():
-            shared, beside = inner * reader.shared_experts(), reader.shared_name()
-            linear(beside + ".gate_proj", shared, hidden, 1.25)
-            linear(beside + ".up_proj", shared, hidden, 1.25)
-            linear(beside + ".down_proj", hidden, shared)
-        if config["model_type"] == "llama4_text":
-            fused = prefix + "feed_forward.experts."
-            made[fused + "gate_up_proj"] = rng.normal(size=(experts, hidden, 2 * inner)) * 1.25 / math.sqrt(hidden)
-            made[fused + "down_proj"] = rng.normal(size=(experts, inner, hidden)) / math.sqrt(inner)
-            return {name: value.astype(np.float32) for name, value in made.items()}
+            self.mlp(reader.shared_name(), inner * reader.shared_experts())
+        if self.kind == "llama4_text":
+            return self.fused_experts("feed_forward.experts.", experts, inner, transposed=True)
         for e in range(experts):
-            linear(f"{block}.experts.{e}.{gate}", inner, hidden, 1.25)
-            linear(f"{block}.experts.{e}.{up}", inner, hidden, 1.25)
-            linear(f"{block}.experts.{e}.{down}", hidden, inner)
-    else:
-        block = reader.moe_names()[0]
-        linear(block + ".gate_proj", width, hidden, 1.25)
-        linear(block + ".up_proj", width, hidden, 1.25)
-        linear(block + ".down_proj", hidden, width)
-    return {name: value.astype(np.float32) for name, value in made.items()}
+            self.mlp(f"{block}.experts.{e}", inner, names)
+
+    def make(self):
+        self.norm("input_layernorm", self.hidden)
+        self.norm("post_attention_layernorm", self.hidden)
+        self.attention()
+        if self.kind == "gemma4_text":
+            self.gemma_feed_forward()
+        else:
+            self.qk_norms()
+            if is_moe(self.config, self.layer):
+                self.mixture()
+            else:
+                self.mlp(self.reader.moe_names()[0], self.width)
+        return {name: value.astype(np.float32) for name, value in self.made.items()}
+
+
+def random_tensors(config, layer, rng):
+    """The tensors of one layer under their published names, float32."""
+    return RandomTensors(config, layer, rng).make()
 
 
 def scale_last_linear(tensors, ending, factor):
