@@ -54,6 +54,21 @@ OpCase with_rows(const PlannedOp& p, std::int64_t rows) {
   return c.set(c.has("tokens") ? "tokens" : "m", rows);
 }
 
+// What an indexer chooses by (kernels/dsa_index), of the first `keys` keys, for one query of a sequence. All f64.
+std::vector<double> index_scores(const OpCase& c, const Tensor& q, const Tensor& weights, const Tensor& cache,
+                                 std::int64_t row, std::int64_t keys) {
+  const std::int64_t heads = c.axis("heads"), dim = c.axis("head_dim");
+  std::vector<double> out(static_cast<std::size_t>(keys));
+  each_row(keys, true, [&](std::int64_t j) {
+    double sum = 0;
+    for (std::int64_t h = 0; h < heads; ++h)
+      sum += weights.load(row * heads + h) *
+             std::max(0.0, dot(q.as<double>() + (row * heads + h) * dim, cache.as<double>() + j * dim, dim));
+    out[static_cast<std::size_t>(j)] = sum;
+  });
+  return out;
+}
+
 // The references of a plan's ops, one after the other in double, from the layer's input on. First, sequence by
 // sequence, up to the last op whose rows meet in a cache; then the rest, on the sampled rows of all sequences together.
 class ReferenceWalk {
@@ -249,21 +264,6 @@ class ReferenceWalk {
   std::set<std::string> in_sequences_;  // what those ops are bound to
   std::vector<std::int64_t> columns_;   // of shared_columns()
 };
-
-// What an indexer chooses by (kernels/dsa_index), of the first `keys` keys, for one query of a sequence. All f64.
-std::vector<double> index_scores(const OpCase& c, const Tensor& q, const Tensor& weights, const Tensor& cache,
-                                 std::int64_t row, std::int64_t keys) {
-  const std::int64_t heads = c.axis("heads"), dim = c.axis("head_dim");
-  std::vector<double> out(static_cast<std::size_t>(keys));
-  each_row(keys, true, [&](std::int64_t j) {
-    double sum = 0;
-    for (std::int64_t h = 0; h < heads; ++h)
-      sum += weights.load(row * heads + h) *
-             std::max(0.0, dot(q.as<double>() + (row * heads + h) * dim, cache.as<double>() + j * dim, dim));
-    out[static_cast<std::size_t>(j)] = sum;
-  });
-  return out;
-}
 
 // "" or what is no selection: of each query as many different keys that it may see as there can be, ascending, then -1.
 std::string judge_form(const Tensor& selection, const StepShape& s) {
