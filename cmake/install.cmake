@@ -19,6 +19,7 @@ else()
   install(TARGETS layercost ${program})
 endif()
 layercost_install_libraries(${own_libraries} COMPONENT libraries EXCLUDE_FROM_ALL)
+install(PROGRAMS scripts/figures DESTINATION ${data}/layercost COMPONENT program)  # brings the viewer of pages
 install(DIRECTORY configs DESTINATION ${data}/layercost COMPONENT program PATTERN "*.md" EXCLUDE)
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/copyright CONTENT
 "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/

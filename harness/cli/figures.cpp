@@ -51,7 +51,8 @@ std::vector<fs::path> install_folders() {
 std::optional<fs::path> renderer() {
   std::error_code ignored;
   for (const char* place : {"scripts/figures", "figures"})
-    if (const fs::path script = configs_dir().parent_path() / place; fs::is_regular_file(script, ignored)) return script;
+    if (const fs::path script = configs_dir().parent_path() / place; fs::is_regular_file(script, ignored))
+      return script;
   return {};
 }
 

@@ -47,8 +47,9 @@ std::string rendered(std::span<const ResultFile> files, const ShowOptions& o, co
 
 void add_show_options(CLI::App& c, ShowOptions& o) {
   c.add_option("--format", o.format, "of standard output: " + report_format_names());
-  c.add_option("--viewer", o.viewer,
-               "script that draws a page's figures (scripts/figures --install makes one, which is then found by itself)");
+  c.add_option(
+      "--viewer", o.viewer,
+      "script that draws a page's figures (scripts/figures --install makes one, which is then found by itself)");
   c.add_flag("-v,--verbose", o.verbose, "single layers, limits and settings too");
   c.add_flag("--explain", o.explain, "also what the words and labels of the table mean");
   c.add_option("--min-tok-s-user", o.min_tok_s_user,
