@@ -208,7 +208,8 @@ def in_browser(program, chromium, name, width, scheme):
     done = subprocess.run(
         [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
          "--disable-component-update", "--disable-sync", "--disable-extensions",
-         f"--user-data-dir={program.folder}/profile", f"--window-size={width},900", "--virtual-time-budget=60000", "--enable-logging=stderr", f"--log-net-log={log}",
+         f"--user-data-dir={program.folder}/profile", f"--window-size={width},900", "--virtual-time-budget=60000",
+         "--enable-logging=stderr", f"--log-net-log={log}",
          *(["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []), "--dump-dom",
          (program.folder / name).as_uri()], capture_output=True, text=True, errors="replace", timeout=180)
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
