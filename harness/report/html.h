@@ -1,5 +1,6 @@
 // What:    one page that needs nothing else: headline, trade-off, figures (figures/figure.h), every section, machine
-//          and price, for a screen of any width, light or dark, and for paper. Works without scripts and without a network.
+//          and price, for a screen of any width, light or dark, and for paper. Works without scripts and without a
+//          network.
 // Figures: Vega-Lite specifications and their rows, drawn by the viewer that ReportOptions::viewer holds (Vega,
 //          Vega-Lite and Vega-Embed in one script). Without it, or where drawing fails, the table of the same numbers
 //          stands open in the figure's place: the page is complete with and without.
