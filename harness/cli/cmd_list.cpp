@@ -224,7 +224,8 @@ std::vector<std::string> list_words() {
 }
 
 void add_list(CLI::App& app, Action& action) {
-  auto* c = app.add_subcommand("list", "models, closed, ops, variants, formats, devices, prices, hardware, suites or claims");
+  auto* c =
+      app.add_subcommand("list", "models, closed, ops, variants, formats, devices, prices, hardware, suites or claims");
   auto what = std::make_shared<std::string>();
   c->add_option("what", *what, "models, closed, ops, variants, formats, devices, prices, hardware, suites or claims")
       ->required();

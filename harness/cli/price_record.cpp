@@ -58,9 +58,10 @@ PriceRecord for_device(const Price& price, const std::string& device_name, const
   PriceRecord r = as_read(price);
   if (r.device.empty() || same_device(r.device, device_name, list_hardware(configs_dir))) return r;
   if (!other_device)
-    throw BadInput(fmt::format("{}: {} is the price of '{}', but what was measured is '{}'; --price-of-other-device "
-                               "uses it all the same, and says so beside the money",
-                               option, printable(r.id), printable(r.device), printable(device_name)));
+    throw BadInput(
+        fmt::format("{}: {} is the price of '{}', but what was measured is '{}'; --price-of-other-device "
+                    "uses it all the same, and says so beside the money",
+                    option, printable(r.id), printable(r.device), printable(device_name)));
   r.labels.push_back(PriceLabel::other_device);
   return r;
 }
@@ -121,8 +122,9 @@ std::optional<PriceRecord> price_record(const PriceOptions& o, const std::string
 }
 
 void add_against_options(CLI::App& c, AgainstOptions& o) {
-  c.add_option("--own", o.own,
-               "break-even: from how many tokens a day owning this machine (an owned price: an id or a file) is cheaper");
+  c.add_option(
+      "--own", o.own,
+      "break-even: from how many tokens a day owning this machine (an owned price: an id or a file) is cheaper");
   c.add_option("--list-price", o.list_prices,
                "break-even: also against what an API asks (layercost list prices), for the tokens of --mix")
       ->take_all();
@@ -139,14 +141,15 @@ std::optional<AgainstRecord> against_record(const AgainstOptions& o, const std::
     const Price found = find_price(own, configs_dir);
     const auto* owned = std::get_if<OwnedPrice>(&found);
     if (owned == nullptr)
-      throw BadInput(fmt::format("--own: {} is no owned machine; expected a price of the model \"owned\", such as "
-                                 "example-owned-workstation",
-                                 printable(own)));
+      throw BadInput(
+          fmt::format("--own: {} is no owned machine; expected a price of the model \"owned\", such as "
+                      "example-owned-workstation",
+                      printable(own)));
     const PriceRecord record = for_device(found, device_name, "--own", other_device, configs_dir);
     const double n = owned->devices;
-    against.owned = OwnedRecord{record.id,   record.label,        owned->capex_usd / n, owned->opex_usd_per_year / n,
-                                owned->years, owned->rate,         owned->availability,
-                                owned->energy_usd_per_device_hour(), record.labels};
+    against.owned = OwnedRecord{record.id,    record.label, owned->capex_usd / n, owned->opex_usd_per_year / n,
+                                owned->years, owned->rate,  owned->availability,  owned->energy_usd_per_device_hour(),
+                                record.labels};
   }
   for (const std::string& word : o.list_prices)
     against.list_prices.push_back(as_read(find_list_price(word, configs_dir)));

@@ -27,11 +27,11 @@ constexpr std::array kScales = {Scale{"half the use", 0.5}, Scale{"half the pric
 // Everything that a comparison of one machine with another way to pay needs.
 struct Case {
   Ways ways;
-  double s = 0;                     // seconds of the machine for a token, at full use
-  double use = 1;                   // of the file's price
+  double s = 0;                      // seconds of the machine for a token, at full use
+  double use = 1;                    // of the file's price
   const OwnedRecord* own = nullptr;  // of own_or_*
-  double usd_per_hour = 0;          // of the rental, where there is one
-  double list_usd_per_token = 0;    // of the API, where there is one
+  double usd_per_hour = 0;           // of the rental, where there is one
+  double list_usd_per_token = 0;     // of the API, where there is one
 };
 
 BreakEven of(const Case& c, const Scale& by) {

@@ -51,7 +51,8 @@ Evidence measured(const ClaimQuantity& q, double value, const std::optional<Inte
   e.finding = judge(q.claimed, interval, !doubts.empty());
   if (!interval) e.why = "one round: no interval";
   else if (e.finding == Finding::cannot_tell)
-    e.why = q.claimed.up_to ? "a case below it says nothing against \"up to\"" : "the interval goes across what is claimed";
+    e.why =
+        q.claimed.up_to ? "a case below it says nothing against \"up to\"" : "the interval goes across what is claimed";
   else if (!doubts.empty()) e.why = doubts;
   return e;
 }
@@ -110,8 +111,9 @@ std::vector<Evidence> device_ratios(const ClaimQuantity& q, std::span<const Resu
       all.push_back(measured(q, *s.time_s / *f.time_s, interval, doubts_of(labels), to_text(f)));
     }
   if (all.empty())
-    all.push_back({.why = fmt::format("{}{}: no step that both did", fast.empty() ? "nothing of " + q.faster + "; " : "",
-                                      slow.empty() ? "nothing of " + q.slower : "results of " + q.slower)});
+    all.push_back(
+        {.why = fmt::format("{}{}: no step that both did", fast.empty() ? "nothing of " + q.faster + "; " : "",
+                            slow.empty() ? "nothing of " + q.slower : "results of " + q.slower)});
   return all;
 }
 
@@ -167,8 +169,7 @@ std::optional<double> recompute(const ClaimQuantity& q, std::span<const ListPric
 Finding judge(const Claimed& claimed, std::optional<Interval> interval, bool labelled) {
   if (!interval) return Finding::cannot_tell;
   const Interval may = allowed(claimed);
-  if (interval->low >= may.low && interval->high <= may.high)
-    return labelled ? Finding::points_to : Finding::supports;
+  if (interval->low >= may.low && interval->high <= may.high) return labelled ? Finding::points_to : Finding::supports;
   const bool outside = interval->high < may.low || interval->low > may.high;
   if (!outside || claimed.up_to) return Finding::cannot_tell;
   return labelled ? Finding::points_against : Finding::contradicts;

@@ -1,9 +1,9 @@
 // What:    claims (spec/claim_spec.h) held against arithmetic, list prices and the results at hand.
 // Rules:   a published number is recomputed from published numbers: it adds up or it does not, and that is no
 //          measurement. A measured quantity is judged by its 95 % interval and never beyond it: all of it where the
-//          claim says: supports; none of it: contradicts; else it cannot be told, as without an interval. What carries a
-//          label of poor measurement (PRELIMINARY and the like) at most points to or against it. IMPOSSIBLE has no time
-//          and is no evidence. What was measured on another device, in another step or format than the claim names
+//          claim says: supports; none of it: contradicts; else it cannot be told, as without an interval. What carries
+//          a label of poor measurement (PRELIMINARY and the like) at most points to or against it. IMPOSSIBLE has no
+//          time and is no evidence. What was measured on another device, in another step or format than the claim names
 //          cannot test it, and is named.
 // Formula: of the kinds: spec/claim_spec.h. device_ratio: of two runs that share no rounds, from the ends of both
 //          intervals.

@@ -38,9 +38,8 @@ std::vector<Frontier> frontiers(const Summary& summary) {
   std::vector<Frontier> all;
   for (const ModelRow& row : summary.models) {
     if (!row.tokens_per_s_user) continue;
-    auto same = std::find_if(all.begin(), all.end(), [&](const Frontier& f) {
-      return same_except(*f.points.front(), row, {Member::batch});
-    });
+    auto same = std::find_if(all.begin(), all.end(),
+                             [&](const Frontier& f) { return same_except(*f.points.front(), row, {Member::batch}); });
     if (same == all.end()) same = all.insert(all.end(), Frontier{});
     same->points.push_back(&row);
   }

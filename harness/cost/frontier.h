@@ -2,8 +2,8 @@
 //          points of one model in one choice of types, routing and context on one machine.
 // Formula: tokens_per_s_user = 1 / time of a step (every sequence gets one token)
 //          tokens_per_usd    = 1e6 / usd_per_mtok
-//          on the frontier: no other point that fits is at least as fast for a user and at least as cheap, and better in
-//          one of the two. At one price per hour cheaper is more tokens per second, so it needs no price.
+//          on the frontier: no other point that fits is at least as fast for a user and at least as cheap, and better
+//          in one of the two. At one price per hour cheaper is more tokens per second, so it needs no price.
 // Rules:   a point that does not fit this machine is on no frontier and is no answer: it is hypothetical. One that is
 //          withheld has no time.
 // Units:   tokens/s, USD per million tokens.

@@ -18,8 +18,8 @@
 #include "harness/plan/layer_keys.h"
 #include "harness/plan/tensor_parallel.h"
 #include "harness/spec/closed_model.h"
-#include "harness/spec/list_price.h"
 #include "harness/spec/json_reader.h"
+#include "harness/spec/list_price.h"
 #include "harness/spec/part_name.h"
 #include "kernels/core/error.h"
 

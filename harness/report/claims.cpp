@@ -6,9 +6,9 @@
 #include "harness/report/csv.h"
 #include "harness/report/json.h"
 #include "harness/report/markdown.h"
+#include "harness/report/report.h"
 #include "harness/report/sections/sections.h"
 #include "harness/report/table.h"
-#include "harness/report/report.h"
 #include "harness/report/text.h"
 #include "kernels/core/error.h"
 
@@ -65,14 +65,23 @@ const std::vector<ColumnOf<Subject>>& columns() {
        [](const Subject& s) { return number_cell(s.evidence.value, s.evidence.interval); }},
       {{.title = "95 % interval", .head = "95 % interval", .width = 14, .gap = 2, .form = Form::range, .leaves = 1},
        [](const Subject& s) { return number_cell(s.evidence.value, s.evidence.interval); }},
-      {{.key = "unit", .meaning = "of claimed and value", .title = "unit", .head = "unit", .width = 4, .most = 10,
-        .gap = 2, .align = Align::left},
+      {{.key = "unit",
+        .meaning = "of claimed and value",
+        .title = "unit",
+        .head = "unit",
+        .width = 4,
+        .most = 10,
+        .gap = 2,
+        .align = Align::left},
        [](const Subject& s) { return text_cell(plain(s.quantity.unit, 32)); }},
       {{.key = "quantity", .meaning = "what is asserted, in words", .title = "of", .align = Align::left},
        [](const Subject& s) { return text_cell(s.quantity.what); }},
       {{.key = "seen_on", .meaning = "device and step that were measured", .title = "seen on", .align = Align::left},
        [](const Subject& s) { return text_cell(s.evidence.seen_on); }},
-      {{.key = "why", .meaning = "where it cannot be told or tested, or only points", .title = "why", .align = Align::left},
+      {{.key = "why",
+        .meaning = "where it cannot be told or tested, or only points",
+        .title = "why",
+        .align = Align::left},
        [](const Subject& s) { return text_cell(s.evidence.why); }},
       {{.key = "note", .meaning = "what a reader must know beside it", .title = "note", .align = Align::left},
        [](const Subject& s) { return text_cell(s.quantity.note); }},
@@ -101,8 +110,8 @@ Section claims_section(const std::vector<ClaimFinding>& findings, bool document)
     const Claim& claim = findings[c].claim;
     Table table;
     table.title = plain(claim.id, 60);
-    table.about = fmt::format("\"{}\" · {}, {}", plain(claim.statement, 400), plain(claim.source, 400),
-                              plain(claim.date, 10));
+    table.about =
+        fmt::format("\"{}\" · {}, {}", plain(claim.statement, 400), plain(claim.source, 400), plain(claim.date, 10));
     table.frame = Frame::none;
     table.panels.push_back({.columns = columns_of(columns()), .tail = 0});
     Group group;

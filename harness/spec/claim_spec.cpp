@@ -27,9 +27,7 @@ const std::vector<KindRow>& kinds() {
       {"product", ClaimKind::product, {"factors"}},
       {"node_hours", ClaimKind::node_hours, {"parts"}},
       {"usd_per_mtok", ClaimKind::usd_per_mtok, {"usd_per_hour", "tokens_per_s"}},
-      {"list_price_saving",
-       ClaimKind::list_price_saving,
-       {"before", "after", "input", "cached_input", "output"}},
+      {"list_price_saving", ClaimKind::list_price_saving, {"before", "after", "input", "cached_input", "output"}},
       {"paid_ratio", ClaimKind::paid_ratio, {"dense", "moe", "phase", "batch", "weight_type", "device"}},
       {"device_ratio", ClaimKind::device_ratio, {"faster", "slower"}},
   };
@@ -62,7 +60,8 @@ void read_numbers(const JsonNode& node, ClaimQuantity& q) {
       q.numbers = {number("before"), number("after")};
       break;
     case ClaimKind::product:
-      for (const JsonNode& factor : node.at("factors").as_list(1, 16)) q.numbers.push_back(factor.as_number(kLeast, kMost));
+      for (const JsonNode& factor : node.at("factors").as_list(1, 16))
+        q.numbers.push_back(factor.as_number(kLeast, kMost));
       break;
     case ClaimKind::node_hours:
       for (const JsonNode& part : node.at("parts").as_list(1, 16)) {

@@ -1,5 +1,5 @@
-// What:    what others say of what a token costs, each claim with its source and date and with the numbers it asserts in
-//          a form that can be held against arithmetic, list prices or results (cost/claims.h). An assertion of the
+// What:    what others say of what a token costs, each claim with its source and date and with the numbers it asserts
+//          in a form that can be held against arithmetic, list prices or results (cost/claims.h). An assertion of the
 //          outside world: nothing here was measured by this program.
 // Kinds:   of a quantity, with their own keys, all numbers above zero:
 //            ratio              numerator / denominator; each by its devices, where those are given

@@ -74,7 +74,8 @@ std::vector<ListPrice> list_list_prices(const fs::path& configs_dir, Date on) {
 }
 
 ListPrice find_list_price(const std::string& argument, const fs::path& configs_dir, Date on) {
-  return read_list_price(find_record("--list-price", "list price", "", "prices", argument, configs_dir / "list_prices"), on);
+  return read_list_price(find_record("--list-price", "list price", "", "prices", argument, configs_dir / "list_prices"),
+                         on);
 }
 
 std::vector<std::string> list_price_labels(const ListPrice& price, Date on) {

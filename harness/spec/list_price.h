@@ -1,8 +1,8 @@
 // What:    what an API asks for a million tokens of a model: a price, which says nothing of the cost. Dated, sourced
 //          records; a type of its own that has no hour, no device and no way to become a cost.
 // Units:   USD per million tokens, as written.
-// Errors:  BadInput naming file, key, value and expectation: zero, negative, no plain decimal, unsourced, undated, dated
-//          in the future, steps that do not rise. What is too old, over, or not for everyone is a label.
+// Errors:  BadInput naming file, key, value and expectation: zero, negative, no plain decimal, unsourced, undated,
+//          dated in the future, steps that do not rise. What is too old, over, or not for everyone is a label.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -18,7 +18,7 @@ namespace layercost {
 
 struct ListPriceText {
   std::string input, output;                 // "1.25"
-  std::optional<std::string> cached_input;   // input that was read before; absent: none is named, it costs what input does
+  std::optional<std::string> cached_input;   // input that was read before; absent: costs what input does
   std::optional<std::int64_t> up_to_tokens;  // of input; absent: whatever its length, or what is above the others
 };
 

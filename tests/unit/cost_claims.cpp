@@ -52,8 +52,12 @@ TEST(Claims, ArithmeticAsWorkedByHand) {
   EXPECT_NEAR(computed({{"kind", "usd_per_mtok"}, {"usd_per_hour", "2"}, {"tokens_per_s", 1000}}), 0.5555555556, 1e-9);
   EXPECT_NEAR(computed({{"kind", "node_hours"}, {"parts", {{{"tokens", 7200}, {"tokens_per_s", 2}}}}}), 1, 1e-12);
   // From DeepSeek's pages: 3 x 0.56 + 1.68 = 3.36, 3 x 0.28 + 0.42 = 1.26.
-  EXPECT_NEAR(computed({{"kind", "list_price_saving"}, {"before", "deepseek-v3.1"}, {"after", "deepseek-v3.2-exp"},
-                        {"input", 3}, {"cached_input", 0}, {"output", 1}}),
+  EXPECT_NEAR(computed({{"kind", "list_price_saving"},
+                        {"before", "deepseek-v3.1"},
+                        {"after", "deepseek-v3.2-exp"},
+                        {"input", 3},
+                        {"cached_input", 0},
+                        {"output", 1}}),
               0.625, 1e-12);
 }
 
@@ -63,8 +67,7 @@ TEST(Claims, DeepSeeksDayIsReproducedWithinATenthOfANodeHour) {
   EXPECT_NEAR(recompute(day.quantities[0], {}).value(), 5444.7, 0.1);
   EXPECT_NEAR(*day.quantities[0].claimed.value, 226.75 * 24, 1e-9);
   const std::vector<ClaimFinding> findings = judge_claims({day}, {}, {});
-  for (const std::vector<Evidence>& all : findings[0].quantities)
-    EXPECT_EQ(all.at(0).finding, Finding::adds_up);
+  for (const std::vector<Evidence>& all : findings[0].quantities) EXPECT_EQ(all.at(0).finding, Finding::adds_up);
 }
 
 TEST(Claims, AMeasurementIsNeverJudgedBeyondItsInterval) {
@@ -150,7 +153,11 @@ TEST(Claims, BadRecordsAreRefusedAtTheirPlace) {
       {{{"claimed", {{"at_last", 1}}}}, {": quantities[0].claimed.at_last: ", "did you mean 'at_least'?"}},
       {{{"kind", "node_hours"}, {"numerator", nullptr}, {"denominator", nullptr}, {"parts", Json::array()}},
        {": quantities[0].parts: "}},
-      {{{"kind", "paid_ratio"}, {"numerator", nullptr}, {"denominator", nullptr}, {"dense", "d"}, {"moe", "m"},
+      {{{"kind", "paid_ratio"},
+        {"numerator", nullptr},
+        {"denominator", nullptr},
+        {"dense", "d"},
+        {"moe", "m"},
         {"phase", "decode"}},
        {": quantities[0].command: ", "missing"}},
   };
@@ -165,7 +172,8 @@ TEST(Claims, BadRecordsAreRefusedAtTheirPlace) {
   future = claim();
   future.erase("source");
   EXPECT_TRUE(contains(bad_input([&] { read(future); }), ": source: "));
-  EXPECT_TRUE(contains(bad_input([&] { find_claim("deepseek-dya", kConfigs, kToday); }), "did you mean 'deepseek-day'"));
+  EXPECT_TRUE(
+      contains(bad_input([&] { find_claim("deepseek-dya", kConfigs, kToday); }), "did you mean 'deepseek-day'"));
 }
 
 // Every figure that FACTS.md works out of published numbers; what is said of a rack is not said of its GPUs.

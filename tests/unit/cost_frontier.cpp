@@ -139,11 +139,11 @@ TEST(BreakEven, RowsFollowFromTheFilesPriceAndTheOthers) {
     EXPECT_NEAR(*row.now.tokens_per_day, 10 / 0.9e-3 * tokens_per_s, 1e-6 * *row.now.tokens_per_day);
     EXPECT_NEAR(row.now.capacity_tokens_per_day, 43200 * tokens_per_s, 1e-6 * row.now.capacity_tokens_per_day);
     ASSERT_EQ(row.changes.size(), 5u);
-    EXPECT_NEAR(*row.changes[0].then.tokens_per_day, *row.now.tokens_per_day / 2, 1);             // half the use
-    EXPECT_NEAR(*row.changes[1].then.tokens_per_day, 10 / 0.4e-3 * tokens_per_s, 1);              // half the price
-    EXPECT_NEAR(*row.changes[2].then.tokens_per_day, 10 / 1.9e-3 * tokens_per_s, 1);              // twice the price
-    EXPECT_NEAR(*row.changes[3].then.tokens_per_day, 20 / 0.9e-3 * tokens_per_s, 1);              // half the life
-    EXPECT_NEAR(*row.changes[4].then.tokens_per_day, 5 / 0.9e-3 * tokens_per_s, 1);               // twice the life
+    EXPECT_NEAR(*row.changes[0].then.tokens_per_day, *row.now.tokens_per_day / 2, 1);  // half the use
+    EXPECT_NEAR(*row.changes[1].then.tokens_per_day, 10 / 0.4e-3 * tokens_per_s, 1);   // half the price
+    EXPECT_NEAR(*row.changes[2].then.tokens_per_day, 10 / 1.9e-3 * tokens_per_s, 1);   // twice the price
+    EXPECT_NEAR(*row.changes[3].then.tokens_per_day, 20 / 0.9e-3 * tokens_per_s, 1);   // half the life
+    EXPECT_NEAR(*row.changes[4].then.tokens_per_day, 5 / 0.9e-3 * tokens_per_s, 1);    // twice the life
     ASSERT_TRUE(row.interval);
     EXPECT_NEAR(row.interval->high, *row.now.tokens_per_day * *model.time_s / model.time_interval->low, 1);
   }

@@ -56,7 +56,8 @@ ListPrice read(const Json& record, Date on = kToday) {
 }
 
 TEST(ListPrices, StepsAreReadInTheirOrder) {
-  const ListPrice price = read(stepped({{"up_to_tokens", 200000}, {"cached_input_usd_per_mtok", "0.125"}}, Json::object()));
+  const ListPrice price =
+      read(stepped({{"up_to_tokens", 200000}, {"cached_input_usd_per_mtok", "0.125"}}, Json::object()));
   EXPECT_EQ(price.model, "m");
   EXPECT_EQ(price_text(price),
             "up to 200000 tokens of input: input 1.25, cached 0.125, output 10.00; above: input 2.50, output 15.00");
@@ -118,7 +119,8 @@ TEST(ShippedListPrices, AreReadableAndEveryClosedModelHasOne) {
   EXPECT_GE(prices.size(), 25u);
   std::set<std::string> models;
   for (const ListPrice& price : prices) models.insert(price.model);
-  for (const ClosedModel& closed : list_closed_models(kConfigs)) EXPECT_TRUE(models.contains(closed.name)) << closed.name;
+  for (const ClosedModel& closed : list_closed_models(kConfigs))
+    EXPECT_TRUE(models.contains(closed.name)) << closed.name;
   // As DeepSeek's page had it on 2025-02-08.
   const ListPrice v3 = find_list_price("deepseek-v3", kConfigs, kToday);
   EXPECT_EQ(price_text(v3), "input 0.27, cached 0.07, output 1.10");

@@ -31,11 +31,13 @@ TableCell change(const BreakEvenRow& r) {
 // The numbers of a row, behind its model and batch.
 const std::vector<ColumnOf<BreakEvenRow>>& columns() {
   static const std::vector<ColumnOf<BreakEvenRow>> all = {
-      {{.key = "first_way", .meaning = "of a break_even row: the record that is cheaper from there on",
+      {{.key = "first_way",
+        .meaning = "of a break_even row: the record that is cheaper from there on",
         .title = "first way",
         .if_any = true},
        [](const BreakEvenRow& r) { return text_cell(plain(r.first, 80)); }},
-      {{.key = "second_way", .meaning = "of a break_even row: the record it is held against",
+      {{.key = "second_way",
+        .meaning = "of a break_even row: the record it is held against",
         .title = "second way",
         .if_any = true},
        [](const BreakEvenRow& r) { return text_cell(plain(r.second, 80)); }},
@@ -46,12 +48,7 @@ const std::vector<ColumnOf<BreakEvenRow>>& columns() {
         .high_key = "break_even_tokens_per_day_high",
         .if_any = true},
        [](const BreakEvenRow& r) { return number_cell(r.now.tokens_per_day, r.interval); }},
-      {{.title = "tokens a day",
-        .over = "tokens",
-        .head = "a day",
-        .width = 8,
-        .form = Form::count,
-        .strong = true},
+      {{.title = "tokens a day", .over = "tokens", .head = "a day", .width = 8, .form = Form::count, .strong = true},
        [](const BreakEvenRow& r) { return day_cell(r.now, r.interval); }},
       {{.key = "capacity_tokens_per_day",
         .title = "most it makes",
@@ -104,8 +101,8 @@ Group group_of(const BreakEvenRow& row, const ResultFile& file, const Summary& s
   }
   const ListPriceRecord& p = list_price(file, row.second);
   group.facts = "or ask " + plain(p.id, 60);
-  const bool measured = std::any_of(summary.models.begin(), summary.models.end(),
-                                    [&](const ModelRow& m) { return m.model == p.model; });
+  const bool measured =
+      std::any_of(summary.models.begin(), summary.models.end(), [&](const ModelRow& m) { return m.model == p.model; });
   group.sentences.push_back(fmt::format(
       "{} is a list price, not a cost: {} for {}, {}{}: {}; {} USD per Mtok of this mix{}", plain(p.id, 60),
       plain(p.provider, 40), plain(p.model, 40), plain(p.retrieved_at, 10), doubts(p.labels), plain(p.label, 200),
@@ -126,8 +123,9 @@ Section break_even_section(const ResultFile& file, const Summary& summary, const
   table.panels.push_back({.columns = all_columns(), .tail = 0});
   table.facts_below = true;
   std::vector<BreakEvenRow> rows = break_evens(file, summary);
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const BreakEvenRow& a, const BreakEvenRow& b) { return std::tie(a.ways, a.second) < std::tie(b.ways, b.second); });
+  std::stable_sort(rows.begin(), rows.end(), [](const BreakEvenRow& a, const BreakEvenRow& b) {
+    return std::tie(a.ways, a.second) < std::tie(b.ways, b.second);
+  });
   const BreakEvenRow* above = nullptr;
   std::size_t turn = 4;
   for (const BreakEvenRow& row : rows) {
@@ -143,7 +141,8 @@ Section break_even_section(const ResultFile& file, const Summary& summary, const
     if (!row.now.tokens_per_day) entry.notes.push_back({"never: " + row.now.why});
     table.groups.back().entries.push_back(std::move(entry));
   }
-  if (rows.empty()) table.groups.push_back({"", "", {}, {"no decode point that fits here, with a prompt where the mix has input"}});
+  if (rows.empty())
+    table.groups.push_back({"", "", {}, {"no decode point that fits here, with a prompt where the mix has input"}});
   section.tables.push_back(std::move(table));
   return section;
 }

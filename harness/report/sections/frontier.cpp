@@ -29,19 +29,19 @@ std::vector<ColumnOf<ModelRow>> columns(bool money) {
     all.push_back({{.title = "tokens per $", .head = "tokens/$", .width = 9, .form = Form::count, .leaves = 3},
                    [](const ModelRow& r) { return number_cell(r.tokens_per_usd); }});
   }
-  all.push_back({{.title = "frontier", .head = "frontier", .width = 12, .gap = 2, .align = Align::left},
-                 [](const ModelRow& r) {
-                   if (!r.on_frontier) return text_cell("does not fit");
-                   return text_cell(*r.on_frontier ? "yes" : "no");
-                 }});
+  all.push_back(
+      {{.title = "frontier", .head = "frontier", .width = 12, .gap = 2, .align = Align::left}, [](const ModelRow& r) {
+         if (!r.on_frontier) return text_cell("does not fit");
+         return text_cell(*r.on_frontier ? "yes" : "no");
+       }});
   return all;
 }
 
 std::string point_text(const ModelRow& row) {
-  return fmt::format("batch {}, {} tokens/s for each user{}", row.batch,
-                     number_text(row.tokens_per_s_user,
-                                 relative_half_width(row.tokens_per_s_user, row.tokens_per_s_user_interval)),
-                     row.usd_per_mtok ? fmt::format(", {} USD a million", digits(*row.usd_per_mtok)) : "");
+  return fmt::format(
+      "batch {}, {} tokens/s for each user{}", row.batch,
+      number_text(row.tokens_per_s_user, relative_half_width(row.tokens_per_s_user, row.tokens_per_s_user_interval)),
+      row.usd_per_mtok ? fmt::format(", {} USD a million", digits(*row.usd_per_mtok)) : "");
 }
 
 std::string choice_text(const Frontier& frontier, double limit) {
@@ -67,8 +67,9 @@ Section frontier_section(const ResultFile& file, const Summary& summary, const V
   for (const Frontier& frontier : frontiers(summary)) {
     const ModelRow& first = *frontier.points.front();
     if (frontier.points.size() < 2 && !view.min_tokens_per_s_user) continue;
-    Group group{plain(first.model, 80),
-                joined({types_text(first), fmt::format("{} cached", first.context), routing_text(first.routing)}, " · ")};
+    Group group{
+        plain(first.model, 80),
+        joined({types_text(first), fmt::format("{} cached", first.context), routing_text(first.routing)}, " · ")};
     for (const ModelRow* row : frontier.points) group.entries.push_back({{{{cells_of(all, *row)}}}});
     if (const ModelRow* wait = frontier.first_token)
       group.sentences.push_back(fmt::format("first token after {}: prompts of {}, batch {}{}",

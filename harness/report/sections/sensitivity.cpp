@@ -29,7 +29,8 @@ const std::vector<ColumnOf<Subject>>& columns() {
   static const std::vector<ColumnOf<Subject>> all = {
       {{.title = "model", .head = "model", .width = 10, .most = 30, .gap = 3, .align = Align::left, .shrinks = true},
        [](const Subject& s) { return text_cell(plain(s.model.model, 80)); }},
-      {{.title = "batch", .head = "batch", .width = 6, .leaves = 3}, [](const Subject& s) { return TableCell{s.model.batch}; }},
+      {{.title = "batch", .head = "batch", .width = 6, .leaves = 3},
+       [](const Subject& s) { return TableCell{s.model.batch}; }},
       {{.key = "usd_per_mtok_at_full_use",
         .title = "100 % used",
         .over = "100 %",
@@ -93,8 +94,8 @@ Section sensitivity_section(const ResultFile& file, const Summary& summary, cons
   Table table;
   table.title = "If less is used, or the price moves";
   const double use = file.price->utilisation.value_or(kUtilisationFloor);
-  table.about = fmt::format("$ per Mtok out at each model's cheapest batch; the prices at {:.4g} % of the hours used",
-                            100 * use);
+  table.about =
+      fmt::format("$ per Mtok out at each model's cheapest batch; the prices at {:.4g} % of the hours used", 100 * use);
   table.panels.push_back({.columns = behind_identity(columns_of(columns())), .tail = 0});
   Group group;
   for (const Frontier& frontier : frontiers(summary)) {
