@@ -53,7 +53,8 @@ def break_even(program):
                     m["model"] == r["model"] and m["batch"] == r["batch"])
         program.that(f"{r['model']}: fixed cost over what a token saves",
                      near(r["break_even_tokens_per_day"], fixed / ((3.49 - 0.173) / 3600 / rate)), r)
-        program.that(f"{r['model']}: what it makes in a day", near(r["capacity_tokens_per_day"], 86400 * 0.95 * rate), r)
+        program.that(f"{r['model']}: what it makes in a day",
+                     near(r["capacity_tokens_per_day"], 86400 * 0.95 * rate), r)
     shown = program.expect("an API", [*words, "--mix", "3:1", "--list-price", "qwen3-8b-fireworks"], 0).stdout
     program.that("never, above what it makes", "never: above what the machine makes in a day" in shown and
                  "is a list price, not a cost" in shown and "of another model" in shown, shown)
@@ -68,7 +69,8 @@ def break_even(program):
         program.expect(title, ["cost", program.root / H100, *RENT, *more], 2, said)
     program.expect("owned alone", ["cost", program.root / H100, "--price", "example-owned-h100", "--own",
                                    "example-owned-h100"], 2, ["--own", "rental"])
-    program.expect("nothing to hold it against", ["report", program.root / H100, "--list-price", "kimi-k2"], 2, ["--mix"])
+    program.expect("nothing to hold it against", ["report", program.root / H100, "--list-price", "kimi-k2"], 2,
+                   ["--mix"])
 
 
 def sensitivity(program):
