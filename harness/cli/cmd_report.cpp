@@ -1,15 +1,13 @@
 // layercost report, layercost cost: from result files alone, on any machine.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "harness/cli/commands.h"
 #include "harness/cli/figures.h"
 #include "harness/cli/price_record.h"
+#include "harness/cli/reading.h"
 #include "harness/cli/showing.h"
 #include "harness/result/atomic_file.h"
 #include "harness/result/result_io.h"
@@ -19,36 +17,11 @@ namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string out, figures;
+  std::string out, figures, expected_hash;
   ShowOptions show;
   PriceOptions price;
   AgainstOptions against;
 };
-
-// "-": a result that another program writes to our standard input.
-std::string read_stdin() {
-  std::string text;
-  char block[1 << 16];
-  for (;;) {
-    const ssize_t got = ::read(STDIN_FILENO, block, sizeof block);
-    if (got == 0) return text;
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw BadInput("standard input", "", std::strerror(errno));
-    text.append(block, static_cast<std::size_t>(got));
-    if (text.size() > kResultMaxBytes)
-      throw BadInput("standard input", "", fmt::format("more than {} bytes", kResultMaxBytes));
-  }
-}
-
-std::vector<ResultFile> read_all(const Options& o) {
-  std::vector<ResultFile> out;
-  bool from_stdin = false;
-  for (const std::string& f : o.files) {
-    if (f == "-" && std::exchange(from_stdin, true)) throw BadInput("-: standard input can be read once");
-    out.push_back(f == "-" ? result_from_text("standard input", read_stdin()) : read_result(f));
-  }
-  return out;
-}
 
 int show(const Options& o, const std::vector<ResultFile>& files) {
   const bool to_stdout = o.out.empty() || o.out == "-";
@@ -66,6 +39,20 @@ int show(const Options& o, const std::vector<ResultFile>& files) {
   return fails_on_labels(files, o.show) ? 1 : 0;
 }
 
+// Of the content, not of the bytes; at least as many digits as the screen shows.
+void check_hash(const Options& o, const std::vector<ResultFile>& files) {
+  if (o.expected_hash.empty()) return;
+  const std::string expected = ascii_lower(o.expected_hash);
+  if (expected.size() < 16 || expected.size() > 64 ||
+      expected.find_first_not_of("0123456789abcdef") != std::string::npos)
+    throw BadInput(fmt::format("--expect-hash: expected 16 to 64 hexadecimal digits, got '{}'",
+                               printable(o.expected_hash)));
+  if (files.size() != 1) throw BadInput("--expect-hash: is of one file");
+  if (!files.front().content_hash.starts_with(expected))
+    throw BadInput(o.files.front(), "", fmt::format("its content has the SHA-256 {}, expected {}",
+                                                    files.front().content_hash, expected));
+}
+
 void add_options(CLI::App& c, Options& o) {
   c.add_option("files", o.files, "result files; - is standard input")->required();
   c.add_option("-o,--output", o.out, "write to this file; its extension chooses the format (-: standard output)");
@@ -80,9 +67,12 @@ void add_report(CLI::App& app, Action& action) {
   auto o = std::make_shared<Options>();
   add_options(*c, *o);
   add_against_options(*c, o->against);
+  c->add_option("--expect-hash", o->expected_hash,
+                "refuse a file whose content has another SHA-256 (layercost cite shows it)");
   c->callback([o, &action] {
     action = [o] {
-      std::vector<ResultFile> files = read_all(*o);
+      std::vector<ResultFile> files = read_results(o->files);
+      check_hash(*o, files);
       for (ResultFile& f : files) {
         if (f.price) label_superseded(*f.price, configs_dir());
         f.against = against_record(o->against, f.price, false, f.environment.device_name, configs_dir());
@@ -100,7 +90,7 @@ void add_cost(CLI::App& app, Action& action) {
   add_against_options(*c, o->against);
   c->callback([o, &action] {
     action = [o] {
-      std::vector<ResultFile> files = read_all(*o);
+      std::vector<ResultFile> files = read_results(o->files);
       for (ResultFile& f : files) {
         const std::string& device = f.environment.device_name;
         f.price = price_record(o->price, device, configs_dir());

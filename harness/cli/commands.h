@@ -25,6 +25,8 @@ void add_list(CLI::App&, Action&);
 void add_report(CLI::App&, Action&);
 void add_cost(CLI::App&, Action&);
 void add_claims(CLI::App&, Action&);
+void add_compare(CLI::App&, Action&);
+void add_cite(CLI::App&, Action&);
 void add_merge(CLI::App&, Action&);
 void add_ops(CLI::App&, Action&);
 void add_doctor(CLI::App&, Action&);

@@ -110,6 +110,8 @@ int run_command(int argc, char** argv) {
   add_report(app, action);
   add_cost(app, action);
   add_claims(app, action);
+  add_compare(app, action);
+  add_cite(app, action);
   add_merge(app, action);
   add_ops(app, action);
   add_doctor(app, action);

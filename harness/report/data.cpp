@@ -177,6 +177,7 @@ std::vector<std::size_t> shown_columns(const Data& data) {
 
 namespace {
 
+// The columns that are shown, in their order.
 Data finished(Gathered gathered) {
   Data out;
   const std::vector<std::size_t> shown = shown_columns(gathered.data);

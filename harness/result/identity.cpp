@@ -146,6 +146,27 @@ std::vector<Difference> policy_differences(const PolicyRecord& a, const PolicyRe
   return all;
 }
 
+std::vector<Difference> scenario_differences(const ScenarioRecord& a, const ScenarioRecord& b) {
+  std::vector<Difference> all;
+  const auto member = [&](const char* name, const auto& x, const auto& y) {
+    if (x != y) all.push_back({name, fmt::format("{}", x), fmt::format("{}", y)});
+  };
+  member("model", a.model, b.model);
+  member("phase", a.phase, b.phase);
+  member("batch", a.batch, b.batch);
+  member("context", a.context, b.context);
+  // Of the phases that there are it follows from the rest.
+  if (new_tokens_of(a) != a.new_tokens || new_tokens_of(b) != b.new_tokens)
+    member("new_tokens", a.new_tokens, b.new_tokens);
+  member("weight_type", a.weight_type, b.weight_type);
+  member("activation_type", a.activation_type, b.activation_type);
+  member("kv_type", a.kv_type, b.kv_type);
+  member("device", a.device, b.device);
+  member("routing", a.routing, b.routing);
+  member("shard", a.shard, b.shard);
+  return all;
+}
+
 std::optional<Difference> price_difference(const PriceRecord& a, const PriceRecord& b) {
   const auto mix = [](const PriceRecord& p) { return p.mix ? p.mix->name : std::string("none"); };
   Sides sides("price.");

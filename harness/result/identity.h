@@ -36,6 +36,8 @@ std::optional<Difference> machine_difference(const EnvironmentRecord&, const Env
 std::vector<Difference> policy_differences(const PolicyRecord&, const PolicyRecord&);
 std::optional<Difference> price_difference(const PriceRecord&, const PriceRecord&);
 std::optional<Difference> build_difference(const ResultFile&, const ResultFile&);
+// Of two scenarios: all members that differ.
+std::vector<Difference> scenario_differences(const ScenarioRecord&, const ScenarioRecord&);
 // The digest is asked last: it tells that something differs, and not what.
 std::optional<Difference> model_difference(const ModelRecord&, const ModelRecord&);
 

@@ -337,6 +337,7 @@ struct ResultFile {
   std::vector<PeerRecord> peers;
   std::vector<Warning> warnings;
   std::optional<AgainstRecord> against = {};  // of a report
+  std::string content_hash = {};  // of the text it was read from (canonical.h); "" of a run that goes on
 };
 
 }  // namespace layercost

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "harness/result/atomic_file.h"
+#include "harness/result/canonical.h"
 #include "harness/result/complete.h"
 #include "harness/result/labels.h"
 #include "harness/result/privacy.h"
@@ -821,6 +822,7 @@ ResultFile result_from_text(std::string file_name, std::string_view text) {
   label_from_samples(file);
   if (file.environment.gpu) hash_identifiers(*file.environment.gpu);  // raw before 1.4
   if (file.policy) file.complete = file.complete && is_complete(file);
+  file.content_hash = content_hash(root.raw());
   return file;
 }
 

@@ -12,11 +12,14 @@
 //                          Times are positive and their noise multiplies: an interval of y itself reached below 0 s
 //          paired ratio    exp(mean d), d_r = ln(a_r / b_r); interval exp(mean d -/+ t_{R-1,.975} s_d/sqrt(R)); R >= 2
 //          settle drift    median of a round's second half / median of its first half - 1; the median over rounds
+//          unpaired ratio  exp(mean ln a - mean ln b), of two runs; interval with Welch's standard error and degrees of
+//                          freedom, rounded down: sqrt(s_a^2/R_a + s_b^2/R_b)
 // Units:   those of the samples; ratios, fractions and drifts are plain numbers (0.01 is 1 %).
 // Errors:  std::invalid_argument for no samples, a sample that is NaN or infinite, a ratio of what is not positive.
 //          Too few rounds or samples for an interval is no error: std::nullopt.
 // Source:  order statistics: H. A. David, Order Statistics, 2.5. t distribution: Abramowitz and Stegun 26.7.3 and
-//          26.7.4. Round-level and paired-ratio intervals: Kalibera and Jones, ISMM 2013. Verdicts: TRUST 5.3.
+//          26.7.4. Round-level and paired-ratio intervals: Kalibera and Jones, ISMM 2013. Two runs:
+//          Welch, Biometrika 34, 1947. Verdicts: TRUST 5.3.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -90,6 +93,12 @@ struct Ratio {
 };
 // a[r] and b[r] are of the same round. nullopt if there are none.
 std::optional<Ratio> paired_ratio(std::span<const double> a, std::span<const double> b);
+
+// Of positive values.
+Moments log_moments(std::span<const double> values);
+// a / b, of moments of logarithms: nullopt without a value on both sides, no interval unless both have two. rounds: of
+// the side that has fewer.
+std::optional<Ratio> unpaired_ratio(const Moments& log_a, const Moments& log_b);
 
 // Of A against B, from the interval of time A / time B. Inconclusive is never rounded to one of the others.
 enum class Comparison { faster, slower, same, inconclusive };

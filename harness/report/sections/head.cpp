@@ -138,6 +138,7 @@ NamedText screen_line(const ResultFile& file, const Summary& summary) {
     if (use.rows > 0 && !use.everywhere) parts.push_back(fmt::format("{} {} of {}", label.shown, use.rows, use.of));
   }
   if (!file.complete) parts.emplace_back("INCOMPLETE: the run was cut short");
+  if (!file.content_hash.empty()) parts.push_back("sha256 " + file.content_hash.substr(0, 16));
   return {"", joined(parts, " · ")};
 }
 
@@ -152,6 +153,7 @@ Section head_section(const ResultFile& file, const Summary& summary, const View&
   section.items = {machine_line(file.environment)};
   if (file.environment.gpu) section.items.push_back(driver_line(file, *file.environment.gpu));
   section.items.push_back(run_line(file));
+  if (!file.content_hash.empty()) section.items.push_back({"sha256", file.content_hash});
   section.items.push_back(price_line(file.price));
   for (const RoofRow& roof : summary.roofs) section.items.push_back(limits_line(roof));
   if (!summary.peers.empty()) {

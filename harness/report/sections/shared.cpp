@@ -68,6 +68,10 @@ const std::vector<ColumnOf<Identity>>& identity() {
        [](const Identity& i) { return text_cell(run_id(i.file)); }},
       {named("commit", "of the program that measured; with + where its source was changed"),
        [](const Identity& i) { return text_cell(i.file.commit + (i.file.commit_dirty ? "+" : "")); }},
+      {{.key = "result_sha256",
+        .meaning = "SHA-256 of the file's canonical text (RFC 8785)",
+        .if_any = true},
+       [](const Identity& i) { return text_cell(i.file.content_hash); }},
       {named("threads", "that ran on the CPU"),
        [](const Identity& i) {
          const int threads = i.file.environment.threads;
