@@ -88,7 +88,9 @@ void refuse_twice(const Options& o, const std::vector<ResultFile>& files) {
 // Each told once on standard error.
 bool fails(const Options& o, const CompareReport& report) {
   const std::vector<std::string> asked = fail_words(o.fail_on);
-  const auto is_asked = [&](std::string_view word) { return std::find(asked.begin(), asked.end(), word) != asked.end(); };
+  const auto is_asked = [&](std::string_view word) {
+    return std::find(asked.begin(), asked.end(), word) != asked.end();
+  };
   bool failed = false;
   const auto fail = [&](const ScenarioRecord& of, std::size_t file, std::string_view what) {
     tell("--fail-on: {} of {} is {}\n", plain(to_text(of)), printable(o.files[file], 200), what);

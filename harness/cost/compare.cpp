@@ -94,7 +94,8 @@ std::vector<double> times_of(const Found& f, const std::string& kind) {
 
 // What has to be the same about prices for their costs to be held against each other; "" if it is.
 std::string price_trouble(const ResultFile& a, const ResultFile& b) {
-  if (!a.price || !b.price) return fmt::format("no price in {}", !a.price && !b.price ? "either file" : !b.price ? "this file" : "the base");
+  if (!a.price || !b.price)
+    return fmt::format("no price in {}", !a.price && !b.price ? "either file" : !b.price ? "this file" : "the base");
   for (const PriceRecord* price : {&*a.price, &*b.price})
     if (price->retrieved_at.empty() && price->model != "command line")
       return fmt::format("price.retrieved_at: the price '{}' is undated", price->id);
@@ -127,9 +128,10 @@ void judge(ComparedSide& side, const Measured& mine, const ComparedSide& base, c
     if (const auto& of_time = side.time_ratio->interval)
       side.cost_ratio->interval = Interval{of_time->low * factor, of_time->high * factor};
   }
-  side.why_no_verdict = !mine.trouble.empty()      ? mine.trouble
-                        : !of_base.trouble.empty() ? fmt::format("{}, the base, has {}", file_letter(base.file), of_base.trouble)
-                                                   : "";
+  side.why_no_verdict = !mine.trouble.empty() ? mine.trouble
+                        : !of_base.trouble.empty()
+                            ? fmt::format("{}, the base, has {}", file_letter(base.file), of_base.trouble)
+                            : "";
   if (!side.why_no_verdict.empty() || !side.time_ratio) return;
   const auto verdict = [&](const Ratio& ratio) {
     return ratio.interval ? compare_times(*ratio.interval, band) : Comparison::inconclusive;

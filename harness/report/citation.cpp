@@ -60,13 +60,12 @@ std::string price_of(const ResultFile& file, const ModelRow& row) {
   std::vector<std::string> doubts;
   for (const PriceLabel label : p.labels)
     doubts.push_back(std::string(text_of(label).shown) + ", " + std::string(text_of(label).meaning));
-  return fmt::format(
-      ", or {} USD per million tokens at {} USD per hour ({}), utilisation {:.4g}",
-      range(*row.usd_per_mtok, row.usd_per_mtok_interval, 1), digits(p.usd_per_hour, 4),
-      joined({plain(p.id, 60), p.retrieved_at.empty() ? "undated" : plain(p.retrieved_at, 10), plain(p.source, 200),
-              joined(doubts, "; ")},
-             ", "),
-      p.utilisation.value_or(1));
+  return fmt::format(", or {} USD per million tokens at {} USD per hour ({}), utilisation {:.4g}",
+                     range(*row.usd_per_mtok, row.usd_per_mtok_interval, 1), digits(p.usd_per_hour, 4),
+                     joined({plain(p.id, 60), p.retrieved_at.empty() ? "undated" : plain(p.retrieved_at, 10),
+                             plain(p.source, 200), joined(doubts, "; ")},
+                            ", "),
+                     p.utilisation.value_or(1));
 }
 
 std::string version_of(const ResultFile& file) {
@@ -84,9 +83,9 @@ std::string sentence_of(const ResultFile& file, const ModelRow& row) {
     if (m.name == row.model) model = &m;
   std::string text = fmt::format(
       "On {}, a step of {} ({}; {}) takes {} {}{}: {} round{} of one session on {}, {}. ", machine_of(file.environment),
-      plain(row.model, 80) +
-          (model == nullptr ? "" : model->weights_from.empty() ? " with synthetic weights"
-                                                               : " with the weights " + plain(model->weights_from, 80)),
+      plain(row.model, 80) + (model == nullptr              ? ""
+                              : model->weights_from.empty() ? " with synthetic weights"
+                                                            : " with the weights " + plain(model->weights_from, 80)),
       step_text(row), joined({types_text(row), routing_text(row.routing)}, ", "),
       range(*row.time_s, row.time_interval, seconds ? 1 : 1e3), seconds ? "s" : "ms", price_of(file, row), rounds,
       rounds == 1 ? "" : "s", plain(file.started_at.substr(0, 10), 10), version_of(file));
@@ -135,7 +134,8 @@ std::string citation(const ResultFile& file, const std::string& claim, bool prel
     if (!why.empty() && trouble.empty()) trouble = known.back() + ": " + plain(why, 300);
   }
   if (chosen.empty() && !trouble.empty()) throw BadInput("cite: " + trouble);
-  if (chosen.empty()) throw BadInput(fmt::format("--claim: no point has the words '{}'{}", printable(claim), did_you_mean(claim, known)));
+  if (chosen.empty())
+    throw BadInput(fmt::format("--claim: no point has the words '{}'{}", printable(claim), did_you_mean(claim, known)));
   if (!claim.empty() && chosen.size() > 1)
     throw BadInput(fmt::format("--claim: '{}' fits {} points, '{}' and '{}' among them; give more words",
                                printable(claim), chosen.size(), plain(to_text(*chosen[0]), 200),

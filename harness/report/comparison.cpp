@@ -46,9 +46,7 @@ std::string money_word(Comparison verdict) {
   return std::string(to_string(verdict));
 }
 
-std::string label_words(const std::vector<Label>& labels) {
-  return shown(TableCell{labels}, Form::text);
-}
+std::string label_words(const std::vector<Label>& labels) { return shown(TableCell{labels}, Form::text); }
 
 // Below a row: what speaks against it, and why something is missing.
 std::string remarks(const Subject& s) {
@@ -78,7 +76,9 @@ std::vector<ColumnOf<Subject>> columns(bool with_money) {
         .title = "rank",
         .head = "rank",
         .width = 5},
-       [](const Subject& s) { return s.side.rank ? TableCell{*s.side.rank, s.side.tied ? "=" : " "} : TableCell{}; }},
+       [](const Subject& s) {
+         return s.side.rank ? TableCell{*s.side.rank, s.side.tied ? "=" : " "} : TableCell{};
+       }},
       {{.title = "file", .head = "file", .width = 4, .align = Align::left},
        [](const Subject& s) { return text_cell(file_letter(s.side.file)); }},
       {{.title = "machine", .head = "machine", .width = 9, .most = 30, .align = Align::left, .shrinks = true},
@@ -181,7 +181,8 @@ std::vector<ColumnOf<Subject>> columns(bool with_money) {
 std::string title_of(const ComparedWork& work) {
   const std::string whole = fmt::format("{} {}", plain(work.of.model, 80), step_text(work.of));
   if (work.kind.empty()) return whole;
-  return whole + ": " + (work.kind == "head" ? "the head" : fmt::format("one of {} layers '{}'", work.count, plain(work.kind, 60)));
+  return whole + ": " +
+         (work.kind == "head" ? "the head" : fmt::format("one of {} layers '{}'", work.count, plain(work.kind, 60)));
 }
 
 Table works_table(const CompareReport& report, const Files& files, bool whole, bool layers) {
@@ -315,7 +316,8 @@ Section files_section(const CompareReport& report, const Files& files, bool laye
                  machine.threads > 0 && !machine.gpu ? fmt::format("{} threads", machine.threads) : "",
                  machine.gpu && !machine.gpu->driver.empty() ? "driver " + plain(machine.gpu->driver, 40) : "",
                  price_of(file), plain(file.started_at.substr(0, 10), 10),
-                 plain(file.program_version, 20) + (file.commit.empty() ? "" : " " + plain(file.commit.substr(0, 12), 12)) +
+                 plain(file.program_version, 20) +
+                     (file.commit.empty() ? "" : " " + plain(file.commit.substr(0, 12), 12)) +
                      (file.commit_dirty ? "+" : ""),
                  file.complete ? "" : "INCOMPLETE", hash, head},
                 " · ")});
@@ -347,7 +349,8 @@ std::string render_comparison(const CompareReport& report, std::span<const Resul
   } else if (format == "table") {
     for (const Section& section : sections) out += render_section(section, options);
   } else {
-    throw BadInput(fmt::format("compare: no format '{}'; known are table, markdown, csv, json, jsonl", printable(std::string(format))));
+    throw BadInput(fmt::format("compare: no format '{}'; known are table, markdown, csv, json, jsonl",
+                               printable(std::string(format))));
   }
   return out;
 }

@@ -1,7 +1,7 @@
-// What:    a comparison of result files (cost/compare.h) in the formats of reports: which files, then the same work side
-//          by side, then what could not be compared and why.
-// Shapes:  a file has a letter; a scenario has a row for each of its files. Single layers are shown with detail, or where
-//          no whole model can be compared. In data `kind` is "compared" or "not_compared".
+// What:    a comparison of result files (cost/compare.h) in the formats of reports: which files, then the same work
+//          side by side, then what could not be compared and why.
+// Shapes:  a file has a letter; a scenario has a row for each of its files. Single layers are shown with detail, or
+//          where no whole model can be compared. In data `kind` is "compared" or "not_compared".
 // Rules:   as of reports: absent is absent, with the reason; text of the files is escaped for the format.
 // Units:   ratios are of the file / of the base: 0.50x is half the time.
 // SPDX-License-Identifier: Apache-2.0

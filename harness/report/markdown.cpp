@@ -129,11 +129,4 @@ std::string render_markdown(std::span<const ResultFile> files, const ReportOptio
   return out;
 }
 
-std::string markdown_of(const Section& section) {
-  std::string out;
-  print_list(out, section);
-  for (const Table& table : section.tables) print_table(out, table);
-  return out;
-}
-
 }  // namespace layercost

@@ -1,8 +1,8 @@
 // Any types on any processor with vectors, in f32: SimdProduct. bf16 without AVX-512-BF16, 25600 x 5120, share of the
 // read loop at 1, 4, 8, 16 rows: AVX-512 0.9, 0.8, 0.7, 0.5; AVX2 0.9, 0.8, 0.5, 0.3, then 300 and 170 GFLOP/s; oneDNN
 // 2.6 without bf16 instructions 0.9, 0.2, 0.15, 0.1 and 70 GFLOP/s. f32: as fast as oneDNN or up to 1.3 times as fast
-// up to 48 rows (2 threads of a Xeon). On an EPYC with AVX2 (Zen 3) 256 rows run at 100 to 145 GFLOP/s where registers do
-// about 160 (0.7 of it before weights were widened once for all rows).
+// up to 48 rows (2 threads of a Xeon). On an EPYC with AVX2 (Zen 3) 256 rows run at 100 to 145 GFLOP/s
+// where registers do about 160 (0.7 of it before weights were widened once for all rows).
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/contract/dispatch.h"
 #include "kernels/cpu/simd_product.h"

@@ -25,7 +25,8 @@ def save(p, name, change=None, source=B):
 
 def formats(p):
     p.expect("a table", ["compare", "a.json", "b.json"], 0, stdout=["FASTER 6", "time", "cost", HASH_B[:16]])
-    rows = list(csv.DictReader(io.StringIO(p.expect("csv", ["compare", "a.json", "b.json", "--format", "csv"], 0).stdout)))
+    text = p.expect("csv", ["compare", "a.json", "b.json", "--format", "csv"], 0).stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
     whole = [row for row in rows if row["layer_kind"] == "model" and row["file"] == "b.json"]
     p.that("nine models", len(whole) == 9, len(whole))
     for row in whole:
@@ -56,7 +57,8 @@ def refusals(p):
     p.expect("an unknown format", ["compare", "a.json", "b.json", "--format", "docx"], 2, ["docx"])
     text = (p.folder / "a.json").read_text()
     for name, broken, word in (("cut.json", text[:2000], "cut.json"),
-                               ("new.json", text.replace('"schema_version": "1.', '"schema_version": "9.'), "schema_version"),
+                               ("new.json", text.replace('"schema_version": "1.', '"schema_version": "9.'),
+                                "schema_version"),
                                ("nan.json", text.replace('"time_s": ', '"time_s": NaN, "x": ', 1), "nan.json")):
         (p.folder / name).write_text(broken)
         p.expect(name, ["compare", "b.json", name], 2, [name, word])
