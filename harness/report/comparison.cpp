@@ -171,10 +171,6 @@ std::vector<ColumnOf<Subject>> columns(bool with_money) {
                  [](const Subject& s) { return TableCell{s.side.labels}; }});
   all.push_back({{.key = "note", .meaning = "what must be known beside the row"},
                  [](const Subject& s) { return text_cell(remarks(s)); }});
-  all.push_back({{.head = " ", .width = 1, .gap = 0, .align = Align::left}, [](const Subject& s) {
-                   const std::string text = remarks(s);
-                   return text.empty() ? TableCell{} : TableCell{Absent{"", text}};
-                 }});
   return all;
 }
 

@@ -18,8 +18,4 @@ std::string render_jsonl(std::span<const ResultFile> files, const ReportOptions&
 std::string json_of(const Data& data);
 std::string jsonl_of(const Data& data);
 
-struct Data;
-std::string json_of(const Data& data);
-std::string jsonl_of(const Data& data);
-
 }  // namespace layercost

@@ -11,7 +11,7 @@ from program import Program
 
 A = "results/2026-11-22_xeon-amx-2-threads_quick.json"
 B = "results/2026-11-23_xeon-amx-2-threads_quick.json"
-HOSTILE = "=cmd|' /C calc'!A0 <script>alert(1)</script> [x](http://e) | \u202e"
+HOSTILE = "=cmd|' /C calc'!A0 <script>alert(1)</script> [x](http://e) |"
 # Of B, by the PyPI package rfc8785 0.1.4 and hashlib.
 HASH_B = "31f31666d8318b671e18dea3de8ee5590ec0bf95958044942e922ed2269dbee0"
 
@@ -40,7 +40,9 @@ def formats(p):
     p.that("json has the same rows", sum(r["kind"] == "compared" and r["layer_kind"] == "model" for r in rows) == 18)
     p.expect("markdown", ["compare", "a.json", "b.json", "-o", "c.md"], 0)
     p.that("markdown table", "| verdict |" in (p.folder / "c.md").read_text())
-    p.expect("another base", ["compare", "a.json", "b.json", "--baseline", "b.json"], 0, stdout=["SLOWER 6"])
+    # One more than FASTER the other way: qwen3-4b's decode at batch 1 ends at 0.99005, inside 1 - 1 %; 1 / 0.99005 is
+    # 1.01005, outside 1 + 1 %.
+    p.expect("another base", ["compare", "a.json", "b.json", "--baseline", "b.json"], 0, stdout=["SLOWER 7"])
     p.expect("a band that holds all", ["compare", "a.json", "b.json", "--band", "50"], 0, stdout=["SAME"])
     p.expect("slower fails", ["compare", "b.json", "a.json", "--fail-on", "slower"], 1, ["SLOWER"])
     p.expect("faster does not", ["compare", "a.json", "b.json", "--fail-on", "slower"], 0)
