@@ -470,8 +470,8 @@ TEST(Screen, SaysInOneSentenceWhatTheNumbersSay) {
   EXPECT_EQ(sentence,
             " verdict  A new token of tiny-moe (hypothetical: it does not fit here) costs 2.33 times less than of "
             "tiny-dense at batch 1 (2.33 to 2.33), 1.24 times more at batch 8 (1.24 to 1.24): cheaper up to batch 5.3; "
-            "22.5 to 8.40 USD a million, at 0.720 USD per hour, all of it used; twice that at half the use; PRELIMINARY: "
-            "3 rounds, 10 make it worth quoting.\n");
+            "22.5 to 8.40 USD a million, at 0.720 USD per hour, all of it used; twice that at half the use; "
+            "PRELIMINARY: 3 rounds, 10 make it worth quoting.\n");
 }
 
 TEST(Screen, OneModelHasAVerdictToo) {
