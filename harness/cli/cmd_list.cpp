@@ -127,7 +127,7 @@ void list_closed() {
 void list_both_prices() {
   Listing costs({{.head = "an hour of a device", .gap = 0, .align = Align::left},
                  {.head = "USD/h", .gap = 2},
-                 {.head = "device", .width = 10, .most = 27, .gap = 2, .align = Align::left},
+                 {.head = "device", .width = 10, .most = 27, .gap = 2, .align = Align::left, .shrinks = true},
                  {.head = "whose", .width = 8, .most = 26, .gap = 2, .align = Align::left, .leaves = 1},
                  {.head = "term", .gap = 2, .align = Align::left, .leaves = 2},
                  {.head = "seen", .gap = 2, .align = Align::left, .leaves = 3}});

@@ -87,7 +87,7 @@ def parts(case, first):
 def machines(case, first):
     facts = {"kernel": "Linux 5.15.0-1 x86_64", "memory_bytes": 67e9, "last_level_cache_bytes": 123456789.0,
              "compiler": "gcc 9.4.0", "operating_system": "Ubuntu 22.04.5 LTS", "huge_pages": "other",
-             "build_type": "debug", "features": ["avx2"], "libraries": {"oneDNN": "9.9"}, "device_name": "Other",
+             "build_type": "debug", "features": ["avx512_bf16"], "libraries": {"oneDNN": "9.9"}, "device_name": "Other",
              "threads_pinned": not first["environment"].get("threads_pinned", True)}
     for name, value in facts.items():
         def change(r):
