@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "index_rope_variants.h"
+#include "kernels/contract/rotary_table.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -45,26 +46,16 @@ constexpr KnownKey keys[] = {
     type_key("w_type", kFloatTypes),
 };
 
-// cos or sin of position / 10000^(i / half), whatever the seed: the two tables belong together.
-void fill_table(const Tensor& t, double (*f)(double)) {
-  const std::int64_t half = t.dim(1);
-  for (std::int64_t p = 0; p < t.dim(0); ++p)
-    for (std::int64_t i = 0; i < half; ++i)
-      t.store(p * half + i,
-              f(static_cast<double>(p) / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(half))));
-}
-
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const IndexRopeAxes a = index_rope_axes(c);
   const DType x = c.type("x_type"), w = c.type("w_type");
-  const Shape table = {a.capacity, a.rope_dim / 2};
   return {
       {"q", Role::input, x, {a.tokens(), a.heads * a.head_dim}},
       {"k", Role::input, x, {a.tokens(), a.head_dim}, 1.0f, 0.7f},  // a mean that is to be seen
       {"norm", Role::weight, w, {a.head_dim}, 0.2f, 1.0f},
       {"norm_bias", Role::weight, w, {a.head_dim}, 0.5f},
-      {"cos", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::cos); }},
-      {"sin", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::sin); }},
+      cos_table(a.capacity, a.rope_dim / 2),
+      sin_table(a.capacity, a.rope_dim / 2),
       {"rotated", Role::output, c.type("y_type"), {a.tokens(), a.heads, a.head_dim}},
       {"index_cache", Role::updated, c.type("kv_type"), {a.batch, 1, a.capacity, a.head_dim}},
   };
@@ -93,15 +84,10 @@ void reference(const OpCase& c, const OpTensors& t) {
   const Tensor &q = t.tensor("q"), &k = t.tensor("k"), &cos = t.tensor("cos"), &sin = t.tensor("sin");
   const Tensor &rotated = t.tensor("rotated"), &cache = t.tensor("index_cache");
   const OwnedTensor norm = t.weight("norm")->whole(), bias = t.weight("norm_bias")->whole();
-  const std::int64_t half = a.rope_dim / 2, d = a.head_dim;
+  const std::int64_t d = a.head_dim;
 
   const auto turn = [&](const auto& x, std::int64_t position, const Tensor& out, std::int64_t to) {
-    for (std::int64_t i = 0; i < half; ++i) {
-      const double co = cos.load(position * half + i), si = sin.load(position * half + i);
-      const std::int64_t one = a.interleaved ? 2 * i : i, other = a.interleaved ? 2 * i + 1 : i + half;
-      out.store(to + one, x(one) * co - x(other) * si);
-      out.store(to + other, x(other) * co + x(one) * si);
-    }
+    turn_pairs(cos, sin, position, a.interleaved, x, [&](std::int64_t i, double v) { out.store(to + i, v); });
     for (std::int64_t i = a.rope_dim; i < d; ++i) out.store(to + i, x(i));
   };
 

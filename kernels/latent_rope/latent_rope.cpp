@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/contract/rotary_table.h"
 #include "kernels/core/error.h"
 #include "latent_rope_variants.h"
 
@@ -49,25 +50,15 @@ constexpr KnownKey keys[] = {
     type_key("w_type", kFloatTypes),
 };
 
-// cos or sin of position / 10000^(i / half), whatever the seed: the two tables belong together.
-void fill_table(const Tensor& t, double (*f)(double)) {
-  const std::int64_t half = t.dim(1);
-  for (std::int64_t p = 0; p < t.dim(0); ++p)
-    for (std::int64_t i = 0; i < half; ++i)
-      t.store(p * half + i,
-              f(static_cast<double>(p) / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(half))));
-}
-
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const LatentRopeAxes a = latent_rope_axes(c);
   const DType x = c.type("x_type"), y = c.type("y_type");
-  const Shape table = {a.capacity, a.rope_dim / 2};
   std::vector<TensorSpec> out = {
       {"q", Role::input, x, {a.tokens(), a.heads * a.head_dim()}},
       {"kv", Role::input, x, {a.tokens(), a.entry()}},
       {"norm", Role::weight, c.type("w_type"), {a.latent_dim}, 0.2f, 1.0f},
-      {"cos", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::cos); }},
-      {"sin", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::sin); }},
+      cos_table(a.capacity, a.rope_dim / 2),
+      sin_table(a.capacity, a.rope_dim / 2),
       {"rotated", Role::output, y, {a.tokens(), a.heads, a.head_dim()}},
       {"latent_cache", Role::updated, c.type("kv_type"), {a.batch, 1, a.capacity, a.entry()}},
   };
@@ -98,17 +89,13 @@ void reference(const OpCase& c, const OpTensors& t) {
   const Tensor &q = t.tensor("q"), &kv = t.tensor("kv"), &cos = t.tensor("cos"), &sin = t.tensor("sin");
   const Tensor &rotated = t.tensor("rotated"), &cache = t.tensor("latent_cache");
   const OwnedTensor norm = t.weight("norm")->whole();
-  const std::int64_t half = a.rope_dim / 2, d = a.head_dim();
+  const std::int64_t d = a.head_dim();
 
   const auto rotate = [&](const Tensor& x, std::int64_t from, std::int64_t position, const Tensor& out,
                           std::int64_t to) {
-    for (std::int64_t i = 0; i < half; ++i) {
-      const double co = cos.load(position * half + i), si = sin.load(position * half + i);
-      const std::int64_t one = a.interleaved ? 2 * i : i, other = a.interleaved ? 2 * i + 1 : i + half;
-      const double u = x.load(from + one), v = x.load(from + other);
-      out.store(to + one, u * co - v * si);
-      out.store(to + other, v * co + u * si);
-    }
+    turn_pairs(
+        cos, sin, position, a.interleaved, [&](std::int64_t i) { return x.load(from + i); },
+        [&](std::int64_t i, double v) { out.store(to + i, v); });
   };
 
   for (std::int64_t token = 0; token < a.tokens(); ++token) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/contract/reference.h"
+#include "kernels/contract/rotary_table.h"
 #include "kernels/core/error.h"
 #include "rope_variants.h"
 
@@ -69,24 +70,14 @@ constexpr KnownKey keys[] = {
     type_key("w_type", kFloatTypes),
 };
 
-// cos or sin of position / 10000^(i / half), whatever the seed: the two tables belong together.
-void fill_table(const Tensor& t, double (*f)(double)) {
-  const std::int64_t half = t.dim(1);
-  for (std::int64_t p = 0; p < t.dim(0); ++p)
-    for (std::int64_t i = 0; i < half; ++i) {
-      const double turns = std::pow(10000.0, static_cast<double>(i) / static_cast<double>(half));
-      t.store(p * half + i, f(static_cast<double>(p) / turns));
-    }
-}
-
 std::vector<TensorSpec> tensors(const OpCase& c) {
   const RopeAxes a = rope_axes(c);
   const DType kv = c.type("kv_type"), w = c.type("w_type");
-  const Shape table = {a.capacity, a.rotary_dims / 2}, cache = {a.batch, a.kv_heads, a.capacity, a.head_dim};
+  const Shape cache = {a.batch, a.kv_heads, a.capacity, a.head_dim};
   std::vector<TensorSpec> out = {
       {"qkv", Role::input, c.type("x_type"), {a.tokens(), a.row_heads() * a.head_dim}},
-      {"cos", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::cos); }},
-      {"sin", Role::input, DType::f32, table, 1, 0, [](const Tensor& t, std::uint64_t) { fill_table(t, std::sin); }},
+      cos_table(a.capacity, a.rotary_dims / 2),
+      sin_table(a.capacity, a.rotary_dims / 2),
       {"q", Role::output, c.type("y_type"), {a.tokens(), a.heads, a.head_dim}},
       {"k_cache", Role::updated, kv, cache},
       {"v_cache", Role::updated, kv, cache},
@@ -128,7 +119,7 @@ Tolerance tolerance(const OpCase& c, const std::string& output) {
 
 void reference(const OpCase& c, const OpTensors& t) {
   const RopeAxes a = rope_axes(c);
-  const std::int64_t d = a.head_dim, half = a.rotary_dims / 2, row = a.row_heads() * d;
+  const std::int64_t d = a.head_dim, row = a.row_heads() * d;
   const Tensor &qkv = t.tensor("qkv"), &cos = t.tensor("cos"), &sin = t.tensor("sin");
   const Tensor &q = t.tensor("q"), &k_cache = t.tensor("k_cache"), &v_cache = t.tensor("v_cache");
   const OwnedTensor q_norm = a.has_norm_weights() ? t.weight("q_norm")->whole() : OwnedTensor();
@@ -156,14 +147,9 @@ void reference(const OpCase& c, const OpTensors& t) {
     if (a.qk_norm == QkNorm::head) normalise(d);
     if (a.qk_norm == QkNorm::whole) normalise(heads * d);
     for (std::int64_t h = 0; h < heads; ++h)
-      for (std::int64_t i = 0; i < half; ++i) {
-        const double co = cos.load(position * half + i), si = sin.load(position * half + i);
-        double& one = x[h * d + (a.interleaved ? 2 * i : i)];
-        double& other = x[h * d + (a.interleaved ? 2 * i + 1 : i + half)];
-        const double turned = one * co - other * si;
-        other = other * co + one * si;
-        one = turned;
-      }
+      turn_pairs(
+          cos, sin, position, a.interleaved, [&](std::int64_t i) { return x[h * d + i]; },
+          [&](std::int64_t i, double v) { x[h * d + i] = v; });
     if (a.norms_turned()) normalise(d);
     for (std::int64_t h = 0; h < heads; ++h)
       for (std::int64_t i = 0; i < d; ++i) put(h, i, x[h * d + i]);
