@@ -51,6 +51,19 @@ class Sides {
   std::optional<Difference> found_;
 };
 
+// As Sides, but keeps all that differ.
+struct AllSides {
+  std::vector<Difference> all;
+  template <typename T>
+  void value(const char* member, const T& a, const T& b) {
+    if (a != b) all.push_back({member, fmt::format("{}", a), fmt::format("{}", b)});
+  }
+  template <typename T>
+  void list(const char* member, const T& a, const T& b) {
+    if (a != b) all.push_back({member, fmt::format("{}", fmt::join(a, ",")), fmt::format("{}", fmt::join(b, ","))});
+  }
+};
+
 std::string listed(const std::map<std::string, std::string>& words) {
   std::vector<std::string> pairs;
   for (const auto& [name, value] : words) pairs.push_back(name + " " + value);
@@ -127,44 +140,28 @@ std::optional<Difference> build_difference(const ResultFile& a, const ResultFile
 }
 
 std::vector<Difference> policy_differences(const PolicyRecord& a, const PolicyRecord& b) {
-  std::vector<Difference> all;
-  const auto number = [&](const char* member, const auto& x, const auto& y) {
-    if (x != y) all.push_back({member, fmt::format("{}", x), fmt::format("{}", y)});
-  };
-  const auto list = [&](const char* member, const auto& x, const auto& y) {
-    if (x != y) all.push_back({member, fmt::format("{}", fmt::join(x, ",")), fmt::format("{}", fmt::join(y, ","))});
-  };
-  number("rounds", a.rounds, b.rounds);
-  number("cell_s", a.cell_s, b.cell_s);
-  number("min_samples", a.min_samples, b.min_samples);
-  number("max_samples", a.max_samples, b.max_samples);
-  number("section_min_s", a.section_min_s, b.section_min_s);
-  number("seed", a.seed, b.seed);
-  number("head", a.head, b.head);
-  list("depths", a.depths, b.depths);
-  list("pins", a.pins, b.pins);
-  return all;
+  AllSides sides;
+  sides.value("rounds", a.rounds, b.rounds);
+  sides.value("cell_s", a.cell_s, b.cell_s);
+  sides.value("min_samples", a.min_samples, b.min_samples);
+  sides.value("max_samples", a.max_samples, b.max_samples);
+  sides.value("section_min_s", a.section_min_s, b.section_min_s);
+  sides.value("seed", a.seed, b.seed);
+  sides.value("head", a.head, b.head);
+  sides.list("depths", a.depths, b.depths);
+  sides.list("pins", a.pins, b.pins);
+  return sides.all;
 }
 
 std::vector<Difference> scenario_differences(const ScenarioRecord& a, const ScenarioRecord& b) {
-  std::vector<Difference> all;
-  const auto member = [&](const char* name, const auto& x, const auto& y) {
-    if (x != y) all.push_back({name, fmt::format("{}", x), fmt::format("{}", y)});
-  };
-  member("model", a.model, b.model);
-  member("phase", a.phase, b.phase);
-  member("batch", a.batch, b.batch);
-  member("context", a.context, b.context);
-  // Of the phases that there are it follows from the rest.
-  if (new_tokens_of(a) != a.new_tokens || new_tokens_of(b) != b.new_tokens)
-    member("new_tokens", a.new_tokens, b.new_tokens);
-  member("weight_type", a.weight_type, b.weight_type);
-  member("activation_type", a.activation_type, b.activation_type);
-  member("kv_type", a.kv_type, b.kv_type);
-  member("device", a.device, b.device);
-  member("routing", a.routing, b.routing);
-  member("shard", a.shard, b.shard);
-  return all;
+  // Of the phases that there are new_tokens follows from the rest.
+  const bool follows = new_tokens_of(a) == a.new_tokens && new_tokens_of(b) == b.new_tokens;
+  AllSides sides;
+  each_member([&](const char* name, const auto at) {
+    if (follows && std::string_view(name) == "new_tokens") return;
+    sides.value(name, a.*at, b.*at);
+  });
+  return sides.all;
 }
 
 std::optional<Difference> price_difference(const PriceRecord& a, const PriceRecord& b) {

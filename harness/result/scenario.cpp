@@ -3,48 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <stdexcept>
-
 namespace layercost {
 namespace {
 
 void take(ScenarioRecord& into, const ScenarioRecord& from, Member member) {
-  switch (member) {
-    case Member::model:
-      into.model = from.model;
-      return;
-    case Member::phase:
-      into.phase = from.phase;
-      return;
-    case Member::batch:
-      into.batch = from.batch;
-      return;
-    case Member::context:
-      into.context = from.context;
-      return;
-    case Member::new_tokens:
-      into.new_tokens = from.new_tokens;
-      return;
-    case Member::weight_type:
-      into.weight_type = from.weight_type;
-      return;
-    case Member::activation_type:
-      into.activation_type = from.activation_type;
-      return;
-    case Member::kv_type:
-      into.kv_type = from.kv_type;
-      return;
-    case Member::device:
-      into.device = from.device;
-      return;
-    case Member::routing:
-      into.routing = from.routing;
-      return;
-    case Member::shard:
-      into.shard = from.shard;
-      return;
-  }
-  throw std::invalid_argument("no such member of a scenario");
+  with_member(member, [&](const char*, const auto at) { into.*at = from.*at; });
 }
 
 }  // namespace

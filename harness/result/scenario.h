@@ -11,6 +11,7 @@
 #include <compare>
 #include <cstdint>
 #include <initializer_list>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -34,8 +35,31 @@ struct ScenarioRecord {
 inline bool same_scenario(const ScenarioRecord& a, const ScenarioRecord& b) { return a == b; }
 
 enum class Member {
-  model, phase, batch, context, new_tokens, weight_type, activation_type, kv_type, device, routing, shard
+  model, phase, batch, context, new_tokens, weight_type, activation_type, kv_type, device, routing, shard  // the last
 };
+
+// f(its name, the pointer to it), of every member as of one.
+template <typename F>
+auto with_member(Member member, const F& f) {
+  switch (member) {
+    case Member::model: return f("model", &ScenarioRecord::model);
+    case Member::phase: return f("phase", &ScenarioRecord::phase);
+    case Member::batch: return f("batch", &ScenarioRecord::batch);
+    case Member::context: return f("context", &ScenarioRecord::context);
+    case Member::new_tokens: return f("new_tokens", &ScenarioRecord::new_tokens);
+    case Member::weight_type: return f("weight_type", &ScenarioRecord::weight_type);
+    case Member::activation_type: return f("activation_type", &ScenarioRecord::activation_type);
+    case Member::kv_type: return f("kv_type", &ScenarioRecord::kv_type);
+    case Member::device: return f("device", &ScenarioRecord::device);
+    case Member::routing: return f("routing", &ScenarioRecord::routing);
+    case Member::shard: return f("shard", &ScenarioRecord::shard);
+  }
+  throw std::invalid_argument("no such member of a scenario");
+}
+template <typename F>
+void each_member(const F& f) {
+  for (int m = 0; m <= static_cast<int>(Member::shard); ++m) with_member(static_cast<Member>(m), f);
+}
 
 // The scenario without the named members: one key for all that same_except() would find alike.
 ScenarioRecord without(ScenarioRecord scenario, std::initializer_list<Member> free);
