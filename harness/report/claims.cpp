@@ -3,12 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "harness/report/csv.h"
-#include "harness/report/json.h"
-#include "harness/report/markdown.h"
 #include "harness/report/report.h"
 #include "harness/report/sections/sections.h"
-#include "harness/report/table.h"
 #include "harness/report/text.h"
 #include "kernels/core/error.h"
 
@@ -135,14 +131,8 @@ Section claims_section(const std::vector<ClaimFinding>& findings, bool document)
 
 std::string render_claims(const std::vector<ClaimFinding>& findings, const std::string& format,
                           const ReportOptions& options) {
-  const std::string name(find_report_format(format).name);
-  if (name == "table") return render_section(claims_section(findings, false), options);
-  const Section section = claims_section(findings, true);
-  if (name == "csv") return csv_of(data_of(std::vector{section}));
-  if (name == "json") return json_of(data_of(std::vector{section}));
-  if (name == "jsonl") return jsonl_of(data_of(std::vector{section}));
-  if (name == "markdown") return markdown_of(section);
-  throw BadInput(fmt::format("claims: not as {}; known are table, markdown, csv, json and jsonl", printable(name)));
+  const std::string_view name = find_report_format(format).name;
+  return render_sections({claims_section(findings, name != "table")}, name, options, "claims");
 }
 
 }  // namespace layercost

@@ -7,12 +7,8 @@
 #include <map>
 #include <set>
 
-#include "harness/report/csv.h"
 #include "harness/report/data.h"
-#include "harness/report/json.h"
-#include "harness/report/markdown.h"
 #include "harness/report/sections/sections.h"
-#include "harness/report/table.h"
 #include "harness/report/text.h"
 #include "harness/result/labels.h"
 #include "kernels/core/error.h"
@@ -335,20 +331,8 @@ std::string render_comparison(const CompareReport& report, std::span<const Resul
   std::vector<Section> sections = {files_section(report, all, !any_whole), {}, {}};
   sections[1].tables.push_back(works_table(report, all, any_whole || data, !any_whole || data || options.view.detail));
   sections[2].tables.push_back(refused_table(report, all));
-  if (format == "csv") return csv_of(data_of(sections));
-  if (format == "json") return json_of(data_of(sections));
-  if (format == "jsonl") return jsonl_of(data_of(sections));
-  std::string out;
-  if (format == "markdown") {
-    out = "## Result files compared\n";
-    for (const Section& section : sections) out += markdown_of(section);
-  } else if (format == "table") {
-    for (const Section& section : sections) out += render_section(section, options);
-  } else {
-    throw BadInput(fmt::format("compare: no format '{}'; known are table, markdown, csv, json, jsonl",
-                               printable(std::string(format))));
-  }
-  return out;
+  return (format == "markdown" ? "## Result files compared\n" : "") +
+         render_sections(sections, format, options, "compare");
 }
 
 }  // namespace layercost

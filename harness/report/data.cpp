@@ -173,10 +173,6 @@ std::vector<std::size_t> shown_columns(const Data& data) {
   return shown;
 }
 
-}  // namespace
-
-namespace {
-
 // The columns that are shown, in their order.
 Data finished(Gathered gathered) {
   Data out;

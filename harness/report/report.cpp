@@ -2,6 +2,7 @@
 #include "harness/report/report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <filesystem>
@@ -18,14 +19,32 @@
 namespace layercost {
 namespace {
 
+std::string table_of(const std::vector<Section>& sections, const ReportOptions& options) {
+  std::string out;
+  for (const Section& section : sections) out += render_section(section, options);
+  return out;
+}
+std::string markdown_of_all(const std::vector<Section>& sections, const ReportOptions&) {
+  std::string out;
+  for (const Section& section : sections) out += markdown_of(section);
+  return out;
+}
+template <std::string (*kWrite)(const Data&)>
+std::string data_text(const std::vector<Section>& sections, const ReportOptions&) {
+  return kWrite(data_of(sections));
+}
+
 constexpr std::array kFormats = {
-    ReportFormat{"table", "", ".txt", "what the terminal shows", render_table},
-    ReportFormat{"markdown", "md", ".md", "Markdown tables, for a README or an issue", render_markdown},
-    ReportFormat{"html", "", ".html", "one page with figures, for a browser and for paper", render_html, true},
+    ReportFormat{"table", "", ".txt", "what the terminal shows", render_table, table_of},
+    ReportFormat{"markdown", "md", ".md", "Markdown tables, for a README or an issue", render_markdown,
+                 markdown_of_all},
+    ReportFormat{"html", "", ".html", "one page with figures, for a browser and for paper", render_html, nullptr,
+                 true},
     ReportFormat{"latex", "tex", ".tex", "LaTeX tables (booktabs), for a paper", render_latex},
-    ReportFormat{"csv", "", ".csv", "one row per layer kind, model and pair, for a spreadsheet", render_csv},
-    ReportFormat{"json", "", ".json", "the same rows as an array of objects", render_json},
-    ReportFormat{"jsonl", "", ".jsonl", "the same rows, one object a line", render_jsonl},
+    ReportFormat{"csv", "", ".csv", "one row per layer kind, model and pair, for a spreadsheet", render_csv,
+                 data_text<csv_of>},
+    ReportFormat{"json", "", ".json", "the same rows as an array of objects", render_json, data_text<json_of>},
+    ReportFormat{"jsonl", "", ".jsonl", "the same rows, one object a line", render_jsonl, data_text<jsonl_of>},
 };
 
 }  // namespace
@@ -52,6 +71,18 @@ const ReportFormat& find_report_format(const std::string& name_or_path) {
   }
   throw BadInput(fmt::format("unknown report format '{}'{}; known are {}", printable(asked), did_you_mean(asked, known),
                              fmt::join(known, ", ")));
+}
+
+std::string render_sections(const std::vector<Section>& sections, std::string_view format, const ReportOptions& options,
+                            std::string_view what) {
+  std::vector<std::string_view> known;
+  for (const ReportFormat& row : kFormats) {
+    if (row.render_sections == nullptr) continue;
+    if (row.name == format) return row.render_sections(sections, options);
+    known.push_back(row.name);
+  }
+  throw BadInput(
+      fmt::format("{}: not as {}; known are {}", what, printable(std::string(format)), fmt::join(known, ", ")));
 }
 
 }  // namespace layercost

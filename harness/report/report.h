@@ -10,7 +10,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "harness/report/section.h"
 #include "harness/report/view.h"
 #include "harness/result/record.h"
 
@@ -22,6 +24,8 @@ struct ReportFormat {
   std::string_view extension;   // ".txt"
   std::string_view about;
   std::string (*render)(std::span<const ResultFile> files, const ReportOptions& options);
+  // Sections that are of no one result; null: of results only.
+  std::string (*render_sections)(const std::vector<Section>& sections, const ReportOptions& options) = nullptr;
   bool draws = false;  // and takes ReportOptions::viewer
 };
 
@@ -29,5 +33,9 @@ std::span<const ReportFormat> report_formats();
 std::string report_format_names();  // "table, markdown or csv", for help texts and messages
 // By name ("csv") or by the end of a path ("out/r.csv").
 const ReportFormat& find_report_format(const std::string& name_or_path);
+
+// `format`: a name of report_formats(). BadInput, which begins with `what`, for one that shows results only.
+std::string render_sections(const std::vector<Section>& sections, std::string_view format, const ReportOptions& options,
+                            std::string_view what);
 
 }  // namespace layercost
