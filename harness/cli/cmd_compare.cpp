@@ -8,6 +8,7 @@
 
 #include "harness/cli/commands.h"
 #include "harness/cli/reading.h"
+#include "harness/cli/showing.h"
 #include "harness/cli/streams.h"
 #include "harness/cli/terminal.h"
 #include "harness/cost/compare.h"
@@ -29,20 +30,9 @@ struct Options {
 constexpr std::array<std::string_view, 4> kEvents = {"slower", "dearer", "inconclusive", "not_compared"};
 
 std::vector<std::string> fail_words(const std::string& words) {
-  std::vector<std::string> known(kEvents.begin(), kEvents.end()), asked;
-  for (const LabelText& label : label_texts()) known.emplace_back(label.name);
-  for (std::size_t begin = 0; begin <= words.size() && !words.empty();) {
-    const std::size_t end = std::min(words.find(',', begin), words.size());
-    std::string word = ascii_lower(words.substr(begin, end - begin));
-    std::replace_if(
-        word.begin(), word.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
-    if (std::find(known.begin(), known.end(), word) == known.end())
-      throw BadInput(fmt::format("--fail-on: unknown word '{}'{}; known are {}", printable(word),
-                                 did_you_mean(word, known), fmt::join(known, ", ")));
-    asked.push_back(std::move(word));
-    begin = end + 1;
-  }
-  return asked;
+  std::vector<std::string> known(kEvents.begin(), kEvents.end());
+  for (std::string& name : label_names()) known.push_back(std::move(name));
+  return fail_on_words(words, known, "word");
 }
 
 // "1" or "1%" is 0.01.
@@ -55,7 +45,7 @@ double band_of(const std::string& text) {
   return percent / 100;
 }
 
-// The file names that --baseline may be given by: a path, or the letter of the table.
+// Which of the files --baseline names, by its path.
 std::size_t base_of(const Options& o) {
   if (o.baseline.empty()) return 0;
   for (std::size_t i = 0; i < o.files.size(); ++i)

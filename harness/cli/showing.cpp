@@ -19,20 +19,8 @@ namespace {
 
 std::vector<Label> labels_of(const std::string& names) {
   std::vector<Label> labels;
-  std::vector<std::string> known;
-  for (const LabelText& text : label_texts()) known.emplace_back(text.name);
-  for (std::size_t begin = 0; begin <= names.size() && !names.empty();) {
-    const std::size_t end = std::min(names.find(',', begin), names.size());
-    std::string name = ascii_lower(names.substr(begin, end - begin));
-    std::replace_if(
-        name.begin(), name.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
-    const auto label = label_from_string(name);
-    if (!label)
-      throw BadInput(fmt::format("--fail-on: unknown label '{}'{}; known are {}", printable(name),
-                                 did_you_mean(name, known), fmt::join(known, ", ")));
-    labels.push_back(*label);
-    begin = end + 1;
-  }
+  for (const std::string& name : fail_on_words(names, label_names(), "label"))
+    labels.push_back(label_from_string(name).value());
   return labels;
 }
 
@@ -44,6 +32,29 @@ std::string rendered(std::span<const ResultFile> files, const ShowOptions& o, co
 }
 
 }  // namespace
+
+std::vector<std::string> label_names() {
+  std::vector<std::string> names;
+  for (const LabelText& text : label_texts()) names.emplace_back(text.name);
+  return names;
+}
+
+std::vector<std::string> fail_on_words(const std::string& text, const std::vector<std::string>& known,
+                                       std::string_view kind) {
+  std::vector<std::string> words;
+  for (std::size_t begin = 0; begin <= text.size() && !text.empty();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    std::string word = ascii_lower(text.substr(begin, end - begin));
+    std::replace_if(
+        word.begin(), word.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
+    if (std::find(known.begin(), known.end(), word) == known.end())
+      throw BadInput(fmt::format("--fail-on: unknown {} '{}'{}; known are {}", kind, printable(word),
+                                 did_you_mean(word, known), fmt::join(known, ", ")));
+    words.push_back(std::move(word));
+    begin = end + 1;
+  }
+  return words;
+}
 
 void add_show_options(CLI::App& c, ShowOptions& o) {
   c.add_option("--format", o.format, "of standard output: " + report_format_names());

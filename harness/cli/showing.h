@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "harness/report/report.h"
 
@@ -19,6 +21,11 @@ struct ShowOptions {
   View view() const { return {verbose, explain, min_tok_s_user}; }
 };
 void add_show_options(CLI::App&, ShowOptions&);
+
+// The words of --fail-on, as `known` spells them. BadInput for another one, as "unknown <kind>" with the nearest.
+std::vector<std::string> fail_on_words(const std::string& text, const std::vector<std::string>& known,
+                                       std::string_view kind);
+std::vector<std::string> label_names();
 
 // BadInput for a format or a label that is not known: to be called before anything is measured.
 void check_show_options(const ShowOptions&);

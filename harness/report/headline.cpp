@@ -41,7 +41,7 @@ std::string headline_of(const ResultFile& file, const Summary& summary) {
       "measured {}; a floor of layers and head",
       plain(row->model, 80), number_text(row->usd_per_mtok, precision),
       money ? fmt::format(" ({} to {})", digits(money->low), digits(money->high)) : "",
-      number_text(1 / *row->time_s, precision),
+      number_text(*row->tokens_per_s_user, precision),
       joined({fmt::format("batch {}", row->batch), types_text(*row), routing_text(row->routing)}, ", "), row->context,
       joined({plain(machine.device_name, 80),
               machine.threads > 0 && !machine.gpu ? fmt::format("{} threads", machine.threads) : ""},

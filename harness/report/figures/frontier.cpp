@@ -119,17 +119,17 @@ Figure frontier_across(std::span<const FigureSource> sources) {
   for (const FigureSource& source : sources) {
     priced = priced || source.file.price;
     for (const ModelRow& row : source.summary.models) {
-      if (row.phase != "decode" || !row.tokens_per_s || !row.usd_per_mtok || !row.time_s) continue;
+      if (!row.tokens_per_s_user || !row.usd_per_mtok) continue;
       names.push_back(joined(
           {series_name(row, source.summary), sources.size() > 1 ? plain(source.file.environment.device_name, 40) : ""},
           " · "));
       conditions.push_back(
           fmt::format("at {:.4g} USD per hour, {}", source.file.price->usd_per_hour, conditions_of(source)));
-      speed.take(1 / *row.time_s);
+      speed.take(*row.tokens_per_s_user);
       money.take(row.usd_per_mtok_interval ? row.usd_per_mtok_interval->low : *row.usd_per_mtok);
       money.take(row.usd_per_mtok_interval ? row.usd_per_mtok_interval->high : *row.usd_per_mtok);
       panel.rows.push_back({text_cell(names.back()), TableCell{row.batch}, TableCell{row.context},
-                            number_cell(1 / *row.time_s, {}, relative_half_width(row.time_s, row.time_interval)),
+                            number_cell(*row.tokens_per_s_user, {}, relative_half_width(row.time_s, row.time_interval)),
                             number_cell(row.usd_per_mtok, row.usd_per_mtok_interval),
                             text_cell(state_of(row.labels, row.note)), TableCell{is_firm(row.labels, row.note)},
                             text_cell(fmt::format("batch {}", row.batch))});
