@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "harness/report/document.h"
 #include "harness/report/figures/figure.h"
 #include "harness/report/figures/tones.h"
 #include "harness/report/headline.h"
@@ -67,11 +68,8 @@ std::string element(const char* name, std::string_view text, const char* attribu
 }
 
 std::string text_of(const TableCell& cell, Form form) {
-  const Absent* a = absent(cell);
-  return (a == nullptr || a->reason.empty() ? shown(cell, form) : a->word + ": " + a->reason) + cell.mark;
+  return document_text(cell, form) + cell.mark;
 }
-
-bool is_text(const Column& column) { return column.form == Form::text && column.align == Align::left; }
 
 std::string cell_html(const TableCell& cell, const Column& column) {
   const Absent* a = absent(cell);
@@ -84,18 +82,14 @@ std::string cell_html(const TableCell& cell, const Column& column) {
 }
 
 void print_entry(std::string& out, const Table& table, const Entry& entry) {
-  std::size_t rows = 0;
-  for (const auto& panel : entry.panels) rows = std::max(rows, panel.size());
-  for (std::size_t r = 0; r < rows; ++r) {
+  const std::vector<const Column*> columns = document_columns(table);
+  const std::vector<DocumentRow> rows = document_rows(table, entry);
+  for (std::size_t r = 0; r < rows.size(); ++r) {
     out += r == 0 ? "<tr class=\"first\">" : "<tr>";
-    for (std::size_t p = 0; p < table.panels.size(); ++p) {
-      const Columns& columns = table.panels[p].columns;
-      for (std::size_t c = 0; c < columns.size(); ++c)
-        if (columns[c].in_document())
-          out += r < entry.panels[p].size() ? cell_html(entry.panels[p][r].cells[c], columns[c]) : "<td></td>";
-    }
+    for (std::size_t c = 0; c < columns.size(); ++c)
+      out += rows[r][c] == nullptr ? "<td></td>" : cell_html(*rows[r][c], *columns[c]);
     if (table.notes_column && r == 0) {
-      out += fmt::format("<td rowspan=\"{}\">", rows);
+      out += fmt::format("<td rowspan=\"{}\">", rows.size());
       for (const Note& note : entry.notes)
         out += element("span", note.text, note.alarming ? " class=\"note alarm\"" : " class=\"note\"");
       out += "</td>";
@@ -113,10 +107,8 @@ void print_table(std::string& out, const Table& table) {
   if (!table.shown || table.groups.empty()) return;
   out += fmt::format("<section>\n{}<p class=\"about\">{}</p>\n", element("h3", table.title), html_text(table.about));
   out += open_box(table.title + ", " + table.about) + "<thead><tr>";
-  for (const Panel& panel : table.panels)
-    for (const Column& column : panel.columns)
-      if (column.in_document())
-        out += element("th", column.title, is_text(column) ? " scope=\"col\"" : " scope=\"col\" class=\"n\"");
+  for (const Column* column : document_columns(table))
+    out += element("th", column->title, is_text(*column) ? " scope=\"col\"" : " scope=\"col\" class=\"n\"");
   if (table.notes_column) out += "<th scope=\"col\">notes</th>";
   out += "</tr></thead>\n";
   std::string below;
@@ -124,9 +116,7 @@ void print_table(std::string& out, const Table& table) {
     out += "<tbody>\n";
     for (const Entry& entry : group.entries) print_entry(out, table, entry);
     out += "</tbody>\n";
-    std::vector<std::string> texts = group.sentences;
-    if (table.facts_below && !group.facts.empty()) texts.insert(texts.begin(), group.facts);
-    for (const std::string& text : texts)
+    for (const std::string& text : document_sentences(table, group))
       below += fmt::format("<li>{}: {}</li>\n", element("b", group.title), html_text(text));
   }
   out += "</table></div>\n";

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/report/document.h"
 #include "harness/report/section.h"
 #include "harness/report/text.h"
 
@@ -55,46 +56,19 @@ std::size_t length_of(char lead) {
   return c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
 }
 
-std::string text_of(const TableCell& cell, const Column& column) {
-  const Absent* a = absent(cell);
-  return a == nullptr || a->reason.empty() ? shown(cell, column.form) : a->word + ": " + a->reason;
-}
-
 void print_cells(std::string& out, const std::vector<std::string>& cells) {
   for (std::size_t i = 0; i < cells.size(); ++i) out += (i == 0 ? "    " : " & ") + latex_text(cells[i]);
   out += " \\\\\n";
-}
-
-void print_entry(std::string& out, const Table& table, const Entry& entry) {
-  std::size_t rows = 0;
-  for (const auto& panel : entry.panels) rows = std::max(rows, panel.size());
-  for (std::size_t r = 0; r < rows; ++r) {
-    std::vector<std::string> cells;
-    for (std::size_t p = 0; p < table.panels.size(); ++p) {
-      const Columns& columns = table.panels[p].columns;
-      for (std::size_t c = 0; c < columns.size(); ++c)
-        if (columns[c].in_document())
-          cells.push_back(r < entry.panels[p].size() ? text_of(entry.panels[p][r].cells[c], columns[c]) : "");
-    }
-    if (table.notes_column) {
-      cells.emplace_back();
-      for (const Note& note : entry.notes)
-        if (r == 0) cells.back() += (cells.back().empty() ? "" : "; ") + note.text;
-    }
-    print_cells(out, cells);
-  }
 }
 
 void print_table(std::string& out, const Table& table) {
   if (!table.shown || table.groups.empty()) return;
   std::vector<std::string> heads;
   std::string form;
-  for (const Panel& panel : table.panels)
-    for (const Column& column : panel.columns)
-      if (column.in_document()) {
-        heads.push_back(column.title);
-        form += column.form == Form::text && column.align == Align::left ? 'l' : 'r';
-      }
+  for (const Column* column : document_columns(table)) {
+    heads.push_back(column->title);
+    form += is_text(*column) ? 'l' : 'r';
+  }
   if (table.notes_column) {
     heads.emplace_back("notes");
     form += 'l';
@@ -106,10 +80,9 @@ void print_table(std::string& out, const Table& table) {
   std::string below;
   for (const Group& group : table.groups) {
     out += "    \\midrule\n";
-    for (const Entry& entry : group.entries) print_entry(out, table, entry);
-    std::vector<std::string> texts = group.sentences;
-    if (table.facts_below && !group.facts.empty()) texts.insert(texts.begin(), group.facts);
-    for (const std::string& text : texts)
+    for (const Entry& entry : group.entries)
+      for (const std::vector<std::string>& row : document_cells(table, entry)) print_cells(out, row);
+    for (const std::string& text : document_sentences(table, group))
       below += fmt::format("  \\par\\footnotesize {}: {}\n", latex_text(group.title), latex_text(text));
   }
   out +=

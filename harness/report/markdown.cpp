@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "harness/report/document.h"
 #include "harness/report/section.h"
 #include "harness/report/text.h"
 
@@ -28,12 +29,10 @@ void print_list(std::string& out, const Section& section) {
 void print_head(std::string& out, const Table& table) {
   std::vector<std::string> names;
   std::string rule = "|";
-  for (const Panel& panel : table.panels)
-    for (const Column& column : panel.columns) {
-      if (!column.in_document()) continue;
-      names.push_back(column.title);
-      rule += column.form == Form::text && column.align == Align::left ? " --- |" : " ---: |";
-    }
+  for (const Column* column : document_columns(table)) {
+    names.push_back(column->title);
+    rule += is_text(*column) ? " --- |" : " ---: |";
+  }
   if (table.notes_column) {
     names.emplace_back("notes");
     rule += " --- |";
@@ -42,44 +41,15 @@ void print_head(std::string& out, const Table& table) {
   out += rule + "\n";
 }
 
-std::string text_of(const TableCell& cell, const Column& column) {
-  const Absent* a = absent(cell);
-  return a == nullptr || a->reason.empty() ? shown(cell, column.form) : a->word + ": " + a->reason;
-}
-
-std::string notes_of(const Entry& entry) {
-  std::string text;
-  for (const Note& note : entry.notes) text += (text.empty() ? "" : "; ") + note.text;
-  return text;
-}
-
-void print_entry(std::string& out, const Table& table, const Entry& entry) {
-  std::size_t rows = 0;
-  for (const auto& panel : entry.panels) rows = std::max(rows, panel.size());
-  for (std::size_t r = 0; r < rows; ++r) {
-    std::vector<std::string> cells;
-    for (std::size_t p = 0; p < table.panels.size(); ++p) {
-      const Columns& columns = table.panels[p].columns;
-      for (std::size_t c = 0; c < columns.size(); ++c) {
-        if (!columns[c].in_document()) continue;
-        cells.push_back(r < entry.panels[p].size() ? text_of(entry.panels[p][r].cells[c], columns[c]) : "");
-      }
-    }
-    if (table.notes_column) cells.push_back(r == 0 ? notes_of(entry) : "");
-    print_cells(out, cells);
-  }
-}
-
 void print_table(std::string& out, const Table& table) {
   if (!table.shown || table.groups.empty()) return;
   out += fmt::format("\n### {}: {}\n\n", markdown_text(table.title), markdown_text(table.about));
   print_head(out, table);
   std::string below;
   for (const Group& group : table.groups) {
-    for (const Entry& entry : group.entries) print_entry(out, table, entry);
-    std::vector<std::string> texts = group.sentences;
-    if (table.facts_below && !group.facts.empty()) texts.insert(texts.begin(), group.facts);
-    for (const std::string& text : texts)
+    for (const Entry& entry : group.entries)
+      for (const std::vector<std::string>& row : document_cells(table, entry)) print_cells(out, row);
+    for (const std::string& text : document_sentences(table, group))
       below += fmt::format("- {}: {}\n", markdown_text(group.title), markdown_text(text));
   }
   if (!below.empty()) out += "\n" + below;
