@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/reading.h"
 #include "harness/cli/terminal.h"
 #include "harness/report/claims.h"
 #include "harness/report/report.h"
 #include "harness/result/atomic_file.h"
-#include "harness/result/result_io.h"
 
 namespace layercost {
 namespace {
@@ -19,16 +19,13 @@ struct Options {
 
 int claims(const Options& o) {
   const bool to_stdout = o.out.empty() || o.out == "-";
-  for (const std::string& file : o.files)
-    if (!to_stdout && same_file(o.out, file))
-      throw BadInput("-o: '" + printable(o.out) + "' is one of the results; name another file");
+  refuse_to_overwrite(o.out, o.files);
   const std::string format = !o.format.empty() ? o.format : to_stdout ? "table" : o.out;
   find_report_format(format);
   std::vector<Claim> asked;
   for (const std::string& word : o.claims) asked.push_back(find_claim(word, configs_dir()));
   if (o.claims.empty()) asked = list_claims(configs_dir());
-  std::vector<ResultFile> files;
-  for (const std::string& file : o.files) files.push_back(read_result(file));
+  const std::vector<ResultFile> files = read_results(o.files);
   const std::vector<ClaimFinding> findings = judge_claims(asked, files, list_list_prices(configs_dir()));
   if (to_stdout) fmt::print("{}", render_claims(findings, format, screen_options({})));
   else write_file_atomically(o.out, render_claims(findings, format, {}));
@@ -40,7 +37,8 @@ int claims(const Options& o) {
 void add_claims(CLI::App& app, Action& action) {
   auto* c = app.add_subcommand("claims", "what others say of a token's cost, held against arithmetic and results");
   auto o = std::make_shared<Options>();
-  c->add_option("files", o->files, "result files; without any only what can be recomputed is judged");
+  c->add_option("files", o->files,
+                "result files; - is standard input; without any only what can be recomputed is judged");
   c->add_option("--claim", o->claims, "these alone (layercost list claims), or a file")->take_all();
   c->add_option("--format", o->format, "of standard output: " + report_format_names());
   c->add_option("-o,--output", o->out, "write to this file; its extension chooses the format");

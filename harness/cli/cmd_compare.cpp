@@ -58,10 +58,7 @@ std::size_t base_of(const Options& o) {
 void check(const Options& o) {
   if (o.files.size() < 2)
     throw BadInput(fmt::format("compare: expected two result files or more, got {}", o.files.size()));
-  for (std::size_t i = 0; i < o.files.size(); ++i) {
-    if (!o.out.empty() && o.out != "-" && same_file(o.out, o.files[i]))
-      throw BadInput("-o: '" + printable(o.out) + "' is one of the results to be compared; name another file");
-  }
+  refuse_to_overwrite(o.out, o.files);
   fail_words(o.fail_on);
   band_of(o.band);
   base_of(o);

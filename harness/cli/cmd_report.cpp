@@ -25,9 +25,7 @@ struct Options {
 
 int show(const Options& o, const std::vector<ResultFile>& files) {
   const bool to_stdout = o.out.empty() || o.out == "-";
-  for (const std::string& file : o.files)  // a report can be made again; what was measured cannot
-    if (!to_stdout && same_file(o.out, file))
-      throw BadInput("-o: '" + printable(o.out) + "' is one of the results to be shown; name another file");
+  refuse_to_overwrite(o.out, o.files);
   check_show_options(o.show);
   if (!o.figures.empty())
     if (const int code = write_figures(files, o.figures); code != 0 || o.out.empty()) return code;
