@@ -14,6 +14,18 @@ if(NOT TARGET hwy::hwy)  # Debian's libhwy-dev ships pkg-config files only
   add_library(hwy::hwy ALIAS PkgConfig::HWY)
 endif()
 
+# Under sanitizers the Highway files for every instruction set would take a third of the whole build (preset cpu-asan).
+option(LAYERCOST_FEW_SIMD_TARGETS "Of x86's vectors only those that run here: AVX-512, AVX2 without it" OFF)
+set(few_simd_definition)
+if(LAYERCOST_FEW_SIMD_TARGETS AND EXISTS /proc/cpuinfo)
+  file(STRINGS /proc/cpuinfo cpu_flags REGEX "^flags" LIMIT_COUNT 1)
+  if(cpu_flags MATCHES " avx512f ")
+    set(few_simd_definition LAYERCOST_LEFT_OUT_TARGETS=HWY_SSSE3|HWY_SSE4|HWY_AVX2)
+  elseif(cpu_flags MATCHES " avx2 ")
+    set(few_simd_definition LAYERCOST_LEFT_OUT_TARGETS=HWY_SSSE3|HWY_SSE4|HWY_AVX3)
+  endif()
+endif()
+
 option(LAYERCOST_ONEDNN "Use oneDNN where it is found" ON)
 if(LAYERCOST_ONEDNN)
   find_package(dnnl QUIET)

@@ -5,14 +5,12 @@
 //          and tensors are sorted out once, under HWY_ONCE, in plain code.
 // Limits:  vectors whose length is unknown at compile time (SVE, RISC-V V) are left out: accumulators are arrays of
 //          vectors, which those cannot be. AArch64 runs NEON.
-//          With LAYERCOST_FEW_SIMD_TARGETS, as in preset cpu-asan, only AVX-512 and what needs no vectors are left of
-//          x86: under sanitizers these files take a third of the whole build.
+//          CMake's LAYERCOST_FEW_SIMD_TARGETS, as in preset cpu-asan, leaves of x86 the best vectors of the machine that
+//          builds, and what needs none.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#ifdef LAYERCOST_FEW_SIMD_TARGETS
-#define LAYERCOST_LEFT_OUT_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX2)
-#else
+#ifndef LAYERCOST_LEFT_OUT_TARGETS
 #define LAYERCOST_LEFT_OUT_TARGETS 0
 #endif
 #define HWY_DISABLED_TARGETS \
@@ -24,15 +22,21 @@
 
 namespace layercost {
 
+// The instruction sets of this build that the processor has. Asked once: in a virtual machine every CPUID instruction
+// leaves it, an answer of Highway's takes 40 us, and `run` wants thousands. Not const for tests of each set alone.
+inline std::int64_t& simd_targets() {
+  static std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
+  return targets;
+}
+
 // The instruction set that run time picks, e.g. "AVX3" (Highway's name of AVX-512); for Invocation::chosen.
 inline std::string simd_target() {
-  const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
-  return hwy::TargetName(usable & -usable);  // the lowest bit is the best
+  return hwy::TargetName(simd_targets() & -simd_targets());  // the lowest bit is the best
 }
 
 // False where the processor has no vectors that Highway knows (x86 before SSSE3). Files that rearrange the lanes of a
 // vector leave HWY_SCALAR, whose vectors have one lane, without code.
-inline bool has_simd() { return (hwy::SupportedTargets() & HWY_TARGETS & ~HWY_SCALAR) != 0; }
+inline bool has_simd() { return (simd_targets() & ~HWY_SCALAR) != 0; }
 
 // Floats of a row of n that is whole vectors of every instruction set.
 inline std::int64_t padded_to_vectors(std::int64_t n) { return (n + 15) / 16 * 16; }

@@ -28,8 +28,9 @@ std::vector<std::int64_t> usable_targets() {
 
 class SimdTargets : public testing::TestWithParam<std::int64_t> {
  protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+  void SetUp() override { only(GetParam()); }
+  void TearDown() override { only(0), simd_targets() = hwy::SupportedTargets() & HWY_TARGETS; }
+  static void only(std::int64_t target) { hwy::SetSupportedTargetsForTest(target), simd_targets() = target; }
 };
 
 TEST_P(SimdTargets, EveryHighwayVariantIsRight) {
