@@ -3,7 +3,8 @@
 //          window of 512 MiB of it (or all, if it is smaller), so that every byte was last touched 4 x the cache ago.
 //          On a GPU the buffer has at least 2 GiB and is read whole, the best of five times.
 //          Compute roof: the best rate that any candidate of `linear` (choose.h) reaches on 256 x 5120 x 25600 (GPU:
-//          8192 cubed) in the activations' type; the fastest is found once and is the probe from then on. Each further
+//          8192 cubed) in the activations' type, or on a quarter of the columns where that takes longer than
+//          kSlowProbe_s; the fastest is found once and is the probe from then on. Each further
 //          arithmetic that the run's points use (contract/op.h) has one of its own, of a quarter of the columns (GPU:
 //          of all; where only the plain variant can do it, a sixteenth of that), which runs beside the samples of the
 //          parts that use it.
@@ -53,6 +54,7 @@ class RoofProbe {
  private:
   struct Product;
   std::unique_ptr<Product> product_of(const Arithmetic&, std::int64_t columns);
+  std::unique_ptr<Product> fastest(const Arithmetic&, OpCase, std::int64_t columns, const std::vector<const Variant*>&);
   double measure_read();
   double measure_compute(Product&);
   double rate_of(Product&);  // measured, or the last one
