@@ -18,6 +18,7 @@ from program import Program
 from stand_in import make
 
 FILES = {"summary.md", "checks.json", "ops.json", "quick.json", "batch64.json", "peers.json", "log.txt"}
+UNDER_WAY = {".part"}  # what is being written; it is renamed when it is whole
 
 
 class Cut:
@@ -43,8 +44,8 @@ class Cut:
     def problems(self, printed):
         """What is wrong with the folder, by what had been printed before."""
         wrong, names = [], {file.name for file in self.out.iterdir()} if self.out.exists() else set()
-        if not names <= FILES:
-            wrong.append(f"files {names - FILES}")
+        if not names <= FILES | UNDER_WAY:
+            wrong.append(f"files {names - FILES - UNDER_WAY}")
         data = {}
         for name in names & FILES:
             text = (self.out / name).read_text()

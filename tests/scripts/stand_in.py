@@ -4,7 +4,7 @@
 import sys
 
 # Answers of the program on a GPU; {broken} is one of the ways in which it can go wrong, or "".
-STAND_IN = r'''#!{python}
+STAND_IN = r'''#!{python} -IS
 import json, os, pathlib, signal, sys, time
 words, broken = sys.argv[1:], "{broken}"
 value = lambda option: words[words.index(option) + 1]
@@ -85,7 +85,7 @@ elif words[0] == "run":
     print("the table")
     sys.exit(broken == "run")
 '''
-RACE = r'''#!{python}
+RACE = r'''#!{python} -IS
 import json, sys
 if sys.argv[1] == "-c" and "find_spec" in sys.argv[2]:
     print('[true, ["{folder}/site-packages"]]')
@@ -99,13 +99,13 @@ else:
               open(sys.argv[sys.argv.index("-o") + 1], "w"))
     print("| layer | ours | PyTorch |\n|---|---|---|\n\n the report")
 '''
-SMI = '''#!{python}
+SMI = '''#!{python} -IS
 import sys
 if "compute-apps" not in sys.argv[1]:
     mig = "Enabled" if "{broken}" == "mig" else "Disabled"
     print(", ".join(["NVIDIA H100 80GB HBM3", "580.95.05"] + ["x"] * 6 + [mig] + ["x"] * 10))
 '''
-SANITIZER = '''#!{python}
+SANITIZER = '''#!{python} -IS
 import subprocess, sys
 at = next(i for i, word in enumerate(sys.argv) if word.endswith("layercost"))
 if "{broken}" == "race" and "racecheck" in sys.argv and "attention" in sys.argv:
@@ -113,7 +113,7 @@ if "{broken}" == "race" and "racecheck" in sys.argv and "attention" in sys.argv:
     sys.exit(97)
 sys.exit(subprocess.run(sys.argv[at:]).returncode)
 '''
-TESTS = '''#!{python}
+TESTS = '''#!{python} -IS
 print("[       OK ] Cuda/Conformance.IsRightOrRefusedWithAReason/rms_norm_cuda_rows__tokens_1 (9 ms)")
 print("[  SKIPPED ] Cuda/Conformance.IsRightOrRefusedWithAReason/attention_cuda_decode__batch_1 (9 ms)")
 print("[  PASSED  ] 1 test.")
