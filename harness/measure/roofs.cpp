@@ -86,9 +86,8 @@ std::unique_ptr<RoofProbe::Product> RoofProbe::product_of(const Arithmetic& a, s
   if (able.front()->plain) return fastest(a, c, std::max<std::int64_t>(1, columns / 16), able);
   if (!runtime_.on_host()) return fastest(a, c, columns, able);
   auto quarter = fastest(a, c, columns / 4, able);
-  // The rate is the same (AVX2, 2 threads: 140 and 144 GFLOP/s, of all columns 139 and 141); what takes longer could not
-  // run beside every sample, and
-  // of the seconds before the first number most were this probe's.
+  // The rate is the same (AVX2, 2 threads: 140 and 144 GFLOP/s, of all columns 139 and 141). What takes longer could
+  // not run beside every sample, and took most of the seconds before the first number.
   return 4 * quarter->time_s > kSlowProbe_s ? std::move(quarter) : fastest(a, c, columns, able);
 }
 

@@ -5,8 +5,8 @@
 //          and tensors are sorted out once, under HWY_ONCE, in plain code.
 // Limits:  vectors whose length is unknown at compile time (SVE, RISC-V V) are left out: accumulators are arrays of
 //          vectors, which those cannot be. AArch64 runs NEON.
-//          CMake's LAYERCOST_FEW_SIMD_TARGETS, as in preset cpu-asan, leaves of x86 the best vectors of the machine that
-//          builds, and what needs none.
+//          CMake's LAYERCOST_FEW_SIMD_TARGETS, as in preset cpu-asan, leaves of x86 the best vectors of the machine
+//          that builds, and what needs none.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
