@@ -157,14 +157,15 @@ void list_all_hardware() {
                    {.head = "bf16 TFLOP/s"},
                    {.head = "memory TB/s"},
                    {.head = "GB"},
-                   {.head = "W", .leaves = 2},
+                   {.head = "W", .leaves = 3},
+                   {.head = "architecture", .gap = 2, .align = Align::left, .leaves = 2},
                    {.head = "source of the peak", .gap = 3, .align = Align::left, .leaves = 1}});
   for (const HardwareSpec& h : list_hardware(configs_dir())) {
     const HardwarePeak* peak = h.peak("bf16");
     listing.add({h.id, peak != nullptr ? fmt::format("{:.0f}", peak->flops_per_s / 1e12) : "",
                  fmt::format("{:.2f}", h.memory_bytes_per_s.value / 1e12),
                  fmt::format("{:.0f}", h.memory_bytes.value / 1e9), fmt::format("{:.0f}", h.power_w.value),
-                 peak != nullptr ? peak->source + ", " + peak->date : ""});
+                 h.architecture, peak != nullptr ? peak->source + ", " + peak->date : ""});
   }
   fmt::print("{}", listing.text());
 }

@@ -9,6 +9,7 @@
 
 #include "harness/spec/json_reader.h"
 #include "harness/spec/price_spec.h"
+#include "harness/spec/record_fields.h"
 #include "kernels/core/error.h"
 
 namespace layercost {
@@ -72,14 +73,15 @@ const HardwarePeak* HardwareSpec::peak(const std::string& dtype) const {
 
 HardwareSpec read_hardware(const fs::path& file) {
   const JsonNode node = read_json(file);
-  static const std::vector<std::string> known{
-      "name", "vendor", "device_names", "peaks", "memory_bytes", "memory_bytes_per_s", "power_w"};
+  static const std::vector<std::string> known{"name",  "vendor",       "architecture",       "device_names",
+                                              "peaks", "memory_bytes", "memory_bytes_per_s", "power_w"};
   node.refuse_other_keys(known);
   HardwareSpec spec;
   spec.id = printable(file.stem().string());
   spec.path = file.string();
   spec.name = node.get_string("name", 120);
   spec.vendor = node.get_string("vendor", 120);
+  spec.architecture = get_filled(node, "architecture", 60);
   spec.device_names = node.at("device_names").as_string_list(120);
   for (const JsonNode& peak : node.at("peaks").as_list(1)) spec.peaks.push_back(read_peak(peak));
   spec.memory_bytes = read_figure(node.at("memory_bytes"), 1e9, 1e14);
@@ -114,10 +116,13 @@ HardwareSpec find_hardware(const std::string& id, const fs::path& configs_dir) {
 bool same_device(const std::string& named, const std::string& device_name, const std::vector<HardwareSpec>& known) {
   if (same_word(named, device_name)) return true;
   const std::optional<HardwareSpec> spec = match_hardware(device_name, known);
-  if (!spec) return false;
+  return spec && same_device(named, *spec);
+}
+
+bool same_device(const std::string& named, const HardwareSpec& device) {
   const auto is = [&](const std::string& name) { return same_word(named, name); };
-  return is(spec->id) || is(spec->name) || is(spec->vendor + " " + spec->name) ||
-         std::any_of(spec->device_names.begin(), spec->device_names.end(), is);
+  return is(device.id) || is(device.name) || is(device.vendor + " " + device.name) ||
+         std::any_of(device.device_names.begin(), device.device_names.end(), is);
 }
 
 std::optional<HardwareSpec> match_hardware(const std::string& device_name, const std::vector<HardwareSpec>& known) {

@@ -33,6 +33,8 @@ struct HardwareFigure {          // one number that is no matrix rate
 struct HardwareSpec {
   std::string id, path;          // file name without .json; the file
   std::string name, vendor;
+  std::string architecture;      // as the vendor calls it ("Hopper"): what is measured on one device of it says
+                                 // something of another (cost/efficiency.h)
   std::vector<std::string> device_names;  // as the driver reports the device
   std::vector<HardwarePeak> peaks;
   HardwareFigure memory_bytes;
@@ -52,6 +54,7 @@ HardwareSpec find_hardware(const std::string& id, const std::filesystem::path& c
 // Whether what a price record names ("NVIDIA H100 SXM 80 GB") is the device that a driver reports ("NVIDIA H100 80GB
 // HBM3"): the same words, or both of one known hardware. Case does not matter.
 bool same_device(const std::string& named, const std::string& device_name, const std::vector<HardwareSpec>& known);
+bool same_device(const std::string& named, const HardwareSpec& device);
 
 // The one whose device_names holds the name the driver reports (case does not matter), or nothing: an unknown device
 // has no nominal figures. A near name is not a match: an H100 PCIe is no H100 SXM.

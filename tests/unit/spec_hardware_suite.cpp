@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "harness/spec/hardware_spec.h"
 #include "harness/plan/model.h"
+#include "harness/spec/hardware_spec.h"
 #include "harness/spec/suite_spec.h"
 #include "tests/unit/spec_testing.h"
 
@@ -30,10 +30,15 @@ TEST(Hardware, ShippedFilesHoldTheVendorsDenseRates) {
     double bf16, fp8, bytes_per_s, memory, power_w;  // fp8 0: none
   };
   const Row table[] = {
-      {"a100-sxm-80gb", 312e12, 0, 2.039e12, 80e9, 400},   {"b200-sxm", 2250e12, 4500e12, 8e12, 180e9, 1000},
-      {"h100-sxm", 989e12, 1979e12, 3.35e12, 80e9, 700},   {"h20", 148e12, 296e12, 4e12, 96e9, 400},
-      {"h200-sxm", 989e12, 1979e12, 4.8e12, 141e9, 700},   {"l40s", 362e12, 733e12, 864e9, 48e9, 350},
-      {"mi300x", 1307e12, 2615e12, 5.3e12, 192e9, 750},    {"rtx-4090", 165.2e12, 330.3e12, 1.008e12, 24e9, 450},
+      {"a100-sxm-80gb", 312e12, 0, 2.039e12, 80e9, 400},
+      {"b200-sxm", 2250e12, 4500e12, 8e12, 180e9, 1000},
+      {"h100-sxm", 989e12, 1979e12, 3.35e12, 80e9, 700},
+      {"h20", 148e12, 296e12, 4e12, 96e9, 400},
+      {"h200-sxm", 989e12, 1979e12, 4.8e12, 141e9, 700},
+      {"h800-sxm", 989e12, 1979e12, 3.35e12, 80e9, 700},
+      {"l40s", 362e12, 733e12, 864e9, 48e9, 350},
+      {"mi300x", 1307e12, 2615e12, 5.3e12, 192e9, 750},
+      {"rtx-4090", 165.2e12, 330.3e12, 1.008e12, 24e9, 450},
       {"rtx-5090", 209.5e12, 419e12, 1.792e12, 32e9, 575},
   };
   for (const Row& row : table) {
@@ -57,6 +62,8 @@ TEST(Hardware, MatchesWholeNamesOnly) {
   EXPECT_FALSE(match_hardware("NVIDIA H100 PCIe", known));
   EXPECT_FALSE(match_hardware("NVIDIA H200 NVL", known));
   EXPECT_FALSE(match_hardware("", known));
+  EXPECT_TRUE(same_device("NVIDIA H200 SXM 141 GB", *match_hardware("NVIDIA H200", known)));
+  EXPECT_FALSE(same_device("NVIDIA H100 SXM 80 GB", *match_hardware("NVIDIA H200", known)));
 }
 
 TEST(Hardware, RefusesSparseUnsourcedAndMisplacedNumbers) {
@@ -65,6 +72,7 @@ TEST(Hardware, RefusesSparseUnsourcedAndMisplacedNumbers) {
       {"dtype", "bf16"}, {"flops_per_s", 989e12}, {"dense", true}, {"source", "S"}, {"date", "2026-10-01"}};
   const Json good = {{"name", "N"},
                      {"vendor", "V"},
+                     {"architecture", "A"},
                      {"device_names", {"D"}},
                      {"peaks", Json::array({peak})},
                      {"memory_bytes", figure},
@@ -87,6 +95,8 @@ TEST(Hardware, RefusesSparseUnsourcedAndMisplacedNumbers) {
   EXPECT_TRUE(contains(refusal(changed({{"tflops", 989}})), "peaks[0].tflops: unknown key"));
   EXPECT_TRUE(contains(refusal(with(good, {{"peaks", Json::array()}})), "peaks: expected a list of at least 1"));
   EXPECT_TRUE(contains(refusal(with(good, {{"power_w", {{"value", 0}}}})), "power_w.value"));
+  EXPECT_TRUE(contains(refusal(with(good, {{"architecture", nullptr}})), "architecture"));
+  EXPECT_TRUE(contains(refusal(with(good, {{"architecture", " "}})), "architecture"));
   // A rate with f16 sums is kept but never the nominal one.
   const HardwareSpec two = read_hardware(dir.write(
       "h.json",
