@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "harness/cli/amounts.h"
 #include "harness/cli/commands.h"
 #include "harness/cli/listing.h"
 #include "harness/cli/points.h"
-#include "harness/cli/projection.h"
+#include "harness/cli/projecting.h"
 #include "harness/cli/terminal.h"
 #include "harness/measure/op_records.h"
 #include "harness/plan/counts.h"
@@ -25,8 +25,7 @@ using OrderedJson = nlohmann::ordered_json;
 
 struct Options {
   PointOptions points;
-  std::string on;
-  std::int64_t devices = 1;
+  ProjectionOptions projection;
   bool json = false;
 };
 
@@ -53,12 +52,11 @@ struct PlannedPoint {
   std::optional<KindWork> mtp = {};          // a layer for multi-token prediction, which no step has
   double device_bytes = 0;                   // of this machine
   MemoryNeed need = {};
-  std::optional<Projection> projection = {};
+  std::optional<PointProjection> projection = {};
   double flops = 0, bytes = 0;  // of the whole model; bytes: weights and cache
 };
 
-PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::optional<HardwareSpec>& on,
-                        std::int64_t devices) {
+PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::optional<ProjectionTarget>& on) {
   PlannedPoint p{.model = m, .scenario = s, .shape = step_shape(s, m.experts.has_value())};
   const auto work_of = [&](LayerPlan plan) {
     KindWork kind{std::move(plan), {}};
@@ -81,7 +79,7 @@ PlannedPoint plan_point(const ModelSpec& m, const Scenario& s, const std::option
   p.kinds.push_back(work_of(plan_head(m, s.batch, p.shape)));
   p.device_bytes = static_cast<double>(describe_cpu().memory_bytes);
   p.need = memory_need(m, s, p.device_bytes);
-  if (on) p.projection = project(m, s, *on, devices);
+  if (on) p.projection = project_point(*on, m, s);
   return p;
 }
 
@@ -106,65 +104,13 @@ std::optional<MtpCount> mtp_count(const ModelSpec& m) {
 
 // ---- For people
 
-std::string si(double v, const char* unit) {
-  const char* prefix[] = {"", "k", "M", "G", "T", "P", "E"};
-  int i = 0;
-  while (v >= 999.5 && i < 6) {
-    v /= 1000;
-    ++i;
-  }
-  return fmt::format("{:.3g} {}{}", v, prefix[i], unit);
-}
 // Parameters, as model cards say them.
 std::string count(std::int64_t n) {
   const auto v = static_cast<double>(n);
   return n >= 1'000'000'000 ? fmt::format("{:.2f} B", v / 1e9) : si(v, "");
 }
 
-template <typename... T>
-void say(std::string& out, fmt::format_string<T...> format, T&&... values) {
-  out += fmt::format(format, std::forward<T>(values)...);
-}
-
-void print_memory(std::string& out, const MemoryNeed& need, double device_bytes, const std::string& device) {
-  const double total = need.total_bytes();
-  const std::string states = need.state_bytes > 0 ? fmt::format(" and states ({})", si(need.state_bytes, "B")) : "";
-  say(out, "memory: {} weights + {} KV cache{} + {} activations = {}\n", si(need.weight_bytes, "B"),
-      si(need.kv_bytes, "B"), states, si(need.activation_bytes, "B"), si(total, "B"));
-  if (need.kv_held_bytes > need.kv_bytes)
-    say(out, "        ({} KV cache in an engine that keeps what the windows have left behind)\n",
-        si(need.kv_held_bytes, "B"));
-  if (total <= device_bytes)
-    say(out, "fits {} ({}); largest batch that would: {}\n", device, si(device_bytes, "B"),
-        need.largest_batch.value_or(0));
-  else if (need.largest_batch)
-    say(out, "does not fit {} ({}); largest batch that would: {}\n", device, si(device_bytes, "B"),
-        *need.largest_batch);
-  else say(out, "does not fit {} ({}), at no batch\n", device, si(device_bytes, "B"));
-}
-
-void print_projection(std::string& out, const PlannedPoint& point) {
-  const Projection& p = *point.projection;
-  say(out, "\nPROJECTION, nothing of it was measured: {}{}, from the vendor's figures\n",
-      p.devices > 1 ? fmt::format("{} x ", p.devices) : "", p.hardware);
-  if (p.devices > 1) say(out, "weights and cache split evenly, communication left out\n");
-  print_memory(out, p.need, p.memory_bytes, p.devices > 1 ? "them" : "it");
-  say(out, "largest context at batch {}: {}\n", point.scenario.batch,
-      p.largest_context ? std::to_string(*p.largest_context) : "none fits");
-  const bool fits = p.need.total_bytes() <= p.memory_bytes;
-  if (p.possible_s) {
-    const bool decode = point.scenario.phase == Phase::decode;
-    const auto tokens = static_cast<double>(decode ? point.scenario.batch : point.shape.tokens());
-    say(out, "possible: {:.4g} ms a step, {:.4g} tokens/s, at {}/s and {}/s in {}{}\n", 1e3 * *p.possible_s,
-        tokens / *p.possible_s, si(p.read_bytes_per_s, "B"), si(*p.flops_per_s, "FLOP"), p.arithmetic,
-        fits ? "" : "; hypothetical: does not fit");
-  } else {
-    say(out, "possible: unknown, the vendor gives no rate for {}\n", p.arithmetic);
-  }
-  for (const std::string& source : p.sources) say(out, "  {}\n", source);
-}
-
-void print_point(std::string& out, const PlannedPoint& p) {
+void print_point(std::string& out, const PlannedPoint& p, const std::optional<ProjectionTarget>& on) {
   const ModelSpec& m = p.model;
   const Scenario& s = p.scenario;
   const ParameterCount n = count_parameters(m);
@@ -222,58 +168,29 @@ void print_point(std::string& out, const PlannedPoint& p) {
   }
   say(out, "\nwhole model, one step: {}, {} of weights and cache to be read and written\n", si(p.flops, "FLOP"),
       si(p.bytes, "B"));
-  print_memory(out, p.need, p.device_bytes, "this machine");
-  if (p.projection) print_projection(out, p);
+  out += memory_text(p.need, p.device_bytes, "this machine");
+  if (p.projection) out += projection_text(*on, *p.projection, false);
 }
 
 // ---- For programs
-
-// Whole numbers as such; doubles hold them exactly up to 2^53. What is expected of chance stays a fraction.
-OrderedJson number(double v) {
-  constexpr double kExact = 9007199254740992.0;
-  if (v == std::floor(v) && v <= kExact) return static_cast<std::int64_t>(v);
-  return v;
-}
-
-OrderedJson to_json(const MemoryNeed& need, double device_bytes) {
-  OrderedJson out = {{"weight_bytes", number(need.weight_bytes)},         {"kv_bytes", number(need.kv_bytes)},
-                     {"kv_held_bytes", number(need.kv_held_bytes)},       {"state_bytes", number(need.state_bytes)},
-                     {"activation_bytes", number(need.activation_bytes)}, {"device_bytes", number(device_bytes)}};
-  if (need.largest_batch) out["largest_batch"] = *need.largest_batch;
-  return out;
-}
-
-OrderedJson to_json(const Projection& p) {
-  OrderedJson out = {{"projection", true},
-                     {"hardware", p.hardware},
-                     {"devices", p.devices},
-                     {"arithmetic", p.arithmetic},
-                     {"read_bytes_per_s", number(p.read_bytes_per_s)}};
-  if (p.flops_per_s) out["flops_per_s"] = number(*p.flops_per_s);
-  out["memory"] = to_json(p.need, p.memory_bytes);
-  if (p.largest_context) out["largest_context"] = *p.largest_context;
-  if (p.possible_s) out["possible_s"] = *p.possible_s;
-  out["sources"] = p.sources;
-  return out;
-}
 
 OrderedJson to_json(const KindWork& kind) {
   OrderedJson ops = OrderedJson::array();
   for (const OpWork& w : kind.ops) {
     OrderedJson op = {{"component", w.op->component},
                       {"case", w.op->op_case.text()},
-                      {"flops", number(w.work.flops)},
-                      {"weight_bytes", number(w.work.weight_bytes)},
-                      {"kv_read_bytes", number(w.work.kv_read_bytes)},
-                      {"kv_write_bytes", number(w.work.kv_write_bytes)}};
+                      {"flops", json_number(w.work.flops)},
+                      {"weight_bytes", json_number(w.work.weight_bytes)},
+                      {"kv_read_bytes", json_number(w.work.kv_read_bytes)},
+                      {"kv_write_bytes", json_number(w.work.kv_write_bytes)}};
     for (const auto& [name, format] : matrices_of(kind.plan, *w.op)) op["matrices"][name] = format;
-    if (w.bytes_per_distinct_expert > 0) op["bytes_per_distinct_expert"] = number(w.bytes_per_distinct_expert);
+    if (w.bytes_per_distinct_expert > 0) op["bytes_per_distinct_expert"] = json_number(w.bytes_per_distinct_expert);
     ops.push_back(std::move(op));
   }
   return {{"kind", kind.plan.kind}, {"count", kind.plan.count}, {"ops", std::move(ops)}};
 }
 
-OrderedJson to_json(const PlannedPoint& p) {
+OrderedJson to_json(const PlannedPoint& p, const std::optional<ProjectionTarget>& on) {
   const ModelSpec& m = p.model;
   const Scenario& s = p.scenario;
   const ParameterCount n = count_parameters(m);
@@ -300,39 +217,37 @@ OrderedJson to_json(const PlannedPoint& p) {
                      {"activation_type", to_string(s.activation_type)},
                      {"kv_type", to_string(s.kv_type)}};
   if (m.experts)
-    out.update({{"routing", s.routing.name()}, {"distinct_experts_expected", number(*p.facts.distinct_experts)}});
-  if (m.devices > 1) out.update({{"devices", m.devices}, {"exchange_bytes", number(exchange_bytes(m, p.shape))}});
+    out.update({{"routing", s.routing.name()}, {"distinct_experts_expected", json_number(*p.facts.distinct_experts)}});
+  if (m.devices > 1) out.update({{"devices", m.devices}, {"exchange_bytes", json_number(exchange_bytes(m, p.shape))}});
   if (m.ranks > 1) {
     OrderedJson collectives = OrderedJson::array();
     for (const Collective& c : collectives_of(m, p.shape))
-      collectives.push_back({{"collective", c.name}, {"count", c.count}, {"bytes", number(c.bytes)}});
+      collectives.push_back({{"collective", c.name}, {"count", c.count}, {"bytes", json_number(c.bytes)}});
     out.update({{"ranks", m.ranks}, {"collectives", std::move(collectives)}});
   }
   out["kv_bytes_per_token"] = kv_elements_per_token(m) * static_cast<std::int64_t>(size_of(s.kv_type));
-  out["state_bytes_per_sequence"] = number(state_bytes_per_sequence(m, s.activation_type));
-  out["flops"] = number(p.flops);
-  out["bytes"] = number(p.bytes);
-  out["memory"] = to_json(p.need, p.device_bytes);
+  out["state_bytes_per_sequence"] = json_number(state_bytes_per_sequence(m, s.activation_type));
+  out["flops"] = json_number(p.flops);
+  out["bytes"] = json_number(p.bytes);
+  out["memory"] = memory_json(p.need, p.device_bytes);
   out["kinds"] = std::move(kinds);
-  if (p.projection) out["on"] = to_json(*p.projection);
+  if (p.projection) out["on"] = projection_json(*on, *p.projection);
   return out;
 }
 
 int plan(const Options& o) {
   const Points points = make_points(o.points, configs_dir());
-  std::optional<HardwareSpec> on;
-  if (!o.on.empty()) on = find_hardware(o.on, configs_dir());
-  else if (o.devices != 1) throw BadInput("--devices: says how many of what --on names; name it, e.g. --on rtx-4090");
+  const std::optional<ProjectionTarget> on = projection_target(o.projection, configs_dir());
   OrderedJson list = OrderedJson::array();
   for (const RunPoint& point : points.points) {
-    const PlannedPoint planned = plan_point(points.models[point.model], point.scenario, on, o.devices);
+    const PlannedPoint planned = plan_point(points.models[point.model], point.scenario, on);
     if (o.json) {
-      list.push_back(to_json(planned));
+      list.push_back(to_json(planned, on));
       continue;
     }
     if (&point != &points.points.front()) fmt::print("\n----\n\n");
     std::string text;
-    print_point(text, planned);
+    print_point(text, planned, on);
     fmt::print("{}", wrapped_lines(text));
   }
   if (o.json) fmt::print("{}\n", OrderedJson{{"points", std::move(list)}}.dump(1));
@@ -346,8 +261,7 @@ void add_plan(CLI::App& app, Action& action) {
   auto o = std::make_shared<Options>();
   add_point_options(*c, o->points);
   add_checkpoint_options(*c, o->points);
-  c->add_option("--on", o->on, "also what is possible on this hardware (layercost list hardware): a projection");
-  c->add_option("--devices", o->devices, "how many of them (default 1)")->check(CLI::Range(1, 1024));
+  add_projection_options(*c, o->projection);
   c->add_flag("--json", o->json, "for programs: exact numbers, one JSON object");
   c->callback([o, &action] { action = [o] { return plan(*o); }; });
 }

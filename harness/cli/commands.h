@@ -21,6 +21,7 @@ using Action = std::function<int()>;
 void add_run(CLI::App&, Action&);
 void add_check(CLI::App&, Action&);
 void add_plan(CLI::App&, Action&);
+void add_project(CLI::App&, Action&);
 void add_list(CLI::App&, Action&);
 void add_report(CLI::App&, Action&);
 void add_cost(CLI::App&, Action&);

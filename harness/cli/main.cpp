@@ -106,6 +106,7 @@ int run_command(int argc, char** argv) {
   add_run(app, action);
   add_check(app, action);
   add_plan(app, action);
+  add_project(app, action);
   add_list(app, action);
   add_report(app, action);
   add_cost(app, action);

@@ -9,7 +9,6 @@
 #include <stdexcept>
 
 #include "harness/result/labels.h"
-#include "harness/spec/hardware_spec.h"
 #include "harness/spec/list_price.h"
 #include "harness/spec/price_spec.h"
 #include "harness/spec/record_fields.h"
@@ -53,17 +52,25 @@ PriceRecord as_read(const Price& p) {
   return r;
 }
 
-PriceRecord for_device(const Price& price, const std::string& device_name, const char* option, bool other_device,
-                       const std::filesystem::path& configs_dir) {
+// `used`: what it is to be the price of, and how that is said; `fits`: whether it is.
+template <typename Fits>
+PriceRecord for_device(const Price& price, const char* option, bool other_device, const std::string& used,
+                       const Fits& fits) {
   PriceRecord r = as_read(price);
-  if (r.device.empty() || same_device(r.device, device_name, list_hardware(configs_dir))) return r;
+  if (r.device.empty() || fits(r.device)) return r;
   if (!other_device)
     throw BadInput(
-        fmt::format("{}: {} is the price of '{}', but what was measured is '{}'; --price-of-other-device "
+        fmt::format("{}: {} is the price of '{}', but {}; --price-of-other-device "
                     "uses it all the same, and says so beside the money",
-                    option, printable(r.id), printable(r.device), printable(device_name)));
+                    option, printable(r.id), printable(r.device), used));
   r.labels.push_back(PriceLabel::other_device);
   return r;
+}
+PriceRecord for_measured(const Price& price, const std::string& device_name, const char* option, bool other_device,
+                         const std::filesystem::path& configs_dir) {
+  return for_device(
+      price, option, other_device, fmt::format("what was measured is '{}'", printable(device_name)),
+      [&](const std::string& named) { return same_device(named, device_name, list_hardware(configs_dir)); });
 }
 
 ListPriceRecord as_read(const ListPrice& p) {
@@ -108,17 +115,37 @@ MixRecord parse_mix(const std::string& text) {
   return {text, numbers.front() / sum, numbers.size() == 3 ? numbers[1] / sum : 0, numbers.back() / sum};
 }
 
-std::optional<PriceRecord> price_record(const PriceOptions& o, const std::string& device_name,
-                                        const std::filesystem::path& configs_dir) {
+namespace {
+
+template <typename Read>
+std::optional<PriceRecord> price_record_by(const PriceOptions& o, const Read& read) {
   if (o.price.empty()) {
     if (!o.mix.empty() || o.utilisation != 1 || o.other_device)
       throw BadInput("--mix, --utilisation and --price-of-other-device say how --price is used; give one");
     return std::nullopt;
   }
-  PriceRecord r = for_device(find_price(o.price, configs_dir), device_name, "--price", o.other_device, configs_dir);
+  PriceRecord r = read();
   if (o.utilisation != 1) r.utilisation = o.utilisation;
   if (!o.mix.empty()) r.mix = parse_mix(o.mix);
   return r;
+}
+
+}  // namespace
+
+std::optional<PriceRecord> price_record(const PriceOptions& o, const std::string& device_name,
+                                        const std::filesystem::path& configs_dir) {
+  return price_record_by(o, [&] {
+    return for_measured(find_price(o.price, configs_dir), device_name, "--price", o.other_device, configs_dir);
+  });
+}
+
+std::optional<PriceRecord> price_record(const PriceOptions& o, const HardwareSpec& hardware,
+                                        const std::filesystem::path& configs_dir) {
+  return price_record_by(o, [&] {
+    return for_device(find_price(o.price, configs_dir), "--price", o.other_device,
+                      fmt::format("--on names '{}'", hardware.name),
+                      [&](const std::string& named) { return same_device(named, hardware); });
+  });
 }
 
 void add_against_options(CLI::App& c, AgainstOptions& o) {
@@ -145,7 +172,7 @@ std::optional<AgainstRecord> against_record(const AgainstOptions& o, const std::
           fmt::format("--own: {} is no owned machine; expected a price of the model \"owned\", such as "
                       "example-owned-workstation",
                       printable(own)));
-    const PriceRecord record = for_device(found, device_name, "--own", other_device, configs_dir);
+    const PriceRecord record = for_measured(found, device_name, "--own", other_device, configs_dir);
     const double n = owned->devices;
     against.owned = OwnedRecord{record.id,    record.label, owned->capex_usd / n, owned->opex_usd_per_year / n,
                                 owned->years, owned->rate,  owned->availability,  owned->energy_usd_per_device_hour(),
@@ -170,12 +197,13 @@ void label_superseded(PriceRecord& r, const std::filesystem::path& configs_dir) 
       r.labels.push_back(PriceLabel::price_superseded);
 }
 
-void add_price_options(CLI::App& c, PriceOptions& o, bool required) {
+void add_price_options(CLI::App& c, PriceOptions& o, bool required, bool with_mix) {
   c.add_option("--price", o.price,
                "USD per hour of the measured device (2.50/h), a price id (layercost list prices), or a file")
       ->required(required);
-  c.add_option("--mix", o.mix,
-               "one price for a mix of tokens: INPUT:OUTPUT (3:1), INPUT:CACHED:OUTPUT (1:19:1), agentic or chat");
+  if (with_mix)
+    c.add_option("--mix", o.mix,
+                 "one price for a mix of tokens: INPUT:OUTPUT (3:1), INPUT:CACHED:OUTPUT (1:19:1), agentic or chat");
   c.add_option("--utilisation", o.utilisation, "share of the paid hours that do this work (default 1, a floor)")
       ->check(CLI::Range(1e-6, 1.0));
   c.add_flag("--price-of-other-device", o.other_device, "use a price of another device than the measured one");

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "harness/result/record.h"
+#include "harness/spec/hardware_spec.h"
 
 namespace layercost {
 
@@ -15,12 +16,15 @@ struct PriceOptions {
   double utilisation = 1;
   bool other_device = false;
 };
-// `required`: a price has to be given.
-void add_price_options(CLI::App&, PriceOptions&, bool required);
+// `required`: a price has to be given. Without a mix: input and output are priced apart.
+void add_price_options(CLI::App&, PriceOptions&, bool required, bool with_mix = true);
 
 // For what was measured on `device_name`. BadInput for the price of another device, unless it was asked for: then it
 // carries a label. Nothing without a price.
 std::optional<PriceRecord> price_record(const PriceOptions&, const std::string& device_name,
+                                        const std::filesystem::path& configs_dir);
+// The same for hardware that is not here.
+std::optional<PriceRecord> price_record(const PriceOptions&, const HardwareSpec&,
                                         const std::filesystem::path& configs_dir);
 
 // What a report holds the cost against.

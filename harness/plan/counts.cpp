@@ -125,4 +125,23 @@ MemoryNeed memory_need(const ModelSpec& m, const Scenario& s, double device_byte
   return need;
 }
 
+// Need grows with the context: halving.
+std::optional<std::int64_t> largest_context(const ModelSpec& m, const Scenario& s, double device_bytes) {
+  constexpr std::int64_t kMostContext = std::int64_t{1} << 24;
+  const auto fits = [&](std::int64_t context) {
+    Scenario at = s;
+    at.context = context;
+    return memory_need(m, at, device_bytes).total_bytes() <= device_bytes;
+  };
+  const std::int64_t positions = m.max_position > 0 ? std::min(m.max_position, kMostContext) : kMostContext;
+  std::int64_t low = 1, high = std::max<std::int64_t>(1, positions - (s.phase == Phase::decode));
+  if (!fits(low)) return std::nullopt;
+  while (low < high) {
+    const std::int64_t middle = low + (high - low + 1) / 2;
+    if (fits(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
 }  // namespace layercost

@@ -45,5 +45,7 @@ struct MemoryNeed {
   double total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
 };
 MemoryNeed memory_need(const ModelSpec&, const Scenario&, double device_bytes);
+// At this batch, within the model's positions; absent: not even one token fits.
+std::optional<std::int64_t> largest_context(const ModelSpec&, const Scenario&, double device_bytes);
 
 }  // namespace layercost

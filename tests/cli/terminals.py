@@ -20,6 +20,7 @@ from program import Program
 RESULTS = ["results/2026-11-23_xeon-amx-2-threads_quick.json", "results/2026-11-23_xeon-amx-2-threads_race.json",
            "results/2026-11-28_amd-epyc-2-threads_race_formats.json",
            "results/2026-11-28_h100-80gb-hbm3_quick-gpu.json"]
+GPU = RESULTS[-1]
 SMALL = ["run", "-m", "small", "--device", "cpu", "--phase", "decode", "-b", "4", "-c", "16", "--seconds", "0.02",
          "--rounds", "1"]
 ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -63,12 +64,16 @@ def widths(program):
     commands += [[*c, "-v", "--explain"] for c in commands]
     commands += [["list", what] for what in ("models", "closed", "ops", "variants", "formats", "devices", "prices",
                                              "hardware", "suites")]
-    commands += [[name, "--help"] for name in ("run", "check", "plan", "list", "report", "cost", "merge", "ops",
-                                               "doctor", "completion")]
+    commands += [[name, "--help"] for name in ("run", "check", "plan", "project", "list", "report", "cost", "merge",
+                                               "ops", "doctor", "completion")]
     commands += [[], ["--help"], ["help", "labels"], ["doctor", "--no-probe"], ["check", "--op", "rms_norm"],
                  ["plan", "-m", "qwen3-30b-a3b", "--phase", "decode"],
                  ["plan", "-m", "deepseek-v3", "--ep", "32", "-b", "64"],
                  ["plan", "-m", "gpt-oss-20b", "--on", "h100-sxm"],
+                 ["project", "-m", "deepseek-v3@tp8@ep32", "-b", "64", "--on", "h100-sxm", "--price", "3/h"],
+                 ["project", "-m", "qwen3-30b-a3b", "-b", "8", "--on", "h200-sxm", "--efficiency-from",
+                  program.root / GPU],
+                 ["project", "--published", "--efficiency-from", program.root / GPU],
                  ["run", "--suite", "quick", "--dry-run"], ["run", "--suite", "named", "--dry-run"],
                  ["cost", program.root / RESULTS[0], "--price", "0.31/h"]]
     for columns in (60, 80, 120):
