@@ -206,8 +206,9 @@ TEST(TensorParallel, TheRanksTogetherHoldEveryRowAndColumnOnce) {
     for (const WeightSpec& w : all.weights) {
       const std::int64_t n = elements_of(w.shape);
       EXPECT_TRUE(held.at(w.name) == n || held.at(w.name) == 2 * n) << w.name;
-      if (w.shape.size() > 1 && w.name != "router_w" && w.name != "shared gate_w")
+      if (w.shape.size() > 1 && w.name != "router_w" && w.name != "shared gate_w") {
         EXPECT_EQ(held.at(w.name), n) << w.name;
+      }
     }
   }
 }
