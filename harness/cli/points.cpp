@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "harness/cli/commands.h"
 #include "harness/plan/expert_parallel.h"
 #include "harness/plan/tensor_parallel.h"
+#include "harness/plan/what_if.h"
 #include "harness/spec/suite_spec.h"
 #include "kernels/contract/keys.h"
 
@@ -38,6 +41,9 @@ void add_point_options(CLI::App& c, PointOptions& o) {
   c.add_flag(
       "--mtp", o.mtp,
       "also the layer for multi-token prediction, where a config publishes one: beside the model, in no step of it");
+  c.add_option("--twin", o.twins,
+               "beside each mixture of experts dense models that nobody trained, alike but for an MLP that makes their "
+               "active parameters so many times the mixture's, e.g. 1,2,4: from which on is the mixture cheaper?");
   c.add_option("--routing", o.routing, "router, balanced, uniform or zipf:S (default uniform)");
 }
 
@@ -111,18 +117,55 @@ void share_out(std::vector<ModelSpec>& models, const PointOptions& o) {
     throw BadInput("--ep: no model of this run has experts to share");
 }
 
+struct Twin {
+  std::size_t dense = 0, moe = 0;  // among the models
+};
+
+// --twin: each mixture's behind all models.
+std::vector<Twin> add_twins(std::vector<ModelSpec>& models, const std::string& sizes) {
+  std::vector<Twin> twins;
+  if (sizes.empty()) return twins;
+  std::vector<std::string> changes;
+  for (std::size_t begin = 0; begin <= sizes.size();) {
+    const std::size_t end = std::min(sizes.find(',', begin), sizes.size());
+    std::string change = twin_change(sizes.substr(begin, end - begin));
+    if (std::find(changes.begin(), changes.end(), change) == changes.end()) changes.push_back(std::move(change));
+    begin = end + 1;
+  }
+  const std::size_t given = models.size();
+  for (std::size_t m = 0; m < given; ++m) {
+    if (!models[m].experts) continue;
+    for (const std::string& change : changes) {
+      ModelSpec twin = what_if(models[m], change);
+      auto at = std::find_if(models.begin(), models.end(), [&](const ModelSpec& o) { return o.name == twin.name; });
+      if (at == models.end()) at = models.insert(at, std::move(twin));
+      twins.push_back({static_cast<std::size_t>(at - models.begin()), m});
+    }
+  }
+  if (twins.empty())
+    throw BadInput(fmt::format("--twin: {} has experts; expected a mixture of experts among the models (-m)",
+                               models.size() == 1 ? "no layer of " + models[0].name : "no model of this run"));
+  return twins;
+}
+
 std::vector<ModelSpec> models_of(const std::vector<std::string>& names, const PointOptions& o,
-                                 const std::filesystem::path& configs) {
+                                 const Suite& suite, const std::filesystem::path& configs, std::vector<Twin>& twins) {
   if (names.empty()) throw BadInput("nothing to do: name a model (-m qwen3-4b) or a suite (--suite quick)");
   std::vector<ModelSpec> models;
-  for (const std::string& name : names) {
-    ModelSpec model = find_model(name, configs, o.architecture);
+  const auto add = [&](ModelSpec model) {
     for (const ModelSpec& other : models)
       if (other.name == model.name && other.path != model.path)
         throw BadInput(fmt::format("-m: {} and {} are both called '{}'", other.path, model.path, model.name));
     if (std::none_of(models.begin(), models.end(), [&](const ModelSpec& m) { return m.name == model.name; }))
       models.push_back(std::move(model));
+  };
+  for (const std::string& name : names) {
+    ModelSpec model = find_model(name, configs, o.architecture);
+    if (!suite.ladder) add(std::move(model));
+    else
+      for (ModelSpec& step : ladder(model)) add(std::move(step));
   }
+  twins = add_twins(models, o.twins);
   share_out(models, o);
   return models;
 }
@@ -141,9 +184,11 @@ std::shared_ptr<StoredModel> checkpoint_of(std::vector<ModelSpec>& models, const
     if (m.whole != nullptr)
       throw BadInput(fmt::format("--{}: of a checkpoint's weights (--weights) a model is measured whole",
                                  m.ranks > 1 ? "tp" : "ep"));
+  for (const ModelSpec& m : models)
+    if (!m.trained) throw BadInput(fmt::format("--weights: nobody trained {}, and no checkpoint has it", m.name));
   if (models.size() != 1) throw BadInput(fmt::format("--weights: expected one model (-m), got {}", models.size()));
   if (!o.weights_format.empty()) throw BadInput("--weights-format: the checkpoint that --weights names has its own");
-  if (!suite.formats.empty())
+  if (!suite.formats.empty() || suite.ladder)
     throw BadInput(fmt::format("--weights: suite '{}' names formats, and a checkpoint has its own", suite.name));
   return std::make_shared<StoredModel>(
       models[0], std::vector<std::filesystem::path>(o.weights.begin(), o.weights.end()), o.prefix);
@@ -163,10 +208,17 @@ DType dtype_of_run(const PointOptions& o, const Suite& suite) {
   return dtype_from(dtype);
 }
 
-// Null: as the model's config says.
-std::vector<const WeightFormat*> formats_of(const PointOptions& o, const Suite& suite) {
-  if (!o.weights_format.empty()) return weight_format_options(o.weights_format);
+// Null: as the model's config says. On a ladder only the model itself, at its end, has others than the plain one.
+std::vector<const WeightFormat*> formats_of(const PointOptions& o, const Suite& suite, const ModelSpec& m, DType type) {
   std::vector<const WeightFormat*> formats;
+  if (!o.weights_format.empty()) formats = weight_format_options(o.weights_format);
+  if (suite.ladder) {
+    if (formats.empty()) formats = {&weight_format(suite.ladder->format)};
+    if (!m.trained) formats.clear();
+    if (std::find(formats.begin(), formats.end(), &weight_format(type)) == formats.end())
+      formats.insert(formats.begin(), &weight_format(type));
+  }
+  if (!formats.empty()) return formats;
   for (const std::string& name : suite.formats) formats.push_back(&weight_format(name));
   if (formats.empty()) formats.push_back(nullptr);
   return formats;
@@ -218,21 +270,26 @@ void expect_positions(const ModelSpec& m, const Step& step) {
         step.phase == Phase::decode ? fmt::format("; decode takes {} of them, one for the new token", positions) : ""));
 }
 
-std::vector<PairRecord> pairs_of(const std::vector<ModelSpec>& models, const Suite* suite,
-                                 const std::filesystem::path& configs) {
+// A twin of --twin is held against its own mixture alone.
+std::vector<PairRecord> pairs_of(const std::vector<ModelSpec>& models, const std::vector<Twin>& twins,
+                                 const Suite* suite, const std::filesystem::path& configs) {
   std::vector<PairRecord> pairs;
+  const auto is_twin = [&](const ModelSpec& m) {
+    return std::any_of(twins.begin(), twins.end(), [&](const Twin& t) { return &models[t.dense] == &m; });
+  };
   if (suite == nullptr) {
     for (const ModelSpec& dense : models)
       for (const ModelSpec& moe : models)
-        if (!dense.experts && moe.experts) pairs.push_back({dense.name, moe.name});
-    return pairs;
+        if (!dense.experts && moe.experts && !is_twin(dense)) pairs.push_back({dense.name, moe.name});
+  } else {
+    for (const SuitePair& pair : suite->pairs) {
+      const std::string dense = find_model(pair.dense, configs).name, moe = find_model(pair.moe, configs).name;
+      const bool has = std::any_of(models.begin(), models.end(), [&](const ModelSpec& m) { return m.name == dense; });
+      for (const ModelSpec& m : models)
+        if (has && (m.name == moe || (m.whole && m.whole->name == moe))) pairs.push_back({dense, m.name});
+    }
   }
-  for (const SuitePair& pair : suite->pairs) {
-    const std::string dense = find_model(pair.dense, configs).name, moe = find_model(pair.moe, configs).name;
-    const bool has = std::any_of(models.begin(), models.end(), [&](const ModelSpec& m) { return m.name == dense; });
-    for (const ModelSpec& m : models)
-      if (has && (m.name == moe || (m.whole && m.whole->name == moe))) pairs.push_back({dense, m.name});
-  }
+  for (const Twin& twin : twins) pairs.push_back({models[twin.dense].name, models[twin.moe].name});
   return pairs;
 }
 
@@ -246,16 +303,18 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
     suite = find_suite(o.suite, configs);
     out.suite = suite.name;
   }
-  out.models = models_of(o.models.empty() ? suite.models : o.models, o, configs);
+  std::vector<Twin> twins;
+  if (suite.ladder) suite.models = {suite.ladder->model};
+  out.models = models_of(o.models.empty() ? suite.models : o.models, o, suite, configs, twins);
   out.stored = checkpoint_of(out.models, o, suite);
   const std::optional<Phase> only = phase_option(o.phase);
   const DType type = dtype_of_run(o, suite);
   const DType kv_type = kv_type_option(o.kv_type, type);
-  const std::vector<const WeightFormat*> formats = formats_of(o, suite);
   const RoutingSpec routing = routing_of(o, suite, shares_experts(out.models));
   const std::vector<Step> steps = steps_of(o, suite, only);
 
-  for (std::size_t m = 0; m < out.models.size(); ++m)
+  for (std::size_t m = 0; m < out.models.size(); ++m) {
+    const std::vector<const WeightFormat*> formats = formats_of(o, suite, out.models[m], type);
     for (std::size_t i = 0; i < steps.size() * formats.size(); ++i) {
       const Step& step = steps[i / formats.size()];
       const WeightFormat* format = formats[i % formats.size()];
@@ -274,7 +333,8 @@ Points make_points(const PointOptions& o, const std::filesystem::path& configs) 
       if (kv_type != type) expect_cache_type(out.models[m], p.scenario);
       out.points.push_back(p);
     }
-  out.pairs = pairs_of(out.models, from_suite ? &suite : nullptr, configs);
+  }
+  out.pairs = pairs_of(out.models, twins, from_suite ? &suite : nullptr, configs);
   return out;
 }
 

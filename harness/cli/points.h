@@ -16,6 +16,7 @@ struct PointOptions {
   std::optional<std::string> prefix;
   std::int64_t ep = 1, tp = 1;
   bool mtp = false;
+  std::string twins;  // --twin
   std::string suite, phase, batches, contexts, dtype, kv_type, weights_format, routing, architecture;
 };
 

@@ -300,6 +300,56 @@ Json crossover_json(const Crossover& row) {
   return object;
 }
 
+Json twin_json(const TwinRow& row) {
+  Json object;
+  object["moe"] = row.model;
+  object["phase"] = row.phase;
+  object["batch"] = row.batch;
+  object["context"] = row.context;
+  object["weight_type"] = row.weight_type;
+  object["routing"] = row.routing;
+  object["twins"] = Json::array();
+  for (const TwinSize& size : row.sizes) {
+    Json& one = object["twins"].emplace_back(Json::object());
+    one["twin"] = size.change;
+    put(one, "promised_ratio", size.q);
+    if (size.paid) put(one, "paid_ratio", size.paid->ratio);
+  }
+  if (!row.isoline) return object;
+  object["kind"] = to_string(row.isoline->kind);
+  put(object, "isoline_q", row.isoline->q);
+  if (row.isoline->interval) {
+    put(object, "isoline_q_low", row.isoline->interval->low);
+    put(object, "isoline_q_high", row.isoline->interval->high);
+  }
+  object["below"] = row.isoline->below;
+  object["above"] = row.isoline->above;
+  return object;
+}
+
+void put_lever(Json& object, const char (&name)[13], const std::optional<PaidBy>& by) {
+  if (!by) return;
+  if (by->paid) put(object, name, by->paid->ratio);
+  else object["why"] = by->why;
+}
+
+Json ladder_json(const LadderRow& row) {
+  Json object;
+  object["model"] = row.model;
+  object["phase"] = row.phase;
+  object["batch"] = row.batch;
+  object["context"] = row.context;
+  object["routing"] = row.routing;
+  object["steps"] = Json::array();
+  for (const LeverStep& step : row.steps) {
+    Json& one = object["steps"].emplace_back(Json::object());
+    one["lever"] = step.lever;
+    put_lever(one, "lever_factor", step.factor);
+    put_lever(one, "lever_in_all", step.in_all);
+  }
+  return object;
+}
+
 Json peer_json(const PeerTime& peer) {
   Json object;
   object["implementation"] = peer.implementation;
@@ -442,6 +492,8 @@ Summary summarise(const ResultFile& file) {
   if (file.price && file.price->mix) summary.blends = blends_of(summary, *file.price->mix);
   summary.tradeoffs = tradeoffs(file);
   summary.crossovers = crossovers(summary.tradeoffs);
+  summary.twins = twin_rows(summary.tradeoffs);
+  summary.ladders = ladder_rows(file);
   summary.formats = format_rows(file);
   summary.peers = peer_implementations(file);
   summary.layers = layers_beside_peers(file);
@@ -459,6 +511,8 @@ nlohmann::json to_json(const Summary& summary) {
   object["models"] = list_of(summary.models, model_json);
   object["tradeoffs"] = list_of(summary.tradeoffs, tradeoff_json);
   object["crossovers"] = list_of(summary.crossovers, crossover_json);
+  if (!summary.twins.empty()) object["twins"] = list_of(summary.twins, twin_json);
+  if (!summary.ladders.empty()) object["ladders"] = list_of(summary.ladders, ladder_json);
   if (!summary.formats.empty()) object["formats"] = list_of(summary.formats, format_json);
   if (!summary.peers.empty()) {
     object["layers"] = list_of(summary.layers, layers_json);

@@ -17,8 +17,10 @@
 
 #include "harness/cost/composition.h"
 #include "harness/cost/formats.h"
+#include "harness/cost/levers.h"
 #include "harness/cost/peers.h"
 #include "harness/cost/tradeoff.h"
+#include "harness/cost/twins.h"
 #include "harness/result/record.h"
 #include "harness/result/stats.h"
 
@@ -86,6 +88,8 @@ struct Summary {
   std::vector<ModelRow> models;  // one per point
   std::vector<TradeoffRow> tradeoffs;
   std::vector<Crossover> crossovers;
+  std::vector<TwinRow> twins;
+  std::vector<LadderRow> ladders;
   std::vector<FormatRow> formats;
   std::vector<Implementation> peers;  // empty without peers, and so are the next two
   std::vector<LayersRow> layers;

@@ -17,6 +17,7 @@
 #include "harness/plan/layer_builder.h"
 #include "harness/plan/layer_keys.h"
 #include "harness/plan/tensor_parallel.h"
+#include "harness/plan/what_if.h"
 #include "harness/spec/closed_model.h"
 #include "harness/spec/json_reader.h"
 #include "harness/spec/list_price.h"
@@ -299,6 +300,23 @@ const ShippedModel* base_of(std::string_view wanted, const std::vector<ShippedMo
   }
 }
 
+// "qwen3-4b@twim2": a model that there is, and behind it a mark that there is not.
+void refuse_mark(const std::string& wanted, const std::vector<ShippedModel>& models) {
+  const std::size_t at = wanted.find('@');
+  const std::string name = ascii_lower(wanted.substr(0, at));
+  std::error_code ignored;
+  const bool is_known = std::any_of(models.begin(), models.end(), [&](const ShippedModel& m) {
+    return name == m.name || name == ascii_lower(m.id);
+  });
+  if (at == std::string::npos || (!is_known && !fs::exists(wanted.substr(0, at), ignored))) return;
+  const std::vector<std::string> known = {"twin2", "dense", "unshared", "mha", "tp2", "ep2", "mtp"};
+  std::string word = wanted.substr(at + 1);
+  word.resize(std::min(word.find('@'), word.size()));
+  throw BadInput(fmt::format("{}: no change '@{}' of a model{}; known are: @twinQ, @dense, @unshared, @mha, @tpN, @epN, "
+                             "@mtp, in this order (N from 2)",
+                             printable(wanted), printable(word), did_you_mean(word, known)));
+}
+
 }  // namespace
 
 std::vector<std::string> known_model_types() {
@@ -307,10 +325,11 @@ std::vector<std::string> known_model_types() {
   return types;
 }
 
-void ModelSpec::add_layer(std::string kind, std::function<void(LayerBuilder&)> lower) {
+void ModelSpec::add_layer(std::string kind, std::function<void(LayerBuilder&)> lower,
+                          std::shared_ptr<const DecoderBlocks> blocks) {
   const auto it = std::find_if(kinds.begin(), kinds.end(), [&](const LayerKind& k) { return k.name == kind; });
   kind_of_layer.push_back(static_cast<std::size_t>(it - kinds.begin()));
-  if (it == kinds.end()) kinds.push_back({std::move(kind), std::move(lower)});
+  if (it == kinds.end()) kinds.push_back({std::move(kind), std::move(lower), {}, {}, std::move(blocks)});
 }
 
 void split_kinds(ModelSpec& m, const std::function<MatrixFormats(std::size_t layer)>& formats_of_layer) {
@@ -466,6 +485,8 @@ ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_di
   if (name_or_path.ends_with(kMtpSuffix))
     return with_mtp(
         find_model(name_or_path.substr(0, name_or_path.size() - kMtpSuffix.size()), configs_dir, architecture));
+  if (const auto change = split_change(name_or_path))
+    return what_if(find_model(change->first, configs_dir, architecture), change->second);
   const std::vector<ShippedModel> models = shipped_models(configs_dir);
   const std::string wanted = ascii_lower(name_or_path);
   for (const ShippedModel& model : models) {
@@ -496,6 +517,7 @@ ModelSpec find_model(const std::string& name_or_path, const fs::path& configs_di
   for (const ShippedModel& model : models) known.push_back(model.name);
   spellings = known;
   for (const ShippedModel& model : models) spellings.push_back(model.id);
+  refuse_mark(name_or_path, models);
   throw BadInput(fmt::format("no model \"{}\"{}: neither a file nor one of: {}", printable(name_or_path),
                              did_you_mean(name_or_path, spellings), fmt::join(known, ", ")));
 }

@@ -20,6 +20,7 @@
 namespace layercost {
 
 class LayerBuilder;
+struct DecoderBlocks;  // blocks/decoder_layer.h
 
 // The formats that a config or a GGUF file gives to quantised matrices, by WeightSpec::name, or where the sources of
 // one differ, by their tensors; what is not named is left as it was.
@@ -31,6 +32,7 @@ struct LayerKind {
   std::function<void(LayerBuilder&)> lower = {};  // writes its plan
   MatrixFormats formats = {};                     // of a quantised model
   std::function<LayerPlan(LayerPlan)> part = {};  // what a device of several does of it (expert_parallel.h); null: all
+  std::shared_ptr<const DecoderBlocks> blocks = {};  // that `lower` writes, where they can be exchanged (what_if.h)
 };
 
 // What follows the last layer: the final norm, and a product with a matrix of `rows` x hidden, if there is one.
@@ -69,9 +71,11 @@ struct ModelSpec {
   // (tensor_parallel.h): the model itself, how many they are, and which rank it is.
   std::shared_ptr<const ModelSpec> whole;
   std::int64_t devices = 1, ranks = 1, rank = 0;
+  bool trained = true;  // false: blocks were exchanged (what_if.h), and no checkpoint has its weights
 
   // The next layer. `lower` is only used for the first layer of a kind.
-  void add_layer(std::string kind, std::function<void(LayerBuilder&)> lower);
+  void add_layer(std::string kind, std::function<void(LayerBuilder&)> lower,
+                 std::shared_ptr<const DecoderBlocks> blocks = {});
   const LayerKind& layer(std::int64_t i) const { return kinds[kind_of_layer[static_cast<std::size_t>(i)]]; }
   std::int64_t count_of(const LayerKind&) const;
 };
@@ -98,7 +102,8 @@ ModelSpec read_model(const std::filesystem::path& path, const std::string& archi
 
 // A name from configs/models ("qwen3-4b", "Qwen/Qwen3-4B"; case does not matter), or a path to a config.json or folder.
 // An unknown name is a BadInput with the nearest known one. With "@ep32" behind it: one of 32 devices that share the
-// model's experts; with "@tp8": of 8 ranks; with "@mtp": with_mtp(). "name@tp8@ep32" is both.
+// model's experts; with "@tp8": of 8 ranks; with "@mtp": with_mtp(); with "@twin2", "@dense" and so on: what_if.h.
+// "name@tp8@ep32" is both, "name@twin2@tp8" too.
 ModelSpec find_model(const std::string& name_or_path, const std::filesystem::path& configs_dir,
                      const std::string& architecture = {});
 

@@ -3,6 +3,8 @@
 //            layer        one kind of layer, or the head, of a point; of another program, too, where there are peers
 //            model        the composition of a point
 //            pair         a dense model and a mixture of experts at a point: promised, possible, paid
+//            isoline      the size at which a dense model that nobody trained costs as much as a mixture of experts
+//            lever        a step from a dense transformer to a model as it is, against the step before
 //            layers_pair  the same of the layers alone, in one program; where there are peers
 //            blend        one price for a mix of tokens
 //            depth        stacks of growing depth at a point, and whether its layers add up

@@ -6,6 +6,7 @@
 #include "harness/report/sections/sections.h"
 #include "harness/report/text.h"
 #include "harness/result/labels.h"
+#include "harness/spec/part_name.h"
 
 namespace layercost {
 namespace {
@@ -14,6 +15,7 @@ const ModelRow* cheapest(const Summary& summary) {
   const ModelRow* best = nullptr;
   for (const ModelRow& row : summary.models) {
     if (row.phase != "decode" || !row.time_s || !row.usd_per_mtok) continue;
+    if (!split_changes(row.model).changes.empty()) continue;  // nobody can use it
     if (best == nullptr ||
         std::pair(!row.note.empty(), *row.usd_per_mtok) < std::pair(!best->note.empty(), *best->usd_per_mtok))
       best = &row;

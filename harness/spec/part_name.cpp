@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/spec/part_name.h"
 
+#include <algorithm>
 #include <charconv>
+
+#include "harness/spec/price_spec.h"
 
 namespace layercost {
 
@@ -19,6 +22,27 @@ std::int64_t ranks_of_name(const std::string& model) {
   for (std::string name = model; name.rfind('@') != std::string::npos; name.resize(name.rfind('@')))
     if (const auto shared = split_part_name(name, "@tp")) return shared->second;
   return 1;
+}
+
+bool is_change(std::string_view word) {
+  return word == kDense || word == kUnshared || word == kMha ||
+         (word.starts_with(kTwin) && word.find('/') == std::string_view::npos);  // else a path
+}
+
+ChangedName split_changes(const std::string& model) {
+  ChangedName out;
+  for (std::size_t begin = 0; begin <= model.size();) {
+    const std::size_t end = std::min(model.find('@', begin), model.size());
+    const std::string word = model.substr(begin, end - begin);
+    if (begin > 0 && is_change(word)) out.changes.push_back(word);
+    else out.published += (begin > 0 ? "@" : "") + word;
+    begin = end + 1;
+  }
+  return out;
+}
+
+std::optional<double> twin_size(std::string_view change) {
+  return change.starts_with(kTwin) ? parse_decimal(change.substr(kTwin.size())) : std::nullopt;
 }
 
 std::int64_t received_rows(std::int64_t tokens, std::int64_t top_k, std::int64_t ranks) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace layercost {
 
@@ -23,6 +24,18 @@ inline constexpr std::string_view kMtpPart = "mtp ";
 std::optional<std::pair<std::string, std::int64_t>> split_part_name(const std::string& name, std::string_view mark);
 // Ranks that share every layer, by a model's name ("deepseek-v3@tp8@ep32"); 1 where it says nothing of them.
 std::int64_t ranks_of_name(const std::string& model);
+// Changes of a model that nobody trained (harness/plan/what_if.h), as they stand behind a '@'.
+inline constexpr std::string_view kTwin = "twin";  // and a number
+inline constexpr std::string_view kDense = "dense", kUnshared = "unshared", kMha = "mha";
+bool is_change(std::string_view word);
+// "m@twin1.5@tp8" as "m@tp8" and {"twin1.5"}; of a model as it is published no changes.
+struct ChangedName {
+  std::string published;
+  std::vector<std::string> changes;
+};
+ChangedName split_changes(const std::string& model);
+// The q of "twinQ"; empty of another change.
+std::optional<double> twin_size(std::string_view change);
 // Rows that reach a device of several that share the experts, where `ranks` of them have the same tokens: at least one.
 std::int64_t received_rows(std::int64_t tokens, std::int64_t top_k, std::int64_t ranks);
 

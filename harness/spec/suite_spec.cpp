@@ -32,6 +32,14 @@ std::vector<std::int64_t> get_axis(const JsonNode& node, std::string_view key, s
   return values;
 }
 
+void expect_format(const JsonNode& node, const std::string& name) {
+  try {
+    weight_format(name);
+  } catch (const BadCase& e) {
+    node.fail(e.what());
+  }
+}
+
 std::string join(const std::vector<std::string>& words) {
   std::string list;
   for (const std::string& word : words) list += (list.empty() ? "" : ", ") + word;
@@ -49,17 +57,24 @@ bool is_routing_word(const std::string& text) {
 
 Suite read_suite(const fs::path& file) {
   const JsonNode node = read_json(file);
-  node.refuse_other_keys(
-      std::vector<std::string>{"title", "models", "decode", "prefill", "dtype", "formats", "routing", "pairs"});
+  node.refuse_other_keys(std::vector<std::string>{"title", "models", "ladder", "decode", "prefill", "dtype", "formats",
+                                                  "routing", "pairs"});
   Suite suite;
   suite.name = printable(file.stem().string());
   suite.path = file.string();
   suite.title = node.get_string("title", 200);
-  const JsonNode models = node.at("models");
-  models.as_list(1, 64);
-  suite.models = models.as_string_list(200);
-  if (std::set<std::string>(suite.models.begin(), suite.models.end()).size() != suite.models.size()) {
-    models.fail("names a model twice");
+  if (const auto ladder = node.find("ladder")) {
+    ladder->refuse_other_keys(std::vector<std::string>{"model", "format"});
+    for (const char* other : {"models", "formats", "pairs"})
+      if (node.has(other)) node.fail(other, "a suite with a ladder has one model in the formats of its levers");
+    suite.ladder = SuiteLadder{.model = ladder->get_string("model", 200), .format = ladder->get_string("format", 64)};
+    expect_format(*ladder, suite.ladder->format);
+  } else {
+    const JsonNode models = node.at("models");
+    models.as_list(1, 64);
+    suite.models = models.as_string_list(200);
+    if (std::set<std::string>(suite.models.begin(), suite.models.end()).size() != suite.models.size())
+      models.fail("names a model twice");
   }
   if (const auto decode = node.find("decode")) {
     decode->refuse_other_keys(std::vector<std::string>{"batches", "contexts"});
@@ -80,13 +95,7 @@ Suite read_suite(const fs::path& file) {
   if (const auto formats = node.find("formats")) {
     formats->as_list(1, 64);
     suite.formats = formats->as_string_list(64);
-    for (const std::string& name : suite.formats) {
-      try {
-        weight_format(name);
-      } catch (const BadCase& e) {
-        formats->fail(e.what());
-      }
-    }
+    for (const std::string& name : suite.formats) expect_format(*formats, name);
     if (std::set<std::string>(suite.formats.begin(), suite.formats.end()).size() != suite.formats.size())
       formats->fail("names a format twice");
   }

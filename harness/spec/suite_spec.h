@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,12 @@ namespace layercost {
 
 struct SuitePair {
   std::string dense, moe;          // names in `models`
+};
+
+// Instead of models and formats: all that plan/what_if.h's ladder has of one model, and that model in a format, too.
+struct SuiteLadder {
+  std::string model;   // as find_model takes it
+  std::string format;  // a weight format
 };
 
 struct SuiteDecode {
@@ -37,6 +44,7 @@ struct Suite {
   std::vector<std::string> formats;  // weight formats, each at every point; empty: the dtype
   std::string routing;             // "router", "balanced", "uniform", "zipf:<s>"
   std::vector<SuitePair> pairs;
+  std::optional<SuiteLadder> ladder;
 };
 
 // True for "router", "balanced", "uniform", "zipf:<s>" with 0 < s <= 10.

@@ -49,7 +49,9 @@ std::string kind_name(const Attention& attention, const FeedForward& feed_forwar
 }
 
 void add_decoder_layer(ModelSpec& m, const Attention& attention, const FeedForward& feed_forward) {
-  m.add_layer(kind_name(attention, feed_forward), [=](LayerBuilder& b) { decoder_layer(b, attention, feed_forward); });
+  m.add_layer(
+      kind_name(attention, feed_forward), [=](LayerBuilder& b) { decoder_layer(b, attention, feed_forward); },
+      std::make_shared<const DecoderBlocks>(DecoderBlocks{attention, feed_forward}));
 }
 
 void add_dense_then_experts(const JsonNode& config, std::int64_t absent, const Attention& attention, bool mlp_bias,

@@ -16,6 +16,10 @@ namespace layercost {
 
 using Attention = std::variant<GroupedQueryAttention, LatentAttention, GatedDeltaAttention>;
 using FeedForward = std::variant<DenseMlp, Mixture>;
+struct DecoderBlocks {
+  Attention attention;
+  FeedForward feed_forward;
+};
 void decoder_layer(LayerBuilder&, const Attention&, const FeedForward&);
 // From buffer to buffer, as a part of a larger plan.
 void decoder_layer_between(LayerBuilder&, const Attention&, const FeedForward&, const std::string& input,

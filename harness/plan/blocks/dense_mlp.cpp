@@ -23,6 +23,7 @@ void dense_mlp(LayerBuilder& b, const DenseMlp& m, const std::string& x, const s
       gate_up, h, gate_up_options);
   OpCase glu("glu");
   glu.set("tokens", b.tokens()).set("ffn_hidden", f).set("act", m.act);
+  if (m.limit > 0) glu.set("limit", m.limit);
   glu.set("x_type", b.shape().activation_type).set("y_type", b.shape().activation_type);
   b.op(m.name + "glu", std::move(glu), {{"x", gate_up}, {"y", gated}});
   if (!m.gated_by.empty()) {

@@ -16,6 +16,7 @@ struct DenseMlp {
   std::string prefix = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
   std::string gated_by = {};  // a matrix of one row, with its prefix: "mlp.shared_expert_gate"
   std::string act = "silu";   // kernels/contract/glu_act.h
+  double limit = 0;           // of "clamped"
   std::string name = {};      // before the names of components, buffers and weights: "shared "
 };
 

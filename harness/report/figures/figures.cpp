@@ -15,6 +15,8 @@ constexpr std::array kFigures = {
     FigureKind{"frontier", "Cost against speed", frontier_figure, frontier_across},
     FigureKind{"over-batch", "What sparsity saves, over batch", over_batch_figure},
     FigureKind{"over-context", "What sparsity saves, over context", over_context_figure},
+    FigureKind{"twins", "Against dense models that nobody trained", twins_figure},
+    FigureKind{"levers", "What each lever saves", levers_figure},
     FigureKind{"energy", "Energy", energy_figure},
     FigureKind{"utilisation", "How close to what the machine can do", utilisation_figure},
     FigureKind{"roofline", "Roofline", roofline_figure},

@@ -21,6 +21,8 @@ Section break_even_section(const ResultFile&, const Summary&, const View&);   //
 Section blends_section(const ResultFile&, const Summary&, const View&);     // one price for a mix of tokens
 Section peers_section(const ResultFile&, const Summary&, const View&);      // the same layers in other programs
 Section tradeoffs_section(const ResultFile&, const Summary&, const View&);  // promised, possible, paid
+Section twins_section(const ResultFile&, const Summary&, const View&);      // against dense models nobody trained
+Section levers_section(const ResultFile&, const Summary&, const View&);     // what each design decision saves
 Section programs_section(const ResultFile&, const Summary&, const View&);   // the same of the layers, in each program
 Section formats_section(const ResultFile&, const Summary&, const View&);    // the same of weight formats
 Section depths_section(const ResultFile&, const Summary&, const View&);     // whether layers add up
@@ -84,6 +86,11 @@ struct PairGroup {
 std::vector<PairGroup> pair_groups(const Summary& summary);
 // The mixture of experts' point, and the row's place in data: behind its whole model.
 std::pair<const ModelRow*, Place> place_of(const TradeoffRow& row, const Summary& summary);
+
+// "(start)", "experts", "int4_g128 weights".
+std::string lever_text(const LeverStep&);
+// "2.8", "below 0.996", "above 4".
+std::string isoline_text(const Isoline&);
 
 // Whether any whole model was composed; without (--no-head, or none got that far) single layers are what there is.
 bool has_whole_models(const Summary& summary);

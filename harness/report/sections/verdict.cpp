@@ -7,6 +7,7 @@
 #include "harness/report/sections/sections.h"
 #include "harness/report/text.h"
 #include "harness/result/labels.h"
+#include "harness/spec/part_name.h"
 
 namespace layercost {
 namespace {
@@ -90,7 +91,8 @@ std::string token_of(const std::string& phase) { return phase == "decode" ? "a n
 // One sentence for each mixture of experts: decode where it was measured, at the first context and types.
 std::vector<std::string> pair_sentences(const ResultFile& file, const Summary& summary) {
   const bool layers_alone = shows_layers_alone(summary);
-  const std::vector<TradeoffRow> all = layers_alone ? of_layers_alone(summary.tradeoffs) : summary.tradeoffs;
+  std::vector<TradeoffRow> all = layers_alone ? of_layers_alone(summary.tradeoffs) : summary.tradeoffs;
+  std::erase_if(all, [](const TradeoffRow& row) { return !split_changes(row.dense).changes.empty(); });
   std::vector<std::string> sentences, moes;
   for (const TradeoffRow& row : all)
     if (std::find(moes.begin(), moes.end(), row.moe) == moes.end()) moes.push_back(row.moe);
@@ -129,6 +131,59 @@ std::vector<std::string> pair_sentences(const ResultFile& file, const Summary& s
     parts.push_back(money_text(points, file));
     parts.insert(parts.end(), unsaid.begin(), unsaid.end());
     sentences.push_back(joined(parts, "; "));
+  }
+  return sentences;
+}
+
+// Of each mixture against its twins, where decode was measured first: at the smallest and the largest batch.
+std::vector<std::string> twin_sentences(const Summary& summary) {
+  std::vector<std::string> sentences, moes;
+  for (const TwinRow& row : summary.twins)
+    if (std::find(moes.begin(), moes.end(), row.model) == moes.end()) moes.push_back(row.model);
+  for (const std::string& moe : moes) {
+    std::vector<const TwinRow*> rows;
+    for (const TwinRow& row : summary.twins)
+      if (row.model == moe && row.isoline && (rows.empty() || same_except(row, *rows.front(), {Member::batch})))
+        rows.push_back(&row);
+      else if (row.model == moe && row.isoline && row.phase == "decode" && rows.front()->phase != "decode")
+        rows = {&row};
+    if (rows.empty()) continue;
+    std::stable_sort(rows.begin(), rows.end(), [](const TwinRow* a, const TwinRow* b) { return a->batch < b->batch; });
+    if (rows.size() > 1) rows = {rows.front(), rows.back()};
+    std::vector<std::string> parts;
+    for (const TwinRow* row : rows) {
+      const Isoline& line = *row->isoline;
+      parts.push_back(fmt::format("{} at batch {}",
+                                  line.kind == IsolineKind::not_reached
+                                      ? fmt::format("not even one of {} times as many", digits(line.above))
+                                      : fmt::format("one of {}{} times as many", line.q ? "more than " : "",
+                                                    digits(line.q.value_or(line.below), 2)),
+                                  row->batch));
+    }
+    sentences.push_back(fmt::format("{} against dense models alike, by their active parameters ({}, context {}): it "
+                                    "costs less than {}",
+                                    plain(moe, 80), plain(rows.front()->phase, 20), rows.front()->context,
+                                    joined(parts, ", ")));
+  }
+  return sentences;
+}
+
+// Of each model's first ladder: "a new token of m costs 9.4 times less than of a dense model as large with keys for every
+// head: attention 1.3, experts 8.1".
+std::vector<std::string> lever_sentences(const Summary& summary) {
+  std::vector<std::string> sentences, models;
+  for (const LadderRow& row : summary.ladders) {
+    if (std::find(models.begin(), models.end(), row.model) != models.end()) continue;
+    const LeverStep& last = row.steps.back();
+    if (!last.in_all || !last.in_all->paid) continue;
+    models.push_back(row.model);
+    std::vector<std::string> factors;
+    for (const LeverStep& step : row.steps)
+      if (step.factor)
+        factors.push_back(step.lever + " " + (step.factor->paid ? times_text(step.factor->paid->ratio) : "not measured"));
+    sentences.push_back(fmt::format("{}{}, {}, costs {}{} than where its levers start: {}", token_of(row.phase),
+                                    plain(row.model, 80), step_text(row), times_less(*last.in_all->paid),
+                                    sure_text(*last.in_all->paid), plain(joined(factors, ", "), 200)));
   }
   return sentences;
 }
@@ -224,7 +279,10 @@ std::string sure_sentence(const ResultFile& file, const Summary& summary) {
 Section verdict_section(const ResultFile& file, const Summary& summary, const View&) {
   std::vector<std::string> sentences;
   if (!summary.tradeoffs.empty()) sentences = pair_sentences(file, summary);
-  else if (summary.formats.empty()) sentences = model_sentences(file, summary);
+  for (std::string& sentence : twin_sentences(summary)) sentences.push_back(std::move(sentence));
+  for (std::string& sentence : lever_sentences(summary)) sentences.push_back(std::move(sentence));
+  if (summary.tradeoffs.empty() && summary.formats.empty() && summary.ladders.empty())
+    sentences = model_sentences(file, summary);
   for (std::string& sentence : format_sentences(summary)) sentences.push_back(std::move(sentence));
   sentences.push_back(peers_sentence(summary));
   std::erase(sentences, "");

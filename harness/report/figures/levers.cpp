@@ -1,0 +1,98 @@
+// What each design decision saves: the time of a step of the model, from one to the next.
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/cost/levers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/report/figures/shared.h"
+#include "harness/report/figures/tones.h"
+#include "harness/report/sections/sections.h"
+#include "harness/report/text.h"
+
+namespace layercost {
+namespace {
+
+constexpr int kRowHeight = 34;
+
+Spec spec_of(const Figure& figure, const FigurePanel& panel) {
+  const Spec y = words("lever", {{"axis", label_axis()}});
+  Spec x = quantity("from", "time of one step, s", {{"zero", true}}, {{"format", "~s"}});
+  const Spec to = {{"field", "to"}};
+  const Spec colour = words("effect", {{"scale",
+                                        {{"domain", {"where it stands", "saved", "added"}},
+                                         {"range", {tone("quiet"), tone("series1"), tone("series2")}}}},
+                                       {"legend", {{"orient", "top"}}}});
+  Spec at_end = x;
+  at_end["field"] = "last";
+  const Spec encoding = {{"x", x}, {"x2", to}, {"y", y}, {"color", colour}, {"tooltip", tooltip(figure.columns)}};
+  Spec layers = Spec::array();
+  layers.push_back({{"mark", {{"type", "bar"}, {"height", {{"band", 0.6}}}}}, {"encoding", encoding}});
+  layers.push_back({{"mark", {{"type", "text"}, {"align", "left"}, {"dx", 6}, {"color", tone("ink")}}},
+                    {"encoding", {{"x", at_end}, {"y", y}, {"text", {{"field", "label"}}}}}});
+  return layered(std::move(layers), kRowHeight * static_cast<int>(panel.rows.size()));
+}
+
+// The start and the last one stand on 0; between them a bar is what is saved, or added.
+std::vector<std::vector<TableCell>> rows_of(const LadderRow& ladder, const Summary& summary) {
+  std::vector<std::vector<TableCell>> rows;
+  double before = 0;
+  for (const LeverStep& step : ladder.steps) {
+    const ModelRow& model = summary.models.at(step.point);
+    if (!model.time_s) continue;
+    const double now = *model.time_s;
+    const bool first = rows.empty();
+    const auto& paid = step.factor ? step.factor->paid : std::nullopt;
+    rows.push_back({text_cell(plain(lever_text(step), 40)), text_cell(plain(model.model, 80)),
+                    number_cell(model.time_s, model.time_interval), number_cell(model.time_s, model.time_interval),
+                    ratio_cell(paid), text_cell(state_of(model.labels, model.note)), number_cell(first ? 0 : before),
+                    number_cell(now), number_cell(std::max(before, now)),
+                    text_cell(first ? "where it stands" : now <= before ? "saved" : "added"),
+                    text_cell(paid ? times_text(paid->ratio) : time_text(model.time_s, model.time_interval))});
+    before = now;
+  }
+  if (rows.empty()) return rows;
+  const ModelRow& last = summary.models.at(ladder.steps.back().point);
+  if (!last.time_s) return rows;
+  rows.push_back({text_cell("as it is"), text_cell(plain(last.model, 80)), number_cell(last.time_s, last.time_interval),
+                  number_cell(last.time_s, last.time_interval), TableCell{}, text_cell(state_of(last.labels, last.note)),
+                  number_cell(0), number_cell(last.time_s), number_cell(last.time_s), text_cell("where it stands"),
+                  text_cell(time_text(last.time_s, last.time_interval))});
+  return rows;
+}
+
+}  // namespace
+
+Figure levers_figure(const FigureSource& source) {
+  Figure figure;
+  figure.columns = {{"lever", "lever"},
+                    {"model", "model"},
+                    {"time_s", "time of one step", Form::time},
+                    {"interval", "95 % interval, s", Form::range},
+                    {"saves", "saves", Form::times},
+                    {"state", "state"},
+                    {"from"},
+                    {"to"},
+                    {"last"},
+                    {"effect"},
+                    {"label"}};
+  for (const LadderRow& ladder : source.summary.ladders) {
+    FigurePanel panel{.title = plain(ladder.model, 60) + " · " + step_text(ladder), .spec = {}};
+    panel.rows = rows_of(ladder, source.summary);
+    if (panel.rows.size() < 2) continue;
+    panel.spec = spec_of(figure, panel);
+    figure.panels.push_back(std::move(panel));
+  }
+  if (figure.panels.empty()) {
+    figure.absent = "no model was measured from a dense transformer on (--suite levers)";
+    return figure;
+  }
+  figure.caption = fmt::format(
+      "From a dense transformer as large to the model as it is, one lever at a time: the factor is the time of the step "
+      "before over that of this one. Nobody trained the models between. {}.",
+      conditions_of(source));
+  return figure;
+}
+
+}  // namespace layercost

@@ -1,0 +1,120 @@
+# What:   models that nobody trained, from the command line to every report: twins of a small mixture, and a ladder of
+#         levers. Nothing here judges a time.
+# Usage:  what_if.py PROGRAM ROOT
+# SPDX-License-Identifier: Apache-2.0
+import csv
+import io
+import json
+import math
+import sys
+
+from program import Program
+
+FAST = ["--device", "cpu", "--seconds", "0.02", "--rounds", "2"]
+# Of small_moe.json, by hand: 512 wide, 3 layers, 4 heads, 2 key heads of 64, 4 experts of 2048 columns, 2 for a token.
+COLUMN = 3 * 512
+REST = 3 * ((4 + 2 + 2) * 64 * 512 + 512 * 4 * 64 + 2 * 64 + 2 * 512) + 512 + 32768 * 512
+ACTIVE = REST + 3 * (2 * 2048 * COLUMN + 4 * 512)
+
+
+def plans(program):
+    def plan(*words):
+        return json.loads(program.expect(f"plan {words}", ["plan", "--phase", "decode", "--json", *words], 0).stdout)
+
+    for q, width in (("1", 4096), ("2", 12032)):  # of 4097.3 and 12092.4 columns
+        (point,) = plan("-m", f"small@twin{q}")["points"]
+        program.that(f"twin {q}", point["model"]["parameters_active"] == REST + 3 * width * COLUMN, point["model"])
+        program.that("its notes say q", any("times as many" in note for note in point["model"]["notes"]), point["model"])
+    names = [point["model"]["name"] for point in plan("-m", "small", "-m", "qwen3-4b", "--twin", "1,2.50,1")["points"]]
+    program.that("each size once, of the mixture alone", names == ["small", "qwen3-4b", "small@twin1", "small@twin2.5"],
+                 names)
+    names = [point["model"]["name"] for point in plan("--suite", "levers", "-m", "small", "-c", "16")["points"]]
+    # decode at two batches; the last in two formats
+    program.that("the ladder of another model",
+                 names == [*["small@dense@mha"] * 2, *["small@dense"] * 2, *["small"] * 4], names)
+
+
+def errors(program):
+    for title, words, said in (
+            ("no size", ["-m", "small", "--twin", "0"], ["--twin: expected", "'0'"]),
+            ("not a number", ["-m", "small", "--twin", "x"], ["--twin: expected", "'x'"]),
+            ("an empty size", ["-m", "small", "--twin", "1,"], ["--twin: expected", "''"]),
+            ("a dense model", ["-m", "qwen3-4b", "--twin", "2"], ["--twin: no layer of qwen3-4b has experts"]),
+            ("dense models", ["-m", "qwen3-4b", "-m", "qwen3-8b", "--twin", "2"], ["no model of this run has experts"]),
+            ("too small", ["-m", "small", "--twin", "0.1"], ["small@twin0.1", "256 columns, is 0.5"]),
+            ("a spelling", ["-m", "qwen3-30b-a3b@twim2"], ["no change '@twim2'", "did you mean 'twin2'?"]),
+            ("other layers", ["-m", "gemma-4-26b-a4b-it", "--twin", "2"], ["layers of model_type gemma4"]),
+            ("a checkpoint", ["-m", "small", "--twin", "1", "--weights", "small"], ["--weights"]),
+            ("a checkpoint of a twin", ["-m", "small@twin1", "--weights", "small"], ["nobody trained small@twin1"])):
+        program.expect(title, ["run", "--dry-run", *words], 2, said)
+
+
+def twins(program, folder):
+    that = program.that
+    run = ["run", "-m", "small", "--twin", "1,2", "--phase", "decode", "-b", "1,4", "-c", "16", "--price", "1/h", *FAST,
+           "-o", "twins.json"]
+    program.expect("measured", run, 0, timeout=900)
+    result = json.loads((folder / "twins.json").read_text())
+    that("pairs", result["pairs"] == [{"dense": f"small@twin{q}", "moe": "small"} for q in "12"], result["pairs"])
+    that("every part was checked", all(part["outcome"] == "measured" and part["verdict"]["ok"]
+                                       for point in result["points"] for part in point["parts"]), "")
+    digests = {model["digest"] for model in result["models"]}
+    that("models of their own", len(digests) == 3 and all(not model.get("id") for model in result["models"]), digests)
+    program.expect("valid", ["report", "twins.json"], 0, stdout=["Against dense models".upper(), "q 1 is 0.99"])
+    rows = list(csv.DictReader(io.StringIO(program.expect("csv", ["report", "twins.json", "--format", "csv"], 0).stdout)))
+    pairs = [row for row in rows if row["kind"] == "pair"]
+    that("a row for each pair and batch", len(pairs) == 4, len(pairs))
+    lines = [row for row in rows if row["kind"] == "isoline"]
+    that("an isoline for each batch", [row["batch"] for row in lines] == ["1", "4"], lines)
+    for line in lines:
+        paid = sorted((float(row["promised_ratio"]), float(row["paid_ratio"])) for row in pairs
+                      if row["batch"] == line["batch"])
+        (low_q, low), (high_q, high) = paid
+        that("q as reached", math.isclose(low_q, (REST + 3 * 4096 * COLUMN) / ACTIVE), low_q)
+        kind = "not_reached" if high <= 1 else "from_smallest" if low > 1 else "between"
+        that("its kind follows from paid", line["isoline_kind"] == kind, (line, paid))
+        if kind == "between":
+            want = low_q * (high_q / low_q) ** (-math.log(low) / (math.log(high) - math.log(low)))
+            that("and its q", math.isclose(float(line["isoline_q"]), want, rel_tol=1e-9), (line, want))
+    for name in ("t.md", "t.html", "t.csv", "t.tex"):
+        program.expect(name, ["report", "twins.json", "-o", name], 0)
+    that("Markdown has the map", "cheaper above q" in (folder / "t.md").read_text(), "")
+    page = (folder / "t.html").read_text()
+    that("the page has the map and its figure", "cheaper above q" in page and 'id="twins' in page.replace("r1-", ""), "")
+    again = program.expect("resumed, nothing is measured again", ["run", "-m", "small", "--twin", "1,2", "--phase",
+                           "decode", "-b", "1,4", "-c", "16", "--price", "1/h", *FAST, "--resume", "twins.json",
+                           "-o", "again.json"], 0)
+    same = json.loads((folder / "again.json").read_text())["points"] == result["points"]
+    that("and nothing is lost", same, again.stderr)
+    program.expect("another twin is another model", ["compare", "twins.json", "again.json"], 0, stdout=["small@twin2"])
+
+
+def levers(program, folder):
+    that = program.that
+    program.expect("levers", ["run", "--suite", "levers", "-m", "small", "--phase", "decode", "-b", "1", "-c", "16",
+                              "--weights-format", "q8_0", "--price", "1/h", *FAST, "-o", "levers.json"], 0, timeout=900)
+    rows = list(csv.DictReader(io.StringIO(program.expect("csv", ["report", "levers.json", "--format", "csv"], 0).stdout)))
+    steps = [row for row in rows if row["kind"] == "lever"]
+    by_lever = {row["lever"]: row for row in steps}
+    that("the steps", set(by_lever) == {"start", "attention", "experts", "q8_0"}, by_lever)
+    factors = [float(by_lever[name]["lever_factor"]) for name in ("attention", "experts", "q8_0")]
+    that("the product is what all of them save", math.isclose(math.prod(factors), float(by_lever["q8_0"]["lever_in_all"]),
+                                                              rel_tol=1e-9), factors)
+    program.expect("on a terminal", ["report", "levers.json"], 0, stdout=["WHAT EACH LEVER SAVES", "multi-token"])
+    for name in ("l.md", "l.html", "l.tex"):
+        program.expect(name, ["report", "levers.json", "-o", name], 0)
+    that("the page has a waterfall", "levers" in (folder / "l.html").read_text(), "")
+
+
+def main():
+    program = Program(sys.argv)
+    with program.scratch() as folder:
+        program.plant_small()
+        plans(program)
+        errors(program)
+        twins(program, folder)
+        levers(program, folder)
+    return program.finish()
+
+
+sys.exit(main())
