@@ -15,10 +15,8 @@ struct Subject {
   const ModelRow& model;
 };
 
-TableCell paid_cell(const std::optional<PaidBy>& by) {
-  if (!by) return {};
-  return by->paid ? ratio_cell(by->paid) : TableCell{Absent{"–", plain(by->why)}};
-}
+// Why a model has no time stands in its own row.
+TableCell paid_cell(const std::optional<PaidBy>& by) { return by ? ratio_cell(by->paid) : TableCell{}; }
 
 std::vector<ColumnOf<Subject>> columns(bool money) {
   std::vector<ColumnOf<Subject>> all = {

@@ -20,9 +20,8 @@ struct Subject {
 
 const std::vector<ColumnOf<Subject>>& step_columns() {
   static const std::vector<ColumnOf<Subject>> all = {
-      {{.title = "phase", .head = "phase", .width = 8, .gap = 3, .align = Align::left},
-       [](const Subject& s) { return text_cell(plain(s.row.phase, 20)); }},
-      {{.title = "batch", .head = "batch", .width = 6}, [](const Subject& s) { return TableCell{s.row.batch}; }},
+      {{.title = "phase", .align = Align::left}, [](const Subject& s) { return text_cell(plain(s.row.phase, 20)); }},
+      {{.title = "batch", .head = "batch", .width = 5, .gap = 3}, [](const Subject& s) { return TableCell{s.row.batch}; }},
       {{.title = "context", .head = "context", .width = 8}, [](const Subject& s) { return TableCell{s.row.context}; }},
   };
   return all;
@@ -36,12 +35,12 @@ const std::vector<ColumnOf<Subject>>& isoline_columns() {
         .title = "cheaper above q",
         .over = "the MoE is",
         .head = "cheaper from q",
-        .width = 15,
+        .width = 14,
         .form = Form::number,
         .strong = true,
         .if_any = true},
        [](const Subject& s) {
-         if (!s.row.isoline) return TableCell{Absent{"not measured", ""}};
+         if (!s.row.isoline) return TableCell{};
          return s.row.isoline->q ? number_cell(s.row.isoline->q, s.row.isoline->interval)
                                  : TableCell{Absent{isoline_text(*s.row.isoline), ""}};
        }},
@@ -77,7 +76,7 @@ std::vector<Column> columns_for(const std::vector<std::string>& changes) {
   for (std::size_t i = 0; i < changes.size(); ++i) {
     Column column;
     column.title = column.head = fmt::format("q {}", *twin_size(changes[i]));
-    column.width = std::max<std::size_t>(8, column.head.size());
+    column.width = std::max<std::size_t>(7, column.head.size());
     column.form = Form::times;
     column.leaves = i < kAlways ? 0 : 3 + static_cast<int>(changes.size() - i);
     all.push_back(std::move(column));
@@ -91,9 +90,7 @@ std::vector<TableCell> cells_for(const TwinRow& row, const std::vector<std::stri
   for (const std::string& change : changes) {
     const auto size =
         std::find_if(row.sizes.begin(), row.sizes.end(), [&](const TwinSize& s) { return s.change == change; });
-    if (size == row.sizes.end()) all.emplace_back();
-    else if (size->paid) all.push_back(ratio_cell(size->paid));
-    else all.push_back(TableCell{Absent{"–", plain(size->why)}});
+    all.push_back(size == row.sizes.end() ? TableCell{} : ratio_cell(size->paid));  // why: the pairs' table
   }
   for (TableCell& cell : cells_of(isoline_columns(), {row})) all.push_back(std::move(cell));
   return all;
@@ -132,11 +129,12 @@ Section twins_section(const ResultFile& file, const Summary& summary, const View
   table.shown = !summary.twins.empty();
   const TwinRow* first = nullptr;
   for (const TwinRow& row : summary.twins) {
-    if (first == nullptr || first->model != row.model || !same_but_step(*first, row)) {
+    if (first == nullptr || first->phase != row.phase || first->model != row.model || !same_but_step(*first, row)) {
       first = &row;
-      table.groups.push_back({plain(row.model, 80), joined({types_text(row), routing_text(row.routing)}, " · ")});
-      table.groups.back().sentences = {joined({reached_text(row)}, "")};
-      std::erase(table.groups.back().sentences, "");
+      table.groups.push_back({plain(row.model, 80) + " · " + plain(row.phase, 20),
+                              joined({types_text(row), routing_text(row.routing)}, " · ")});
+      if (std::string reached = reached_text(row); !reached.empty())
+        table.groups.back().sentences.push_back(std::move(reached));
     }
     const auto point = static_cast<std::size_t>(
         std::find_if(summary.models.begin(), summary.models.end(),

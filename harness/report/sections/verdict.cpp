@@ -156,8 +156,8 @@ std::vector<std::string> twin_sentences(const Summary& summary) {
       parts.push_back(fmt::format("{} at batch {}",
                                   line.kind == IsolineKind::not_reached
                                       ? fmt::format("not even one of {} times as many", digits(line.above))
-                                      : fmt::format("one of {}{} times as many", line.q ? "more than " : "",
-                                                    digits(line.q.value_or(line.below), 2)),
+                                      : fmt::format("one of {}{} times as many{}", line.q ? "more than " : "",
+                                                    digits(line.q.value_or(line.below), 2), line.q ? "" : " already"),
                                   row->batch));
     }
     sentences.push_back(fmt::format("{} against dense models alike, by their active parameters ({}, context {}): it "
