@@ -148,8 +148,8 @@ std::vector<Twin> add_twins(std::vector<ModelSpec>& models, const std::string& s
   return twins;
 }
 
-std::vector<ModelSpec> models_of(const std::vector<std::string>& names, const PointOptions& o,
-                                 const Suite& suite, const std::filesystem::path& configs, std::vector<Twin>& twins) {
+std::vector<ModelSpec> models_of(const std::vector<std::string>& names, const PointOptions& o, const Suite& suite,
+                                 const std::filesystem::path& configs, std::vector<Twin>& twins) {
   if (names.empty()) throw BadInput("nothing to do: name a model (-m qwen3-4b) or a suite (--suite quick)");
   std::vector<ModelSpec> models;
   const auto add = [&](ModelSpec model) {

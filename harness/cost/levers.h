@@ -4,8 +4,8 @@
 // Steps:   start           M@dense@mha; of a dense model M@mha; of one with keys for every head M@dense
 //          attention       the model's own instead of keys for every head
 //          experts         the model's own instead of the MLP; the shared ones last
-//          shared experts  beside them: they cost, and are there for the answers
-//          format          the whole model in a smaller weight format, one step each, against the model in the plain one
+//          shared experts  beside them: they cost, for the sake of answers
+//          format          the model in a smaller weight format; several are a step each from the plain one
 // Formula: factor: cost/point_ratio.h, paid of the step before over this one; in all: of the start over this one, which
 //          is the product of the factors where all rounds are shared
 // Left out: multi-token prediction (what it saves depends on how many drafts are right), sparse and linear attention

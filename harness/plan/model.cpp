@@ -305,16 +305,16 @@ void refuse_mark(const std::string& wanted, const std::vector<ShippedModel>& mod
   const std::size_t at = wanted.find('@');
   const std::string name = ascii_lower(wanted.substr(0, at));
   std::error_code ignored;
-  const bool is_known = std::any_of(models.begin(), models.end(), [&](const ShippedModel& m) {
-    return name == m.name || name == ascii_lower(m.id);
-  });
+  const bool is_known = std::any_of(models.begin(), models.end(),
+                                    [&](const ShippedModel& m) { return name == m.name || name == ascii_lower(m.id); });
   if (at == std::string::npos || (!is_known && !fs::exists(wanted.substr(0, at), ignored))) return;
   const std::vector<std::string> known = {"twin2", "dense", "unshared", "mha", "tp2", "ep2", "mtp"};
   std::string word = wanted.substr(at + 1);
   word.resize(std::min(word.find('@'), word.size()));
-  throw BadInput(fmt::format("{}: no change '@{}' of a model{}; known are: @twinQ, @dense, @unshared, @mha, @tpN, @epN, "
-                             "@mtp, in this order (N from 2)",
-                             printable(wanted), printable(word), did_you_mean(word, known)));
+  throw BadInput(
+      fmt::format("{}: no change '@{}' of a model{}; known are: @twinQ, @dense, @unshared, @mha, @tpN, @epN, "
+                  "@mtp, in this order (N from 2)",
+                  printable(wanted), printable(word), did_you_mean(word, known)));
 }
 
 }  // namespace

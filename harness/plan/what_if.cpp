@@ -52,10 +52,12 @@ ModelSpec with_blocks(const ModelSpec& m, const std::string& change, const Block
         }
       }
       // Beside dense layers of the model's own, of another width.
-      const bool taken = std::any_of(m.kinds.begin(), m.kinds.end(), [&](const LayerKind& k) { return k.name == name; });
+      const bool taken =
+          std::any_of(m.kinds.begin(), m.kinds.end(), [&](const LayerKind& k) { return k.name == name; });
       if (taken) name += fmt::format(" ffn={}", mlp->ffn_hidden);
     }
-    if (std::holds_alternative<LatentAttention>(was.attention) && !std::holds_alternative<LatentAttention>(is.attention))
+    if (std::holds_alternative<LatentAttention>(was.attention) &&
+        !std::holds_alternative<LatentAttention>(is.attention))
       if (const auto o = kind.formats.find("o_w"); o != kind.formats.end()) kind.formats["qkv_w"] = o->second;
     kind.name = std::move(name);
     kind.blocks = std::make_shared<const DecoderBlocks>(is);
@@ -77,8 +79,8 @@ ModelSpec with_mlp(const ModelSpec& m, const std::string& change, std::int64_t w
 }
 
 // Parameters grow by the same for each step in width: two counts give them all.
-ModelSpec with_mlp_near(const ModelSpec& m, const std::string& change, double q,
-                        std::int64_t ParameterCount::*counted, const char* what) {
+ModelSpec with_mlp_near(const ModelSpec& m, const std::string& change, double q, std::int64_t ParameterCount::*counted,
+                        const char* what) {
   const double own = static_cast<double>(count_parameters(m).*counted), wanted = q * own;
   const auto at = [&](std::int64_t width) {
     return static_cast<double>(count_parameters(with_mlp(m, change, width)).*counted);
@@ -87,17 +89,20 @@ ModelSpec with_mlp_near(const ModelSpec& m, const std::string& change, double q,
   const double steps = 1 + std::round((wanted - least) / slope), most = static_cast<double>(kMaxFfn / kWidthStep);
   const auto as_said = [&](double parameters) { return fmt::format("{:.4g}", parameters / own); };
   if (steps < 1)
-    refuse(m, change, fmt::format("all but the experts is more than that; the least, with an MLP of {} columns, is {} times {}",
-                                  kWidthStep, as_said(least), m.name));
+    refuse(m, change,
+           fmt::format("all but the experts is more than that; the least, with an MLP of {} columns, is {} times {}",
+                       kWidthStep, as_said(least), m.name));
   if (steps > most)
-    refuse(m, change, fmt::format("an MLP of more than {} columns; the largest is {} times {}", kMaxFfn,
-                                  as_said(least + (most - 1) * slope), m.name));
+    refuse(m, change,
+           fmt::format("an MLP of more than {} columns; the largest is {} times {}", kMaxFfn,
+                       as_said(least + (most - 1) * slope), m.name));
   const std::int64_t width = static_cast<std::int64_t>(steps) * kWidthStep;
   ModelSpec out = with_mlp(m, change, width);
   const double reached = static_cast<double>(count_parameters(out).*counted);
-  out.notes.push_back(fmt::format(
-      "@{}: nobody trained it; where {} has experts it has an MLP of {} columns, which makes its {} {:.4f} times as many",
-      change, m.name, width, what, reached / own));
+  out.notes.push_back(
+      fmt::format("@{}: nobody trained it; where {} has experts it has an MLP of {} columns, which makes its {} {:.4f} "
+                  "times as many",
+                  change, m.name, width, what, reached / own));
   return out;
 }
 
@@ -133,7 +138,8 @@ ModelSpec without_shared(const ModelSpec& m) {
 
 ModelSpec with_all_heads(const ModelSpec& m) {
   const std::string change(kMha);
-  if (!has_fewer_keys(m) && !any_of_them<GatedDeltaAttention>(m, &DecoderBlocks::attention, [](const auto&) { return true; }))
+  if (!has_fewer_keys(m) &&
+      !any_of_them<GatedDeltaAttention>(m, &DecoderBlocks::attention, [](const auto&) { return true; }))
     refuse(m, change, "every head of its attention has keys and values of its own already");
   ModelSpec out = with_blocks(m, change, [&](DecoderBlocks blocks) {
     if (std::holds_alternative<GatedDeltaAttention>(blocks.attention))
@@ -143,7 +149,8 @@ ModelSpec with_all_heads(const ModelSpec& m) {
     if (latent == nullptr) return blocks;
     if (latent->indexer.top_k > 0)
       refuse(m, change, "its attention chooses among the keys, and what it would choose from is latent");
-    // As the paper counts what it saves: DeepSeek-AI, "DeepSeek-V2", 2024, table 1: 2 heads x head size elements a token.
+    // As the paper counts what it saves: DeepSeek-AI, "DeepSeek-V2", 2024, table 1: 2 heads x head size elements a
+    // token.
     GroupedQueryAttention a;
     a.heads = a.kv_heads = latent->heads, a.head_dim = latent->v_dim;
     a.qkv_bias = a.o_bias = latent->bias;
@@ -151,12 +158,11 @@ ModelSpec with_all_heads(const ModelSpec& m) {
     blocks.attention = std::move(a);
     return blocks;
   });
-  out.notes.push_back(
-      fmt::format("@{}: nobody trained it; every head of {} with keys and values of its own, {:.1f} times as many to "
-                  "cache, {:.4f} times the parameters",
-                  change, m.name,
-                  static_cast<double>(kv_elements_per_token(out)) / static_cast<double>(kv_elements_per_token(m)),
-                  static_cast<double>(count_parameters(out).total) / static_cast<double>(count_parameters(m).total)));
+  out.notes.push_back(fmt::format(
+      "@{}: nobody trained it; every head of {} with keys and values of its own, {:.1f} times as many to "
+      "cache, {:.4f} times the parameters",
+      change, m.name, static_cast<double>(kv_elements_per_token(out)) / static_cast<double>(kv_elements_per_token(m)),
+      static_cast<double>(count_parameters(out).total) / static_cast<double>(count_parameters(m).total)));
   return out;
 }
 
@@ -171,9 +177,10 @@ std::optional<std::pair<std::string, std::string>> split_change(const std::strin
 std::string twin_change(const std::string& q) {
   const auto number = parse_decimal(q);
   if (!number)
-    throw BadInput(fmt::format("--twin: expected how many times the active parameters, above 0, such as 1 or 1.5, got "
-                               "'{}'",
-                               printable(q)));
+    throw BadInput(
+        fmt::format("--twin: expected how many times the active parameters, above 0, such as 1 or 1.5, got "
+                    "'{}'",
+                    printable(q)));
   return fmt::format("{}{}", kTwin, *number);
 }
 

@@ -5,11 +5,11 @@
 //                       times the model's (counts.h: with the head, without the embedding)
 //            @dense     the same MLP, as wide as makes all parameters as many as the model's
 //            @unshared  the experts without the shared ones beside them
-//            @mha       of grouped-query attention: as many key and value heads as heads; of latent attention: heads of
-//                       v_head_dim elements with keys and values of their own, cached whole
-// Widths:  of such an MLP multiples of 256, the largest block of codes that shares scales (q4_k): a twin exists in every
-//          weight format, and ranks can share it. Of qwen3-30b-a3b a step is 2.5 % of the active parameters, so
-//          that Q is met within 1.2 %; what was reached stands in the model's notes and counts.
+//            @mha       of grouped-query attention: as many key and value heads as heads; of latent attention: heads
+//                       of v_head_dim elements with keys and values of their own, cached whole
+// Widths:  of such an MLP multiples of 256, the largest block of codes that shares scales (q4_k): a twin exists in
+//          every weight format, and ranks can share it. Of qwen3-30b-a3b a step is 2.5 % of the active parameters,
+//          so that Q is met within 1.3 %; what was reached stands in the model's notes and counts.
 // Formats: of a quantised config the MLP has that of the experts; heads that were latent have the output projection's.
 // Without: layers for multi-token prediction; an id, for nobody publishes it.
 // Errors:  BadInput for a model without what is to be exchanged, one whose layers are not made of blocks that can be

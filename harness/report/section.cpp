@@ -12,9 +12,9 @@ namespace {
 
 // THE list of sections, in the order of the report. One without anything to show has no items and no groups.
 constexpr std::array kSections = {
-    head_section,       models_section, sensitivity_section, frontier_section, blends_section,
-    break_even_section, peers_section,  tradeoffs_section,   twins_section,    levers_section,
-    programs_section,   formats_section, depths_section,     words_section,    verdict_section,
+    head_section,       models_section,  sensitivity_section, frontier_section, blends_section,
+    break_even_section, peers_section,   tradeoffs_section,   twins_section,    levers_section,
+    programs_section,   formats_section, depths_section,      words_section,    verdict_section,
 };
 
 std::string number_shown(const Number& number, Form form) {

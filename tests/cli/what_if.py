@@ -24,7 +24,8 @@ def plans(program):
     for q, width in (("1", 4096), ("2", 12032)):  # of 4097.3 and 12092.4 columns
         (point,) = plan("-m", f"small@twin{q}")["points"]
         program.that(f"twin {q}", point["model"]["parameters_active"] == REST + 3 * width * COLUMN, point["model"])
-        program.that("its notes say q", any("times as many" in note for note in point["model"]["notes"]), point["model"])
+        notes = point["model"]["notes"]
+        program.that("its notes say q", any("times as many" in note for note in notes), notes)
     names = [point["model"]["name"] for point in plan("-m", "small", "-m", "qwen3-4b", "--twin", "1,2.50,1")["points"]]
     program.that("each size once, of the mixture alone", names == ["small", "qwen3-4b", "small@twin1", "small@twin2.5"],
                  names)
@@ -49,6 +50,10 @@ def errors(program):
         program.expect(title, ["run", "--dry-run", *words], 2, said)
 
 
+def data_of(program, name):
+    return list(csv.DictReader(io.StringIO(program.expect("csv", ["report", name, "--format", "csv"], 0).stdout)))
+
+
 def twins(program, folder):
     that = program.that
     run = ["run", "-m", "small", "--twin", "1,2", "--phase", "decode", "-b", "1,4", "-c", "16", "--price", "1/h", *FAST,
@@ -61,7 +66,7 @@ def twins(program, folder):
     digests = {model["digest"] for model in result["models"]}
     that("models of their own", len(digests) == 3 and all(not model.get("id") for model in result["models"]), digests)
     program.expect("valid", ["report", "twins.json"], 0, stdout=["Against dense models".upper(), "q 1 is 0.99"])
-    rows = list(csv.DictReader(io.StringIO(program.expect("csv", ["report", "twins.json", "--format", "csv"], 0).stdout)))
+    rows = data_of(program, "twins.json")
     pairs = [row for row in rows if row["kind"] == "pair"]
     that("a row for each pair and batch", len(pairs) == 4, len(pairs))
     lines = [row for row in rows if row["kind"] == "isoline"]
@@ -80,7 +85,7 @@ def twins(program, folder):
         program.expect(name, ["report", "twins.json", "-o", name], 0)
     that("Markdown has the map", "cheaper above q" in (folder / "t.md").read_text(), "")
     page = (folder / "t.html").read_text()
-    that("the page has the map and its figure", "cheaper above q" in page and 'id="twins' in page.replace("r1-", ""), "")
+    that("the page has the map and its figure", "cheaper above q" in page and 'id="twins"' in page.replace("r1-", ""))
     again = program.expect("resumed, nothing is measured again", ["run", "-m", "small", "--twin", "1,2", "--phase",
                            "decode", "-b", "1,4", "-c", "16", "--price", "1/h", *FAST, "--resume", "twins.json",
                            "-o", "again.json"], 0)
@@ -93,13 +98,12 @@ def levers(program, folder):
     that = program.that
     program.expect("levers", ["run", "--suite", "levers", "-m", "small", "--phase", "decode", "-b", "1", "-c", "16",
                               "--weights-format", "q8_0", "--price", "1/h", *FAST, "-o", "levers.json"], 0, timeout=900)
-    rows = list(csv.DictReader(io.StringIO(program.expect("csv", ["report", "levers.json", "--format", "csv"], 0).stdout)))
-    steps = [row for row in rows if row["kind"] == "lever"]
+    steps = [row for row in data_of(program, "levers.json") if row["kind"] == "lever"]
     by_lever = {row["lever"]: row for row in steps}
     that("the steps", set(by_lever) == {"start", "attention", "experts", "q8_0"}, by_lever)
     factors = [float(by_lever[name]["lever_factor"]) for name in ("attention", "experts", "q8_0")]
-    that("the product is what all of them save", math.isclose(math.prod(factors), float(by_lever["q8_0"]["lever_in_all"]),
-                                                              rel_tol=1e-9), factors)
+    in_all = float(by_lever["q8_0"]["lever_in_all"])
+    that("the product is what all of them save", math.isclose(math.prod(factors), in_all, rel_tol=1e-9), factors)
     program.expect("on a terminal", ["report", "levers.json"], 0, stdout=["WHAT EACH LEVER SAVES", "multi-token"])
     for name in ("l.md", "l.html", "l.tex"):
         program.expect(name, ["report", "levers.json", "-o", name], 0)

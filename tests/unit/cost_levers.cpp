@@ -18,7 +18,7 @@ PointRecord point(const std::string& model, double time_s, const char* weights =
 ResultFile ladder_file() {
   ResultFile file = fixture::result_file();
   file.points = {point("m", 0.05, "int4_g128"), point("m@unshared", 0.1), point("m@dense", 0.4), point("m", 0.125),
-                 point("m@dense@mha", 0.8), point("other@dense", 9), point("m@twin2", 9)};
+                 point("m@dense@mha", 0.8),     point("other@dense", 9),  point("m@twin2", 9)};
   for (PointRecord& p : file.points)
     if (p.model == "m" || p.model == "m@unshared") p.routing = "uniform";
   return file;

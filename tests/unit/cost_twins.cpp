@@ -63,8 +63,8 @@ TEST(Twins, AtTheEndsNothingIsExtrapolated) {
 
 // Noise may bring paid below 1 twice: above the isoline the mixture is always cheaper.
 TEST(Twins, TheUppermostCrossingCounts) {
-  const auto line = twin_rows({row("m@twin1", 1, paid(1.1)), row("m@twin2", 2, paid(0.5)),
-                               row("m@twin8", 8, paid(2))})[0].isoline;
+  const auto line =
+      twin_rows({row("m@twin1", 1, paid(1.1)), row("m@twin2", 2, paid(0.5)), row("m@twin8", 8, paid(2))})[0].isoline;
   EXPECT_EQ(line->below, 2);
   EXPECT_NEAR(*line->q, 4, 1e-12);
 }
@@ -72,13 +72,14 @@ TEST(Twins, TheUppermostCrossingCounts) {
 // Ends of 1/4 and 1 at q 1, and of 1 and 4 at q 4: they cross at 4 and at 1.
 TEST(Twins, TheIntervalIsThatOfTheEnds) {
   const auto line = twin_rows({row("m@twin1", 1, paid(0.5, 0.25, 1)), row("m@twin4", 4, paid(2, 1, 4)),
-                               row("m@twin16", 16, paid(8, 4, 16))})[0].isoline;
+                               row("m@twin16", 16, paid(8, 4, 16))})[0]
+                        .isoline;
   ASSERT_TRUE(line->interval);
   EXPECT_NEAR(line->interval->low, 1, 1e-12);
   EXPECT_NEAR(line->interval->high, 4, 1e-12);
   // An end that crosses nowhere measured leaves no interval.
-  EXPECT_FALSE(twin_rows({row("m@twin1", 1, paid(0.5, 0.25, 1.1)), row("m@twin4", 4, paid(2, 1, 4))})[0]
-                   .isoline->interval);
+  EXPECT_FALSE(
+      twin_rows({row("m@twin1", 1, paid(0.5, 0.25, 1.1)), row("m@twin4", 4, paid(2, 1, 4))})[0].isoline->interval);
 }
 
 TEST(Twins, WhatWasNotMeasuredIsAbsent) {

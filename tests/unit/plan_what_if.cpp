@@ -74,8 +74,9 @@ TEST(WhatIf, ATwinIsTheDenseModelOfItsFamily) {
       "num_key_value_heads": 2, "head_dim": 64, "vocab_size": 4096, "rms_norm_eps": 1e-06, "rope_theta": 10000.0,
       "max_position_embeddings": 4096, "tie_word_embeddings": false)";
   const auto config = [&](const char* name, const std::string& own) {
-    return find_model(folder.write(name, "{" + own + ", " + same + "}").string() + (own.find("moe") == own.npos ? "" : "@twin1"),
-                      kConfigs);
+    return find_model(
+        folder.write(name, "{" + own + ", " + same + "}").string() + (own.find("moe") == own.npos ? "" : "@twin1"),
+        kConfigs);
   };
   const ModelSpec twin = config("a.json", R"("model_type": "qwen3_moe", "num_experts": 8, "num_experts_per_tok": 2,
       "moe_intermediate_size": 512, "intermediate_size": 9, "norm_topk_prob": true)");
@@ -147,8 +148,7 @@ TEST(WhatIf, LaddersLeaveOutWhatChangesNothing) {
   using Names = std::vector<std::string>;
   EXPECT_EQ(names("deepseek-v2-lite"), (Names{"deepseek-v2-lite@dense@mha", "deepseek-v2-lite@dense",
                                               "deepseek-v2-lite@unshared", "deepseek-v2-lite"}));
-  EXPECT_EQ(names("qwen3-30b-a3b"),
-            (Names{"qwen3-30b-a3b@dense@mha", "qwen3-30b-a3b@dense", "qwen3-30b-a3b"}));
+  EXPECT_EQ(names("qwen3-30b-a3b"), (Names{"qwen3-30b-a3b@dense@mha", "qwen3-30b-a3b@dense", "qwen3-30b-a3b"}));
   EXPECT_EQ(names("olmoe-1b-7b-0924"), (Names{"olmoe-1b-7b-0924@dense", "olmoe-1b-7b-0924"}));
   EXPECT_EQ(names("qwen3-4b"), (Names{"qwen3-4b@mha", "qwen3-4b"}));
 }

@@ -126,6 +126,10 @@ TEST(Suites, ShippedSuitesAreWhatTheDocumentationSays) {
       EXPECT_TRUE(find_model(pair.moe, kConfigs).experts) << pair.moe;
     }
     for (const std::string& model : suite.models) EXPECT_EQ(find_model(model, kConfigs).name, model);
+    EXPECT_EQ(suite.models.empty(), suite.ladder.has_value());
+    if (suite.ladder) {
+      EXPECT_TRUE(find_model(suite.ladder->model, kConfigs).experts);
+    }
   }
 }
 
@@ -139,8 +143,14 @@ TEST(Suites, BadOnesAreRefusedAtTheirPlace) {
   };
   EXPECT_EQ(refusal(Json::object()), "");
   EXPECT_EQ(refusal({{"decode", nullptr}, {"prefill", {{"tokens", {16}}, {"batch", 4}}}}), "");
+  const Json ladder = {{"model", "a"}, {"format", "q8_0"}};
+  EXPECT_EQ(refusal({{"models", nullptr}, {"pairs", nullptr}, {"ladder", ladder}}), "");
   const std::pair<Json, const char*> table[] = {
       {{{"modles", {"a"}}}, ": modles: unknown key (did you mean 'models'?)"},
+      {{{"ladder", ladder}}, ": models: a suite with a ladder has one model"},
+      {{{"models", nullptr}, {"ladder", ladder}}, ": pairs: a suite with a ladder has one model"},
+      {{{"models", nullptr}, {"pairs", nullptr}, {"ladder", {{"model", "a"}}}}, ": ladder.format: "},
+      {{{"models", nullptr}, {"pairs", nullptr}, {"ladder", {{"model", "a"}, {"format", "q8"}}}}, ": ladder: "},
       {{{"title", nullptr}}, ": title: "},
       {{{"models", Json::array()}}, ": models: "},
       {{{"models", {"a", "a", "b"}}}, ": models: names a model twice"},

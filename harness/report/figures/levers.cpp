@@ -17,8 +17,15 @@ namespace {
 constexpr int kRowHeight = 34;
 
 Spec spec_of(const Figure& figure, const FigurePanel& panel) {
+  constexpr double kRoom = 1.2;  // for the last label
+  double most = 0;
+  for (const auto& row : panel.rows) most = std::max(most, std::get<Number>(row[8].value).value);
+  const bool short_ones = most < 1;
   const Spec y = words("lever", {{"axis", label_axis()}});
-  Spec x = quantity("from", "time of one step, s", {{"zero", true}}, {{"format", "~s"}});
+  Spec x = quantity(
+      "from", "time of one step", {{"domain", {0, kRoom * most}}, {"nice", false}},
+      {{"labelExpr", short_ones ? "format(1000 * datum.value, '~g') + ' ms'" : "format(datum.value, '~g') + ' s'"},
+       {"tickCount", 4}});
   const Spec to = {{"field", "to"}};
   const Spec colour = words("effect", {{"scale",
                                         {{"domain", {"where it stands", "saved", "added"}},
@@ -34,31 +41,45 @@ Spec spec_of(const Figure& figure, const FigurePanel& panel) {
   return layered(std::move(layers), kRowHeight * static_cast<int>(panel.rows.size()));
 }
 
-// The start and the last one stand on 0; between them a bar is what is saved, or added.
+struct Bar {
+  std::string lever;
+  std::optional<double> before;  // none: what stands before was not measured, and the bar begins at 0
+  std::string label;
+  std::optional<Ratio> saves = {};
+};
+std::vector<TableCell> row_of(const Bar& bar, const ModelRow& model) {
+  const double now = *model.time_s, from = bar.before.value_or(0);
+  return {text_cell(bar.lever),
+          text_cell(plain(model.model, 80)),
+          number_cell(model.time_s, model.time_interval),
+          number_cell(model.time_s, model.time_interval),
+          ratio_cell(bar.saves),
+          text_cell(state_of(model.labels, model.note)),
+          number_cell(from),
+          number_cell(now),
+          number_cell(std::max(from, now)),
+          text_cell(!bar.before   ? "where it stands"
+                    : now <= from ? "saved"
+                                  : "added"),
+          text_cell(bar.label)};
+}
+
+// The start and the end stand on 0; between them a bar is what is saved, or added. Formats all follow the plain one.
 std::vector<std::vector<TableCell>> rows_of(const LadderRow& ladder, const Summary& summary) {
   std::vector<std::vector<TableCell>> rows;
-  double before = 0;
+  std::optional<double> before, plain_format;
   for (const LeverStep& step : ladder.steps) {
     const ModelRow& model = summary.models.at(step.point);
-    if (!model.time_s) continue;
-    const double now = *model.time_s;
-    const bool first = rows.empty();
-    const auto& paid = step.factor ? step.factor->paid : std::nullopt;
-    rows.push_back({text_cell(plain(lever_text(step), 40)), text_cell(plain(model.model, 80)),
-                    number_cell(model.time_s, model.time_interval), number_cell(model.time_s, model.time_interval),
-                    ratio_cell(paid), text_cell(state_of(model.labels, model.note)), number_cell(first ? 0 : before),
-                    number_cell(now), number_cell(std::max(before, now)),
-                    text_cell(first ? "where it stands" : now <= before ? "saved" : "added"),
-                    text_cell(paid ? times_text(paid->ratio) : time_text(model.time_s, model.time_interval))});
-    before = now;
+    if (same_except(model, ladder, {})) plain_format = model.time_s;
+    else if (model.model == ladder.model) before = plain_format;
+    const auto paid = step.factor ? step.factor->paid : std::nullopt;
+    const std::string time = time_text(model.time_s, model.time_interval);
+    if (model.time_s)
+      rows.push_back(row_of({plain(lever_text(step), 40), before, paid ? times_text(paid->ratio) : time, paid}, model));
+    before = model.time_s;
   }
-  if (rows.empty()) return rows;
   const ModelRow& last = summary.models.at(ladder.steps.back().point);
-  if (!last.time_s) return rows;
-  rows.push_back({text_cell("as it is"), text_cell(plain(last.model, 80)), number_cell(last.time_s, last.time_interval),
-                  number_cell(last.time_s, last.time_interval), TableCell{}, text_cell(state_of(last.labels, last.note)),
-                  number_cell(0), number_cell(last.time_s), number_cell(last.time_s), text_cell("where it stands"),
-                  text_cell(time_text(last.time_s, last.time_interval))});
+  if (last.time_s) rows.push_back(row_of({"in the end", {}, time_text(last.time_s, last.time_interval)}, last));
   return rows;
 }
 
@@ -89,7 +110,8 @@ Figure levers_figure(const FigureSource& source) {
     return figure;
   }
   figure.caption = fmt::format(
-      "From a dense transformer as large to the model as it is, one lever at a time: the factor is the time of the step "
+      "From a dense transformer as large to the model as it is, one lever at a time: the factor is the time of the "
+      "step "
       "before over that of this one. Nobody trained the models between. {}.",
       conditions_of(source));
   return figure;

@@ -50,7 +50,7 @@ std::vector<TableCell> cells(const TwinRow& row, const Summary& summary) {
           number_cell(at, line.interval),
           text_cell(line.q ? fmt::format("between {} and {}", digits(line.below), digits(line.above))
                            : fmt::format("{}, the {} measured", isoline_text(line),
-                                       line.kind == IsolineKind::from_smallest ? "smallest" : "largest")),
+                                         line.kind == IsolineKind::from_smallest ? "smallest" : "largest")),
           text_cell(state_of(labels, note)),
           text_cell(std::string(to_string(line.kind))),
           TableCell{firm}};
@@ -68,9 +68,10 @@ Spec spec_of(const Figure& figure, const FigurePanel& panel, const std::vector<c
     names.push_back(std::get<std::string>(panel.rows[i][1].value));
   }
   names = distinct(names);
-  const Spec x = quantity("batch", "batch",
-                          logarithmic(static_cast<double>(*batches.begin()), static_cast<double>(*batches.rbegin()), 1.15, 2),
-                          {{"values", batches}, {"format", "d"}, {"grid", false}});
+  const Spec x =
+      quantity("batch", "batch",
+               logarithmic(static_cast<double>(*batches.begin()), static_cast<double>(*batches.rbegin()), 1.15, 2),
+               {{"values", batches}, {"format", "d"}, {"grid", false}});
   const char* title = "q: active parameters / the mixture's";
   const Spec scale = logarithmic(low, high, kRoom), axis = logarithmic_axis(low, high, kRoom);
   const Spec y = quantity("q", title, scale, axis), colour = series_colour("context", names);
@@ -88,11 +89,10 @@ Spec spec_of(const Figure& figure, const FigurePanel& panel, const std::vector<c
   const Spec encoding = {{"x", x},
                          {"y", y},
                          {"color", colour},
-                         {"shape",
-                          words("kind", {{"legend", nullptr},
-                                         {"scale",
-                                          {{"domain", {"between", "from_smallest", "not_reached"}},
-                                           {"range", {"circle", "triangle-down", "triangle-up"}}}}})},
+                         {"shape", words("kind", {{"legend", nullptr},
+                                                  {"scale",
+                                                   {{"domain", {"between", "from_smallest", "not_reached"}},
+                                                    {"range", {"circle", "triangle-down", "triangle-up"}}}}})},
                          {"tooltip", tooltip(figure.columns)}};
   for (Spec& one : points(encoding)) layers.push_back(std::move(one));
   return layered(std::move(layers), kHeight);
@@ -137,7 +137,8 @@ Figure twins_figure(const FigureSource& source) {
     return figure;
   }
   figure.caption = fmt::format(
-      "Dense models that nobody trained, alike but for an MLP in place of the experts: the mixture is cheaper than those "
+      "Dense models that nobody trained, alike but for an MLP in place of the experts: the mixture is cheaper than "
+      "those "
       "above a line, dearer than those below. How large one has to be to answer as well is the reader's to set. A "
       "triangle that points down: cheaper than every one measured; up: than none. {}.",
       conditions_of(source));

@@ -21,7 +21,8 @@ struct Subject {
 const std::vector<ColumnOf<Subject>>& step_columns() {
   static const std::vector<ColumnOf<Subject>> all = {
       {{.title = "phase", .align = Align::left}, [](const Subject& s) { return text_cell(plain(s.row.phase, 20)); }},
-      {{.title = "batch", .head = "batch", .width = 5, .gap = 3}, [](const Subject& s) { return TableCell{s.row.batch}; }},
+      {{.title = "batch", .head = "batch", .width = 5, .gap = 3},
+       [](const Subject& s) { return TableCell{s.row.batch}; }},
       {{.title = "context", .head = "context", .width = 8}, [](const Subject& s) { return TableCell{s.row.context}; }},
   };
   return all;
@@ -136,10 +137,10 @@ Section twins_section(const ResultFile& file, const Summary& summary, const View
       if (std::string reached = reached_text(row); !reached.empty())
         table.groups.back().sentences.push_back(std::move(reached));
     }
-    const auto point = static_cast<std::size_t>(
-        std::find_if(summary.models.begin(), summary.models.end(),
-                     [&](const ModelRow& model) { return same_scenario(model, row); }) -
-        summary.models.begin());
+    const auto point =
+        static_cast<std::size_t>(std::find_if(summary.models.begin(), summary.models.end(),
+                                              [&](const ModelRow& model) { return same_scenario(model, row); }) -
+                                 summary.models.begin());
     std::vector<TableCell> cells = identity_cells(file, summary.models.at(point), "isoline");
     for (TableCell& cell : cells_for(row, changes)) cells.push_back(std::move(cell));
     table.groups.back().entries.push_back({{{{std::move(cells), Place{point, kWholeModel, 2}}}}});

@@ -160,16 +160,16 @@ std::vector<std::string> twin_sentences(const Summary& summary) {
                                                     digits(line.q.value_or(line.below), 2), line.q ? "" : " already"),
                                   row->batch));
     }
-    sentences.push_back(fmt::format("{} against dense models alike, by their active parameters ({}, context {}): it "
-                                    "costs less than {}",
-                                    plain(moe, 80), plain(rows.front()->phase, 20), rows.front()->context,
-                                    joined(parts, ", ")));
+    sentences.push_back(
+        fmt::format("{} against dense models alike, by their active parameters ({}, context {}): it "
+                    "costs less than {}",
+                    plain(moe, 80), plain(rows.front()->phase, 20), rows.front()->context, joined(parts, ", ")));
   }
   return sentences;
 }
 
-// Of each model's first ladder: "a new token of m costs 9.4 times less than of a dense model as large with keys for every
-// head: attention 1.3, experts 8.1".
+// Of each model's first ladder: "a new token of m costs 9.4 times less than of a dense model as large with keys for
+// every head: attention 1.3, experts 8.1".
 std::vector<std::string> lever_sentences(const Summary& summary) {
   std::vector<std::string> sentences, models;
   for (const LadderRow& row : summary.ladders) {
@@ -180,7 +180,8 @@ std::vector<std::string> lever_sentences(const Summary& summary) {
     std::vector<std::string> factors;
     for (const LeverStep& step : row.steps)
       if (step.factor)
-        factors.push_back(step.lever + " " + (step.factor->paid ? times_text(step.factor->paid->ratio) : "not measured"));
+        factors.push_back(step.lever + " " +
+                          (step.factor->paid ? times_text(step.factor->paid->ratio) : "not measured"));
     sentences.push_back(fmt::format("{}{}, {}, costs {}{} than where its levers start: {}", token_of(row.phase),
                                     plain(row.model, 80), step_text(row), times_less(*last.in_all->paid),
                                     sure_text(*last.in_all->paid), plain(joined(factors, ", "), 200)));

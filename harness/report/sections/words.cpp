@@ -77,14 +77,16 @@ Section words_section(const ResultFile& file, const Summary& summary, const View
     lines.push_back({"paid", "measured time of the dense model / of the MoE, with its 95 % interval."});
   }
   if (!summary.twins.empty())
-    lines.push_back({"q",
-                     "active parameters of a dense model / of the MoE. @twinQ: the MoE's own layers with an MLP of that "
-                     "size for the experts; nobody trained it, and what it would answer is not measured."});
+    lines.push_back(
+        {"q",
+         "active parameters of a dense model / of the MoE. @twinQ: the MoE's own layers with an MLP of that "
+         "size for the experts; nobody trained it, and what it would answer is not measured."});
   if (!summary.ladders.empty())
-    lines.push_back({"levers",
-                     "what one design decision saves: the time of the step before / of this one. @dense: an MLP for the "
-                     "experts, with as many parameters in all; @mha: keys and values for every head; @unshared: "
-                     "without shared experts. Nobody trained those."});
+    lines.push_back(
+        {"levers",
+         "what one design decision saves: the time of the step before / of this one. @dense: an MLP for the "
+         "experts, with as many parameters in all; @mha: keys and values for every head; @unshared: "
+         "without shared experts. Nobody trained those."});
   if (!summary.formats.empty()) {
     lines.push_back({"of formats",
                      "promised: bytes of a matrix in the plain format / in the smaller one, scales included. "
