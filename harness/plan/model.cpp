@@ -311,10 +311,10 @@ void refuse_mark(const std::string& wanted, const std::vector<ShippedModel>& mod
   const std::vector<std::string> known = {"twin2", "dense", "unshared", "mha", "tp2", "ep2", "mtp"};
   std::string word = wanted.substr(at + 1);
   word.resize(std::min(word.find('@'), word.size()));
-  throw BadInput(
-      fmt::format("{}: no change '@{}' of a model{}; known are: @twinQ, @dense, @unshared, @mha, @tpN, @epN, "
-                  "@mtp, in this order (N from 2)",
-                  printable(wanted), printable(word), did_you_mean(word, known)));
+  throw BadInput(fmt::format(
+      "no model \"{}\": '@{}' is no change of one{}; known are: @twinQ, @dense, @unshared, @mha, @tpN, @epN, "
+      "@mtp, in this order (N from 2)",
+      printable(wanted), printable(word), did_you_mean(word, known)));
 }
 
 }  // namespace

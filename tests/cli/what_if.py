@@ -43,7 +43,7 @@ def errors(program):
             ("a dense model", ["-m", "qwen3-4b", "--twin", "2"], ["--twin: no layer of qwen3-4b has experts"]),
             ("dense models", ["-m", "qwen3-4b", "-m", "qwen3-8b", "--twin", "2"], ["no model of this run has experts"]),
             ("too small", ["-m", "small", "--twin", "0.1"], ["small@twin0.1", "256 columns, is 0.5"]),
-            ("a spelling", ["-m", "qwen3-30b-a3b@twim2"], ["no change '@twim2'", "did you mean 'twin2'?"]),
+            ("a spelling", ["-m", "qwen3-30b-a3b@twim2"], ["'@twim2' is no change of one (did you mean 'twin2'?)"]),
             ("other layers", ["-m", "gemma-4-26b-a4b-it", "--twin", "2"], ["layers of model_type gemma4"]),
             ("a checkpoint", ["-m", "small", "--twin", "1", "--weights", "small"], ["--weights"]),
             ("a checkpoint of a twin", ["-m", "small@twin1", "--weights", "small"], ["nobody trained small@twin1"])):

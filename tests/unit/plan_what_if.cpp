@@ -169,7 +169,7 @@ TEST(WhatIf, RefusesByName) {
   EXPECT_TRUE(contains(refusal("qwen3-30b-a3b@unshared"), "has no shared experts"));
   EXPECT_TRUE(contains(refusal("qwen3-30b-a3b@tp2@twin2"), "expected name@twin2@..."));
   EXPECT_TRUE(contains(refusal("deepseek-v3@mtp@twin2"), "expected name@twin2@..."));
-  EXPECT_TRUE(contains(refusal("qwen3-30b-a3b@twim2"), "no change '@twim2' of a model (did you mean 'twin2'?)"));
+  EXPECT_TRUE(contains(refusal("qwen3-30b-a3b@twim2"), "'@twim2' is no change of one (did you mean 'twin2'?)"));
   EXPECT_TRUE(contains(refusal("qwen3-30b-a4b@dense"), "no model \"qwen3-30b-a4b\" (did you mean"));
   EXPECT_EQ(named("qwen3-30b-a3b@twin2@tp8").name, "qwen3-30b-a3b@twin2@tp8");
 }
