@@ -24,9 +24,11 @@ ResultFile ladder_file() {
   return file;
 }
 
-std::vector<std::string> levers_of(const LadderRow& row) {
+// Of the only ladder.
+std::vector<std::string> levers_of(const std::vector<LadderRow>& rows) {
   std::vector<std::string> names;
-  for (const LeverStep& step : row.steps) names.push_back(step.lever);
+  if (rows.size() == 1)
+    for (const LeverStep& step : rows[0].steps) names.push_back(step.lever);
   return names;
 }
 using Names = std::vector<std::string>;
@@ -35,7 +37,7 @@ TEST(Levers, OneAfterTheOther) {
   const auto rows = ladder_rows(ladder_file());
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].model, "m");
-  EXPECT_EQ(levers_of(rows[0]), (Names{"start", "attention", "experts", "shared experts", "int4_g128"}));
+  EXPECT_EQ(levers_of(rows), (Names{"start", "attention", "experts", "shared experts", "int4_g128"}));
   const double factors[] = {2, 4, 0.8, 2.5}, in_all[] = {2, 8, 6.4, 16};
   EXPECT_FALSE(rows[0].steps[0].factor || rows[0].steps[0].in_all);
   for (std::size_t i = 1; i < 5; ++i) {
@@ -49,13 +51,13 @@ TEST(Levers, OneAfterTheOther) {
 TEST(Levers, WhatAModelDoesNotHaveIsNoStep) {
   ResultFile file = ladder_file();
   std::erase_if(file.points, [](const PointRecord& p) { return p.model == "m@unshared"; });
-  EXPECT_EQ(levers_of(ladder_rows(file)[0]), (Names{"start", "attention", "experts", "int4_g128"}));
+  EXPECT_EQ(levers_of(ladder_rows(file)), (Names{"start", "attention", "experts", "int4_g128"}));
   std::erase_if(file.points, [](const PointRecord& p) { return p.model == "m@dense@mha"; });
-  EXPECT_EQ(levers_of(ladder_rows(file)[0]), (Names{"start", "experts", "int4_g128"}));
+  EXPECT_EQ(levers_of(ladder_rows(file)), (Names{"start", "experts", "int4_g128"}));
   std::erase_if(file.points, [](const PointRecord& p) { return p.model == "m@dense"; });
   EXPECT_TRUE(ladder_rows(file).empty()) << "formats alone are no ladder";
   file.points.push_back(point("m@mha", 0.8));  // of a dense model
-  EXPECT_EQ(levers_of(ladder_rows(file)[0]), (Names{"start", "attention", "int4_g128"}));
+  EXPECT_EQ(levers_of(ladder_rows(file)), (Names{"start", "attention", "int4_g128"}));
 }
 
 TEST(Levers, AnotherStepOfTheModelIsAnotherLadder) {

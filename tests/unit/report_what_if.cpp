@@ -112,11 +112,16 @@ TEST(WhatIfReports, AWaterfallGoesFromStepToStep) {
   EXPECT_EQ(values[2]["lever"], "in the end");
   // What stands before was not measured: nothing is said of a saving.
   ResultFile unmeasured = renamed("tiny-moe@dense");
+  unmeasured.points.push_back(unmeasured.points[0]);
+  unmeasured.points.back().model = "tiny-moe@dense@mha";
   unmeasured.points[0].parts[0].outcome = Outcome::wrong;
   unmeasured.points[0].parts[0].rounds.clear();
   const Figure one = build(unmeasured, "levers");
-  EXPECT_EQ(figure_values(one, one.panels[0])[0]["effect"], "where it stands");
-  EXPECT_EQ(figure_values(one, one.panels[0])[0]["lever"], "experts");
+  const nlohmann::json bars = figure_values(one, one.panels[0]);
+  ASSERT_EQ(bars.size(), 3u) << "start, experts, in the end";
+  EXPECT_EQ(bars[1]["lever"], "experts");
+  EXPECT_EQ(bars[1]["effect"], "where it stands");
+  EXPECT_EQ(bars[1]["from"], 0);
 }
 
 }  // namespace
