@@ -33,7 +33,16 @@ Spec spec_of(const Figure& figure, const FigurePanel& panel) {
                                        {"legend", {{"orient", "top"}}}});
   Spec at_end = x;
   at_end["field"] = "last";
-  const Spec encoding = {{"x", x}, {"x2", to}, {"y", y}, {"color", colour}, {"tooltip", tooltip(figure.columns)}};
+  const Spec hollow = {{"condition", {{"test", "datum.firm"}, {"value", 1}}}, {"value", 0.15}};
+  Spec edge = colour;
+  edge["legend"] = nullptr;
+  const Spec encoding = {{"x", x},
+                         {"x2", to},
+                         {"y", y},
+                         {"fill", colour},
+                         {"stroke", edge},
+                         {"fillOpacity", hollow},
+                         {"tooltip", tooltip(figure.columns)}};
   Spec layers = Spec::array();
   layers.push_back({{"mark", {{"type", "bar"}, {"height", {{"band", 0.6}}}}}, {"encoding", encoding}});
   layers.push_back({{"mark", {{"type", "text"}, {"align", "left"}, {"dx", 6}, {"color", tone("ink")}}},
@@ -61,7 +70,8 @@ std::vector<TableCell> row_of(const Bar& bar, const ModelRow& model) {
           text_cell(!bar.before   ? "where it stands"
                     : now <= from ? "saved"
                                   : "added"),
-          text_cell(bar.label)};
+          text_cell(bar.label),
+          TableCell{is_firm(model.labels, model.note)}};
 }
 
 // The start and the end stand on 0; between them a bar is what is saved, or added. Formats all follow the plain one.
@@ -97,7 +107,8 @@ Figure levers_figure(const FigureSource& source) {
                     {"to"},
                     {"last"},
                     {"effect"},
-                    {"label"}};
+                    {"label"},
+                    {"firm"}};
   for (const LadderRow& ladder : source.summary.ladders) {
     FigurePanel panel{.title = plain(ladder.model, 60) + " · " + step_text(ladder), .spec = {}};
     panel.rows = rows_of(ladder, source.summary);

@@ -11,15 +11,19 @@ namespace layercost {
 namespace {
 
 struct Subject {
+  const LadderRow& ladder;
   const LeverStep& step;
   const ModelRow& model;
 };
+
+std::string point_text(const LadderRow& row) { return plain(row.model, 80) + " · " + step_text(row); }
 
 // Why a model has no time stands in its own row.
 TableCell paid_cell(const std::optional<PaidBy>& by) { return by ? ratio_cell(by->paid) : TableCell{}; }
 
 std::vector<ColumnOf<Subject>> columns(bool money) {
   std::vector<ColumnOf<Subject>> all = {
+      {{.title = "point", .align = Align::left}, [](const Subject& s) { return text_cell(point_text(s.ladder)); }},
       {{.title = "lever", .head = "lever", .width = 14, .most = 24, .gap = 3, .align = Align::left},
        [](const Subject& s) { return text_cell(plain(lever_text(s.step), 40)); }},
       {{.key = "lever",
@@ -87,12 +91,11 @@ Section levers_section(const ResultFile& file, const Summary& summary, const Vie
   table.panels.push_back({.columns = behind_identity(columns_of(all)), .tail = 0});
   table.shown = !summary.ladders.empty();
   for (const LadderRow& row : summary.ladders) {
-    Group group{plain(row.model, 80) + " · " + step_text(row),
-                joined({plain(row.activation_type, 20), routing_text(row.routing)}, " · ")};
+    Group group{point_text(row), joined({plain(row.activation_type, 20), routing_text(row.routing)}, " · ")};
     for (const LeverStep& step : row.steps) {
       const ModelRow& model = summary.models.at(step.point);
       std::vector<TableCell> cells = identity_cells(file, model, "lever");
-      for (TableCell& cell : cells_of(all, {step, model})) cells.push_back(std::move(cell));
+      for (TableCell& cell : cells_of(all, {row, step, model})) cells.push_back(std::move(cell));
       Entry entry{{{{std::move(cells), Place{step.point, kWholeModel, 2}}}}};
       if (!model.note.empty()) entry.notes.push_back({model.note});
       group.entries.push_back(std::move(entry));

@@ -20,6 +20,10 @@ struct Subject {
 
 const std::vector<ColumnOf<Subject>>& step_columns() {
   static const std::vector<ColumnOf<Subject>> all = {
+      {{.title = "MoE", .align = Align::left},
+       [](const Subject& s) {
+         return text_cell(joined({plain(s.row.model, 80), types_text(s.row), routing_text(s.row.routing)}, ", "));
+       }},
       {{.title = "phase", .align = Align::left}, [](const Subject& s) { return text_cell(plain(s.row.phase, 20)); }},
       {{.title = "batch", .head = "batch", .width = 5, .gap = 3},
        [](const Subject& s) { return TableCell{s.row.batch}; }},
