@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import math
+import random
+import struct
 import sys
 
 from program import Program
@@ -48,6 +50,36 @@ def errors(program):
             ("a checkpoint", ["-m", "small", "--twin", "1", "--weights", "small"], ["--weights"]),
             ("a checkpoint of a twin", ["-m", "small@twin1", "--weights", "small"], ["nobody trained small@twin1"])):
         program.expect(title, ["run", "--dry-run", *words], 2, said)
+
+
+def checkpoint(path, width):
+    """Layer 0 of a qwen3 model of the small mixture's sizes with an MLP of that width, in bf16: values of +-1/64 to
+    1/32, norms of 1."""
+    shapes = {"input_layernorm": [512], "post_attention_layernorm": [512], "self_attn.q_norm": [64],
+              "self_attn.k_norm": [64], "self_attn.q_proj": [256, 512], "self_attn.k_proj": [128, 512],
+              "self_attn.v_proj": [128, 512], "self_attn.o_proj": [512, 256], "mlp.gate_proj": [width, 512],
+              "mlp.up_proj": [width, 512], "mlp.down_proj": [512, width]}
+    draw, signs = random.Random(1), bytes(0x3C if byte % 2 else 0xBC for byte in range(256))
+    header, body = {}, bytearray()
+    for name, shape in shapes.items():
+        count = math.prod(shape)
+        values = bytearray(2 * count)
+        values[::2] = bytes([0x80]) * count if len(shape) == 1 else draw.randbytes(count)
+        values[1::2] = bytes([0x3F]) * count if len(shape) == 1 else draw.randbytes(count).translate(signs)
+        header[f"model.layers.0.{name}.weight"] = {"dtype": "BF16", "shape": shape,
+                                                   "data_offsets": [len(body), len(body) + len(values)]}
+        body += values
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+# What reads a published dense model's tensors and computes with them as the references do is a dense model.
+def checks(program, folder):
+    checkpoint(folder / "twin.safetensors", 4096)
+    for model, code, said in (("small@twin1", 0, "agrees"), ("small@twin2", 2, ""), ("small", 2, "")):
+        done = program.expect(f"check of {model}", ["check", "-m", model, "--weights", "twin.safetensors", "--device",
+                                                    "cpu"], code, stdout=[said])
+        program.that(f"{model}: nothing is wrong", "WRONG" not in done.stdout, done.stdout)
 
 
 def data_of(program, name):
@@ -116,6 +148,7 @@ def main():
         program.plant_small()
         plans(program)
         errors(program)
+        checks(program, folder)
         twins(program, folder)
         levers(program, folder)
     return program.finish()

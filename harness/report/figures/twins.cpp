@@ -24,7 +24,8 @@ std::vector<const ModelRow*> points_of(const TwinRow& row, const Summary& summar
   std::vector<const ModelRow*> all;
   for (const ModelRow& model : summary.models) {
     const ChangedName name = split_changes(model.model);
-    const bool twin = name.changes.size() == 1 && twin_size(name.changes[0]) && row.model.starts_with(name.published);
+    const bool twin =
+        name.changes.size() == 1 && twin_size(name.changes[0]) && (row.model + "@").starts_with(name.published + "@");
     if ((model.model == row.model || twin) && same_except(model, row, {Member::model, Member::routing}))
       all.push_back(&model);
   }
