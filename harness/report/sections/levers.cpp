@@ -32,10 +32,12 @@ std::vector<ColumnOf<Subject>> columns(bool money) {
        [](const Subject& s) { return text_cell(s.step.lever); }},
       {{.title = "model", .head = "model", .width = 12, .most = 34, .align = Align::left, .shrinks = true, .leaves = 1},
        [](const Subject& s) { return text_cell(plain(s.model.model, 80)); }},
-      {{.title = "per step", .head = "per step", .width = 9, .form = Form::time},
+      {{.title = "per step", .head = "per step", .width = 9, .form = Form::time, .marked = true},
        [](const Subject& s) {
-         return s.model.time_s ? number_cell(s.model.time_s, s.model.time_interval)
-                               : TableCell{Absent{"not measured", plain(s.model.why)}};
+         if (!s.model.time_s) return TableCell{Absent{"not measured", plain(s.model.why)}};
+         TableCell cell = number_cell(s.model.time_s, s.model.time_interval);
+         if (!s.model.note.empty()) cell.mark = "*";
+         return cell;
        }},
       {{.title = "tokens/s", .head = "tokens/s", .width = 9, .form = Form::number, .leaves = 2},
        [](const Subject& s) {
@@ -89,6 +91,8 @@ Section levers_section(const ResultFile& file, const Summary& summary, const Vie
   table.title = "What each lever saves";
   table.about = "time of the step before / of this one; in all: of the start";
   table.panels.push_back({.columns = behind_identity(columns_of(all)), .tail = 0});
+  table.notes = Notes::marked;
+  table.notes_column = true;
   table.shown = !summary.ladders.empty();
   for (const LadderRow& row : summary.ladders) {
     Group group{point_text(row), joined({plain(row.activation_type, 20), routing_text(row.routing)}, " · ")};
@@ -97,7 +101,10 @@ Section levers_section(const ResultFile& file, const Summary& summary, const Vie
       std::vector<TableCell> cells = identity_cells(file, model, "lever");
       for (TableCell& cell : cells_of(all, {row, step, model})) cells.push_back(std::move(cell));
       Entry entry{{{{std::move(cells), Place{step.point, kWholeModel, 2}}}}};
-      if (!model.note.empty()) entry.notes.push_back({model.note});
+      if (!model.note.empty()) {
+        entry.notes.push_back({model.note});
+        table.footnotes = {"hypothetical: the model does not fit, its layers were measured"};
+      }
       group.entries.push_back(std::move(entry));
     }
     table.groups.push_back(std::move(group));
