@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "harness/report/figures/shared.h"
@@ -19,24 +20,27 @@ namespace {
 constexpr int kHeight = 260;
 constexpr double kRoom = 1.25;
 
+// Points of the same task: all models that were measured at it.
+using Tasks = std::map<ScenarioRecord, std::vector<const ModelRow*>>;
+ScenarioRecord task_of(const ScenarioRecord& scenario) { return without(scenario, {Member::model, Member::routing}); }
+
 // The points that the isoline comes from.
-std::vector<const ModelRow*> points_of(const TwinRow& row, const Summary& summary) {
+std::vector<const ModelRow*> points_of(const TwinRow& row, const Tasks& tasks) {
   std::vector<const ModelRow*> all;
-  for (const ModelRow& model : summary.models) {
-    const ChangedName name = split_changes(model.model);
+  for (const ModelRow* model : tasks.at(task_of(row))) {
+    const ChangedName name = split_changes(model->model);
     const bool twin =
         name.changes.size() == 1 && twin_size(name.changes[0]) && (row.model + "@").starts_with(name.published + "@");
-    if ((model.model == row.model || twin) && same_except(model, row, {Member::model, Member::routing}))
-      all.push_back(&model);
+    if (model->model == row.model || twin) all.push_back(model);
   }
   return all;
 }
 
-std::vector<TableCell> cells(const TwinRow& row, const Summary& summary) {
+std::vector<TableCell> cells(const TwinRow& row, const Tasks& tasks) {
   bool firm = true;
   std::vector<Label> labels;
   std::string note;
-  for (const ModelRow* point : points_of(row, summary)) {
+  for (const ModelRow* point : points_of(row, tasks)) {
     firm = firm && is_firm(point->labels, point->note);
     labels.insert(labels.end(), point->labels.begin(), point->labels.end());
     if (note.empty()) note = point->note;
@@ -112,6 +116,9 @@ Figure twins_figure(const FigureSource& source) {
                     {"state", "state"},
                     {"kind"},
                     {"firm"}};
+  Tasks tasks;
+  if (!summary.twins.empty())
+    for (const ModelRow& model : summary.models) tasks[task_of(model)].push_back(&model);
   std::vector<std::vector<const TwinRow*>> panels;
   for (const TwinRow& row : summary.twins) {
     if (!row.isoline) continue;
@@ -129,7 +136,7 @@ Figure twins_figure(const FigureSource& source) {
                                        types_text(*rows.front()), routing_text(rows.front()->routing)},
                                       " · "),
                       .spec = {}};
-    for (const TwinRow* row : rows) panel.rows.push_back(cells(*row, summary));
+    for (const TwinRow* row : rows) panel.rows.push_back(cells(*row, tasks));
     panel.spec = spec_of(figure, panel, rows);
     figure.panels.push_back(std::move(panel));
   }
