@@ -1,10 +1,13 @@
 // layercost project: time and money of a model on hardware that is not here; published results held against that.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "harness/cli/amounts.h"
 #include "harness/cli/commands.h"
 #include "harness/cli/listing.h"
 #include "harness/cli/points.h"
@@ -14,6 +17,8 @@
 #include "harness/cost/published.h"
 #include "harness/measure/op_records.h"
 #include "harness/plan/published_steps.h"
+#include "harness/report/text.h"
+#include "harness/result/labels.h"
 
 namespace layercost {
 namespace {
@@ -72,6 +77,7 @@ struct HeldResult {
   const PublishedSource* source = nullptr;
   const PublishedResult* result = nullptr;
   PublishedFinding finding;
+  std::vector<EfficiencySource> measured_in;
 };
 
 // Results of the architecture of some devices, and of no others.
@@ -90,7 +96,7 @@ struct Measured {
 };
 
 HeldResult hold(const PublishedSource& source, const PublishedResult& result, const Measured& results) {
-  HeldResult held{&source, &result, {}};
+  HeldResult held{&source, &result, {}, {}};
   if (!result.why_not.empty()) return held;
   const HardwareSpec hardware = find_hardware(result.hardware, configs_dir());
   const std::optional<Efficiencies> measured = results.of(hardware);
@@ -99,26 +105,53 @@ HeldResult hold(const PublishedSource& source, const PublishedResult& result, co
   for (const PublishedSteps::Step& step : steps.steps)
     timed.push_back(
         {project(step_work(steps.model, step.scenario), hardware, 1, measured ? &*measured : nullptr), step.times});
+  if (measured) held.measured_in = measured->sources;
   held.finding = hold_against(result, timed, steps.tokens_of_sequence);
   return held;
 }
 
-std::string value_text(double value) {
-  return value < 1000 ? fmt::format("{:.4g}", value) : fmt::format("{:.0f}", value);
-}
-std::string value_text(const std::optional<Held>& held) { return held ? value_text(held->value) : ""; }
+std::string value_text(const std::optional<Held>& held) { return held ? digits(held->value, 4) : ""; }
 std::string ratio_text(const std::optional<Held>& held) { return held ? fmt::format("{:.2f}", held->ratio) : ""; }
 
-std::string published_text(const std::vector<HeldResult>& all) {
-  std::string out;
-  const PublishedSource* source = nullptr;
+// Each once.
+std::vector<EfficiencySource> efficiency_sources(const std::vector<HeldResult>& all) {
+  std::vector<EfficiencySource> out;
+  for (const HeldResult& held : all)
+    for (const EfficiencySource& source : held.measured_in)
+      if (std::none_of(out.begin(), out.end(),
+                       [&](const EfficiencySource& s) { return s.content_hash == source.content_hash; }))
+        out.push_back(source);
+  return out;
+}
+
+std::string published_head(const std::vector<HeldResult>& all, const std::vector<EfficiencySource>& sources) {
+  std::string out =
+      "PROJECTION: what was published, beside the same steps from the vendors' figures (possible, NOMINAL)";
+  if (sources.empty()) return out + "\npos/pub: above 1 the projection is faster or cheaper\n";
+  std::set<std::string_view> labels;
+  for (const HeldResult& held : all)
+    for (const Label label : held.finding.labels) labels.insert(text_of(label).shown);
+  out += " and with measured efficiency (projected)\n" + efficiency_text(sources);
+  if (!labels.empty()) say(out, "  labelled {}\n", fmt::join(labels, ", "));
+  return out + "pos/pub, prj/pub: above 1 the projection is faster or cheaper\n";
+}
+
+std::vector<Column> published_columns(bool measured) {
   std::vector<Column> columns = {{.head = "result", .gap = 0, .align = Align::left, .shrinks = true},
-                                 {.head = "unit", .gap = 2, .align = Align::left, .leaves = 1},
                                  {.head = "published", .gap = 2},
-                                 {.head = "possible", .gap = 2},
-                                 {.head = "ratio", .gap = 2},
-                                 {.head = "projected", .gap = 2},
-                                 {.head = "ratio", .gap = 2}};
+                                 {.head = "possible", .gap = 2, .leaves = 2},
+                                 {.head = "pos/pub", .gap = 2}};
+  if (measured) {
+    columns.push_back({.head = "projected", .gap = 2, .leaves = 1});
+    columns.push_back({.head = "prj/pub", .gap = 2});
+  }
+  return columns;
+}
+
+std::string published_text(const std::vector<HeldResult>& all) {
+  const std::vector<EfficiencySource> sources = efficiency_sources(all);
+  std::string out = published_head(all, sources);
+  const PublishedSource* source = nullptr;
   std::optional<Listing> listing;
   std::string not_held;
   const auto flush = [&] {
@@ -131,18 +164,20 @@ std::string published_text(const std::vector<HeldResult>& all) {
     if (held.source != source) {
       flush();
       source = held.source;
-      out += fmt::format("{}{}\n  {}, {}\n", out.empty() ? "" : "\n", source->title, source->source, source->date);
+      say(out, "\n{}\n  {}, {}\n", source->title, source->source, source->date);
     }
     const PublishedResult& r = *held.result;
     if (!r.why_not.empty()) {
-      not_held += fmt::format("not expressed: {}: {}\n", r.what, r.why_not);
+      say(not_held, "not expressed: {}: {}\n", r.what, r.why_not);
       continue;
     }
-    if (!listing) listing.emplace(columns);
+    if (!listing) listing.emplace(published_columns(!sources.empty()));
     const PublishedFinding& f = held.finding;
-    listing->add({r.id, r.tokens_per_s ? "tokens/s" : "USD/Mtok",
-                  value_text(r.tokens_per_s ? *r.tokens_per_s : *r.usd_per_mtok), value_text(f.possible),
-                  ratio_text(f.possible), value_text(f.projected), ratio_text(f.projected)});
+    std::vector<std::string> cells = {
+        r.id, r.tokens_per_s ? digits(*r.tokens_per_s, 4) + " tokens/s" : digits(*r.usd_per_mtok, 4) + " USD/Mtok",
+        value_text(f.possible), ratio_text(f.possible)};
+    if (!sources.empty()) cells.insert(cells.end(), {value_text(f.projected), ratio_text(f.projected)});
+    listing->add(std::move(cells));
   }
   flush();
   return out;
@@ -171,7 +206,13 @@ OrderedJson published_json(const HeldResult& held) {
               {"published", r.tokens_per_s ? *r.tokens_per_s : *r.usd_per_mtok}});
   if (f.hard_bound) out["hard_bound"] = held_json(*f.hard_bound);
   if (f.possible) out["possible"] = held_json(*f.possible);
-  if (f.projected) out["with_measured_efficiency"] = held_json(*f.projected);
+  if (f.projected) {
+    out["with_measured_efficiency"] = held_json(*f.projected);
+    for (const EfficiencySource& source : held.measured_in)
+      out["with_measured_efficiency"]["measured_in"].push_back(source.file);
+    out["with_measured_efficiency"]["labels"] = OrderedJson::array();
+    for (const Label label : f.labels) out["with_measured_efficiency"]["labels"].push_back(to_string(label));
+  }
   if (!f.missing.empty()) out["not_measured"] = f.missing;
   if (!r.note.empty()) out["note"] = r.note;
   return out;
@@ -201,7 +242,10 @@ int show_published(const Options& o) {
   }
   OrderedJson list = OrderedJson::array();
   for (const HeldResult& held : all) list.push_back(published_json(held));
-  fmt::print("{}\n", OrderedJson{{"published", std::move(list)}}.dump(1));
+  OrderedJson out = {{"projection", true}};
+  if (const auto from = efficiency_sources(all); !from.empty()) out["efficiency_from"] = efficiency_json(from);
+  out["published"] = std::move(list);
+  fmt::print("{}\n", out.dump(1));
   return 0;
 }
 

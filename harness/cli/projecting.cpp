@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -23,6 +24,7 @@ namespace layercost {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
+constexpr double kGB = 1e9, kGiB = 1 << 30;
 
 // The figures used, each with whose it is.
 std::vector<std::string> sources_of(const HardwareSpec& hardware, const Projection& p) {
@@ -44,7 +46,8 @@ std::vector<std::string> sources_of(const HardwareSpec& hardware, const Projecti
 std::string rates_text(const Projection& p) {
   std::vector<std::string> out;
   for (const NominalRate& rate : p.rates)
-    out.push_back(fmt::format("{} in {}{}", si(rate.flops_per_s, "FLOP/s"), rate.dtype,
+    out.push_back(fmt::format("{} in {}{}{}", si(rate.flops_per_s, "FLOP/s"), rate.dtype,
+                              rate.accumulate.empty() ? "" : fmt::format(" (sums in {})", rate.accumulate),
                               rate.arithmetic == rate.dtype ? "" : " for " + rate.arithmetic));
   return fmt::format("{}", fmt::join(out, ", "));
 }
@@ -66,15 +69,16 @@ std::string ops_text(const Projection& p, bool measured) {
     }
     Listing listing(columns);
     for (const ProjectedOp& op : part.ops) {
+      const bool bound = !op.limited_by.empty();
       std::vector<std::string> cells = {
-          op.component, op.limited_by, time_text(op.possible_s),
-          fmt::format("{:.1f} %", 100 * static_cast<double>(part.count) * op.possible_s / *p.possible_s)};
+          op.component, bound ? op.limited_by : "-", bound ? time_text(op.possible_s) : "-",
+          bound ? fmt::format("{:.1f} %", 100 * static_cast<double>(part.count) * op.possible_s / *p.possible_s) : "-"};
       if (measured) {
         cells.push_back(op.efficiency    ? fmt::format("{:.1f} %", 100 * *op.efficiency)
                         : op.projected_s ? "carried"
                                          : "not measured");
         cells.push_back(op.projected_s ? time_text(*op.projected_s) : "");
-        cells.push_back(op.projected_s ? fmt::format("{:.3g}x", op.fold) : "");
+        cells.push_back(op.projected_s ? fmt::format("{}x{}", digits(op.fold), op.is_far() ? " FAR" : "") : "");
       }
       listing.add(std::move(cells));
     }
@@ -83,12 +87,18 @@ std::string ops_text(const Projection& p, bool measured) {
   return out;
 }
 
+// Components, each once, of which no measured op was near in size.
+std::vector<std::string> far_ops(const Projection& p) {
+  std::vector<std::string> out;
+  for (const ProjectedPart& part : p.parts)
+    for (const ProjectedOp& op : part.ops)
+      if (op.is_far() && std::find(out.begin(), out.end(), op.component) == out.end()) out.push_back(op.component);
+  return out;
+}
+
 std::string measured_text(const ProjectionTarget& target, const Projection& p) {
   if (!target.measured) return "";
-  std::string out;
-  for (const EfficiencySource& source : target.measured->sources)
-    say(out, "efficiency: as measured on {}, {} (sha256 {:.16})\n", printable(source.device_name),
-        printable(source.file), source.content_hash);
+  std::string out = efficiency_text(target.measured->sources);
   std::set<std::string_view> labels;
   double fold = 1;
   for (const ProjectedPart& part : p.parts)
@@ -96,42 +106,67 @@ std::string measured_text(const ProjectionTarget& target, const Projection& p) {
       for (const Label label : op.labels) labels.insert(text_of(label).shown);
       fold = std::max(fold, op.fold);
     }
-  if (fold > 1.5) say(out, "  of ops up to {:.3g} times larger or smaller than these\n", fold);
+  if (fold > 1.5) say(out, "  of ops up to {} times larger or smaller than these\n", digits(fold));
+  if (const auto far = far_ops(p); !far.empty())
+    say(out, "  FAR: {} by more than {:.0f} times, further than measurements have checked\n", fmt::join(far, ", "),
+        kCheckedFold);
   if (!labels.empty()) say(out, "  labelled {}\n", fmt::join(labels, ", "));
   if (!p.missing.empty())
     say(out, "projected: withheld, for these results hold no such op as: {}\n", fmt::join(p.missing, ", "));
   return out;
 }
 
-// "12.3 tokens/s for each user, 98.4 in all".
-std::string rate_text(const Projection& p, double step_s) {
-  const double all = p.tokens_per_s(step_s);
-  return p.per_user ? fmt::format("{:.4g} tokens/s for each user, {:.4g} in all", 1 / step_s, all)
-                    : fmt::format("{:.4g} tokens/s", all);
+// "12.3 ms a step, 12.3 tokens/s for each user, 98.4 in all".
+std::string step_text(const Projection& p, double step_s) {
+  const std::string all = digits(p.tokens_per_s(step_s), 4);
+  const std::string step = fmt::format("{} ms a step, ", digits(1e3 * step_s, 4));
+  return step + (p.per_user ? fmt::format("{} tokens/s for each user, {} in all", digits(1 / step_s, 4), all)
+                            : fmt::format("{} tokens/s", all));
 }
 
-std::string money_text(const ProjectionTarget& target, const Projection& p) {
+std::string beside(const PointProjection& point) { return point.fits() ? "" : fmt::format("; {}", kDoesNotFit); }
+
+std::string money_text(const ProjectionTarget& target, const PointProjection& point) {
   if (!target.price) return "";
+  const Projection& p = point.steps;
   const PriceRecord& price = *target.price;
   std::string out;
   const std::string each = p.devices > 1 ? fmt::format(" for each of {} devices", p.devices) : "";
-  say(out, "price: {:.4g} USD/h{}, {}\n", price.usd_per_hour, each, plain(price.label, 300));
+  say(out, "price: {} USD/h{}, {}\n", digits(price.usd_per_hour, 4), each, plain(price.label, 300));
   if (!price.source.empty()) say(out, "  source: {}, {}\n", plain(price.source, 400), price.retrieved_at);
-  for (const PriceLabel label : price.labels) say(out, "  {}: {}\n", text_of(label).shown, text_of(label).meaning);
+  for (const PriceLabel label : price.labels)
+    say(out, "  {}: {}\n", text_of(label).shown,
+        label == PriceLabel::other_device ? "of another device than --on names" : text_of(label).meaning);
   const double use = price.utilisation.value_or(kUtilisationFloor);
-  say(out, "cost: {:.4g} USD per million {} tokens where all that is possible is reached (NOMINAL)\n",
-      *usd_per_mtok(target.price, p, p.possible_s), p.per_user ? "output" : "input");
+  say(out, "cost: {} USD per million {} tokens where all that is possible is reached (NOMINAL){}\n",
+      digits(*usd_per_mtok(target.price, p, p.possible_s), 4), p.per_user ? "output" : "input", beside(point));
   if (p.projected_s)
-    say(out, "      {:.4g} USD with measured efficiency\n", *usd_per_mtok(target.price, p, p.projected_s));
-  say(out, "      layer-derived floor: {:.4g} % of the hours paid for do this work; no scheduler, no network\n",
-      100 * use);
+    say(out, "      {} USD with measured efficiency{}\n", digits(*usd_per_mtok(target.price, p, p.projected_s), 4),
+        beside(point));
+  say(out, "      layer-derived floor: {} % of the hours paid for do this work; no scheduler, no network\n",
+      digits(100 * use, 4));
   return out;
 }
 
-OrderedJson step_json(const ProjectionTarget& target, const Projection& p, double step_s) {
+// What is left where the vendor gives no rate for the activations' type.
+std::string memory_bound_text(const ProjectionTarget& target, const PointProjection& point) {
+  const Projection& p = point.steps;
+  std::string out;
+  const std::string why = fmt::format("the vendor gives no rate for {}", point.activation_type);
+  say(out, "possible: unknown, {}\n", why);
+  say(out, "  nothing real is faster than {}, at {}/s of memory{}\n", step_text(p, p.memory_bound_s),
+      si(p.read_bytes_per_s, "B"), beside(point));
+  if (target.measured) say(out, "efficiency: absent, it would be of a rate, and {}\n", why);
+  if (target.price) say(out, "cost: absent, it is of a time that is possible, and {}\n", why);
+  return out;
+}
+
+OrderedJson step_json(const ProjectionTarget& target, const PointProjection& point, double step_s) {
+  const Projection& p = point.steps;
   OrderedJson out = {{"step_s", step_s}, {"tokens_per_s", p.tokens_per_s(step_s)}};
   if (p.per_user) out["tokens_per_s_user"] = 1 / step_s;
   if (const auto usd = usd_per_mtok(target.price, p, step_s)) out["usd_per_mtok"] = *usd;
+  if (!point.fits()) out["hypothetical"] = true;
   return out;
 }
 
@@ -140,15 +175,16 @@ OrderedJson parts_json(const ProjectionTarget& target, const Projection& p) {
   for (const ProjectedPart& part : p.parts) {
     OrderedJson ops = OrderedJson::array();
     for (const ProjectedOp& op : part.ops) {
-      OrderedJson one = {
-          {"component", op.component}, {"op", op.op}, {"limited_by", op.limited_by}, {"possible_s", op.possible_s}};
+      OrderedJson one = {{"component", op.component}, {"op", op.op}, {"possible_s", op.possible_s}};
+      if (!op.limited_by.empty()) one["limited_by"] = op.limited_by;
       if (op.efficiency) one["efficiency"] = *op.efficiency;
       if (op.projected_s) {
         one.update({{"projected_s", *op.projected_s},
                     {"carried", !op.efficiency},
                     {"measured_at", op.where},
                     {"measured_in", target.measured->sources[op.source].file},
-                    {"times_in_size", op.fold}});
+                    {"times_in_size", op.fold},
+                    {"far_in_size", op.is_far()}});
         OrderedJson labels = OrderedJson::array();
         for (const Label label : op.labels) labels.push_back(to_string(label));
         one["labels"] = std::move(labels);
@@ -181,6 +217,9 @@ void add_projection_options(CLI::App& c, ProjectionOptions& o) {
                "results of a device of the same architecture: with the share of nominal that its ops reached")
       ->take_all();
   add_price_options(c, o.price, false, false);
+  c.get_option("--price")->description(
+      "USD per hour of one of what --on names (2.50/h), a price id (layercost list prices), or a file");
+  c.get_option("--price-of-other-device")->description("use a price of another device than --on names");
 }
 
 std::optional<ProjectionTarget> projection_target(const ProjectionOptions& o,
@@ -205,6 +244,11 @@ std::optional<ProjectionTarget> projection_target(const ProjectionOptions& o,
   return out;
 }
 
+bool PointProjection::fits_in_gib() const {
+  const bool whole_gb = std::fmod(device_memory_bytes, kGB) == 0;
+  return !fits() && whole_gb && need.total_bytes() <= memory_bytes * (kGiB / kGB);
+}
+
 PointProjection project_point(const ProjectionTarget& target, const ModelSpec& m, const Scenario& s) {
   if (target.as_one > 1 && m.whole != nullptr)
     throw BadInput(fmt::format("--devices: {} says already how many devices share it; expected --devices 1", m.name));
@@ -213,10 +257,26 @@ PointProjection project_point(const ProjectionTarget& target, const ModelSpec& m
   p.phase = to_string(s.phase);
   p.activation_type = to_string(s.activation_type);
   p.batch = s.batch;
-  p.memory_bytes = static_cast<double>(target.as_one) * target.hardware.memory_bytes.value;
+  p.device_memory_bytes = target.hardware.memory_bytes.value;
+  p.memory_bytes = static_cast<double>(target.as_one) * p.device_memory_bytes;
   p.need = memory_need(m, s, p.memory_bytes);
   p.largest_context = largest_context(m, s, p.memory_bytes);
   return p;
+}
+
+std::string efficiency_text(const std::vector<EfficiencySource>& sources) {
+  std::string out;
+  for (const EfficiencySource& source : sources)
+    say(out, "efficiency: as measured on {}, {} (sha256 {:.16})\n", printable(source.device_name),
+        printable(source.file), source.content_hash);
+  return out;
+}
+
+OrderedJson efficiency_json(const std::vector<EfficiencySource>& sources) {
+  OrderedJson out = OrderedJson::array();
+  for (const EfficiencySource& source : sources)
+    out.push_back({{"file", source.file}, {"result_sha256", source.content_hash}, {"device_name", source.device_name}});
+  return out;
 }
 
 std::string projection_text(const ProjectionTarget& target, const PointProjection& point, bool with_ops) {
@@ -227,23 +287,26 @@ std::string projection_text(const ProjectionTarget& target, const PointProjectio
   if (target.as_one > 1) say(out, "weights and cache split evenly, communication left out\n");
   else if (p.devices > 1) say(out, "memory and ops are those of each device; communication left out\n");
   out += memory_text(point.need, point.memory_bytes, target.as_one > 1 ? "them" : "it");
+  if (point.fits_in_gib())
+    say(out,
+        "  it would if the vendor's {:.0f} GB were GiB, as a device's GB often are; what it reports is not known "
+        "here\n",
+        target.hardware.memory_bytes.value / kGB);
   say(out, "largest context at batch {}: {}\n", point.batch,
       point.largest_context ? std::to_string(*point.largest_context) : "none fits");
   if (!p.possible_s) {
-    say(out, "possible: unknown, the vendor gives no rate for {}\n", point.activation_type);
+    out += memory_bound_text(target, point);
   } else {
     if (with_ops) out += ops_text(p, target.measured.has_value()) + "\n";
-    const char* hypothetical = point.fits() ? "" : "; hypothetical: does not fit";
-    say(out, "possible: {:.4g} ms a step, {}, at {}/s and {}{}\n", 1e3 * *p.possible_s, rate_text(p, *p.possible_s),
-        si(p.read_bytes_per_s, "B"), rates_text(p), hypothetical);
+    say(out, "possible: {}, at {}/s and {}{}\n", step_text(p, *p.possible_s), si(p.read_bytes_per_s, "B"),
+        rates_text(p), beside(point));
     if (p.hard_bound_s)
-      say(out, "  nothing real is faster than {:.4g} ms a step in these types, however ops overlap\n",
-          1e3 * *p.hard_bound_s);
-    else say(out, "  no bound: hardware that multiplies integers as such may be faster\n");
+      say(out, "  nothing real is faster than {} ms a step in these types, however ops overlap\n",
+          digits(1e3 * *p.hard_bound_s, 4));
+    else out += "  no bound: hardware that multiplies integers as such may be faster\n";
     if (p.projected_s)
-      say(out, "projected: {:.4g} ms a step, {}, with measured efficiency{}\n", 1e3 * *p.projected_s,
-          rate_text(p, *p.projected_s), hypothetical);
-    out += measured_text(target, p) + money_text(target, p);
+      say(out, "projected: {}, with measured efficiency{}\n", step_text(p, *p.projected_s), beside(point));
+    out += measured_text(target, p) + money_text(target, point);
     if (with_ops && !target.price) out += "cost: absent, no price was given (--price; layercost list prices)\n";
   }
   for (const std::string& source : sources_of(target.hardware, p)) say(out, "  {}\n", source);
@@ -266,23 +329,28 @@ OrderedJson projection_json(const ProjectionTarget& target, const PointProjectio
                               {"nominal", rate.dtype},
                               {"flops_per_s", json_number(rate.flops_per_s)},
                               {"is_bound", rate.is_bound}});
+    for (std::size_t i = 0; i < p.rates.size(); ++i)
+      if (!p.rates[i].accumulate.empty()) out["rates"][i]["accumulate"] = p.rates[i].accumulate;
   }
   out["memory"] = memory_json(point.need, point.memory_bytes);
   out["fits"] = point.fits();
+  if (point.fits_in_gib()) out["fits_if_gib"] = true;
   if (point.largest_context) out["largest_context"] = *point.largest_context;
   if (p.possible_s) {
     out["possible_s"] = *p.possible_s;
     if (p.hard_bound_s) out["hard_bound_s"] = *p.hard_bound_s;
-    out["nominal"] = step_json(target, p, *p.possible_s);
-    if (p.projected_s) out["with_measured_efficiency"] = step_json(target, p, *p.projected_s);
+    out["nominal"] = step_json(target, point, *p.possible_s);
+    if (p.projected_s) out["with_measured_efficiency"] = step_json(target, point, *p.projected_s);
     out["parts"] = parts_json(target, p);
+  } else {
+    out["why_absent"] = fmt::format("the vendor gives no rate for {}", point.activation_type);
+    out["memory_bound_s"] = p.memory_bound_s;
   }
   if (target.price) out["price"] = price_json(*target.price);
   if (target.measured) {
-    for (const EfficiencySource& source : target.measured->sources)
-      out["efficiency_from"].push_back(
-          {{"file", source.file}, {"result_sha256", source.content_hash}, {"device_name", source.device_name}});
+    out["efficiency_from"] = efficiency_json(target.measured->sources);
     if (!p.missing.empty()) out["not_measured"] = p.missing;
+    if (const auto far = far_ops(p); !far.empty()) out["far_in_size"] = far;
   }
   out["sources"] = sources_of(target.hardware, p);
   return out;

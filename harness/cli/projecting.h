@@ -40,13 +40,20 @@ std::optional<ProjectionTarget> projection_target(const ProjectionOptions&, cons
 struct PointProjection {
   Projection steps;
   std::string phase, activation_type;
-  double memory_bytes = 0;  // of the devices that are taken as one
+  double device_memory_bytes = 0;  // as the vendor says
+  double memory_bytes = 0;         // of the devices that are taken as one
   MemoryNeed need;
   std::optional<std::int64_t> largest_context;  // at this batch; absent: not even one token fits
   std::int64_t batch = 1;
   bool fits() const { return need.total_bytes() <= memory_bytes; }
+  // It does not, but vendors write GB where devices have GiB, and with those it would.
+  bool fits_in_gib() const;
 };
 PointProjection project_point(const ProjectionTarget&, const ModelSpec&, const Scenario&);
+
+// "efficiency: as measured on DEVICE, FILE (sha256 ...)", a line each.
+std::string efficiency_text(const std::vector<EfficiencySource>&);
+nlohmann::ordered_json efficiency_json(const std::vector<EfficiencySource>&);
 
 // `with_ops`: also what every op is limited by.
 std::string projection_text(const ProjectionTarget&, const PointProjection&, bool with_ops);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <tuple>
 
 #include "harness/cost/composition.h"
 #include "harness/cost/nominal_roofs.h"
@@ -73,12 +74,16 @@ void add_part(const PointRecord& point, const PartRecord& part, const HardwareSp
     m.phase = point.phase;
     m.key = efficiency_key(op_case);
     m.component = op.component;
+    m.rows = rows_of(op_case);
     m.flops = op.flops;
     m.bytes = op.bytes + op.bytes_per_distinct_expert * *experts;
     m.time_s = times[i];
     m.labels = part.labels;
-    const double possible = possible_s({&op, 1}, nominal->roofs, *experts);
-    if (!work->product_flops.empty() && possible > 0) m.efficiency = std::min(1.0, possible / m.time_s);
+    m.distinct_experts = *experts;
+    m.possible_s = possible_s({&op, 1}, nominal->roofs, *experts);
+    if (!work->product_flops.empty() && m.possible_s > 0) m.efficiency = std::min(1.0, m.possible_s / m.time_s);
+    else m.traffic_s = traffic_s(op_case, nominal->roofs);
+    m.op = std::move(op);
     out.push_back(std::move(m));
   }
 }
@@ -99,22 +104,46 @@ std::string efficiency_key(const OpCase& op_case) {
   return key;
 }
 
+double rows_of(const OpCase& op_case) {
+  for (const char* name : {"m", "tokens", "rows"})
+    if (op_case.has(name)) return static_cast<double>(op_case.axis(name));
+  return 0;
+}
+
+double traffic_s(const OpCase& op_case, const Roofs& roofs) {
+  const auto work = work_of(op_case);
+  if (!work) return 0;
+  return std::max(work->flops / roofs.flops_per_s, (work->bytes + work->activation_bytes) / roofs.read_bytes_per_s);
+}
+
 double fold_between(double flops_a, double bytes_a, double flops_b, double bytes_b) {
   return std::exp(std::max(distance(flops_a, flops_b), distance(bytes_a, bytes_b)));
 }
 
 const MeasuredOp* Efficiencies::nearest(const std::string& phase, const std::string& key, const std::string& component,
-                                        double flops, double bytes) const {
+                                        double rows, double flops, double bytes) const {
   const MeasuredOp* best = nullptr;
-  double best_distance = 0;
+  std::tuple<bool, double, double> least;
   for (const MeasuredOp& op : ops) {
     if (op.phase != phase || op.key != key) continue;
-    const double here = distance(op.flops, flops) + distance(op.bytes, bytes);
-    const bool tie = best != nullptr && here == best_distance;
-    if (best == nullptr || here < best_distance || (tie && op.component == component && best->component != component))
-      best = &op, best_distance = here;
+    // At these rows its FLOPs would be as many times those that it had.
+    const double times = op.rows > 0 && rows > 0 ? rows / op.rows : 1;
+    const std::tuple here{op.component != component, distance(op.rows, rows),
+                          fold_between(op.flops * times, op.bytes, flops, bytes)};
+    if (best == nullptr || here < least) best = &op, least = here;
   }
   return best;
+}
+
+double Efficiencies::least_s(const std::string& phase, const std::string& key) const {
+  std::optional<double> shortest, beyond;
+  for (const MeasuredOp& op : ops) {
+    if (op.phase != phase) continue;
+    shortest = std::min(shortest.value_or(op.time_s), op.time_s);
+    const double rest_s = op.time_s - op.possible_s;
+    if (op.key == key) beyond = std::min(beyond.value_or(rest_s), rest_s);
+  }
+  return std::max(shortest.value_or(0), beyond.value_or(0));
 }
 
 bool same_architecture(const ResultFile& file, const HardwareSpec& target, const std::vector<HardwareSpec>& known) {
@@ -139,9 +168,12 @@ Efficiencies measured_efficiencies(std::span<const ResultFile> files, std::span<
     if (measured_on->architecture != target.architecture)
       refuse(fmt::format("was measured on {}, which is {}; {} is {}", kind_of(file), measured_on->architecture,
                          target.name, target.architecture));
+    if (std::any_of(out.sources.begin(), out.sources.end(),
+                    [&](const EfficiencySource& s) { return s.content_hash == file.content_hash; }))
+      continue;
     const std::size_t before = out.ops.size();
     for (const PointRecord& point : file.points)
-      for (const PartRecord& part : point.parts) add_part(point, part, *measured_on, f, out.ops);
+      for (const PartRecord& part : point.parts) add_part(point, part, *measured_on, out.sources.size(), out.ops);
     if (out.ops.size() == before) refuse("holds no layer that was measured with a time for each of its operations");
     const std::string name = names[f] == "-" ? "standard input" : std::filesystem::path(names[f]).filename().string();
     out.sources.push_back({printable(name), file.content_hash, file.environment.device_name});

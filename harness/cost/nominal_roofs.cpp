@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/cost/nominal_roofs.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -30,11 +31,13 @@ NominalRate rate_of(const HardwareSpec& hardware, const HardwarePeak& activation
   for (const Multiplied& row : kMultiplied) {
     if (!format.starts_with(row.format)) continue;
     is_bound = true;
-    for (const char* dtype : row.dtypes)
-      if (const HardwarePeak* peak = hardware.peak(dtype); peak != nullptr && peak->flops_per_s > best->flops_per_s)
-        best = peak;
+    for (const HardwarePeak& peak : hardware.peaks)
+      if (std::find(row.dtypes.begin(), row.dtypes.end(), peak.dtype) != row.dtypes.end() &&
+          peak.flops_per_s > best->flops_per_s)
+        best = &peak;
   }
-  return {arithmetic, best->dtype, best->flops_per_s, best->source, best->date, best->verified, is_bound};
+  return {arithmetic,   best->dtype, best->flops_per_s, best->accumulate,
+          best->source, best->date,  best->verified,    is_bound};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 //                                  activations, which stands in for it
 //            bf16 x fp8_...        fp8, where the vendor gives it: an engine may round activations to fp8 as well
 //            bf16 x mxfp4, nvfp4   fp4, else fp8
+//                                  of both the fastest, sums kept in f16 (GeForce: twice the rate) or not
 //            bf16 x other formats  bf16: codes that stand for integers are widened. The files hold no rates of
 //                                  integers, so an engine that multiplies them as such is not bound by it: `is_bound`
 //                                  false
@@ -28,6 +29,7 @@ struct NominalRate {
   std::string arithmetic;  // as ops name it: "bf16", "bf16 x fp8_block128"
   std::string dtype;       // of the vendor's rate
   double flops_per_s = 0;
+  std::string accumulate;          // as HardwarePeak's
   std::string source, date;
   bool verified = true;
   bool is_bound = true;

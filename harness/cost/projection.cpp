@@ -2,8 +2,10 @@
 #include "harness/cost/projection.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "harness/cost/token_cost.h"
+#include "harness/result/op_work.h"
 #include "harness/result/roofline.h"
 
 namespace layercost {
@@ -17,6 +19,7 @@ double arithmetic_s(OpRecord op, const Roofs& roofs) {
 
 std::string limit_of(const OpRecord& op, const NominalRoofs& nominal, const Roofs& roofs, double possible) {
   if (arithmetic_s(op, roofs) < possible) return "memory";
+  if (const auto work = work_of(OpCase::parse(op.case_text)); !work || work->product_flops.empty()) return "";
   // The arithmetic in which most of its work is.
   const NominalRate* most = &nominal.rates.front();
   double most_flops = op.flops;
@@ -28,16 +31,24 @@ std::string limit_of(const OpRecord& op, const NominalRoofs& nominal, const Roof
 }
 
 void add_measured(ProjectedOp& p, const OpRecord& op, const StepPart& part, const std::string& phase, double as_one,
-                  const Efficiencies& measured) {
+                  const Roofs& roofs, const Efficiencies& measured) {
   const OpCase op_case = OpCase::parse(op.case_text);
   const double flops = op.flops / as_one;
   const double bytes = (op.bytes + op.bytes_per_distinct_expert * part.distinct_experts) / as_one;
-  const MeasuredOp* m = measured.nearest(phase, efficiency_key(op_case), op.component, flops, bytes);
+  const std::string key = efficiency_key(op_case);
+  const MeasuredOp* m = measured.nearest(phase, key, op.component, rows_of(op_case), flops, bytes);
   if (m == nullptr) return;
-  p.efficiency = m->efficiency;
-  p.projected_s = m->efficiency               ? p.possible_s / *m->efficiency
-                  : flops > 0 && m->flops > 0 ? m->time_s * flops / m->flops
-                                              : m->time_s;
+  const double least_s = measured.least_s(phase, key);
+  if (m->efficiency) {
+    // On one of these devices, the measured op.
+    const double its_possible_s = as_one * possible_s({&m->op, 1}, roofs, m->distinct_experts);
+    const double its_s = std::max(least_s, its_possible_s / *m->efficiency);
+    const double share = p.possible_s / its_possible_s;
+    p.projected_s = share < 1 ? least_s + (its_s - least_s) * share : std::max(least_s, p.possible_s / *m->efficiency);
+    p.efficiency = p.possible_s / *p.projected_s;
+  } else {
+    p.projected_s = std::max(least_s, m->time_s + std::max(0.0, traffic_s(op_case, roofs) - m->traffic_s));
+  }
   p.where = m->where;
   p.source = m->source;
   p.fold = fold_between(flops, bytes, m->flops, m->bytes);
@@ -75,6 +86,7 @@ Projection project(const StepWork& work, const HardwareSpec& hardware, std::int6
   p.tokens = work.tokens;
   p.per_user = work.phase == "decode";
   p.read_bytes_per_s = n * hardware.memory_bytes_per_s.value;
+  p.memory_bound_s = whole_hard_bound_s(work, {p.read_bytes_per_s, std::numeric_limits<double>::infinity()});
   std::vector<OpRecord> all;
   for (const StepPart& part : work.parts) all.insert(all.end(), part.ops.begin(), part.ops.end());
   const auto nominal = nominal_roofs(hardware, work.activation_type, all);
@@ -91,7 +103,7 @@ Projection project(const StepWork& work, const HardwareSpec& hardware, std::int6
       one.op = OpCase::parse(op.case_text).op();
       one.possible_s = possible_s({&op, 1}, roofs, part.distinct_experts);
       one.limited_by = limit_of(op, *nominal, roofs, one.possible_s);
-      if (measured != nullptr) add_measured(one, op, part, work.phase, n, *measured);
+      if (measured != nullptr) add_measured(one, op, part, work.phase, n, roofs, *measured);
       possible += static_cast<double>(part.count) * one.possible_s;
       projected += static_cast<double>(part.count) * one.projected_s.value_or(0);
       if (measured != nullptr && !one.projected_s &&

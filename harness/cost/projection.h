@@ -2,7 +2,9 @@
 //          a device of the same architecture, what is to be expected. A projection, never a measurement.
 // Formula: of each op, count times a step:
 //            possible_s   = max(arithmetic at the vendor's rate for it, compulsory bytes / the vendor's memory rate)
-//            projected_s  = possible_s / efficiency, or the carried time x FLOPs / FLOPs (cost/efficiency.h)
+//            projected_s  = of the nearest measured op's time here, its possible_s / efficiency: of a larger op as many
+//                           times that, of a smaller one least_s and the same share of the rest; or the carried time.
+//                           Never less than least_s (all of these: cost/efficiency.h)
 //          possible_s     = sum over ops: one op after the other, experts as the routing is expected to touch them
 //          hard_bound_s   = max over arithmetics and memory of the sum over ops, experts as few as any routing touches:
 //                           ops of two halves of a batch may overlap, favourite experts are read once. NOTHING REAL IS
@@ -13,7 +15,8 @@
 //          (StepWork::devices) each does the same step. Communication is left out of all times in both cases.
 // Fields:  NOMINAL (possible, hard bound) and projected with measured efficiency are fields of their own.
 // Units:   seconds, FLOP/s, bytes/s; USD.
-// Errors:  times are absent where the vendor gives no rate for the activations' type; the hard bound also where a rate
+// Errors:  times are absent where the vendor gives no rate for the activations' type (the memory's bound is a bound all
+//          the same); the hard bound also where a rate
 //          bounds nothing (NominalRate::is_bound).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -31,13 +34,15 @@ namespace layercost {
 
 struct ProjectedOp {
   std::string component, op;
-  std::string limited_by;      // "memory", or the vendor's rate: "bf16", "fp8"
+  std::string limited_by;      // "memory", or the vendor's rate: "bf16", "fp8"; "": no figure binds what multiplies no
+                               // matrices and reads neither weights nor a cache
   double possible_s = 0;       // of one
   std::optional<double> projected_s;
-  std::optional<double> efficiency;  // measured; absent also where the time was carried
+  std::optional<double> efficiency;  // possible_s / projected_s; absent also where the time was carried
   std::string where;           // it was measured; "" nowhere
   std::size_t source = 0;
   double fold = 1;             // how many times larger or smaller the measured op was
+  bool is_far() const { return fold > kCheckedFold * (1 + 1e-9); }
   std::vector<Label> labels;   // of what was measured
 };
 struct ProjectedPart {
@@ -53,6 +58,7 @@ struct Projection {
   double read_bytes_per_s = 0;     // of the devices that are taken as one
   std::vector<NominalRate> rates;  // likewise; empty: the vendor gives none
   std::vector<ProjectedPart> parts;
+  double memory_bound_s = 0;       // NOMINAL: compulsory bytes alone, experts as few as any routing touches
   std::optional<double> possible_s, hard_bound_s;  // NOMINAL
   std::optional<double> projected_s;
   std::vector<std::string> missing;  // components that no result has measured; empty also without results

@@ -2,10 +2,22 @@
 #include "harness/cost/published.h"
 
 #include <algorithm>
+#include <set>
 
 #include "harness/cost/token_cost.h"
 
 namespace layercost {
+namespace {
+
+std::vector<Label> labels_of(std::span<const TimedStep> steps) {
+  std::set<Label> all;
+  for (const TimedStep& step : steps)
+    for (const ProjectedPart& part : step.projection.parts)
+      for (const ProjectedOp& op : part.ops) all.insert(op.labels.begin(), op.labels.end());
+  return {all.begin(), all.end()};
+}
+
+}  // namespace
 
 PublishedFinding hold_against(const PublishedResult& r, std::span<const TimedStep> steps, double tokens_of_sequence) {
   PublishedFinding out;
@@ -30,6 +42,7 @@ PublishedFinding hold_against(const PublishedResult& r, std::span<const TimedSte
   out.hard_bound = held(&Projection::hard_bound_s);
   out.possible = held(&Projection::possible_s);
   out.projected = held(&Projection::projected_s);
+  if (out.projected) out.labels = labels_of(steps);
   for (const TimedStep& step : steps)
     for (const std::string& component : step.projection.missing)
       if (std::find(out.missing.begin(), out.missing.end(), component) == out.missing.end())

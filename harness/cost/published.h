@@ -25,6 +25,7 @@ struct Held {
 struct PublishedFinding {
   std::optional<Held> hard_bound, possible, projected;
   std::vector<std::string> missing;  // why projected is absent where there are results
+  std::vector<Label> labels;         // of the ops that projected comes from; empty without
 };
 
 struct TimedStep {

