@@ -132,7 +132,7 @@ std::string money_text(const ProjectionTarget& target, const PointProjection& po
   const PriceRecord& price = *target.price;
   std::string out;
   const std::string each = p.devices > 1 ? fmt::format(" for each of {} devices", p.devices) : "";
-  say(out, "price: {} USD/h{}, {}\n", digits(price.usd_per_hour, 4), each, plain(price.label, 300));
+  say(out, "price: {:.4g} USD/h{}, {}\n", price.usd_per_hour, each, plain(price.label, 300));
   if (!price.source.empty()) say(out, "  source: {}, {}\n", plain(price.source, 400), price.retrieved_at);
   for (const PriceLabel label : price.labels)
     say(out, "  {}: {}\n", text_of(label).shown,
@@ -143,8 +143,8 @@ std::string money_text(const ProjectionTarget& target, const PointProjection& po
   if (p.projected_s)
     say(out, "      {} USD with measured efficiency{}\n", digits(*usd_per_mtok(target.price, p, p.projected_s), 4),
         beside(point));
-  say(out, "      layer-derived floor: {} % of the hours paid for do this work; no scheduler, no network\n",
-      digits(100 * use, 4));
+  say(out, "      layer-derived floor: {:.4g} % of the hours paid for do this work; no scheduler, no network\n",
+      100 * use);
   return out;
 }
 

@@ -12,9 +12,9 @@
 //                         nothing of a router whose FLOPs happen to be alike); then like rows, for they decide between
 //                         memory, arithmetic and launch; then like size, by fold_between at these rows. Ops whose rows
 //                         meet caches (attention, rope) count by size alone
-//          least_s        what no size leads below, a launch and its latency: of an op's phase and key the least of time -
-//                         possible_s, or the shortest op of the phase where that is more. Not the shortest of the key
-//                         itself: in a result of one large model that is long for its size
+//          least_s        what no size leads below, a launch and its latency: of an op's phase and key the least of
+//                         time - possible_s, or the shortest op of the phase where that is more. Not the key's own
+//                         shortest: in a result of one large model that is long for its size
 // Key:     the op and what decides how it is computed: types of activations, weights and cache, and whether attention
 //          reads a shared or an uncached cache. Sizes are not in it.
 // Carried: an op that multiplies no matrices (norms, routing, activations) has no figure of the vendor's that binds it,
@@ -72,8 +72,8 @@ struct Efficiencies {
 
 std::string efficiency_key(const OpCase& op_case);
 double rows_of(const OpCase& op_case);  // as MeasuredOp::rows
-// At the vendor's figures, with all inputs and outputs and the cache, though they may stay in one: beyond launches it is
-// what ops without matrix products take.
+// At the vendor's figures, with all inputs and outputs, though they may stay in a cache: beyond launches it is what ops
+// without matrix products take.
 double traffic_s(const OpCase& op_case, const Roofs& roofs);
 // How many times larger or smaller the work was, in FLOPs or bytes, whichever is further: at least 1.
 double fold_between(double flops_a, double bytes_a, double flops_b, double bytes_b);

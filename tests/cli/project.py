@@ -46,8 +46,9 @@ def nominal(program):
                 program.that(f"{title}: {op['component']}", op["possible_s"] >= expected * (1 - 1e-9) and
                              (edge or near(op["possible_s"], expected, 1e-6)), (op, expected))
                 program.that(f"{title}: {op['component']} is named by its limit",
-                             op.get("limited_by") == ("memory" if size / 4.8e12 > flops or edge else "fp8" if in_fp8 else
-                                                      "bf16" if op["op"] != "moe_route" else None), op)
+                             op.get("limited_by") == ("memory" if size / 4.8e12 > flops or edge else
+                                                      None if op["op"] == "moe_route" else
+                                                      "fp8" if in_fp8 else "bf16"), op)
                 total += part["count"] * op["possible_s"]
         step = on["nominal"]
         program.that(f"{title}: the sum", near(on["possible_s"], total) and on["possible_s"] == step["step_s"], on)
@@ -96,8 +97,9 @@ def deployments(program):
         "unknown, the vendor gives no rate for f32", "cost: absent, ", "efficiency: absent, ",
         "nothing real is faster than "]).stdout
     on = points(program, "no rate, as JSON", words)[0]["on"]
+    read = on["memory"]["weight_bytes"] + on["memory"]["kv_bytes"]
     program.that("memory is a bound all the same", "f32" in on["why_absent"] and "possible_s" not in on and
-                 near(on["memory_bound_s"], (on["memory"]["weight_bytes"] + on["memory"]["kv_bytes"]) / 4.8e12, 0.01), on)
+                 near(on["memory_bound_s"], read / 4.8e12, 0.01), on)
     # Sold as 24 GB, 25.8e9 bytes if GiB: 8.05 GB of weights, and 147 456 bytes a token.
     edge = ["project", "-m", "qwen3-4b", "--phase", "decode", "-b", "4", "--on", "rtx-4090"]
     for context, said in ((26000, False), (28500, True), (31000, False)):
@@ -141,7 +143,8 @@ def efficiency(program):
                  all(op["carried"] != ("efficiency" in op) and op["measured_at"] and "preliminary" in op["labels"]
                      for op in ops) and any(op["carried"] for op in ops), ops)
     program.that("no share above one", all(0 < op.get("efficiency", 1) <= 1 for op in ops), ops)
-    (twice,) = points(program, "the same file twice", [*words, "--on", "h200-sxm", "--efficiency-from", program.root / H100])
+    (twice,) = points(program, "the same file twice",
+                      [*words, "--on", "h200-sxm", "--efficiency-from", program.root / H100])
     program.that("counts once", twice["on"]["efficiency_from"] == on["efficiency_from"], twice)
     text = program.expect("for people", [*words, "--on", "h200-sxm"], 0).stdout
     for part in ("NOMINAL", "with measured efficiency", source["result_sha256"][:16], "PRELIMINARY", "carried"):
@@ -303,7 +306,7 @@ def published(program, write):
         program.that(f"docs/projection.md says '{said}'", write or said in " ".join(text.split()), seen)
     if write:
         path.write_text(text)
-    words = ["project", "--published", "--efficiency-from", program.root / H100, "--efficiency-from", program.root / H100]
+    words = ["project", "--published", *["--efficiency-from", program.root / H100] * 2]
     text = program.expect("for people", words, 0).stdout
     told = json.loads(program.expect("for programs", [*words, "--json"], 0).stdout)
     (source,) = told["efficiency_from"]
