@@ -223,6 +223,9 @@ TEST(Efficiency, IsTheShareOfNominalThatEachOpReached) {
   EXPECT_DOUBLE_EQ(*project(quarter, known[1], 1, &e).projected_s, 3.5e-6);
   quarter.parts[0].ops[0] = op("up", kLinear, 2e6, 2e6);
   EXPECT_DOUBLE_EQ(*project(quarter, known[1], 4, &e).projected_s, 3.5e-6);
+  // On twice the figures all of "up" is within a launch, and a quarter is no faster.
+  quarter.parts[0].ops[0] = op("up", kLinear, 0.5e6, 0.5e6);
+  EXPECT_DOUBLE_EQ(*project(quarter, twice, 1, &e).projected_s, 3e-6);
   // 3 us too much each are more than an op took, and a slower lean pass has no marks to take away: scaled.
   const auto of_layer = [&](double layer_us) {
     std::vector<ResultFile> changed = files;
@@ -282,7 +285,10 @@ TEST(Efficiency, WhatMultipliesNothingTakesItsTimeAndWhatALargerOneMovesMore) {
   part.rounds[0].samples[0].time_s = 3e-6;
   const std::vector<HardwareSpec> known = {device("a", "A")};
   file.environment.device_name = "driver's a";
-  const Efficiencies e = measured_efficiencies({&file, 1}, std::vector<std::string>{"r.json"}, known[0], known);
+  Efficiencies e = measured_efficiencies({&file, 1}, std::vector<std::string>{"r.json"}, known[0], known);
+  e.ops.push_back(e.ops.front());  // another op, which takes a shorter time
+  e.ops.back().key = "another";
+  e.ops.back().time_s = 1e-6;
   const auto projected = [&](int tokens) { return *project(glu(tokens), known[0], 1, &e).projected_s; };
   EXPECT_DOUBLE_EQ(projected(10), 3e-6);
   EXPECT_DOUBLE_EQ(projected(1), 3e-6);  // a launch
