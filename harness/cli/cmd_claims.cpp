@@ -3,32 +3,32 @@
 #include <fmt/format.h>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/out_file.h"
 #include "harness/cli/reading.h"
+#include "harness/cli/showing.h"
 #include "harness/cli/terminal.h"
 #include "harness/report/claims.h"
 #include "harness/report/report.h"
-#include "harness/result/atomic_file.h"
 
 namespace layercost {
 namespace {
 
 struct Options {
   std::vector<std::string> files, claims;
-  std::string format, out;
+  std::string format;
+  OutFile out;
 };
 
 int claims(const Options& o) {
-  const bool to_stdout = o.out.empty() || o.out == "-";
-  refuse_to_overwrite(o.out, o.files);
-  const std::string format = !o.format.empty() ? o.format : to_stdout ? "table" : o.out;
-  find_report_format(format);
+  check_out(o.out, o.files);
+  const std::string_view format = format_asked(o.format, o.out, FormatOf::sections).name;
   std::vector<Claim> asked;
   for (const std::string& word : o.claims) asked.push_back(find_claim(word, configs_dir()));
   if (o.claims.empty()) asked = list_claims(configs_dir());
   const std::vector<ResultFile> files = read_results(o.files);
   const std::vector<ClaimFinding> findings = judge_claims(asked, files, list_list_prices(configs_dir()));
-  if (to_stdout) fmt::print("{}", render_claims(findings, format, screen_options({})));
-  else write_file_atomically(o.out, render_claims(findings, format, {}));
+  if (o.out.is_stdout()) fmt::print("{}", render_claims(findings, format, screen_options({})));
+  else write_out(o.out, render_claims(findings, format, {}));
   return 0;
 }
 
@@ -40,8 +40,8 @@ void add_claims(CLI::App& app, Action& action) {
   c->add_option("files", o->files,
                 "result files; - is standard input; without any only what can be recomputed is judged");
   c->add_option("--claim", o->claims, "these alone (layercost list claims), or a file")->take_all();
-  c->add_option("--format", o->format, "of standard output: " + report_format_names());
-  c->add_option("-o,--output", o->out, "write to this file; its extension chooses the format");
+  c->add_option("--format", o->format, format_help(FormatOf::sections));
+  add_out_options(*c, o->out);
   c->callback([o, &action] { action = [o] { return claims(*o); }; });
 }
 

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "harness/cli/commands.h"
+#include "harness/cli/out_file.h"
 #include "harness/cli/reading.h"
 #include "harness/cli/showing.h"
 #include "harness/cli/streams.h"
@@ -23,7 +24,8 @@ namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string baseline, band = "1", format, out, fail_on;
+  std::string baseline, band = "1", format, fail_on;
+  OutFile out;
   bool verbose = false;
 };
 
@@ -58,7 +60,7 @@ std::size_t base_of(const Options& o) {
 void check(const Options& o) {
   if (o.files.size() < 2)
     throw BadInput(fmt::format("compare: expected two result files or more, got {}", o.files.size()));
-  refuse_to_overwrite(o.out, o.files);
+  check_out(o.out, o.files);
   fail_words(o.fail_on);
   band_of(o.band);
   base_of(o);
@@ -104,9 +106,7 @@ bool fails(const Options& o, const CompareReport& report) {
 
 int compare_files(const Options& o) {
   check(o);
-  const bool to_stdout = o.out.empty() || o.out == "-";
-  const std::string asked = !o.format.empty() ? o.format : to_stdout ? "table" : o.out;
-  const std::string format(find_report_format(asked).name);
+  const std::string format(format_asked(o.format, o.out, FormatOf::sections).name);
   const std::vector<ResultFile> files = read_results(o.files);
   refuse_twice(o, files);
   const CompareReport report = compare(files, base_of(o), band_of(o.band));
@@ -114,9 +114,9 @@ int compare_files(const Options& o) {
   ReportOptions file_options;
   file_options.view = view;
   const std::string text =
-      render_comparison(report, files, o.files, format, to_stdout ? screen_options(view) : file_options);
-  if (to_stdout) fmt::print("{}", text);
-  else write_file_atomically(o.out, text);
+      render_comparison(report, files, o.files, format, o.out.is_stdout() ? screen_options(view) : file_options);
+  if (o.out.is_stdout()) fmt::print("{}", text);
+  else write_out(o.out, text);
   if (report.works.empty()) tell("compare: none of these files did the same work as another\n");
   return fails(o, report) || report.works.empty() ? 1 : 0;
 }
@@ -129,8 +129,8 @@ void add_compare(CLI::App& app, Action& action) {
   c->add_option("files", o->files, "result files, two or more; the first is the base; - is standard input")->required();
   c->add_option("--baseline", o->baseline, "the file that the others are held against, if not the first");
   c->add_option("--band", o->band, "how many percent of difference are still the SAME")->capture_default_str();
-  c->add_option("--format", o->format, "of standard output: " + report_format_names());
-  c->add_option("-o,--output", o->out, "write to this file; its extension chooses the format (-: standard output)");
+  c->add_option("--format", o->format, format_help(FormatOf::sections));
+  add_out_options(*c, o->out);
   c->add_flag("-v,--verbose", o->verbose, "single layers too");
   c->add_option("--fail-on", o->fail_on,
                 "exit code 1 if anything is slower, dearer, inconclusive or not_compared, or carries one of these "

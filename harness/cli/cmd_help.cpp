@@ -40,7 +40,7 @@ int help(CLI::App& app, const std::string& topic) {
   if (topic.empty() || topic == "labels") return 0;
   for (const CLI::App* command : commands_of(app)) {
     if (command->get_name() == topic) {
-      show(command->help(app.get_name() + " " + topic));
+      show(command->help(app.get_name()));
       return 0;
     }
     known.push_back(command->get_name());

@@ -6,10 +6,10 @@
 
 #include "harness/cli/commands.h"
 #include "harness/cli/figures.h"
+#include "harness/cli/out_file.h"
 #include "harness/cli/price_record.h"
 #include "harness/cli/reading.h"
 #include "harness/cli/showing.h"
-#include "harness/result/atomic_file.h"
 #include "harness/result/result_io.h"
 
 namespace layercost {
@@ -17,23 +17,24 @@ namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string out, figures, expected_hash;
+  OutFile out;
+  std::string figures, expected_hash;
   ShowOptions show;
   PriceOptions price;
   AgainstOptions against;
 };
 
+// Before a file is read.
+void check(const Options& o) {
+  check_out(o.out, o.files);
+  check_show_options(o.show, o.out);
+}
+
 int show(const Options& o, const std::vector<ResultFile>& files) {
-  const bool to_stdout = o.out.empty() || o.out == "-";
-  refuse_to_overwrite(o.out, o.files);
-  check_show_options(o.show);
   if (!o.figures.empty())
-    if (const int code = write_figures(files, o.figures); code != 0 || o.out.empty()) return code;
-  if (to_stdout) {
-    fmt::print("{}", for_stdout(files, o.show));
-  } else {
-    write_file_atomically(o.out, for_file(files, o.show, o.out));
-  }
+    if (const int code = write_figures(files, o.figures); code != 0 || o.out.path.empty()) return code;
+  if (o.out.is_stdout()) fmt::print("{}", for_stdout(files, o.show));
+  else write_out(o.out, for_file(files, o.show, o.out));
   return fails_on_labels(files, o.show) ? 1 : 0;
 }
 
@@ -53,7 +54,7 @@ void check_hash(const Options& o, const std::vector<ResultFile>& files) {
 
 void add_options(CLI::App& c, Options& o) {
   c.add_option("files", o.files, "result files; - is standard input")->required();
-  c.add_option("-o,--output", o.out, "write to this file; its extension chooses the format (-: standard output)");
+  add_out_options(c, o.out);
   c.add_option("--figures", o.figures, "write each figure into this folder, as SVG, PDF, PNG and Vega-Lite");
   add_show_options(c, o.show);
 }
@@ -69,6 +70,7 @@ void add_report(CLI::App& app, Action& action) {
                 "refuse a file whose content has another SHA-256 (layercost cite shows it)");
   c->callback([o, &action] {
     action = [o] {
+      check(*o);
       std::vector<ResultFile> files = read_results(o->files);
       check_hash(*o, files);
       for (ResultFile& f : files) {
@@ -88,6 +90,7 @@ void add_cost(CLI::App& app, Action& action) {
   add_against_options(*c, o->against);
   c->callback([o, &action] {
     action = [o] {
+      check(*o);
       std::vector<ResultFile> files = read_results(o->files);
       for (ResultFile& f : files) {
         const std::string& device = f.environment.device_name;

@@ -6,6 +6,7 @@
 
 #include "harness/cli/commands.h"
 #include "harness/cli/keeper.h"
+#include "harness/cli/numbers.h"
 #include "harness/cli/points.h"
 #include "harness/cli/price_record.h"
 #include "harness/cli/progress.h"
@@ -215,7 +216,7 @@ int measure(const Options& o, Keeper& keeper, Stopping& stopping) {
 }
 
 int run(const Options& o) {
-  check_show_options(o.show);
+  check_show_options(o.show, {});
   Keeper keeper(o.show, o.quiet);
   Stopping stopping([&] { return close_output(keeper.give_up()); });
   try {
@@ -237,7 +238,7 @@ void add_run(CLI::App& app, Action& action) {
   add_price_options(*c, o->price, false);
   c->add_option("--rounds", o->rounds, "interleaved rounds (default 3; 10 for a headline)")->check(CLI::Range(1, 1000));
   c->add_option("--seconds", o->cell_s, "time for the samples of one layer at one point in one round (default 0.6)")
-      ->check(CLI::Range(0.01, 3600.0));
+      ->check(number_in(0.01, 3600));
   c->add_option("--depth", o->depths, "also measure stacks of these heights, e.g. 1,2,4,8");
   c->add_flag("--no-head", o->no_head, "layers only: no final norm, LM head and composition");
   c->add_option("--threads", o->threads, "number of CPU threads (default: all this process may use)")

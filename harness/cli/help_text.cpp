@@ -101,7 +101,9 @@ std::vector<std::string> words_after(const std::string& command, const std::stri
   } else if (option == "--weights-format") {
     for (const WeightFormat& format : weight_formats()) words.emplace_back(format.name);
   } else if (option == "--format") {
-    for (const ReportFormat& format : report_formats()) words.emplace_back(format.name);
+    const bool of_results = command != "compare" && command != "claims";
+    for (const ReportFormat& format : report_formats())
+      if (of_results || format.render_sections != nullptr) words.emplace_back(format.name);
   } else if (option == "--fail-on") {
     for (const LabelText& label : label_texts()) words.emplace_back(label.name);
   } else if (option.empty() && command == "list") {

@@ -134,6 +134,7 @@ int run_command(int argc, char** argv) {
       for (const std::string& name : o->get_lnames()) known.push_back("--" + name);
     std::string hint;
     for (int i = 1; i < argc && hint.empty(); ++i) {
+      if (i > 1 && argv[i][0] != '-') continue;  // a value
       const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
       if (std::find(known.begin(), known.end(), word) == known.end()) hint = did_you_mean(word, known);
     }

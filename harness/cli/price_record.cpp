@@ -8,6 +8,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "harness/cli/numbers.h"
 #include "harness/result/labels.h"
 #include "harness/spec/list_price.h"
 #include "harness/spec/price_spec.h"
@@ -197,6 +198,19 @@ void label_superseded(PriceRecord& r, const std::filesystem::path& configs_dir) 
       r.labels.push_back(PriceLabel::price_superseded);
 }
 
+void label_example(PriceRecord& r, const std::filesystem::path& configs_dir) {
+  if (r.model != "owned" || !r.device.empty() || std::count(r.labels.begin(), r.labels.end(), PriceLabel::example) > 0)
+    return;
+  for (const std::filesystem::path& file : record_files(configs_dir / "prices")) {
+    if (file.stem() != r.id) continue;
+    const Price price = read_price(file);
+    const auto* owned = std::get_if<OwnedPrice>(&price);
+    if (owned == nullptr || !owned->example) continue;
+    r.labels.push_back(PriceLabel::example);
+    std::sort(r.labels.begin(), r.labels.end());
+  }
+}
+
 void add_price_options(CLI::App& c, PriceOptions& o, bool required, bool with_mix) {
   c.add_option("--price", o.price,
                "USD per hour of the measured device (2.50/h), a price id (layercost list prices), or a file")
@@ -205,7 +219,7 @@ void add_price_options(CLI::App& c, PriceOptions& o, bool required, bool with_mi
     c.add_option("--mix", o.mix,
                  "one price for a mix of tokens: INPUT:OUTPUT (3:1), INPUT:CACHED:OUTPUT (1:19:1), agentic or chat");
   c.add_option("--utilisation", o.utilisation, "share of the paid hours that do this work (default 1, a floor)")
-      ->check(CLI::Range(1e-6, 1.0));
+      ->check(number_in(1e-6, 1));
   c.add_flag("--price-of-other-device", o.other_device, "use a price of another device than the measured one");
 }
 

@@ -42,6 +42,10 @@ std::optional<AgainstRecord> against_record(const AgainstOptions&, const std::op
 // PRICE_SUPERSEDED if the record with the price's id is there, and by more than 2 % another amount today.
 void label_superseded(PriceRecord&, const std::filesystem::path& configs_dir);
 
+// EXAMPLE if the record with the price's id is there and one, and the price is of no device: result files before 1.3
+// list no labels, and name no device. A later one that is of no device lists it.
+void label_example(PriceRecord&, const std::filesystem::path& configs_dir);
+
 // "3:1" (input to output), "1:19:1" (input, input from a cache, output), or the name of a known mix.
 MixRecord parse_mix(const std::string& text);
 

@@ -10,7 +10,8 @@
 #include <exception>
 #include <nlohmann/json.hpp>
 
-#include "harness/result/atomic_file.h"
+#include "harness/cli/commands.h"
+#include "harness/cli/price_record.h"
 #include "harness/result/result_io.h"
 #include "kernels/core/error.h"
 #include "kernels/core/team.h"
@@ -50,14 +51,9 @@ std::vector<ResultFile> read_results(const std::vector<std::string>& files) {
   });
   for (const std::exception_ptr& problem : problems)
     if (problem != nullptr) std::rethrow_exception(problem);
+  for (ResultFile& file : out)
+    if (file.price) label_example(*file.price, configs_dir());
   return out;
-}
-
-void refuse_to_overwrite(const std::string& out, const std::vector<std::string>& files) {
-  if (out.empty() || out == "-") return;
-  for (const std::string& file : files)
-    if (same_file(out, file))
-      throw BadInput("-o: '" + printable(out) + "' is one of the results to be shown; name another file");
 }
 
 }  // namespace layercost

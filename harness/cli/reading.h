@@ -12,8 +12,4 @@ namespace layercost {
 
 std::vector<ResultFile> read_results(const std::vector<std::string>& files);  // "-": standard input
 
-// BadInput where `out` ("" or "-": standard output) is one of the files: a report can be made again, what was measured
-// cannot.
-void refuse_to_overwrite(const std::string& out, const std::vector<std::string>& files);
-
 }  // namespace layercost

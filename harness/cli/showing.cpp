@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/cli/figures.h"
+#include "harness/cli/numbers.h"
 #include "harness/cli/streams.h"
 #include "harness/cli/terminal.h"
 #include "harness/cost/summary.h"
@@ -24,9 +25,8 @@ std::vector<Label> labels_of(const std::string& names) {
   return labels;
 }
 
-std::string rendered(std::span<const ResultFile> files, const ShowOptions& o, const std::string& name_or_path,
+std::string rendered(std::span<const ResultFile> files, const ShowOptions& o, const ReportFormat& format,
                      ReportOptions options) {
-  const ReportFormat& format = find_report_format(name_or_path);
   if (format.draws) options.viewer = viewer_script(o.viewer);
   return format.render(files, options);
 }
@@ -57,7 +57,7 @@ std::vector<std::string> fail_on_words(const std::string& text, const std::vecto
 }
 
 void add_show_options(CLI::App& c, ShowOptions& o) {
-  c.add_option("--format", o.format, "of standard output: " + report_format_names());
+  c.add_option("--format", o.format, format_help(FormatOf::results));
   c.add_option(
       "--viewer", o.viewer,
       "script that draws a page's figures (scripts/figures --install makes one, which is then found by itself)");
@@ -65,25 +65,34 @@ void add_show_options(CLI::App& c, ShowOptions& o) {
   c.add_flag("--explain", o.explain, "also what the words and labels of the table mean");
   c.add_option("--min-tok-s-user", o.min_tok_s_user,
                "also name the cheapest batch at which each user still gets that many tokens per second")
-      ->check(CLI::Range(1e-6, 1e9));
+      ->check(number_in(1e-6, 1e9));
   c.add_option("--fail-on", o.fail_on,
                "exit code 1 if anything measured carries one of these labels, e.g. impossible,shared "
                "(layercost help labels)");
 }
 
-void check_show_options(const ShowOptions& o) {
-  if (!o.format.empty()) find_report_format(o.format);
+std::string format_help(FormatOf of) {
+  return report_format_names(of) + " (default: as the name of a report's file says, else a table)";
+}
+
+const ReportFormat& format_asked(const std::string& name, const OutFile& out, FormatOf of) {
+  if (!name.empty()) return find_report_format(name, of);
+  return out.is_stdout() ? find_report_format("table", of) : report_format_of_path(out.path, of);
+}
+
+void check_show_options(const ShowOptions& o, const OutFile& out) {
+  format_asked(o.format, out, FormatOf::results);
   labels_of(o.fail_on);
 }
 
-std::string for_file(std::span<const ResultFile> files, const ShowOptions& o, const std::string& path) {
+std::string for_file(std::span<const ResultFile> files, const ShowOptions& o, const OutFile& out) {
   ReportOptions options;
   options.view = o.view();
-  return rendered(files, o, o.format.empty() ? path : o.format, std::move(options));
+  return rendered(files, o, format_asked(o.format, out, FormatOf::results), std::move(options));
 }
 
 std::string for_stdout(std::span<const ResultFile> files, const ShowOptions& o) {
-  return rendered(files, o, o.format.empty() ? "table" : o.format, screen_options(o.view()));
+  return rendered(files, o, format_asked(o.format, {}, FormatOf::results), screen_options(o.view()));
 }
 
 bool fails_on_labels(std::span<const ResultFile> files, const ShowOptions& o) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/cli/out_file.h"
 #include "harness/report/report.h"
 
 namespace layercost {
@@ -27,10 +28,14 @@ std::vector<std::string> fail_on_words(const std::string& text, const std::vecto
                                        std::string_view kind);
 std::vector<std::string> label_names();
 
-// BadInput for a format or a label that is not known: to be called before anything is measured.
-void check_show_options(const ShowOptions&);
+std::string format_help(FormatOf);  // of --format
+// What --format says, else the file's name, else a table.
+const ReportFormat& format_asked(const std::string& name, const OutFile&, FormatOf);
+
+// BadInput for a format or a label that is not known: to be called before anything is measured. `out`: of the report.
+void check_show_options(const ShowOptions&, const OutFile& out);
 // For a file, in the format that `o` or else its name says.
-std::string for_file(std::span<const ResultFile> files, const ShowOptions& o, const std::string& path);
+std::string for_file(std::span<const ResultFile> files, const ShowOptions& o, const OutFile&);
 // For standard output: the table as wide as that is.
 std::string for_stdout(std::span<const ResultFile> files, const ShowOptions&);
 // Whether a part carries a label of --fail-on, told on standard error.

@@ -129,10 +129,9 @@ Section claims_section(const std::vector<ClaimFinding>& findings, bool document)
 
 }  // namespace
 
-std::string render_claims(const std::vector<ClaimFinding>& findings, const std::string& format,
+std::string render_claims(const std::vector<ClaimFinding>& findings, std::string_view format,
                           const ReportOptions& options) {
-  const std::string_view name = find_report_format(format).name;
-  return render_sections({claims_section(findings, name != "table")}, name, options, "claims");
+  return render_sections({claims_section(findings, format != "table")}, format, options);
 }
 
 }  // namespace layercost

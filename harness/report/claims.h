@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/cost/claims.h"
@@ -11,7 +12,7 @@
 namespace layercost {
 
 // `format`: a name of report_formats(); BadInput for one that is not there.
-std::string render_claims(const std::vector<ClaimFinding>& findings, const std::string& format,
+std::string render_claims(const std::vector<ClaimFinding>& findings, std::string_view format,
                           const ReportOptions& options);
 
 }  // namespace layercost

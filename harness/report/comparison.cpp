@@ -61,6 +61,7 @@ TableCell verdict_cell(const Subject& s) {
   return s.side.time_s ? TableCell{Absent{"no verdict", ""}} : TableCell{};
 }
 
+// On a narrow terminal a verdict leaves before its interval does: that of the time never, with all that it rests on.
 std::vector<ColumnOf<Subject>> columns(bool with_money) {
   std::vector<ColumnOf<Subject>> all = {
       {{.key = "file", .meaning = "the file that the row is of, as it was given"},
@@ -71,7 +72,8 @@ std::vector<ColumnOf<Subject>> columns(bool with_money) {
         .meaning = "1 + how many files are shown to be faster; files of one rank are tied",
         .title = "rank",
         .head = "rank",
-        .width = 5},
+        .width = 5,
+        .leaves = 5},
        [](const Subject& s) {
          return s.side.rank ? TableCell{*s.side.rank, s.side.tied ? "=" : " "} : TableCell{};
        }},
@@ -90,7 +92,7 @@ std::vector<ColumnOf<Subject>> columns(bool with_money) {
          return s.side.time_s ? number_cell(s.side.time_s, s.side.time_interval)
                               : TableCell{Absent{std::string(text_of(s.side.outcome).shown), plain(s.side.why)}};
        }},
-      {{.title = "±", .head = "±", .width = 7, .form = Form::spread, .leaves = 1},
+      {{.title = "±", .head = "±", .width = 7, .form = Form::spread, .leaves = 6},
        [](const Subject& s) { return number_cell(s.side.time_s, s.side.time_interval); }},
       {{.key = "possible_fraction",
         .title = "% of possible",
@@ -98,7 +100,7 @@ std::vector<ColumnOf<Subject>> columns(bool with_money) {
         .head = "possible",
         .width = 8,
         .form = Form::percent,
-        .leaves = 4},
+        .leaves = 1},
        [](const Subject& s) { return number_cell(s.side.possible_fraction); }},
       {{.key = "time_ratio",
         .low_key = "time_ratio_low",
@@ -115,8 +117,7 @@ std::vector<ColumnOf<Subject>> columns(bool with_money) {
         .width = 14,
         .gap = 2,
         .align = Align::left,
-        .form = Form::range,
-        .leaves = 2},
+        .form = Form::range},
        [](const Subject& s) { return ratio_cell(s.side.time_ratio); }},
       {{.key = "time_verdict",
         .meaning = "FASTER, SLOWER, SAME or INCONCLUSIVE, of the file against the base file",
@@ -137,7 +138,7 @@ std::vector<ColumnOf<Subject>> columns(bool with_money) {
           .head = "Mtok",
           .width = 7,
           .form = Form::number,
-          .leaves = 5},
+          .leaves = 3},
          [](const Subject& s) { return number_cell(s.side.usd_per_mtok, s.side.usd_per_mtok_interval); }},
         {{.key = "cost_ratio",
           .low_key = "cost_ratio_low",
@@ -148,15 +149,24 @@ std::vector<ColumnOf<Subject>> columns(bool with_money) {
           .head = "/ base",
           .width = 7,
           .form = Form::ratio,
-          .leaves = 6},
+          .leaves = 4},
+         [](const Subject& s) { return ratio_cell(s.side.cost_ratio); }},
+        {{.title = "95 % interval of the cost",
+          .over = "of the cost",
+          .head = "95 % interval",
+          .width = 14,
+          .gap = 2,
+          .align = Align::left,
+          .form = Form::range,
+          .leaves = 2},
          [](const Subject& s) { return ratio_cell(s.side.cost_ratio); }},
         {{.key = "cost_verdict",
           .meaning = "CHEAPER, DEARER, SAME or INCONCLUSIVE, of the file against the base file",
           .title = "cost verdict",
-          .head = " ",
+          .head = "cost verdict",
           .width = 12,
           .align = Align::left,
-          .leaves = 3},
+          .leaves = 2},
          [](const Subject& s) {
            return s.side.cost_verdict ? text_cell(money_word(*s.side.cost_verdict)) : TableCell{};
          }},
@@ -332,7 +342,7 @@ std::string render_comparison(const CompareReport& report, std::span<const Resul
   sections[1].tables.push_back(works_table(report, all, any_whole || data, !any_whole || data || options.view.detail));
   sections[2].tables.push_back(refused_table(report, all));
   return (format == "markdown" ? "## Result files compared\n" : "") +
-         render_sections(sections, format, options, "compare");
+         render_sections(sections, format, options);
 }
 
 }  // namespace layercost

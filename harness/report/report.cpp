@@ -47,42 +47,54 @@ constexpr std::array kFormats = {
     ReportFormat{"jsonl", "", ".jsonl", "the same rows, one object a line", render_jsonl, data_text<jsonl_of>},
 };
 
+std::vector<const ReportFormat*> formats_of(FormatOf of) {
+  std::vector<const ReportFormat*> all;
+  for (const ReportFormat& format : kFormats)
+    if (of == FormatOf::results || format.render_sections != nullptr) all.push_back(&format);
+  return all;
+}
+
 }  // namespace
 
 std::span<const ReportFormat> report_formats() { return kFormats; }
 
-std::string report_format_names() {
+std::string report_format_names(FormatOf of) {
+  const auto formats = formats_of(of);
   std::string text;
-  for (std::size_t i = 0; i < kFormats.size(); ++i)
-    text += fmt::format("{}{}", i == 0 ? "" : i + 1 < kFormats.size() ? ", " : " or ", kFormats[i].name);
+  for (std::size_t i = 0; i < formats.size(); ++i)
+    text += fmt::format("{}{}", i == 0 ? "" : i + 1 < formats.size() ? ", " : " or ", formats[i]->name);
   return text;
 }
 
-const ReportFormat& find_report_format(const std::string& name_or_path) {
-  const std::string extension = std::filesystem::path(name_or_path).extension().string();
-  const bool by_name = extension.empty();
-  const std::string& asked = by_name ? name_or_path : extension;
+const ReportFormat& find_report_format(const std::string& name, FormatOf of) {
   std::vector<std::string> known;
-  for (const ReportFormat& format : kFormats) {
-    if (!asked.empty() &&
-        (asked == format.extension || (by_name && (asked == format.name || asked == format.other_name))))
-      return format;
-    known.emplace_back(by_name ? format.name : format.extension);
+  for (const ReportFormat* format : formats_of(of)) {
+    if (!name.empty() && (name == format->name || name == format->other_name || name == format->extension))
+      return *format;
+    known.emplace_back(format->name);
   }
-  throw BadInput(fmt::format("unknown report format '{}'{}; known are {}", printable(asked), did_you_mean(asked, known),
-                             fmt::join(known, ", ")));
+  throw BadInput(fmt::format("--format: '{}' is no format of this command{}; known are {}", printable(name),
+                             did_you_mean(name, known), fmt::join(known, ", ")));
 }
 
-std::string render_sections(const std::vector<Section>& sections, std::string_view format, const ReportOptions& options,
-                            std::string_view what) {
-  std::vector<std::string_view> known;
-  for (const ReportFormat& row : kFormats) {
-    if (row.render_sections == nullptr) continue;
-    if (row.name == format) return row.render_sections(sections, options);
-    known.push_back(row.name);
+const ReportFormat& report_format_of_path(const std::string& path, FormatOf of) {
+  const std::string extension = std::filesystem::path(path).extension().string();
+  std::vector<std::string> known;
+  for (const ReportFormat* format : formats_of(of)) {
+    if (extension == format->extension) return *format;
+    known.emplace_back(format->extension);
   }
+  const std::string what =
+      extension.empty() ? "has no extension, which would say the format"
+                        : fmt::format("'{}' is no format of this command{}", printable(extension),
+                                      did_you_mean(extension, known));
   throw BadInput(
-      fmt::format("{}: not as {}; known are {}", what, printable(std::string(format)), fmt::join(known, ", ")));
+      fmt::format("-o: {}: {}; known are {}, or give --format", printable(path), what, fmt::join(known, ", ")));
+}
+
+std::string render_sections(const std::vector<Section>& sections, std::string_view format,
+                            const ReportOptions& options) {
+  return find_report_format(std::string(format), FormatOf::sections).render_sections(sections, options);
 }
 
 }  // namespace layercost

@@ -30,12 +30,17 @@ struct ReportFormat {
 };
 
 std::span<const ReportFormat> report_formats();
-std::string report_format_names();  // "table, markdown or csv", for help texts and messages
-// By name ("csv") or by the end of a path ("out/r.csv").
-const ReportFormat& find_report_format(const std::string& name_or_path);
 
-// `format`: a name of report_formats(). BadInput, which begins with `what`, for one that shows results only.
-std::string render_sections(const std::vector<Section>& sections, std::string_view format, const ReportOptions& options,
-                            std::string_view what);
+enum class FormatOf { results, sections };  // what a command shows; sections of no one result have fewer formats
+// "table, markdown or csv", for help texts and messages.
+std::string report_format_names(FormatOf of = FormatOf::results);
+// By name, "csv".
+const ReportFormat& find_report_format(const std::string& name, FormatOf of = FormatOf::results);
+// By the end of a path, "out/r.csv". BadInput for one that has none.
+const ReportFormat& report_format_of_path(const std::string& path, FormatOf of = FormatOf::results);
+
+// `format`: the name of one that shows sections.
+std::string render_sections(const std::vector<Section>& sections, std::string_view format,
+                            const ReportOptions& options);
 
 }  // namespace layercost

@@ -104,7 +104,7 @@ struct Layout {
   }
 };
 
-// Columns as wide as their cells ask for.
+// Columns as wide as their cells ask for: names up to their most, numbers always, for they are never cut.
 Layout wished_layout(const Section& section, const Screen& screen) {
   Layout layout;
   for (const Table& table : section.tables) {
@@ -119,12 +119,18 @@ Layout wished_layout(const Section& section, const Screen& screen) {
         std::size_t& width = layout.widths[p][c];
         width = std::max(width, columns[c].width);
         layout.has[p][c] = columns[c].on_terminal();
-        if (columns[c].most <= columns[c].width) continue;
+        if (!columns[c].on_terminal()) continue;
+        std::size_t numbers = 0, names = 0;
         for (const Group& group : table.groups)
           for (const Entry& entry : group.entries)
-            for (const Row& row : entry.panels[p])
-              width = std::max(width, display_width(cell_text(row.cells[c], columns[c], screen)));
-        width = std::min(width, columns[c].most);
+            for (const Row& row : entry.panels[p]) {
+              if (c >= row.cells.size()) continue;
+              const bool number = std::holds_alternative<Number>(row.cells[c].value);
+              if (!number && columns[c].most <= columns[c].width) continue;
+              std::size_t& wished = number ? numbers : names;
+              wished = std::max(wished, display_width(cell_text(row.cells[c], columns[c], screen)));
+            }
+        width = std::max({width, numbers, std::min(names, columns[c].most)});
       }
     }
   }

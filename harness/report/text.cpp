@@ -18,8 +18,16 @@ struct CodePoint {
   std::size_t bytes = 1;
 };
 
-// Well-formed UTF-8 is expected (plain() and the JSON reader see to it); anything else counts byte by byte.
+constexpr char32_t kNoWidth = 0x200B;
+
+// Well-formed UTF-8 is expected (plain() and the JSON reader see to it); anything else counts byte by byte. A colour's
+// escape sequence (ECMA-48: ESC [ parameters final byte, 0x40..0x7E) is one that takes no column.
 CodePoint first_code_point(std::string_view text) {
+  if (text.starts_with("\x1b[")) {
+    std::size_t end = 2;
+    while (end < text.size() && !(text[end] >= 0x40 && text[end] <= 0x7E)) ++end;
+    return {kNoWidth, std::min(end + 1, text.size())};
+  }
   const auto lead = static_cast<unsigned char>(text[0]);
   const std::size_t length = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
   if (length == 1 || text.size() < length) return {lead, 1};
@@ -29,7 +37,7 @@ CodePoint first_code_point(std::string_view text) {
 }
 
 std::size_t columns(char32_t c) {
-  if ((c >= 0x300 && c <= 0x36F) || c == 0x200B || c == 0x200D || (c >= 0xFE00 && c <= 0xFE0F)) return 0;
+  if ((c >= 0x300 && c <= 0x36F) || c == kNoWidth || c == 0x200D || (c >= 0xFE00 && c <= 0xFE0F)) return 0;
   // Unicode East Asian Width W and F, by blocks.
   const bool wide = (c >= 0x1100 && c <= 0x115F) || (c >= 0x2E80 && c <= 0xA4CF) || (c >= 0xAC00 && c <= 0xD7A3) ||
                     (c >= 0xF900 && c <= 0xFAFF) || (c >= 0xFE30 && c <= 0xFE6F) || (c >= 0xFF00 && c <= 0xFF60) ||

@@ -34,7 +34,7 @@ std::string ratio_text(double ratio);
 // 30500000000 -> "30.5 B", 596000000 -> "596 M".
 std::string count_text(double count);
 
-// Columns that the text takes in a terminal; East Asian wide characters take two, combining marks none.
+// Columns that the text takes in a terminal; East Asian wide characters take two, combining marks and colours none.
 std::size_t display_width(std::string_view text);
 std::string pad_left(std::string_view text, std::size_t width);           // text stands right
 std::string pad_right(std::string_view text, std::size_t width);          // text stands left

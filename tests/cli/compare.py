@@ -5,6 +5,9 @@
 import csv
 import io
 import json
+import os
+import re
+import subprocess
 import sys
 
 from program import Program
@@ -108,6 +111,50 @@ def cite(p):
     p.expect("a word is", ["report", "other.json", "--expect-hash", HASH_B], 2, [HASH_B])
 
 
+def overwriting(p):
+    """A file that -o names is a new one, and one that stands there is replaced with --force alone."""
+    for words in (["report", "b.json"], ["cost", "b.json", "--price", "1/h"], ["compare", "a.json", "b.json"],
+                  ["claims", "b.json"]):
+        name, kept = f"{words[0]}.md", p.folder / f"{words[0]}.md"
+        p.expect(f"{name}: new", [*words, "-o", name], 0)
+        made = kept.read_text()
+        kept.write_text("kept")
+        p.expect(f"{name}: stands there", [*words, "-o", name], 2, [f"{name}: exists already", "--force"])
+        p.that(f"{name}: as it was", kept.read_text() == "kept")
+        p.expect(f"{name}: with --force", [*words, "-o", name, "--force"], 0)
+        p.that(f"{name}: replaced", kept.read_text() == made)
+        p.expect(f"{words[0]} onto what it shows", [*words, "-o", "b.json", "--force"], 2 if "b.json" in words else 0)
+        p.that("a result is no report", (p.folder / "b.json").read_text().startswith("{"))
+    # An answer all the same: what was not compared, and why.
+    p.expect("nothing to compare, into a file", ["compare", "a.json", "f32.json", "-o", "none.md"], 1)
+    p.that("the file says why", "kv_type: bf16 here, f32 there" in (p.folder / "none.md").read_text())
+
+
+def widths(p):
+    """A verdict stands beside its interval at every width; no line is wider, numbers of any size included."""
+    save(p, "cheap.json", lambda r: r["price"].update(usd_per_h="0.0000012"), A)
+    for columns in (60, 80, 100, 120, 140):
+        done = subprocess.run([p.path, "compare", "cheap.json", "b.json"], cwd=p.folder, capture_output=True, text=True,
+                              env={**os.environ, "COLUMNS": str(columns), "LC_ALL": "C.UTF-8"}, timeout=60)
+        line = max(done.stdout.splitlines(), key=len)
+        p.that(f"fits {columns} columns", len(line) <= columns, (len(line), line))
+        rows = [line for line in done.stdout.splitlines() if " FASTER" in line and "·" not in line]
+        p.that(f"each verdict has its interval at {columns}", rows and all(
+            line.count(" to ") == len(re.findall("FASTER|CHEAPER|DEARER|INCONCLUSIVE|SAME", line)) for line in rows),
+            rows)
+
+
+def labels_of_prices(p):
+    """B is of schema 1.2, which lists no labels of a price: configs/prices says that it is nobody's machine."""
+    for words in (["report", "b.json"], ["report", "b.json", "-v"], ["compare", "a.json", "b.json"],
+                  ["cite", "b.json", "--preliminary"], ["report", "b.json", "--format", "html"]):
+        p.that(f"{words}: EXAMPLE", "EXAMPLE" in p.expect("labelled", words, 0).stdout)
+    text = p.expect("csv", ["report", "b.json", "--format", "csv"], 0).stdout
+    p.that("in data", {row["price_labels"] for row in csv.DictReader(io.StringIO(text))} == {"example"})
+    save(p, "own.json", lambda r: r["price"].update(id="my-own"))
+    p.that("of no other price", "EXAMPLE" not in p.expect("my own", ["report", "own.json"], 0).stdout)
+
+
 def main():
     p = Program(sys.argv)
     with p.scratch():
@@ -117,6 +164,9 @@ def main():
         refusals(p)
         hostile(p)
         cite(p)
+        overwriting(p)
+        widths(p)
+        labels_of_prices(p)
     return p.finish()
 
 

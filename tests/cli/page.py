@@ -95,7 +95,8 @@ def words(text):
 def contents(program):
     for name in (QUICK, RACE):
         result = program.root / "results" / name
-        done = program.expect(f"{name} as a page", ["report", result, "-o", "page.html", "--viewer", "viewer.js"], 0)
+        done = program.expect(f"{name} as a page",
+                              ["report", result, "-o", "page.html", "--force", "--viewer", "viewer.js"], 0)
         program.that("with a viewer nothing is told", done.stderr == "", done.stderr)
         page = well_formed(program, name, read(program))
         text = words(page.text())
@@ -232,7 +233,8 @@ def browser(program):
         print("skipped: no " + ("Chromium" if not chromium else "viewer (scripts/figures --install)"))
         sys.exit(SKIPPED)
     for name in (QUICK, RACE):
-        program.expect(name, ["report", program.root / "results" / name, "-o", "page.html", "--viewer", viewer], 0)
+        words = ["report", program.root / "results" / name, "-o", "page.html", "--force", "--viewer", viewer]
+        program.expect(name, words, 0)
         for width, scheme in ((390, "light"), (1280, "dark")):
             page, console, asked = in_browser(program, chromium, "page.html", width, scheme)
             title = f"{name} at {width}, {scheme}"

@@ -109,7 +109,7 @@ def look_at_reports(program, folder, result):
     markdown = (folder / "r.md").read_text()
     that("markdown has a table", "|---" in markdown.replace(" ", ""), markdown[:500])
     for name in ("markdown", "md"):
-        program.expect(f"--format {name}", ["report", "out.json", "--format", name, "-o", "named.md"], 0)
+        program.expect(f"--format {name}", ["report", "out.json", "--format", name, "-o", "named.md", "--force"], 0)
         that(f"--format {name} is what -o r.md writes", (folder / "named.md").read_text() == markdown, name)
     (folder / "named.md").unlink()
     twice = program.expect("cost", ["cost", "out.json", "--price", "2/h", "--format", "csv"], 0).stdout

@@ -92,6 +92,14 @@ def widths(program):
 
 
 def looks(program):
+    heads = [program.at(80, ["plan", "-m", "qwen3-4b", "--phase", "decode"], NO_COLOR=off)[0] for off in ("", "1")]
+    program.that("heads of a plan are the same in colour", bare(heads[0]) == bare(heads[1]), heads[0])
+    usage = program.expect("help of a command", ["help", "project"], 0).stdout
+    program.that("names it once", "Usage: layercost project [OPTIONS]" in usage, usage)
+    for name in ("compare", "claims"):
+        text = " ".join(program.expect(name, [name, "--help"], 0).stdout.split())
+        program.that(f"{name} --help names no format that it refuses",
+                     "table, markdown, csv, json or jsonl" in text and "html" not in text, text)
     words = ["report", program.root / RESULTS[0], "-v"]
     plain, _ = program.at(100, words, NO_COLOR="1")
     painted, _ = program.at(100, words)

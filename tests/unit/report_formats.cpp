@@ -194,24 +194,46 @@ TEST(Text, EscapeSequencesAreRemoved) {
             "?evil");  // right-to-left override
 }
 
+TEST(Text, EscapeSequencesHaveNoWidth) {
+  const std::string faint = "\x1b[2m  over  head \x1b[0m";
+  EXPECT_EQ(display_width(faint), 13u);
+  EXPECT_EQ(display_width("\x1b[1;31mµs\x1b[0m"), 2u);
+  EXPECT_EQ(pad_left("\x1b[1mab\x1b[0m", 4), "  \x1b[1mab\x1b[0m");
+  EXPECT_EQ(shorten("\x1b[1mab\x1b[0m", 2), "\x1b[1mab\x1b[0m");
+  // In pieces of five columns, not of five bytes.
+  EXPECT_EQ(wrap("\x1b[2mab cd ef\x1b[0m", 5), (std::vector<std::string>{"\x1b[2mab cd", "ef\x1b[0m"}));
+  EXPECT_EQ(display_width("\x1b[31"), 0u);  // cut short
+  EXPECT_EQ(display_width("\x1b"), 1u);
+}
+
 TEST(Formats, AreFoundByNameAndByPath) {
   EXPECT_EQ(find_report_format("table").name, "table");
-  EXPECT_EQ(find_report_format("out/r.md").name, "markdown");
+  EXPECT_EQ(report_format_of_path("out/r.md").name, "markdown");
   EXPECT_EQ(find_report_format("md").name, "markdown");
-  EXPECT_EQ(find_report_format("r.csv").name, "csv");
+  EXPECT_EQ(report_format_of_path("r.csv").name, "csv");
   EXPECT_EQ(find_report_format("csv").name, "csv");
   EXPECT_EQ(find_report_format(".md").name, "markdown");
-  for (const auto& [asked, hint] :
-       {std::pair{"r.cvs", "did you mean '.csv'?"}, std::pair{"tabel", "did you mean 'table'?"},
-        std::pair{"r.docx", "known are .txt, .md, .html, .tex, .csv, .json"},
-        std::pair{"", "known are table, markdown, html, latex, csv, json, jsonl"}}) {
+  using Find = const ReportFormat& (*)(const std::string&, FormatOf);
+  const auto refused = [](Find find, const char* asked, FormatOf of, const char* hint) {
     try {
-      find_report_format(asked);
+      find(asked, of);
       ADD_FAILURE() << asked;
     } catch (const BadInput& error) {
       EXPECT_NE(std::string(error.what()).find(hint), std::string::npos) << error.what();
     }
-  }
+  };
+  const auto results = FormatOf::results, sections = FormatOf::sections;
+  refused(find_report_format, "tabel", results, "did you mean 'table'?");
+  refused(find_report_format, "", results, "known are table, markdown, html, latex, csv, json, jsonl");
+  refused(find_report_format, "html", sections, "known are table, markdown, csv, json, jsonl");
+  refused(report_format_of_path, "r.cvs", results, "did you mean '.csv'?");
+  refused(report_format_of_path, "r.docx", results, "known are .txt, .md, .html, .tex, .csv, .json");
+  refused(report_format_of_path, "r.tex", sections, "known are .txt, .md, .csv, .json, .jsonl");
+  refused(report_format_of_path, "/a.b/full", results, "/a.b/full: has no extension");
+}
+
+TEST(Formats, OfSectionsAreThoseThatCanShowThem) {
+  EXPECT_EQ(report_format_names(FormatOf::sections), "table, markdown, csv, json or jsonl");
 }
 
 TEST(Formats, EachThatIsNamedInAHelpTextIsFoundByThatName) {
