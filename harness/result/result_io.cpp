@@ -672,6 +672,18 @@ std::optional<Version> parse_version(std::string_view text) {
   return numbers;
 }
 
+// Other files that lie in results/, by keys that each of them has.
+void refuse_other_kinds(const JsonNode& root) {
+  const nlohmann::json& raw = root.raw();
+  const bool of_peers = raw.is_array() && !raw.empty() && raw.front().is_object() && raw.front().contains("ours");
+  const bool of_checks =
+      raw.is_object() && !raw.contains("schema_version") && (raw.contains("checks") || raw.contains("ops"));
+  if (of_peers || of_checks)
+    throw BadInput(root.file(), "",
+                   fmt::format("{}, and is no result file of layercost run",
+                               of_peers ? "holds readings beside another program's" : "is of scripts/gpu-check"));
+}
+
 Version refuse_foreign_version(const JsonNode& node) {
   const std::string text = node.get_string("schema_version", 40);
   const std::optional<Version> version = parse_version(text), ours = parse_version(kSchemaVersion);
@@ -808,6 +820,7 @@ std::string result_to_text(const ResultFile& file, const nlohmann::json& summary
 
 ResultFile result_from_text(std::string file_name, std::string_view text) {
   const JsonNode root = parse_json(std::move(file_name), text, kLimits);
+  refuse_other_kinds(root);
   const Version version = refuse_foreign_version(root);
   ResultFile file;
   Reader reader(root);

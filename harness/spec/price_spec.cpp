@@ -90,7 +90,8 @@ OwnedPrice read_owned(const JsonNode& node, Date on) {
   static const std::vector<std::string> known{
       "model",        "device",  "title",        "capex_usd",   "years",   "rate",     "opex_usd_per_year",
       "availability", "power_w", "pue",          "usd_per_kwh", "devices", "boundary", "included",
-      "excluded",     "source",  "retrieved_at", "valid_from",  "example"};
+      "excluded",     "source",  "retrieved_at", "valid_from",  "example",
+      "any_device"};
   node.refuse_other_keys(known);
   OwnedPrice price;
   std::string text;
@@ -118,6 +119,8 @@ OwnedPrice read_owned(const JsonNode& node, Date on) {
   price.retrieved_at = get_past_date(node, "retrieved_at", on);
   price.valid_from = get_past_date(node, "valid_from", on);
   price.example = node.find_bool("example").value_or(false);
+  price.any_device = node.find_bool("any_device").value_or(false);
+  if (price.any_device && !price.example) node.fail("any_device", "is for an example; a machine has a name");
   if (price.usd_per_device_hour() > kMaxUsdPerHour) {
     node.fail("capex_usd", fmt::format("amounts to more than {:g} USD per hour of a device", kMaxUsdPerHour));
   }
@@ -220,7 +223,7 @@ std::string price_summary(const Price& price) {
 std::string price_device(const Price& price) {
   if (const auto* rented = std::get_if<RentalPrice>(&price)) return rented->device;
   const auto* owned = std::get_if<OwnedPrice>(&price);
-  return owned != nullptr && !owned->example ? owned->device : "";
+  return owned != nullptr && !owned->any_device ? owned->device : "";
 }
 
 std::vector<std::string> price_labels(const Price& price, Date on) {

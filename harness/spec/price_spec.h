@@ -66,6 +66,7 @@ struct OwnedPrice {
   std::string source;                  // where the assumptions come from
   Date retrieved_at, valid_from;
   bool example = false;                // a labelled example scenario, nobody's real machine
+  bool any_device = false;             // of whatever was measured; an example alone
 
   double capital_usd_per_device_hour() const;  // purchase and yearly costs, without electricity
   double energy_usd_per_device_hour() const;   // from power_w; 0 if there is none. Never add measured energy to it
@@ -90,7 +91,7 @@ double capital_recovery_factor(double rate, double years);
 double usd_per_device_hour(const Price&);
 std::string price_id(const Price&);
 std::string price_summary(const Price&);
-// What it is the price of; "" if it is of whatever was measured: a stated one, or an example.
+// What it is the price of; "" if it is of whatever was measured: a stated one, or an example that says so.
 std::string price_device(const Price&);
 std::vector<std::string> price_labels(const Price&, Date on = today());
 

@@ -58,6 +58,10 @@ BAD_CONFIGS = [
     ("flag as number", changed(norm_topk_prob=2), ["norm_topk_prob"]),
 ]
 
+RESULTS = pathlib.Path(__file__).resolve().parents[2] / "results"
+QUICK = RESULTS / "2026-11-23_xeon-amx-2-threads_quick.json"
+H100 = RESULTS / "2026-11-28_h100-80gb-hbm3_quick-gpu.json"
+
 # title, command line, words that the message has to hold
 LINEAR = "linear m=2 n=3 k=4 x_type=f32 w_type=f32 y_type=f32"
 BAD_COMMANDS = [
@@ -109,6 +113,22 @@ BAD_COMMANDS = [
     ("report of nothing", ["report"], ["files"]),
     ("report of a missing file", ["report", "nothing.json"], ["nothing.json"]),
     ("report of no result", ["report", "good/config.json"], ["good/config.json"]),
+    ("report of a check of a GPU", ["report", RESULTS / "gpu-check/2026-11-28_h100-80gb-hbm3_all.json"],
+     ["scripts/gpu-check", "no result file"]),
+    ("report of a race's readings", ["report", RESULTS / "peers/2026-11-22_xeon-amx-2-threads_pytorch.json"],
+     ["another program", "no result file"]),
+    ("report into a device", ["report", QUICK, "-o", "/dev/full"], ["/dev/full", "regular file"]),
+    ("report into a folder", ["report", QUICK, "-o", "good"], ["good", "is a folder"]),
+    ("report into a name without an end", ["report", QUICK, "-o", "plain"], ["plain: has no extension", ".md"]),
+    ("seconds of NaN", ["run", "-m", "qwen3-4b", "--seconds", "nan"], ["--seconds", "0.01..3600", "'nan'\n"]),
+    ("infinite seconds", ["run", "-m", "qwen3-4b", "--seconds", "inf"], ["--seconds", "'inf'"]),
+    ("a rate of NaN", ["report", QUICK, "--min-tok-s-user", "nan"], ["--min-tok-s-user", "'nan'"]),
+    ("a share of NaN", ["cost", QUICK, "--price", "1/h", "--utilisation", "nan"], ["--utilisation", "'nan'"]),
+    ("a page of claims", ["claims", "--format", "html"], ["'html'", "table, markdown, csv, json, jsonl"]),
+    ("a page of a comparison", ["compare", QUICK, H100, "-o", "c.html"], ["'.html'", ".txt, .md, .csv, .json, .jsonl"]),
+    ("an example of another device", ["cost", QUICK, "--price", "example-owned-h100"], ["--price", "NVIDIA H100 SXM"]),
+    ("an example to own, of another device", ["cost", QUICK, "--price", "1/h", "--own", "example-owned-h100"],
+     ["--own", "NVIDIA H100 SXM"]),
     ("merge of nothing", ["merge", "-o", "x.json"], ["files"]),
     ("merge to nowhere", ["merge", "nothing.json"], ["--output"]),
     ("merge of a missing file", ["merge", "nothing.json", "-o", "x.json"], ["nothing.json"]),

@@ -123,6 +123,13 @@ TEST(Prices, RentalsAreReadWhole) {
   EXPECT_EQ(price_summary(year), "X rented from P, on-demand, 389400 USD/8760 h for 8 devices, 2026-11-01");
 }
 
+TEST(Prices, AnExampleIsOfItsDeviceUnlessItSaysOtherwise) {
+  EXPECT_EQ(price_device(read(owned())), "X");
+  EXPECT_EQ(price_device(read(with(owned(), {{"example", true}}))), "X");
+  EXPECT_EQ(price_device(read(with(owned(), {{"example", true}, {"any_device", true}}))), "");
+  EXPECT_THROW(read(with(owned(), {{"any_device", true}})), BadInput);  // somebody's machine has a name
+}
+
 TEST(Prices, AgeIsALabel) {
   const Price price = read(with(rental(), {{"valid_to", "2026-12-31"}}));
   EXPECT_EQ(price_labels(price, *parse_date("2027-01-30")), (Labels{"EXPIRED"}));           // 90 days after 2026-11-01
