@@ -126,19 +126,20 @@ def overwriting(p):
         p.expect(f"{words[0]} onto what it shows", [*words, "-o", "b.json", "--force"], 2 if "b.json" in words else 0)
         p.that("a result is no report", (p.folder / "b.json").read_text().startswith("{"))
     # An answer all the same: what was not compared, and why.
-    p.expect("nothing to compare, into a file", ["compare", "a.json", "f32.json", "-o", "none.md"], 1)
-    p.that("the file says why", "kv_type: bf16 here, f32 there" in (p.folder / "none.md").read_text())
+    p.expect("nothing to compare, into a file", ["compare", "a.json", "f32.json", "-o", "none.csv"], 1)
+    p.that("the file says why", "kv_type: bf16 here, f32 there" in (p.folder / "none.csv").read_text())
 
 
 def widths(p):
     """A verdict stands beside its interval at every width; no line is wider, numbers of any size included."""
-    save(p, "cheap.json", lambda r: r["price"].update(usd_per_h="0.0000012"), A)
+    save(p, "cheap.json", lambda r: r["price"].update(usd_per_h="0.0000012"))
     for columns in (60, 80, 100, 120, 140):
-        done = subprocess.run([p.path, "compare", "cheap.json", "b.json"], cwd=p.folder, capture_output=True, text=True,
+        done = subprocess.run([p.path, "compare", "a.json", "cheap.json"], cwd=p.folder, capture_output=True, text=True,
                               env={**os.environ, "COLUMNS": str(columns), "LC_ALL": "C.UTF-8"}, timeout=60)
+        p.that("compared", done.returncode == 0, done.stderr)
         line = max(done.stdout.splitlines(), key=len)
         p.that(f"fits {columns} columns", len(line) <= columns, (len(line), line))
-        rows = [line for line in done.stdout.splitlines() if " FASTER" in line and "·" not in line]
+        rows = [line for line in done.stdout.splitlines() if " FASTER" in line and "×" in line]
         p.that(f"each verdict has its interval at {columns}", rows and all(
             line.count(" to ") == len(re.findall("FASTER|CHEAPER|DEARER|INCONCLUSIVE|SAME", line)) for line in rows),
             rows)
