@@ -115,7 +115,7 @@ std::vector<std::string> state_parts(const Summary& summary) {
   return state;
 }
 
-// "Intel(R) Xeon(R) Processor · 2 threads · 25.3 GB · 0.389 USD/h (EXAMPLE) · 2026-11-23 · 3 rounds · DRIFTING 5 of 9":
+// "Intel(R) Xeon(R) Processor · 2 threads · 25.3 GB · 0.389 USD/h (EXAMPLE) · 2026-11-23 · 3 rounds · DRIFTING 5/9":
 // the machine, the price, when, and what speaks against the rows, by how many carry each label.
 NamedText screen_line(const ResultFile& file, const Summary& summary) {
   const EnvironmentRecord& machine = file.environment;
@@ -135,7 +135,7 @@ NamedText screen_line(const ResultFile& file, const Summary& summary) {
     if (part != kAllMeasured) parts.push_back(part);
   for (const LabelText& label : label_texts()) {
     const LabelUse use = use_of(label.label, summary);
-    if (use.rows > 0 && !use.everywhere) parts.push_back(fmt::format("{} {} of {}", label.shown, use.rows, use.of));
+    if (use.rows > 0 && !use.everywhere) parts.push_back(fmt::format("{} {}/{}", label.shown, use.rows, use.of));
   }
   if (!file.complete) parts.emplace_back("INCOMPLETE: the run was cut short");
   if (!file.content_hash.empty()) parts.push_back("sha256 " + file.content_hash.substr(0, 16));
