@@ -25,18 +25,6 @@ double distance(double a, double b) {
   return a > 0 && b > 0 ? std::abs(std::log(a / b)) : kFar;
 }
 
-// The mean over samples; nullopt where they are needed and unknown.
-std::optional<double> distinct_experts(const PartRecord& part) {
-  std::vector<double> all;
-  for (const Round& round : part.rounds)
-    for (const Sample& sample : round.samples) {
-      const auto one = distinct_experts_of(part, sample);
-      if (!one) return std::nullopt;
-      all.push_back(*one);
-    }
-  return all.empty() ? std::nullopt : std::optional(median(all));
-}
-
 // Of the part's ops, in order; empty unless every one was timed.
 std::vector<double> op_times(const PartRecord& part, double layer_s) {
   double sum_s = 0, least_s = 0;
@@ -57,7 +45,7 @@ void add_part(const PointRecord& point, const PartRecord& part, const HardwareSp
   if (!is_timed(part)) return;
   if (const auto bounds = bounds_of(part); bounds && bounds->impossible) return;
   const std::vector<double> times = op_times(part, summarise_times(part.rounds)->median);
-  const auto experts = distinct_experts(part);
+  const auto experts = distinct_experts_of(part);
   if (times.empty() || !experts) return;
   for (std::size_t i = 0; i < part.ops.size(); ++i) {
     OpRecord op = part.ops[i];

@@ -42,19 +42,6 @@ bool collect(const PartRecord& part, Rates& rates) {
   return true;
 }
 
-std::optional<double> distinct_experts_of(const PartRecord& part) {
-  std::vector<double> values;
-  for (const Round& round : part.rounds) {
-    for (const Sample& sample : round.samples) {
-      const auto distinct = distinct_experts_of(part, sample);
-      if (!distinct) return std::nullopt;
-      values.push_back(*distinct);
-    }
-  }
-  if (values.empty()) return std::nullopt;
-  return moments(values).mean;
-}
-
 std::optional<double> bound_s(const PointRecord& point, const Roofs& roofs) {
   double sum_s = 0;
   for (const PartRecord& part : point.parts) {

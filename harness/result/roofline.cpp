@@ -58,6 +58,19 @@ std::optional<double> distinct_experts_of(const PartRecord& part, const Sample& 
   return std::nullopt;
 }
 
+std::optional<double> distinct_experts_of(const PartRecord& part) {
+  std::vector<double> values;
+  for (const Round& round : part.rounds) {
+    for (const Sample& sample : round.samples) {
+      const auto distinct = distinct_experts_of(part, sample);
+      if (!distinct) return std::nullopt;
+      values.push_back(*distinct);
+    }
+  }
+  if (values.empty()) return std::nullopt;
+  return moments(values).mean;
+}
+
 double possible_s(std::span<const OpRecord> ops, const Roofs& roofs, double distinct_experts) {
   double sum_s = 0;
   for (const OpRecord& op : ops) {

@@ -36,6 +36,8 @@ inline constexpr double kRoofExcess = 0.02;
 std::optional<Roofs> roofs_of(const Sample& sample);
 // The mean distinct experts of the sample, else of the part; 0 for ops that touch none. nullopt if needed and unknown.
 std::optional<double> distinct_experts_of(const PartRecord& part, const Sample& sample);
+// The mean of that over the part's samples; nullopt if one is, or without samples.
+std::optional<double> distinct_experts_of(const PartRecord& part);
 
 // Whether every arithmetic of the ops has its rate; without one there is no bound.
 bool know_rates(const Roofs& roofs, std::span<const OpRecord> ops);
