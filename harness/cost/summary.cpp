@@ -233,14 +233,18 @@ Json paid_by_json(const PaidBy& by) {
   return object;
 }
 
-// What a trade-off and a weight format have in common.
-template <typename Row>
-void put_ratios(Json& object, const Row& row) {
+void put_step(Json& object, const ScenarioRecord& row) {
   object["phase"] = row.phase;
   object["batch"] = row.batch;
   object["context"] = row.context;
   object["weight_type"] = row.weight_type;
   object["routing"] = row.routing;
+}
+
+// What a trade-off and a weight format have in common.
+template <typename Row>
+void put_ratios(Json& object, const Row& row) {
+  put_step(object, row);
   put(object, "promised_ratio", row.promised);
   put(object, "possible_ratio", row.possible);
   if (row.paid) {
@@ -273,18 +277,6 @@ Json format_json(const FormatRow& row) {
   return object;
 }
 
-const char* name_of(CrossoverKind kind) {
-  switch (kind) {
-    case CrossoverKind::between:
-      return "between";
-    case CrossoverKind::from_smallest:
-      return "from_smallest";
-    case CrossoverKind::not_reached:
-      return "not_reached";
-  }
-  throw std::logic_error("no such kind of crossover");
-}
-
 Json crossover_json(const Crossover& row) {
   Json object;
   object["dense"] = row.dense;
@@ -293,7 +285,7 @@ Json crossover_json(const Crossover& row) {
   object["context"] = row.of.context;
   object["weight_type"] = row.of.weight_type;
   object["routing"] = row.of.routing;
-  object["kind"] = name_of(row.kind);
+  object["kind"] = to_string(row.kind);
   put(object, "crossover_batch", row.batch);
   object["below"] = row.below;
   object["above"] = row.above;
@@ -303,11 +295,7 @@ Json crossover_json(const Crossover& row) {
 Json twin_json(const TwinRow& row) {
   Json object;
   object["moe"] = row.model;
-  object["phase"] = row.phase;
-  object["batch"] = row.batch;
-  object["context"] = row.context;
-  object["weight_type"] = row.weight_type;
-  object["routing"] = row.routing;
+  put_step(object, row);
   object["twins"] = Json::array();
   for (const TwinSize& size : row.sizes) {
     Json& one = object["twins"].emplace_back(Json::object());

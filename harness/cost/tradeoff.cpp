@@ -120,6 +120,23 @@ std::vector<TradeoffRow> of_layers_alone(const std::vector<TradeoffRow>& rows) {
   return result;
 }
 
+std::string_view to_string(CrossoverKind kind) {
+  switch (kind) {
+    case CrossoverKind::between:
+      return "between";
+    case CrossoverKind::from_smallest:
+      return "from_smallest";
+    case CrossoverKind::not_reached:
+      return "not_reached";
+  }
+  throw std::logic_error("no such kind of crossover");
+}
+
+double crossing(double at, double paid, double next_at, double next_paid) {
+  const double part = std::log(paid) / (std::log(paid) - std::log(next_paid));
+  return std::exp(std::lerp(std::log(at), std::log(next_at), part));
+}
+
 std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows) {
   std::vector<Crossover> result;
   std::map<Group, std::size_t> places;
@@ -142,13 +159,11 @@ std::vector<Crossover> crossovers(const std::vector<TradeoffRow>& rows) {
       } else {
         const TradeoffRow& before = *group[k - 1];
         const TradeoffRow& after = *group[k];
-        const double fall = std::log(before.paid->ratio) - std::log(after.paid->ratio);
-        const double part = std::log(before.paid->ratio) / fall;  // before > 1 >= after, so fall > 0
         crossover.kind = CrossoverKind::between;
         crossover.below = before.batch;
         crossover.above = after.batch;
-        crossover.batch = std::exp(
-            std::lerp(std::log(static_cast<double>(before.batch)), std::log(static_cast<double>(after.batch)), part));
+        crossover.batch = crossing(static_cast<double>(before.batch), before.paid->ratio,
+                                   static_cast<double>(after.batch), after.paid->ratio);
       }
       break;
     }

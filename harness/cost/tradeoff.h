@@ -33,11 +33,16 @@ struct TradeoffRow : ScenarioRecord {  // the MoE's
   std::vector<PaidBy> layers = {};   // ours first; empty without peers
 };
 
+// Where paid falls to 1 along what was measured: batches, or sizes of a twin (cost/twins.h).
 enum class CrossoverKind {
-  between,        // batch is interpolated between below and above
-  from_smallest,  // already at the smallest batch measured
-  not_reached,    // still cheaper at the largest
+  between,        // interpolated between below and above
+  from_smallest,  // already at the smallest measured
+  not_reached,    // not even at the largest
 };
+std::string_view to_string(CrossoverKind);  // "between", ...
+// Between two of them, paid on different sides of 1: ln(paid) is taken as linear in ln(at).
+double crossing(double at, double paid, double next_at, double next_paid);
+
 struct Crossover {
   ScenarioRecord of;                       // the MoE's, of some batch
   std::string dense, moe;

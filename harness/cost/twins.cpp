@@ -2,22 +2,12 @@
 #include "harness/cost/twins.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
-#include <stdexcept>
 
 #include "harness/spec/part_name.h"
 
 namespace layercost {
 namespace {
-
-// The change of a twin of the row's own mixture, whatever devices share that one's experts; "" of other pairs.
-std::string change_of(const TradeoffRow& row) {
-  const ChangedName dense = split_changes(row.dense);
-  const auto shared = split_part_name(row.moe, "@ep");
-  const bool own = dense.published == (shared ? shared->first : row.moe);
-  return own && dense.changes.size() == 1 && twin_size(dense.changes[0]) ? dense.changes[0] : "";
-}
 
 struct Reading {
   double q, paid;
@@ -25,18 +15,16 @@ struct Reading {
 
 // Of readings by rising q.
 Isoline isoline_of(const std::vector<Reading>& readings) {
-  Isoline line{IsolineKind::from_smallest, {}, {}, readings.front().q, readings.back().q};
+  Isoline line{CrossoverKind::from_smallest, {}, {}, readings.front().q, readings.back().q};
   for (std::size_t k = readings.size(); k-- > 0;) {
     const Reading& lower = readings[k];
     if (lower.paid > 1) continue;
-    line.kind = IsolineKind::not_reached;
+    line.kind = CrossoverKind::not_reached;
     if (k + 1 == readings.size()) break;
     const Reading& upper = readings[k + 1];
-    // upper.paid > 1 >= lower.paid, so the rise is above 0.
-    const double part = -std::log(lower.paid) / (std::log(upper.paid) - std::log(lower.paid));
-    line.kind = IsolineKind::between;
+    line.kind = CrossoverKind::between;
     line.below = lower.q, line.above = upper.q;
-    line.q = std::exp(std::lerp(std::log(lower.q), std::log(upper.q), part));
+    line.q = crossing(lower.q, lower.paid, upper.q, upper.paid);
     break;
   }
   return line;
@@ -63,23 +51,18 @@ std::optional<Isoline> isoline_of(const std::vector<TwinSize>& sizes) {
 
 }  // namespace
 
-std::string_view to_string(IsolineKind kind) {
-  switch (kind) {
-    case IsolineKind::between:
-      return "between";
-    case IsolineKind::from_smallest:
-      return "from_smallest";
-    case IsolineKind::not_reached:
-      return "not_reached";
-  }
-  throw std::invalid_argument("no such kind of isoline");
+std::string twin_of(const std::string& dense, const std::string& moe) {
+  const ChangedName name = split_changes(dense);
+  const auto shared = split_part_name(moe, "@ep");
+  const bool own = name.published == (shared ? shared->first : moe);
+  return own && name.changes.size() == 1 && twin_size(name.changes[0]) ? name.changes[0] : "";
 }
 
 std::vector<TwinRow> twin_rows(const std::vector<TradeoffRow>& rows) {
   std::vector<TwinRow> all;
   std::map<ScenarioRecord, std::size_t> places;
   for (const TradeoffRow& row : rows) {
-    std::string change = change_of(row);
+    std::string change = twin_of(row.dense, row.moe);
     if (change.empty()) continue;
     const auto [at, is_new] = places.try_emplace(row, all.size());
     if (is_new) all.push_back({row, {}, {}});

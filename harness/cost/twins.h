@@ -13,7 +13,6 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "harness/cost/tradeoff.h"
@@ -28,14 +27,8 @@ struct TwinSize {
   std::string why;                 // when paid is absent
 };
 
-enum class IsolineKind {
-  between,        // q is interpolated between below and above
-  from_smallest,  // the mixture is cheaper already than the smallest twin measured
-  not_reached,    // and is not cheaper than even the largest
-};
-std::string_view to_string(IsolineKind);  // "between", ...
 struct Isoline {
-  IsolineKind kind = IsolineKind::not_reached;
+  CrossoverKind kind = CrossoverKind::not_reached;  // of q: the mixture is cheaper than the smallest; than none
   std::optional<double> q;          // between
   std::optional<Interval> interval;
   double below = 0, above = 0;      // neighbours; of the other kinds the smallest and the largest q measured
@@ -46,6 +39,8 @@ struct TwinRow : ScenarioRecord {  // the mixture's
   std::optional<Isoline> isoline;
 };
 
+// "twin2" where `dense` is such a twin of the mixture, whatever devices share its experts; "" of other models.
+std::string twin_of(const std::string& dense, const std::string& moe);
 // One for each point of a mixture that stands in a pair with a twin of its own.
 std::vector<TwinRow> twin_rows(const std::vector<TradeoffRow>& rows);
 

@@ -31,7 +31,7 @@ TEST(Twins, TheIsolineLiesBetweenTwins) {
   ASSERT_EQ(rows[0].sizes.size(), 2u);
   EXPECT_EQ(rows[0].sizes[0].change, "twin1") << "by rising q";
   ASSERT_TRUE(rows[0].isoline);
-  EXPECT_EQ(rows[0].isoline->kind, IsolineKind::between);
+  EXPECT_EQ(rows[0].isoline->kind, CrossoverKind::between);
   EXPECT_NEAR(*rows[0].isoline->q, 2, 1e-12);
   EXPECT_EQ(rows[0].isoline->below, 1);
   EXPECT_EQ(rows[0].isoline->above, 4);
@@ -49,15 +49,15 @@ TEST(Twins, QIsTheOneReached) {
 
 TEST(Twins, AtTheEndsNothingIsExtrapolated) {
   const auto cheap = twin_rows({row("m@twin1", 1, paid(1.1)), row("m@twin2", 2, paid(2))})[0].isoline;
-  EXPECT_EQ(cheap->kind, IsolineKind::from_smallest);
+  EXPECT_EQ(cheap->kind, CrossoverKind::from_smallest);
   EXPECT_FALSE(cheap->q);
   EXPECT_EQ(cheap->below, 1);
   const auto dear = twin_rows({row("m@twin1", 1, paid(0.2)), row("m@twin2", 2, paid(0.9))})[0].isoline;
-  EXPECT_EQ(dear->kind, IsolineKind::not_reached);
+  EXPECT_EQ(dear->kind, CrossoverKind::not_reached);
   EXPECT_FALSE(dear->q);
   EXPECT_EQ(dear->above, 2);
   const auto even = twin_rows({row("m@twin1", 1, paid(1)), row("m@twin2", 2, paid(2))})[0].isoline;
-  EXPECT_EQ(even->kind, IsolineKind::between) << "at 1 itself it is not cheaper";
+  EXPECT_EQ(even->kind, CrossoverKind::between) << "at 1 itself it is not cheaper";
   EXPECT_NEAR(*even->q, 1, 1e-12);
 }
 
@@ -88,7 +88,7 @@ TEST(Twins, WhatWasNotMeasuredIsAbsent) {
   EXPECT_FALSE(rows[0].isoline);
   EXPECT_EQ(rows[0].sizes[0].why, "not reached");
   EXPECT_EQ(rows[1].batch, 8);
-  EXPECT_EQ(rows[1].isoline->kind, IsolineKind::not_reached);
+  EXPECT_EQ(rows[1].isoline->kind, CrossoverKind::not_reached);
   TradeoffRow uncounted = row("m@twin2", 1, paid(2));
   uncounted.promised.reset();
   EXPECT_FALSE(twin_rows({uncounted})[0].isoline);

@@ -12,7 +12,6 @@
 #include "harness/report/figures/tones.h"
 #include "harness/report/sections/sections.h"
 #include "harness/report/text.h"
-#include "harness/spec/part_name.h"
 
 namespace layercost {
 namespace {
@@ -27,12 +26,8 @@ ScenarioRecord task_of(const ScenarioRecord& scenario) { return without(scenario
 // The points that the isoline comes from.
 std::vector<const ModelRow*> points_of(const TwinRow& row, const Tasks& tasks) {
   std::vector<const ModelRow*> all;
-  for (const ModelRow* model : tasks.at(task_of(row))) {
-    const ChangedName name = split_changes(model->model);
-    const bool twin =
-        name.changes.size() == 1 && twin_size(name.changes[0]) && (row.model + "@").starts_with(name.published + "@");
-    if (model->model == row.model || twin) all.push_back(model);
-  }
+  for (const ModelRow* model : tasks.at(task_of(row)))
+    if (model->model == row.model || !twin_of(model->model, row.model).empty()) all.push_back(model);
   return all;
 }
 
@@ -48,14 +43,14 @@ std::vector<TableCell> cells(const TwinRow& row, const Tasks& tasks) {
   std::sort(labels.begin(), labels.end());
   labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
   const Isoline& line = *row.isoline;
-  const double at = line.q.value_or(line.kind == IsolineKind::from_smallest ? line.below : line.above);
+  const double at = line.q.value_or(line.kind == CrossoverKind::from_smallest ? line.below : line.above);
   return {TableCell{row.batch},
           text_cell(fmt::format("context {}", row.context)),
           number_cell(at, line.interval),
           number_cell(at, line.interval),
           text_cell(line.q ? fmt::format("between {} and {}", digits(line.below), digits(line.above))
                            : fmt::format("{}, the {} measured", isoline_text(line),
-                                         line.kind == IsolineKind::from_smallest ? "smallest" : "largest")),
+                                         line.kind == CrossoverKind::from_smallest ? "smallest" : "largest")),
           text_cell(state_of(labels, note)),
           text_cell(std::string(to_string(line.kind))),
           TableCell{firm}};

@@ -162,9 +162,9 @@ std::vector<PairGroup> pair_groups(const Summary& summary) {
   return groups;
 }
 
-std::pair<const ModelRow*, Place> place_of(const TradeoffRow& row, const Summary& summary) {
+std::pair<const ModelRow*, Place> place_of(const ScenarioRecord& row, const Summary& summary, std::size_t behind) {
   for (std::size_t point = 0; point < summary.models.size(); ++point)
-    if (same_scenario(summary.models[point], row)) return {&summary.models[point], {point, kWholeModel, 1}};
+    if (same_scenario(summary.models[point], row)) return {&summary.models[point], {point, kWholeModel, behind}};
   throw std::logic_error("a pair of no point");
 }
 

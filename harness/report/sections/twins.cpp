@@ -113,11 +113,11 @@ std::string reached_text(const TwinRow& row) {
 
 std::string isoline_text(const Isoline& line) {
   switch (line.kind) {
-    case IsolineKind::between:
+    case CrossoverKind::between:
       return digits(*line.q, 2);
-    case IsolineKind::from_smallest:
+    case CrossoverKind::from_smallest:
       return "below " + digits(line.below);
-    case IsolineKind::not_reached:
+    case CrossoverKind::not_reached:
       return "above " + digits(line.above);
   }
   return "";
@@ -141,13 +141,10 @@ Section twins_section(const ResultFile& file, const Summary& summary, const View
       if (std::string reached = reached_text(row); !reached.empty())
         table.groups.back().sentences.push_back(std::move(reached));
     }
-    const auto point =
-        static_cast<std::size_t>(std::find_if(summary.models.begin(), summary.models.end(),
-                                              [&](const ModelRow& model) { return same_scenario(model, row); }) -
-                                 summary.models.begin());
-    std::vector<TableCell> cells = identity_cells(file, summary.models.at(point), "isoline");
+    const auto [point, place] = place_of(row, summary, 2);
+    std::vector<TableCell> cells = identity_cells(file, *point, "isoline");
     for (TableCell& cell : cells_for(row, changes)) cells.push_back(std::move(cell));
-    table.groups.back().entries.push_back({{{{std::move(cells), Place{point, kWholeModel, 2}}}}});
+    table.groups.back().entries.push_back({{{{std::move(cells), place}}}});
   }
   if (!table.groups.empty())
     table.groups.back().sentences.push_back(

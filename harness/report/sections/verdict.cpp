@@ -154,7 +154,7 @@ std::vector<std::string> twin_sentences(const Summary& summary) {
     for (const TwinRow* row : rows) {
       const Isoline& line = *row->isoline;
       parts.push_back(fmt::format("{} at batch {}",
-                                  line.kind == IsolineKind::not_reached
+                                  line.kind == CrossoverKind::not_reached
                                       ? fmt::format("not even one of {} times as many", digits(line.above))
                                       : fmt::format("one of {}{} times as many{}", line.q ? "more than " : "",
                                                     digits(line.q.value_or(line.below), 2), line.q ? "" : " already"),
