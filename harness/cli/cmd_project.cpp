@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -80,32 +81,44 @@ struct HeldResult {
   std::vector<EfficiencySource> measured_in;
 };
 
-// Results of the architecture of some devices, and of no others.
-struct Measured {
-  const std::vector<ResultFile>& files;
-  const std::vector<std::string>& names;
-  const std::vector<HardwareSpec>& known;
-  std::optional<Efficiencies> of(const HardwareSpec& hardware) const {
+// Results of the architecture of some devices, and of no others; read once for each device.
+class Measured {
+ public:
+  Measured(const std::vector<ResultFile>& files, const std::vector<std::string>& names,
+           const std::vector<HardwareSpec>& known)
+      : files_(files), names_(names), known_(known) {}
+  // Null: there are none.
+  const Efficiencies* of(const HardwareSpec& hardware) {
+    const auto [at, is_new] = all_.try_emplace(hardware.id);
+    if (is_new) at->second = read(hardware);
+    return at->second ? &*at->second : nullptr;
+  }
+
+ private:
+  std::optional<Efficiencies> read(const HardwareSpec& hardware) const {
     std::vector<ResultFile> some;
     std::vector<std::string> their_names;
-    for (std::size_t f = 0; f < files.size(); ++f)
-      if (same_architecture(files[f], hardware, known)) some.push_back(files[f]), their_names.push_back(names[f]);
+    for (std::size_t f = 0; f < files_.size(); ++f)
+      if (same_architecture(files_[f], hardware, known_)) some.push_back(files_[f]), their_names.push_back(names_[f]);
     if (some.empty()) return std::nullopt;
-    return measured_efficiencies(some, their_names, hardware, known);
+    return measured_efficiencies(some, their_names, hardware, known_);
   }
+  const std::vector<ResultFile>& files_;
+  const std::vector<std::string>& names_;
+  const std::vector<HardwareSpec>& known_;
+  std::map<std::string, std::optional<Efficiencies>> all_;  // by HardwareSpec::id
 };
 
-HeldResult hold(const PublishedSource& source, const PublishedResult& result, const Measured& results) {
+HeldResult hold(const PublishedSource& source, const PublishedResult& result, Measured& results) {
   HeldResult held{&source, &result, {}, {}};
   if (!result.why_not.empty()) return held;
   const HardwareSpec hardware = find_hardware(result.hardware, configs_dir());
-  const std::optional<Efficiencies> measured = results.of(hardware);
+  const Efficiencies* measured = results.of(hardware);
   const PublishedSteps steps = published_steps(result, configs_dir());
   std::vector<TimedStep> timed;
   for (const PublishedSteps::Step& step : steps.steps)
-    timed.push_back(
-        {project(step_work(steps.model, step.scenario), hardware, 1, measured ? &*measured : nullptr), step.times});
-  if (measured) held.measured_in = measured->sources;
+    timed.push_back({project(step_work(steps.model, step.scenario), hardware, 1, measured), step.times});
+  if (measured != nullptr) held.measured_in = measured->sources;
   held.finding = hold_against(result, timed, steps.tokens_of_sequence);
   return held;
 }
@@ -233,9 +246,9 @@ int show_published(const Options& o) {
                       "result is",
                       printable(o.projection.results[f]), printable(files[f].environment.device_name)));
   std::vector<HeldResult> all;
+  Measured measured(files, o.projection.results, known);
   for (const PublishedSource& source : sources)
-    for (const PublishedResult& result : source.results)
-      all.push_back(hold(source, result, {files, o.projection.results, known}));
+    for (const PublishedResult& result : source.results) all.push_back(hold(source, result, measured));
   if (!o.json) {
     fmt::print("{}", wrapped_lines(published_text(all)));
     return 0;

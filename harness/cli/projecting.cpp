@@ -324,13 +324,14 @@ OrderedJson projection_json(const ProjectionTarget& target, const PointProjectio
       {"read_bytes_per_s", json_number(target.hardware.memory_bytes_per_s.value * static_cast<double>(target.as_one))}};
   if (!p.rates.empty()) {
     out["flops_per_s"] = json_number(p.rates.front().flops_per_s);
-    for (const NominalRate& rate : p.rates)
-      out["rates"].push_back({{"arithmetic", rate.arithmetic},
-                              {"nominal", rate.dtype},
-                              {"flops_per_s", json_number(rate.flops_per_s)},
-                              {"is_bound", rate.is_bound}});
-    for (std::size_t i = 0; i < p.rates.size(); ++i)
-      if (!p.rates[i].accumulate.empty()) out["rates"][i]["accumulate"] = p.rates[i].accumulate;
+    for (const NominalRate& rate : p.rates) {
+      OrderedJson one = {{"arithmetic", rate.arithmetic},
+                         {"nominal", rate.dtype},
+                         {"flops_per_s", json_number(rate.flops_per_s)},
+                         {"is_bound", rate.is_bound}};
+      if (!rate.accumulate.empty()) one["accumulate"] = rate.accumulate;
+      out["rates"].push_back(std::move(one));
+    }
   }
   out["memory"] = memory_json(point.need, point.memory_bytes);
   out["fits"] = point.fits();
