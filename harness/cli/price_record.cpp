@@ -190,25 +190,33 @@ std::optional<AgainstRecord> against_record(const AgainstOptions& o, const std::
   return against;
 }
 
+namespace {
+
+// The record of configs/prices with that id as it is today.
+std::optional<Price> shipped_price(const std::string& id, const std::filesystem::path& configs_dir) {
+  for (const std::filesystem::path& file : record_files(configs_dir / "prices"))
+    if (file.stem() == id) return read_price(file);
+  return std::nullopt;
+}
+
+}  // namespace
+
 void label_superseded(PriceRecord& r, const std::filesystem::path& configs_dir) {
   constexpr double kMoved = 0.02;
   if (r.model != "rented" && r.model != "owned") return;
-  for (const std::filesystem::path& file : record_files(configs_dir / "prices"))
-    if (file.stem() == r.id && std::abs(usd_per_device_hour(read_price(file)) / r.usd_per_hour - 1) > kMoved)
-      r.labels.push_back(PriceLabel::price_superseded);
+  if (const auto now = shipped_price(r.id, configs_dir);
+      now && std::abs(usd_per_device_hour(*now) / r.usd_per_hour - 1) > kMoved)
+    r.labels.push_back(PriceLabel::price_superseded);
 }
 
 void label_example(PriceRecord& r, const std::filesystem::path& configs_dir) {
   if (r.model != "owned" || !r.device.empty() || std::count(r.labels.begin(), r.labels.end(), PriceLabel::example) > 0)
     return;
-  for (const std::filesystem::path& file : record_files(configs_dir / "prices")) {
-    if (file.stem() != r.id) continue;
-    const Price price = read_price(file);
-    const auto* owned = std::get_if<OwnedPrice>(&price);
-    if (owned == nullptr || !owned->example) continue;
-    r.labels.push_back(PriceLabel::example);
-    std::sort(r.labels.begin(), r.labels.end());
-  }
+  const auto now = shipped_price(r.id, configs_dir);
+  const auto* owned = now ? std::get_if<OwnedPrice>(&*now) : nullptr;
+  if (owned == nullptr || !owned->example) return;
+  r.labels.push_back(PriceLabel::example);
+  std::sort(r.labels.begin(), r.labels.end());
 }
 
 void add_price_options(CLI::App& c, PriceOptions& o, bool required, bool with_mix) {

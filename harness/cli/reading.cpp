@@ -41,18 +41,18 @@ std::vector<ResultFile> read_results(const std::vector<std::string>& files) {
   if (std::count(files.begin(), files.end(), "-") > 1) throw BadInput("-: standard input can be read once");
   std::vector<ResultFile> out(files.size());
   std::vector<std::exception_ptr> problems(files.size());
+  const std::filesystem::path configs = configs_dir();
   each_row(static_cast<std::int64_t>(files.size()), files.size() > 1, [&](std::int64_t row) {
     const auto i = static_cast<std::size_t>(row);
     try {
       out[i] = files[i] == "-" ? result_from_text("standard input", read_stdin()) : read_result(files[i]);
+      if (out[i].price) label_example(*out[i].price, configs);
     } catch (...) {
       problems[i] = std::current_exception();
     }
   });
   for (const std::exception_ptr& problem : problems)
     if (problem != nullptr) std::rethrow_exception(problem);
-  for (ResultFile& file : out)
-    if (file.price) label_example(*file.price, configs_dir());
   return out;
 }
 
