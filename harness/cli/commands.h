@@ -52,6 +52,8 @@ void add_help(CLI::App&, Action&);
 void add_completion(CLI::App&, Action&);
 void add_man(CLI::App&, Action&);
 
+// "a,b" -> "a" and "b"; of "" one that is empty.
+std::vector<std::string> split_list(const std::string& text);
 // "1,8,64" -> numbers in 1..high; BadInput names the option.
 std::vector<std::int64_t> parse_list(const std::string& option, const std::string& text, std::int64_t high);
 

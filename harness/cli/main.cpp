@@ -32,17 +32,25 @@ std::vector<std::string>& command_words() {
   return words;
 }
 
-std::vector<std::int64_t> parse_list(const std::string& option, const std::string& text, std::int64_t high) {
-  std::vector<std::int64_t> out;
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> words;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
+    words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
+std::vector<std::int64_t> parse_list(const std::string& option, const std::string& text, std::int64_t high) {
+  std::vector<std::int64_t> out;
+  for (const std::string& word : split_list(text)) {
     std::int64_t v = 0;
-    const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, v);
-    if (error != std::errc() || stop != text.data() + end || v < 1 || v > high)
+    const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), v);
+    if (error != std::errc() || stop != word.data() + word.size() || v < 1 || v > high)
       throw BadInput(
           fmt::format("{}: expected integers in 1..{} separated by commas, got '{}'", option, high, printable(text)));
     if (std::find(out.begin(), out.end(), v) == out.end()) out.push_back(v);  // a point is measured once
-    begin = end + 1;
   }
   return out;
 }

@@ -64,13 +64,11 @@ const WeightFormat& weight_format_option(const std::string& name) {
 
 std::vector<const WeightFormat*> weight_format_options(const std::string& names) {
   std::vector<const WeightFormat*> out;
-  for (std::size_t begin = 0; begin <= names.size();) {
-    const std::size_t end = std::min(names.find(',', begin), names.size());
-    const WeightFormat* format = &weight_format_option(names.substr(begin, end - begin));
+  for (const std::string& name : split_list(names)) {
+    const WeightFormat* format = &weight_format_option(name);
     if (std::find(out.begin(), out.end(), format) != out.end())
       throw BadInput(fmt::format("--weights-format: {} is named twice", format->name));
     out.push_back(format);
-    begin = end + 1;
   }
   return out;
 }
@@ -126,11 +124,9 @@ std::vector<Twin> add_twins(std::vector<ModelSpec>& models, const std::string& s
   std::vector<Twin> twins;
   if (sizes.empty()) return twins;
   std::vector<std::string> changes;
-  for (std::size_t begin = 0; begin <= sizes.size();) {
-    const std::size_t end = std::min(sizes.find(',', begin), sizes.size());
-    std::string change = twin_change(sizes.substr(begin, end - begin));
+  for (const std::string& size : split_list(sizes)) {
+    std::string change = twin_change(size);
     if (std::find(changes.begin(), changes.end(), change) == changes.end()) changes.push_back(std::move(change));
-    begin = end + 1;
   }
   const std::size_t given = models.size();
   for (std::size_t m = 0; m < given; ++m) {

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "harness/cli/commands.h"
 #include "harness/cli/figures.h"
 #include "harness/cli/numbers.h"
 #include "harness/cli/streams.h"
@@ -42,16 +43,15 @@ std::vector<std::string> label_names() {
 std::vector<std::string> fail_on_words(const std::string& text, const std::vector<std::string>& known,
                                        std::string_view kind) {
   std::vector<std::string> words;
-  for (std::size_t begin = 0; begin <= text.size() && !text.empty();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    std::string word = ascii_lower(text.substr(begin, end - begin));
+  if (text.empty()) return words;
+  for (const std::string& said : split_list(text)) {
+    std::string word = ascii_lower(said);
     std::replace_if(
         word.begin(), word.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
     if (std::find(known.begin(), known.end(), word) == known.end())
       throw BadInput(fmt::format("--fail-on: unknown {} '{}'{}; known are {}", kind, printable(word),
                                  did_you_mean(word, known), fmt::join(known, ", ")));
     words.push_back(std::move(word));
-    begin = end + 1;
   }
   return words;
 }
