@@ -64,8 +64,8 @@ TEST_P(Simt, EveryCaseIsRightInEveryOrder) {
     for (unsigned order : kOrders) {
       if (!every_order && order != kOrderOfTheRest) continue;
       simt::set_order(order);
-      const bool first = order == 0 || (preferred && !every_order);
-      const CheckResult r = check_variant(*op, *variant, c, runtime, first ? kSeedsOfFirst : 1);
+      const int seeds = preferred && (order == 0 || !every_order) ? kSeedsOfFirst : 1;
+      const CheckResult r = check_variant(*op, *variant, c, runtime, seeds);
       for (const std::string& p : r.problems) ADD_FAILURE() << "order " << order << ": " << p;
     }
     simt::set_order(0);
