@@ -128,8 +128,9 @@ class Measurement {
     for (std::size_t p : points) {
       const Scenario& s = plan_.points[p].scenario;
       const LayerPlan plan = plan_of(model, part, s);
-      const StackSize size = stack_size(plan, expected_facts(plan, s),
-                                        static_cast<double>(runtime_.device().last_level_cache_bytes), memory_);
+      const StackSize size =
+          stack_size(plan, expected_facts(plan, s), static_cast<double>(runtime_.device().last_level_cache_bytes),
+                     memory_, runtime_.on_host());
       if (size.need_bytes > memory_) {
         PartRecord& r = record(part, p);
         r.outcome = Outcome::out_of_memory;

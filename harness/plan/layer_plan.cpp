@@ -121,10 +121,13 @@ double LayerPlan::touched_bytes(const WorkFacts& facts) const {
   return n;
 }
 
-StackSize stack_size(const LayerPlan& plan, const WorkFacts& facts, double last_level_cache_bytes,
-                     double memory_bytes) {
+StackSize stack_size(const LayerPlan& plan, const WorkFacts& facts, double last_level_cache_bytes, double memory_bytes,
+                     bool keeps_codes) {
   const double touched = plan.touched_bytes(facts);
-  const double held = plan.held_bytes();
+  double held = plan.held_bytes();
+  if (keeps_codes)
+    for (const WeightSpec& w : plan.weights)
+      if (!w.format->is_plain()) held += w.bytes();
   StackSize s;
   // At least two: with one layer its own output would feed it back from cache.
   const double wanted = std::clamp(1 + std::ceil(2 * last_level_cache_bytes / touched), 2.0, kMostLayers);

@@ -55,12 +55,12 @@ constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to -
 
 namespace {
 
-// Blocks that were freed, oldest first.
+// Blocks that were freed, oldest first, and how much all buffers take.
 class Recycler {
  public:
   void set_limit(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
-    limit_ = bytes;
+    limit_ = bytes == 0 ? 0 : used_bytes_ + bytes;
     trim(0);
   }
   // A kept block of at least `bytes` and at most a third more, or null.
@@ -79,7 +79,13 @@ class Recycler {
     used_bytes_ += bytes;
     return nullptr;
   }
-  void forget(std::size_t bytes) {  // of a take() that could not be mapped
+  // Fresh pages count, too: kept blocks beside them once took what the machine did not have.
+  void use(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    trim(bytes);
+    used_bytes_ += bytes;
+  }
+  void forget(std::size_t bytes) {  // given back to the system, or never got
     const std::lock_guard lock(mutex_);
     used_bytes_ -= bytes;
   }
@@ -120,11 +126,12 @@ Buffer::Buffer(std::size_t bytes, Pages pages) : bytes_(bytes), pages_(bytes >= 
   if (bytes > std::numeric_limits<std::size_t>::max() / 2) throw OutOfMemory("one buffer", bytes, 0);
   const bool huge = bytes >= kHugePage;
   mapped_bytes_ = round_up(bytes, kPage);
-  if (pages_ == Pages::recycled && (data_ = recycler().take(mapped_bytes_, mapped_bytes_)) != nullptr) return;
+  if (pages_ == Pages::fresh) recycler().use(mapped_bytes_);
+  else if ((data_ = recycler().take(mapped_bytes_, mapped_bytes_)) != nullptr) return;
   const std::size_t want = mapped_bytes_ + (huge ? kHugePage : 0);
   void* p = mmap(nullptr, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) {
-    if (pages_ == Pages::recycled) recycler().forget(mapped_bytes_);
+    recycler().forget(mapped_bytes_);
     throw OutOfMemory("one buffer", bytes, 0);
   }
   data_ = static_cast<std::byte*>(p);
@@ -149,8 +156,12 @@ void Buffer::use_huge_pages() {
 
 Buffer::~Buffer() {
   if (mapped_bytes_ == 0) return;  // empty, or somebody else's
-  if (pages_ == Pages::recycled) recycler().give(data_, mapped_bytes_);
-  else munmap(data_, mapped_bytes_);
+  if (pages_ == Pages::recycled) {
+    recycler().give(data_, mapped_bytes_);
+  } else {
+    munmap(data_, mapped_bytes_);
+    recycler().forget(mapped_bytes_);
+  }
 }
 
 }  // namespace layercost

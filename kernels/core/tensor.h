@@ -122,8 +122,8 @@ class Buffer {
   std::shared_ptr<void> owner_;
 };
 
-// Recycled buffers, those in use and those kept for reuse together, stay below this; 0 (the start) keeps none and lets
-// go of all that are kept.
+// Blocks are kept for reuse as long as they and all buffers made from now on, fresh or recycled, stay below this
+// together; 0 (the start) keeps none and lets go of all that are kept.
 void set_recycling_limit(std::size_t bytes);
 
 // A Tensor with memory of its own.

@@ -218,7 +218,7 @@ TEST(StackSize, LeastHeightThatKeepsWeightsOutOfCache) {
   const LayerPlan plan = plan_layer(m, m.kinds.front(), decode(1, 1023));
   const double touched = plan.touched_bytes({}), plenty = 1e12;
   for (const double cache : {1e6, 32e6, 300e6, 2e9}) {
-    const StackSize s = stack_size(plan, {}, cache, plenty);
+    const StackSize s = stack_size(plan, {}, cache, plenty, false);
     EXPECT_TRUE(s.cold) << cache;
     EXPECT_GE(s.layers, 2);
     EXPECT_GE(static_cast<double>(s.layers - 1) * touched, 2 * cache);
@@ -234,14 +234,27 @@ TEST(StackSize, MemoryLimitsItAndItSaysSo) {
   const ModelSpec m = find_model("qwen3-0.6b", kConfigs);
   const LayerPlan plan = plan_layer(m, m.kinds.front(), decode(1, 1023));
   const double held = plan.weight_bytes() + plan.cache_bytes(), cache = 300e6;
-  const std::int64_t wanted = stack_size(plan, {}, cache, 1e12).layers;
+  const std::int64_t wanted = stack_size(plan, {}, cache, 1e12, false).layers;
   ASSERT_GT(wanted, 4);
-  const StackSize less = stack_size(plan, {}, cache, 4.9 * held);
+  const StackSize less = stack_size(plan, {}, cache, 4.9 * held, false);
   EXPECT_LT(less.layers, wanted);
   EXPECT_GE(less.layers, 3);
   EXPECT_LE(less.need_bytes, 4.9 * held);
   EXPECT_FALSE(less.cold);
-  EXPECT_GT(stack_size(plan, {}, cache, 0.5 * held).need_bytes, 0.5 * held);  // not even one: the caller sees it
+  EXPECT_GT(stack_size(plan, {}, cache, 0.5 * held, false).need_bytes, 0.5 * held);  // not even one: the caller sees it
+}
+
+TEST(StackSize, CountsCodesThatStayBesideWhatIsPackedFromThem) {
+  const ModelSpec m = find_model("minimax-m2.5", kConfigs);  // fp8_block128: a layer of 3.7 GB
+  StepShape step = decode(1, 1023);
+  const auto need = [&](const WeightFormat& format, bool keeps_codes) {
+    step.weights = WeightTypes::of(format, DType::bf16);
+    const LayerPlan plan = plan_layer(m, m.kinds.front(), step);
+    return stack_size(plan, {}, 32e6, 1e12, keeps_codes).need_bytes;
+  };
+  const WeightFormat &coded = weight_format("fp8_block128"), &plain = weight_format(DType::bf16);
+  EXPECT_GT(need(coded, true), need(coded, false) + 2 * 3.6e9);  // two layers
+  EXPECT_EQ(need(plain, true), need(plain, false));
 }
 
 TEST(MemoryNeed, LargestBatchIsTheLargest) {
