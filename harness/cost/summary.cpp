@@ -265,6 +265,10 @@ Json tradeoff_json(const TradeoffRow& row) {
   object["dense"] = row.dense;
   object["moe"] = row.moe;
   put_ratios(object, row);
+  put(object, "total_ratio", row.like.total);
+  put(object, "flops_ratio", row.like.flops);
+  put(object, "bytes_ratio", row.like.bytes);
+  for (const std::string_view kind : alike_in(row.like)) object["pair_kind"].push_back(kind);
   if (row.verdict) object["verdict"] = to_string(*row.verdict);
   return object;
 }

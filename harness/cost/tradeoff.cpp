@@ -87,9 +87,8 @@ std::vector<TradeoffRow> tradeoffs(const ResultFile& file) {
       for (const PointRecord* partner : partners->second) {
         const PointRecord& dense = *partner;
         TradeoffRow row{moe, pair.dense, pair.moe, {}, {}, {}, {}, {}};
-        if (d && m && d->parameters_active > 0 && m->parameters_active > 0) {
-          row.promised = static_cast<double>(d->parameters_active) / static_cast<double>(m->parameters_active);
-        }
+        if (d && m) row.like = likeness(*d, *m, dense, moe);
+        row.promised = row.like.active;
         row.possible = possible_ratio(dense, moe);
         PaidBy whole = paid_by(kOurName, dense, moe, file.depths, weak_products(dense, file));
         row.paid = whole.paid;

@@ -1,6 +1,7 @@
 // What:    for a pair (dense D, mixture-of-experts M): how much cheaper M should be, could be and is.
 // Formula: promised = active parameters D / active parameters M
 //          possible, paid: cost/point_ratio.h, of D over M
+//          like: cost/likeness.h, which comparison the pair is at that point
 //          crossover: the first batch, going up, where paid <= 1. Between it and the batch before, ln(paid) is taken as
 //                     linear in ln(batch).
 //          of the layers alone, where the file has peers: possible and paid without the head, paid once for every
@@ -15,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/cost/likeness.h"
 #include "harness/cost/point_ratio.h"
 #include "harness/result/record.h"
 #include "harness/result/stats.h"
@@ -31,6 +33,7 @@ struct TradeoffRow : ScenarioRecord {  // the MoE's
   std::string why;                   // when paid is absent
   std::optional<double> possible_layers = {};
   std::vector<PaidBy> layers = {};   // ours first; empty without peers
+  Likeness like = {};
 };
 
 // Where paid falls to 1 along what was measured: batches, or sizes of a twin (cost/twins.h).

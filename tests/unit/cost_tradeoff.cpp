@@ -33,6 +33,34 @@ TEST(Tradeoff, PromisedPossiblePaid) {
   EXPECT_EQ(rows[1].verdict, Payoff::dearer);
 }
 
+// Parameters 4 and 10 billion; FLOPs of a step 4 x 2 + 0.4 and 4 x 0.6 + 0.4 billion at batch 1; bytes 4 x 1 + 0.2 GB
+// and, with 2 and 4 experts touched, 4 x 0.3 + 0.2 and 4 x 0.5 + 0.2.
+TEST(Tradeoff, SaysWhichComparisonAPairIs) {
+  ResultFile file = fixture::result_file();
+  const auto rows = tradeoffs(file);
+  EXPECT_NEAR(*rows[0].like.total, 0.4, 1e-12);
+  EXPECT_NEAR(*rows[0].like.active, 4, 1e-12);
+  EXPECT_NEAR(*rows[0].like.flops, 3, 1e-12);
+  EXPECT_NEAR(*rows[0].like.bytes, 3, 1e-12);
+  EXPECT_NEAR(*rows[1].like.bytes, 4.2 / 2.2, 1e-12);
+  EXPECT_TRUE(alike_in(rows[0].like).empty());
+
+  using Names = std::vector<std::string_view>;
+  file.models[0].parameters_total = 10'500'000'000;
+  EXPECT_EQ(alike_in(tradeoffs(file)[0].like), Names{"iso-total"});
+  file.models[0].parameters_total = 11'500'000'000;  // 15 % more is not as much
+  EXPECT_EQ(alike_in(tradeoffs(file)[0].like), Names{});
+  file.models[0].parameters_active = 950'000'000;
+  for (PartRecord& part : file.points[0].parts)
+    for (OpRecord& op : part.ops) op.flops /= 3, op.bytes /= 2.8;
+  EXPECT_EQ(alike_in(tradeoffs(file)[0].like), (Names{"iso-active", "iso-FLOP", "iso-byte"}));
+  // What no part tells is not guessed.
+  file.points[0].parts[0].ops.clear();
+  EXPECT_FALSE(tradeoffs(file)[0].like.flops || tradeoffs(file)[0].like.bytes);
+  file.models.erase(file.models.begin());
+  EXPECT_FALSE(tradeoffs(file)[0].like.total || tradeoffs(file)[0].promised);
+}
+
 TEST(Tradeoff, PossibleDoesNotContainTheMachinesMood) {
   // The MoE was measured while the machine read twice as fast: paid changes, physics does not.
   ResultFile file = fixture::result_file();

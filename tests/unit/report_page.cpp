@@ -238,6 +238,23 @@ TEST(Figures, HaveATableCaptionAndConditionsOrAReason) {
   EXPECT_EQ(names.size(), figure_kinds().size());
 }
 
+TEST(Figures, TouchedExpertsStandBesideTheCurveOfEvenChoices) {
+  const Figure figure = build(fixture::result_file(), "touched");
+  ASSERT_EQ(figure.panels.size(), 1u);
+  const char* series = "tiny-moe, 2 of 4";
+  const auto at = [&](const char* routing, int tokens) {
+    return row_where(figure, 0, {{"series", series}, {"routing", routing}, {"tokens", tokens}});
+  };
+  EXPECT_EQ(at("uniform routing", 1)["touched"], 2);
+  EXPECT_EQ(at("uniform routing", 8)["share"], 1);
+  EXPECT_EQ(at("expected", 1)["touched"], 2);
+  EXPECT_EQ(at("expected", 2)["touched"], 3);  // 4 x (1 - 1/4)
+  EXPECT_EQ(at("expected", 512)["share"], 1);
+  ResultFile dense = fixture::result_file();
+  std::erase_if(dense.points, [](const PointRecord& point) { return point.model == "tiny-moe"; });
+  EXPECT_EQ(build(dense, "touched").absent, "no layer with experts was measured");
+}
+
 // 1024 tokens are not 1,020.
 TEST(Figures, CountsKeepTheirDigitsUnderThePointer) {
   const std::string spec = build(fixture::result_file(), "frontier").panels[0].spec.dump();

@@ -63,6 +63,7 @@ Figure energy_figure(const FigureSource&);
 Figure utilisation_figure(const FigureSource&);  // share of possible, by layer and operation
 Figure roofline_figure(const FigureSource&);
 Figure shares_figure(const FigureSource&);   // of the operations in a layer's time
+Figure touched_figure(const FigureSource&);  // experts that a step reads, over its tokens
 Figure routing_figure(const FigureSource&);  // load of experts
 
 std::span<const FigureKind> figure_kinds();

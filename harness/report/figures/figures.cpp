@@ -21,6 +21,7 @@ constexpr std::array kFigures = {
     FigureKind{"utilisation", "How close to what the machine can do", utilisation_figure},
     FigureKind{"roofline", "Roofline", roofline_figure},
     FigureKind{"shares", "Where a layer's time goes", shares_figure},
+    FigureKind{"touched", "How many experts a step touches", touched_figure},
     FigureKind{"routing", "How tokens spread over experts", routing_figure},
 };
 

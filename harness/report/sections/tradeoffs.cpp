@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "harness/report/sections/sections.h"
@@ -16,6 +17,12 @@ struct Subject {
   const PairGroup& group;
   TradeoffRow row;
 };
+
+std::string kinds_text(const Likeness& like) {
+  std::string text;
+  for (const std::string_view kind : alike_in(like)) text += (text.empty() ? "" : " ") + std::string(kind);
+  return text;
+}
 
 const std::vector<ColumnOf<Subject>>& columns() {
   static const std::vector<ColumnOf<Subject>> all = {
@@ -64,6 +71,14 @@ const std::vector<ColumnOf<Subject>>& columns() {
          if (!s.row.promised || !s.row.possible || !s.row.paid) return TableCell{};
          return TableCell{Bar{s.row.paid->ratio, *s.row.possible, *s.row.promised}};
        }},
+      {{.key = "total_ratio", .if_any = true}, [](const Subject& s) { return number_cell(s.row.like.total); }},
+      {{.key = "flops_ratio", .if_any = true}, [](const Subject& s) { return number_cell(s.row.like.flops); }},
+      {{.key = "bytes_ratio", .if_any = true}, [](const Subject& s) { return number_cell(s.row.like.bytes); }},
+      {{.key = "pair_kind",
+        .meaning = "of a pair's row: iso-total, iso-active, iso-FLOP, iso-byte, where both sides have as much within a "
+                   "tenth",
+        .if_any = true},
+       [](const Subject& s) { return text_cell(kinds_text(s.row.like)); }},
   };
   return all;
 }
@@ -80,6 +95,39 @@ std::string crossover_sentence(const Crossover& c) {
       return fmt::format("crossover in {}: not within the measured batches, {} to {}", where, c.below, c.above);
   }
   return "";
+}
+
+// "1.1×", or "2.5× to 10.0×" over the rows; "" where no row has it.
+std::string range_text(const std::vector<const TradeoffRow*>& rows, std::optional<double> Likeness::*of) {
+  std::optional<double> low, high;
+  for (const TradeoffRow* row : rows) {
+    const std::optional<double>& ratio = row->like.*of;
+    if (!ratio) continue;
+    low = std::min(low.value_or(*ratio), *ratio);
+    high = std::max(high.value_or(*ratio), *ratio);
+  }
+  if (!low) return "";
+  const std::string from = times_text(*low), to = times_text(*high);
+  return from == to ? from : from + " to " + to;
+}
+
+// Which comparison this is: by what the two sides have as much of, at every point that was measured.
+std::string kind_sentence(const std::vector<const TradeoffRow*>& rows) {
+  std::vector<std::string_view> kinds = alike_in(rows.front()->like);
+  for (const TradeoffRow* row : rows) {
+    const std::vector<std::string_view> here = alike_in(row->like);
+    std::erase_if(kinds,
+                  [&](std::string_view kind) { return std::find(here.begin(), here.end(), kind) == here.end(); });
+  }
+  std::vector<std::string> parts;
+  for (const auto& [of, name] :
+       {std::pair{&Likeness::total, "parameters"}, std::pair{&Likeness::active, "active ones"},
+        std::pair{&Likeness::flops, "FLOPs of a step"}, std::pair{&Likeness::bytes, "bytes of a step"}})
+    if (const std::string range = range_text(rows, of); !range.empty()) parts.push_back(range + " the " + name);
+  if (parts.empty()) return "";
+  std::string text;
+  for (const std::string_view kind : kinds) text += (text.empty() ? "" : ", ") + std::string(kind);
+  return (text.empty() ? "of no equal size" : text) + ": the dense model has " + joined(parts, ", ");
 }
 
 // ---- The screen: all pairs in one table. The sentence below the tables says where the mixture stops being cheaper.
@@ -188,6 +236,7 @@ Section tradeoffs_section(const ResultFile& file, const Summary& summary, const 
   table.shown = !summary.tradeoffs.empty();  // data have the columns
   for (const PairGroup& pair : pair_groups(summary)) {
     Group group{pair.title, pair.facts};
+    if (const std::string kind = kind_sentence(pair.rows); !kind.empty()) group.sentences.push_back(kind);
     for (const TradeoffRow* row : pair.rows) {
       const Subject subject{pair, layers_alone ? of_layers_alone({*row}).front() : *row};
       const auto [point, place] = place_of(*row, summary);
