@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/coded_tiles.h"
 
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -148,6 +147,7 @@ void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int6
   const std::int64_t chunk_k = group_k_ * chunk_groups_;
   const int bits = format_->code_bits;
   const bool int8 = is_int8(*format_);
+  bool nan = false;
   for (std::int64_t c = 0; c < columns; ++c) {
     const std::int64_t row = matrix * n_ + first + c;
     const std::byte *codes = w.codes_of(row), *scales = w.scales_of(row);
@@ -220,12 +220,14 @@ void CodedTiles::pack_block(const CodedWeight& w, std::int64_t matrix, std::int6
       } else {
         for (std::int64_t k = 0; k < here; ++k) {
           auto code = static_cast<std::uint8_t>(codes[from + k]);
+          nan |= !int8 && (code & 127) == 127;
           if (int8 && code > 128) code = static_cast<std::uint8_t>(128 + (256 - code));
           to[(k / 4 * 4 + j) * 64 + c % 16 / 4 * 16 + k % 4 / 2 * 8 + c % 4 * 2 + k % 2] = static_cast<std::byte>(code);
         }
       }
     }
   }
+  if (nan) has_nan_ = true;
 }
 
 #if defined(__x86_64__)
@@ -715,10 +717,7 @@ Support CodedProduct::supports(const WeightFormat& f, const DeviceInfo& d) {
 }
 
 CodedProduct::CodedProduct(const Weight& w, DType y, std::int64_t rows, std::int64_t groups)
-    : tiles_(CodedTiles::of(w)),
-      y_(y),
-      threads_(team_threads()),
-      most_rows_(std::min(rows, kSegmentRows)) {
+    : tiles_(CodedTiles::of(w)), y_(y), threads_(team_threads()), most_rows_(std::min(rows, kSegmentRows)) {
   busy_.reserve(static_cast<std::size_t>(groups + rows / kSegmentRows + 1));
   const auto count = static_cast<std::size_t>(rows), threads = static_cast<std::size_t>(threads_);
   if (tiles_->padded_k() != tiles_->k())

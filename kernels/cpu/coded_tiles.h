@@ -17,6 +17,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <string>
@@ -58,6 +59,7 @@ class CodedTiles {
   bool has_zeros() const { return has_zeros_; }  // of 4 bits, behind the chunk's scales: columns c and 32 + c in a byte
   bool has_minus() const { return has_zeros_ || scales_ == Scales::q4_k; }  // what is taken off depends on sum(x)
   bool has_minus_128() const { return has_minus_128_; }                     // as code 0x80
+  bool has_nan() const { return has_nan_; }                                 // among codes of e4m3
   const std::byte* block(std::int64_t matrix, std::int64_t b) const {
     return tiles_.data() + (matrix * blocks() + b) * block_bytes();
   }
@@ -76,6 +78,7 @@ class CodedTiles {
   std::int64_t count_, n_, k_, group_k_, chunk_groups_, chunks_, chunk_scale_bytes_ = 0;
   Scales scales_ = Scales::f32;
   bool has_zeros_, has_minus_128_ = false;
+  std::atomic<bool> has_nan_ = false;  // blocks are packed on several threads
   Buffer tiles_, beside_;
   std::vector<float> factors_;
 };

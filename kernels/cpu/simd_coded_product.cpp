@@ -7,15 +7,18 @@
 // code of 16 (AVX-512); here two instructions give 64 codes as bytes. x is a fixed-point number of 23 bits per group of
 // k, in three signed bytes: bf16 keeps all of its bits down to 2^-14 of the group's largest, below that the error is
 // 2^-22 of the largest, as in an f32 sum; a group below 2^-100 counts as zero. Sums are exact.
-// Two bytes would spare a third of the products; 2^-15 of the largest is within the limits for y in bf16 only.
+// Two bytes spare a third of the products; 2^-14 of the largest is within the limits for y in bf16 only. Without VNNI,
+// where products and not memory are the limit, that is 1.2 to 1.7 times as fast.
 //
-// Integer codes, many rows of bf16 with results in bf16: in 16-bit integers, where VNNI multiplies and sums
-// two of them in the place of one f32.
+// Integer codes of rows of bf16 with results in bf16, in 16-bit integers: two are multiplied and summed in the place of
+// one f32. With VNNI for many rows. On AVX2, where that takes two instructions, for up to 24: f32 is as fast beyond.
 //
 // 2 threads of an EPYC that read 36 GB/s, 25600 x 5120, x bf16. One row: AVX-512 with VNNI 32 (q4_0), 38 (mxfp4) and 35
-// GB/s (q8_0); AVX2 21 (q4_k, mxfp4) and 19 (q8_0). 8 rows of q4_0: 195 and 77 GFLOP/s. 24 rows: 85 GFLOP/s a thread
-// with either. 256 rows of 5120 x 5120, the best of four turns: in 16-bit integers 390 GFLOP/s (int4_g128) and 320
-// (q8_0, q4_0: groups of 32 are scaled four times as often), through f32 150 and 160; bf16 (highway_columns) 190.
+// GB/s (q8_0). AVX2 (of another EPYC, as fast), before and after two bytes, 16-bit integers and E4m3 below: int4_g128
+// 20 and 34, q4_k 17 and 23, q4_0 17 and 21, q8_0 22 and 32, q6_k 11 and 16, q5_k 11 and 21, fp8_block128 12 and 21; 8
+// rows 1.3 to 1.7 times as fast. 24 rows: 85 GFLOP/s a thread with either. 256 rows of 5120 x 5120, the best of four
+// turns: in 16-bit integers 390 GFLOP/s (int4_g128) and 320 (q8_0, q4_0: groups of 32 are scaled four times as often),
+// through f32 150 and 160; bf16 (highway_columns) 190.
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/cpu/simd_coded_product.h"
 
@@ -125,6 +128,7 @@ struct CodedFunctions {
   // The same as 16-bit numbers. Null where they are not faster.
   void (*prepare_words)(const void* x, std::int64_t count, std::int64_t group_k, float* out);
   void (*multiply_words)(const CodedRows&);
+  std::int64_t least_word_rows, most_word_rows;  // of a group: from how many to how many rows these are faster
   // To a prepared row, its integers. Null where there are none.
   void (*prepare_integers)(std::int64_t group_k, int least, float* row);
   std::int64_t integer_rows;  // up to how many rows they are faster
@@ -232,7 +236,6 @@ struct Four {
     f(4, value<1>(even)), f(5, value<3>(even)), f(6, value<1>(odd)), f(7, value<3>(odd));
   }
 #endif
-  static bool has_nan() { return false; }
 };
 
 // f(t, words whose lowest bits are the code of k = 2 t, those from bit 16 on that of 2 t + 1; above both is more)
@@ -258,7 +261,6 @@ struct Five {
   HWY_INLINE void each(const std::byte* p, const F& f) const {
     words(p, [&](int t, hn::Vec<U32> w) HWY_ATTR { both_of<Five>(t, w, f); });
   }
-  static bool has_nan() { return false; }
 };
 struct Six {
   static constexpr int kK = 16;
@@ -283,7 +285,6 @@ struct Six {
   HWY_INLINE void each(const std::byte* p, const F& f) const {
     words(p, [&](int t, hn::Vec<U32> w) HWY_ATTR { both_of<Six>(t, w, f); });
   }
-  static bool has_nan() { return false; }
 };
 
 // Of 16 bytes, the lower eight are k 0 and 1 of four columns, the upper k 2 and 3. f(k, words whose upper 8 bits are
@@ -317,21 +318,36 @@ struct Int8 {
       f(k, hn::ConvertTo(F32(), hn::ShiftRight<24>(hn::BitCast(I32(), words))));
     });
   }
-  static bool has_nan() { return false; }
 };
 
 struct E4m3 {
   static constexpr int kK = 4;
   static constexpr std::int64_t kStepBytes = kUnitBytes;
-  explicit E4m3(const CodedRows&) : most(hn::Zero(U8())) {}
-  hn::Vec<U8> most;  // 127 is NaN: looked for once a block
+  explicit E4m3(const CodedRows&) {}
+  // In the upper 16 bits of an f32 exponent and mantissa stand four bits up from where a code in the upper byte has
+  // them, and its exponent is 120 more: three instructions for two vectors of values. A code without exponent (zero or
+  // subnormal, one of 5000 in weights) is none such, and its 4 k take e4m3_to_f32, nine instructions a vector. One row,
+  // AVX2: 12 GB/s by e4m3_to_f32 alone, 17 by F16C, 21 so.
   template <class F>
   HWY_INLINE void each(const std::byte* p, const F& f) {
     const auto codes = load_bytes(p);
-    most = hn::Max(most, hn::And(codes, hn::Set(U8(), 127)));
-    eight_bits(codes, [&](int k, hn::Vec<U32> words) HWY_ATTR { f(k, e4m3_to_f32(words)); });
+    const auto exponents = hn::And(codes, hn::Set(U8(), 0x78));
+    if (HWY_UNLIKELY(!hn::AllFalse(U8(), hn::Eq(exponents, hn::Zero(U8())))))
+      return eight_bits(codes, [&](int k, hn::Vec<U32> words) HWY_ATTR { f(k, e4m3_to_f32(words)); });
+    const hn::Repartition<std::int16_t, F32> d;
+    const auto upper_half = [&](hn::Vec<decltype(d)> code_above) HWY_ATTR {
+      const auto kept = hn::And(hn::ShiftRight<4>(code_above), hn::Set(d, static_cast<std::int16_t>(0x87f0)));
+      return hn::BitCast(Words16(), hn::Add(kept, hn::Set(d, 120 << 7)));
+    };
+    // As eight_bits has them.
+    const auto pairs = hn::BitCast(d, codes);
+    const auto even = upper_half(hn::ShiftLeft<8>(pairs)), odd = upper_half(pairs);
+    const auto value = [](hn::Vec<Words16> half_below) HWY_ATTR { return hn::BitCast(F32(), half_below); };
+    const Words16 words;
+    const auto zero = hn::Zero(words);
+    f(0, value(hn::InterleaveLower(words, zero, even))), f(1, value(hn::InterleaveLower(words, zero, odd)));
+    f(2, value(hn::InterleaveUpper(words, zero, even))), f(3, value(hn::InterleaveUpper(words, zero, odd)));
   }
-  bool has_nan() const { return !hn::AllFalse(U8(), hn::Eq(most, hn::Set(U8(), 127))); }
 };
 
 // Where a step's codes of the columns from `column` on begin.
@@ -498,7 +514,7 @@ HWY_INLINE hn::Vec<I32> add_dots(hn::Vec<I32> sum, const hn::Vec<U8> (&codes)[4]
 #elif HWY_ARCH_X86 && HWY_TARGET <= HWY_SSSE3
 
 constexpr bool has_integers() { return true; }
-constexpr int kIntegerRows = 3, kIntegerSums = 6;
+constexpr int kIntegerRows = 3, kIntegerSums = 8;
 #if HWY_TARGET == HWY_AVX2
 HWY_INLINE __m256i multiply_bytes(__m256i codes, __m256i x) { return _mm256_maddubs_epi16(codes, x); }
 HWY_INLINE __m256i add_pairs(__m256i v) { return _mm256_madd_epi16(v, _mm256_set1_epi16(1)); }
@@ -549,26 +565,28 @@ struct FixedPoint {
   }
 };
 
-// The integers of a prepared row.
+// The integers of a prepared row, of kDigits bytes each.
+template <int kDigits>
 void prepare_integers(std::int64_t group_k, int least, float* row) {
   const I32 d;
-  HWY_ALIGN std::int32_t digits[kBytes][kPieceK];
+  HWY_ALIGN std::int32_t digits[kDigits][kPieceK];
   auto* byte_sums = reinterpret_cast<std::int32_t*>(row + kByteSums);
   for (std::int64_t g = 0; g < kPieceK / group_k; ++g) {
     const float* x = row + g * group_k;
-    const FixedPoint fixed(x, group_k, 22);
+    const FixedPoint fixed(x, group_k, 8 * kDigits - 2);
     row[kXScales + g] = fixed.scale;
-    hn::Vec<I32> sums[kBytes] = {hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+    hn::Vec<I32> sums[kDigits];
+    for (auto& sum : sums) sum = hn::Zero(d);
     for (std::int64_t k = 0; k < group_k; k += kLanes) {
       auto v = fixed.numbers(x + k);
-      for (int b = kBytes - 1; b >= 0; --b) {
+      for (int b = kDigits - 1; b >= 0; --b) {
         const auto low = b == 0 ? v : hn::ShiftRight<24>(hn::ShiftLeft<24>(v));
         sums[b] = hn::Add(sums[b], low);
         hn::StoreU(low, d, digits[b] + g * group_k + k);
         v = hn::ShiftRight<8>(hn::Sub(v, low));
       }
     }
-    for (int b = 0; b < kBytes; ++b) byte_sums[g * kBytes + b] = least * hn::GetLane(hn::SumOfLanes(d, sums[b]));
+    for (int b = 0; b < kDigits; ++b) byte_sums[g * kBytes + b] = least * hn::GetLane(hn::SumOfLanes(d, sums[b]));
   }
   // In the order in which nibbles give them (Four), even ones first.
   constexpr std::array<std::int64_t, 8> kOrder = {0, 4, 1, 5, 2, 6, 3, 7};
@@ -579,17 +597,17 @@ void prepare_integers(std::int64_t group_k, int least, float* row) {
 }
 
 // sums += scale * x scale * (the integers' product) - minus * sum(x), for kRows rows of one group of k.
-template <bool kIsCode, bool kMinus, int kRows>
+template <int kDigits, bool kIsCode, bool kMinus, int kRows>
 HWY_INLINE void integer_group(const CodedRows& p, const std::byte* group_codes, const Affines& affines,
                               const float* piece, std::int64_t in_piece, bool fetch, hn::Vec<U8> table, float* sums) {
-  constexpr int kVectors = std::max(1, std::min(kBlockVectors, kIntegerSums / kBytes / kRows / 2 * 2));
-  constexpr int kStep = 8 * kBytes;  // bytes of x
+  constexpr int kVectors = std::max(1, std::min(kBlockVectors, kIntegerSums / kDigits / kRows / 2 * 2));
+  constexpr int kStep = 8 * kDigits;  // bytes of x
   const std::int64_t group_k = p.w->group_k(), steps = group_k / 8;
   const auto nibble = hn::Set(U8(), 15);
   for (int first = 0; first < kBlockVectors; first += kVectors) {
-    hn::Vec<I32> sum[kRows][kVectors][kBytes];
+    hn::Vec<I32> sum[kRows][kVectors][kDigits];
     for (int r = 0; r < kRows; ++r)
-      for (int b = 0; b < kBytes; ++b) {
+      for (int b = 0; b < kDigits; ++b) {
         std::int32_t start;
         std::memcpy(&start, piece + r * p.x_stride + kByteSums + in_piece * kBytes + b, sizeof start);
         for (int v = 0; v < kVectors; ++v) sum[r][v][b] = hn::Set(I32(), start);
@@ -613,7 +631,7 @@ HWY_INLINE void integer_group(const CodedRows& p, const std::byte* group_codes, 
         if constexpr (!kIsCode)
           for (auto& b : bytes) b = hn::TableLookupBytes(table, b);
         for (int r = 0; r < kRows; ++r)
-          for (int b = 0; b < kBytes; ++b)
+          for (int b = 0; b < kDigits; ++b)
             sum[r][v][b] = add_dots(sum[r][v][b], bytes, x + r * p.x_stride * 4 + 8 * b, kStep);
       }
     }
@@ -622,8 +640,9 @@ HWY_INLINE void integer_group(const CodedRows& p, const std::byte* group_codes, 
       const V scale = load(affines.scale + column);
       for (int r = 0; r < kRows; ++r) {
         const float* row = piece + r * p.x_stride;
-        const V low = hn::ConvertTo(F32(), hn::Add(hn::ShiftLeft<8>(sum[r][v][1]), sum[r][v][2]));
-        const V all = hn::MulAdd(hn::ConvertTo(F32(), sum[r][v][0]), hn::Set(F32(), 65536), low);
+        const auto lower = kDigits == 3 ? hn::Add(hn::ShiftLeft<8>(sum[r][v][1]), sum[r][v][2]) : sum[r][v][1];
+        const V upper = hn::ConvertTo(F32(), sum[r][v][0]);
+        const V all = hn::MulAdd(upper, hn::Set(F32(), kDigits == 3 ? 65536 : 256), hn::ConvertTo(F32(), lower));
         float* out = sums + r * kColumns + column;
         V y = hn::MulAdd(scale, hn::Mul(hn::Set(F32(), row[kXScales + in_piece]), all), load(out));
         if constexpr (kMinus)
@@ -635,7 +654,7 @@ HWY_INLINE void integer_group(const CodedRows& p, const std::byte* group_codes, 
 }
 
 constexpr int kIntegerTile = std::min(4, kIntegerRows);
-template <bool kIsCode, bool kMinus>
+template <int kDigits, bool kIsCode, bool kMinus>
 void multiply_integers(const CodedRows& p) {
   std::fill_n(p.sums, p.rows * kColumns, 0.0f);
   const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k;
@@ -649,8 +668,8 @@ void multiply_integers(const CodedRows& p) {
     for (std::int64_t t = 0; t < tiles; ++t) {
       const std::int64_t row = p.rows * t / tiles, rows = p.rows * (t + 1) / tiles - row;
       with_size<kIntegerTile>(rows, [&]<int kRows>() HWY_ATTR {
-        integer_group<kIsCode, kMinus, kRows>(p, groups.codes, groups.affines, piece + row * p.x_stride, in_piece,
-                                              t == 0, table, p.sums + row * kColumns);
+        integer_group<kDigits, kIsCode, kMinus, kRows>(p, groups.codes, groups.affines, piece + row * p.x_stride,
+                                                       in_piece, t == 0, table, p.sums + row * kColumns);
       });
     }
   }
@@ -727,7 +746,8 @@ void many_rows(const CodedRows& p, Decoder& decoder) {
   }
 }
 
-// A NaN among a column's codes makes all of its products NaN.
+// A NaN among a column's codes, which decoders take for 480, makes all of its products NaN. Looked for when weights are
+// packed, or every product would be a tenth slower.
 void set_nan(const CodedRows& p) {
   const CodedTiles& w = *p.w;
   const std::byte* at = p.block;
@@ -747,32 +767,44 @@ void multiply(const CodedRows& p) {
   std::fill_n(p.sums, p.rows * kColumns, 0.0f);
   if (p.rows > kMostRows) many_rows<Decoder, kMinus>(p, decoder);
   else with_size<kMostRows>(p.rows, [&]<int kRows>() HWY_ATTR { few_rows<Decoder, kMinus, kRows>(p, decoder); });
-  if (decoder.has_nan()) set_nan(p);
+  if (p.w->has_nan()) set_nan(p);
 }
 
-#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
 
 using I16 = hn::Repartition<std::int16_t, F32>;
 
-// k and k + 1 of 16 columns in a vector, so that one instruction (VNNI's vpdpwssd) multiplies and sums both; of codes
-// of 4 bits or int8, for the k of a step. Written pair of k after pair, kColumns words of 32 bits each.
+// k and k + 1 of kLanes columns in a vector, so that one instruction multiplies and sums both: each(p, f) calls
+// f(i, words) for k = 2 i and 2 i + 1 of a step.
 struct FourWords {
   static constexpr int kK = 8;
   static constexpr std::int64_t kStepBytes = kUnitBytes;
+#if HWY_TARGET <= HWY_AVX3
   explicit FourWords(const CodedRows& p) {
     HWY_ALIGN std::int16_t values[2 * kLanes] = {};
     std::copy(p.codes->integers.begin(), p.codes->integers.end(), values);
     table = hn::Load(I16(), values);
   }
   hn::Vec<I16> table;
-  template <int kPair>
-  HWY_INLINE void pair(hn::Vec<U32> words, std::uint32_t* out) const {
-    const auto nibbles = hn::And(hn::ShiftRight<4 * kPair>(words), hn::Set(U32(), 0x000f000f));
-    hn::Store(hn::Vec<U32>{_mm512_permutexvar_epi16(nibbles.raw, table.raw)}, U32(), out + kPair * kColumns);
+  HWY_INLINE hn::Vec<I16> values(hn::Vec<U32> nibbles) const {
+    return hn::Vec<I16>{_mm512_permutexvar_epi16(nibbles.raw, table.raw)};
   }
-  HWY_INLINE void step(const std::byte* codes, std::uint32_t* out) const {
+#else
+  explicit FourWords(const CodedRows& p) : table(hn::LoadDup128(I8(), p.codes->integers.data())) {}
+  hn::Vec<I8> table;
+  HWY_INLINE hn::Vec<I16> values(hn::Vec<U32> nibbles) const {
+    const auto bytes = hn::TableLookupBytes(table, hn::BitCast(I8(), nibbles));
+    return hn::ShiftRight<8>(hn::ShiftLeft<8>(hn::BitCast(I16(), bytes)));
+  }
+#endif
+  template <int kPair, class F>
+  HWY_INLINE void pair(hn::Vec<U32> words, const F& f) const {
+    f(kPair, values(hn::And(hn::ShiftRight<4 * kPair>(words), hn::Set(U32(), 0x000f000f))));
+  }
+  template <class F>
+  HWY_INLINE void each(const std::byte* codes, const F& f) const {
     const auto words = hn::BitCast(U32(), load_bytes(codes));
-    pair<0>(words, out), pair<1>(words, out), pair<2>(words, out), pair<3>(words, out);
+    pair<0>(words, f), pair<1>(words, f), pair<2>(words, f), pair<3>(words, f);
   }
 };
 template <class Decoder>  // Five or Six
@@ -780,11 +812,11 @@ struct MaskedWords {
   static constexpr int kK = Decoder::kK;
   static constexpr std::int64_t kStepBytes = Decoder::kStepBytes;
   explicit MaskedWords(const CodedRows&) {}
-  HWY_INLINE void step(const std::byte* codes, std::uint32_t* out) const {
+  template <class F>
+  HWY_INLINE void each(const std::byte* codes, const F& f) const {
     Decoder::words(codes, [&](int t, hn::Vec<U32> w) HWY_ATTR {
       const auto both = hn::BitCast(I16(), hn::And(w, hn::Set(U32(), Decoder::kMask * 0x10001u)));
-      const auto zero = hn::Set(I16(), Decoder::kZero);
-      hn::Store(hn::BitCast(U32(), hn::Sub(both, zero)), U32(), out + t * kColumns);
+      f(t, Decoder::kZero == 0 ? both : hn::Sub(both, hn::Set(I16(), Decoder::kZero)));
     });
   }
 };
@@ -793,65 +825,113 @@ struct Int8Words {
   static constexpr std::int64_t kStepBytes = kUnitBytes;
   explicit Int8Words(const CodedRows& p) : int8(p) {}
   Int8 int8;
-  HWY_INLINE void step(const std::byte* codes, std::uint32_t* out) const {
+  template <class F>
+  HWY_INLINE void each(const std::byte* codes, const F& f) const {
     const auto v = int8.values(codes), zero = hn::Zero(I8());
-    const auto low = hn::ShiftRight<8>(hn::BitCast(I16(), hn::InterleaveLower(I8(), zero, v)));
-    const auto high = hn::ShiftRight<8>(hn::BitCast(I16(), hn::InterleaveUpper(I8(), zero, v)));
-    hn::Store(hn::BitCast(U32(), low), U32(), out);
-    hn::Store(hn::BitCast(U32(), high), U32(), out + kColumns);
+    f(0, hn::ShiftRight<8>(hn::BitCast(I16(), hn::InterleaveLower(I8(), zero, v))));
+    f(1, hn::ShiftRight<8>(hn::BitCast(I16(), hn::InterleaveUpper(I8(), zero, v))));
   }
 };
 
-// By name, as vpdpbusd above.
 HWY_INLINE hn::Vec<I32> add_pairs_of_words(hn::Vec<I32> sum, hn::Vec<I32> weights, hn::Vec<I32> x) {
-  asm("vpdpwssd %2, %1, %0" : "+v"(sum.raw) : "v"(weights.raw), "v"(x.raw));
+#if HWY_TARGET <= HWY_AVX3
+  asm("vpdpwssd %2, %1, %0" : "+v"(sum.raw) : "v"(weights.raw), "v"(x.raw));  // by name, as vpdpbusd above
   return sum;
+#else
+  return hn::Add(sum, hn::Vec<I32>{_mm256_madd_epi16(weights.raw, x.raw)});
+#endif
 }
 
-// sums += scale * x scale * (the integers' product) - minus * sum(x) of one group, for kRows rows and all columns.
-// kAhead: every pair of k asks for as many bytes from `ahead` on.
-template <bool kMinus, int kRows, std::int64_t kAhead>
-void word_tile(const float* x, std::int64_t x_stride, std::int64_t in_piece, std::int64_t group_k,
-               const std::uint32_t* w, const Affines& affines, const std::byte* ahead, float* sums) {
-  hn::Vec<I32> sum[kRows][kBlockVectors];
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kBlockVectors; ++v) sum[r][v] = hn::Zero(I32());
-  const auto* pairs = reinterpret_cast<const std::int32_t*>(x) + in_piece * group_k / 2;
-  for (std::int64_t i = 0; i < group_k / 2; ++i, ++pairs, w += kColumns) {
-    if constexpr (kAhead > 0) {
-      for (std::int64_t b = 0; b < kAhead; b += 64) __builtin_prefetch(ahead + b, 0, 2);
-      ahead += kAhead;
-    }
-    hn::Vec<I32> weights[kBlockVectors];
-    for (int v = 0; v < kBlockVectors; ++v) weights[v] = hn::BitCast(I32(), hn::Load(U32(), w + v * kLanes));
-    for (int r = 0; r < kRows; ++r) {
-      const auto both = hn::Set(I32(), pairs[r * x_stride]);
-      for (int v = 0; v < kBlockVectors; ++v) sum[r][v] = add_pairs_of_words(sum[r][v], weights[v], both);
-    }
-  }
+// sums += scale * x scale * (the integers' product) - minus * sum(x) of one group, for kRows rows and kVectors vectors
+// of columns.
+template <bool kMinus, int kRows, int kVectors>
+HWY_INLINE void finish_words(const hn::Vec<I32> (&sum)[kRows][kVectors], const float* x, std::int64_t x_stride,
+                             std::int64_t in_piece, const Affines& affines, std::int64_t column, float* sums) {
   // Unrolled, or the sums lie in memory.
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     const V x_scale = hn::Set(F32(), x[r * x_stride + kWordScales + in_piece]);
-    for (int v = 0; v < kBlockVectors; ++v) {
-      float* out = sums + r * kColumns + v * kLanes;
-      V y = hn::MulAdd(hn::Mul(x_scale, load(affines.scale + v * kLanes)), hn::ConvertTo(F32(), sum[r][v]), load(out));
+    for (int v = 0; v < kVectors; ++v) {
+      const std::int64_t c = column + v * kLanes;
+      float* out = sums + r * kColumns + c;
+      V y = hn::MulAdd(hn::Mul(x_scale, load(affines.scale + c)), hn::ConvertTo(F32(), sum[r][v]), load(out));
       if constexpr (kMinus)
-        y = hn::NegMulAdd(load(affines.minus + v * kLanes), hn::Set(F32(), x[r * x_stride + kWordSums + in_piece]), y);
+        y = hn::NegMulAdd(load(affines.minus + c), hn::Set(F32(), x[r * x_stride + kWordSums + in_piece]), y);
       store(y, out);
     }
   }
 }
 
-// Many rows, in 16-bit numbers: a group of k of 64 columns is written as words to where the first-level cache keeps it,
-// at most 16 KB. x is a fixed-point number per group of k: bf16 keeps all of its bits down to 2^-7 of the group's
-// largest, below that the error is 2^-15 of the largest; a sum of products of a group is exact.
+// kAhead: every pair of k asks for as many bytes from `ahead` on.
+template <bool kMinus, int kRows, int kVectors, std::int64_t kAhead>
+void word_tile(const float* x, std::int64_t x_stride, std::int64_t in_piece, std::int64_t group_k,
+               const std::uint32_t* w, const Affines& affines, std::int64_t column, const std::byte* ahead,
+               float* sums) {
+  hn::Vec<I32> sum[kRows][kVectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(I32());
+  const auto* pairs = reinterpret_cast<const std::int32_t*>(x) + in_piece * group_k / 2;
+  w += column;
+  for (std::int64_t i = 0; i < group_k / 2; ++i, ++pairs, w += kColumns) {
+    if constexpr (kAhead > 0) {
+      for (std::int64_t b = 0; b < kAhead; b += 64) __builtin_prefetch(ahead + b, 0, 2);
+      ahead += kAhead;
+    }
+    hn::Vec<I32> weights[kVectors];
+    for (int v = 0; v < kVectors; ++v) weights[v] = hn::BitCast(I32(), hn::Load(U32(), w + v * kLanes));
+    for (int r = 0; r < kRows; ++r) {
+      const auto both = hn::Set(I32(), pairs[r * x_stride]);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = add_pairs_of_words(sum[r][v], weights[v], both);
+    }
+  }
+  finish_words<kMinus, kRows, kVectors>(sum, x, x_stride, in_piece, affines, column, sums);
+}
+
+// Few rows: words are multiplied where they are decoded.
+template <class Decoder, bool kMinus, int kRows>
+void few_words(const CodedRows& p, const Decoder& decoder) {
+  constexpr int kVectors = vectors_for(kRows);
+  const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k, steps = group_k / Decoder::kK;
+  Groups groups(p);
+  const float* piece = p.x;
+  for (std::int64_t g = 0, in_piece = 0; g < p.w->groups(); ++g, ++in_piece) {
+    if (in_piece == piece_groups) in_piece = 0, piece += p.piece_floats;
+    groups.next();
+    for (int first = 0; first < kBlockVectors; first += kVectors) {
+      hn::Vec<I32> sum[kRows][kVectors];
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r)
+        for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(I32());
+      const auto* pairs = reinterpret_cast<const std::int32_t*>(piece) + in_piece * group_k / 2;
+      const std::byte* codes = groups.codes;
+      for (std::int64_t s = 0; s < steps; ++s, codes += Decoder::kStepBytes, pairs += Decoder::kK / 2) {
+        constexpr std::int64_t kBytes = Decoder::kStepBytes / kBlockVectors * kVectors;
+        for (std::int64_t b = 0; b < kBytes; b += 64)
+          hwy::Prefetch(at_column<Decoder>(codes, first * kLanes) + b + kAheadBytes);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v)
+          decoder.each(at_column<Decoder>(codes, (first + v) * kLanes), [&](int i, hn::Vec<I16> words) HWY_ATTR {
+            for (int r = 0; r < kRows; ++r)
+              sum[r][v] =
+                  add_pairs_of_words(sum[r][v], hn::BitCast(I32(), words), hn::Set(I32(), pairs[r * p.x_stride + i]));
+          });
+      }
+      finish_words<kMinus, kRows, kVectors>(sum, piece, p.x_stride, in_piece, groups.affines, first * kLanes, p.sums);
+    }
+  }
+}
+
+// In 16-bit numbers. Many rows: a group of k of 64 columns is written as words, pair of k after pair, to where the
+// first-level cache keeps it, at most 16 KB. x is a fixed-point number per group of k: bf16 keeps all of its bits down
+// to 2^-7 of the group's largest, below that the error is 2^-15 of the largest; a sum of products of a group is exact.
 template <class Decoder, bool kMinus>
 void multiply_words(const CodedRows& p) {
   constexpr int kTile = 6;
   std::fill_n(p.sums, p.rows * kColumns, 0.0f);
   const Decoder decoder(p);
+  if (HWY_TARGET == HWY_AVX2 && p.rows <= kMostRows)
+    return with_size<kMostRows>(p.rows, [&]<int kRows>() HWY_ATTR { few_words<Decoder, kMinus, kRows>(p, decoder); });
   const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k, steps = group_k / Decoder::kK;
   const std::int64_t tiles = (p.rows + kTile - 1) / kTile;
   auto* words = reinterpret_cast<std::uint32_t*>(p.decoded);
@@ -862,14 +942,21 @@ void multiply_words(const CodedRows& p) {
     groups.next();
     const std::byte* codes = groups.codes;
     for (std::int64_t s = 0; s < steps; ++s, codes += Decoder::kStepBytes)
-      for (std::int64_t c = 0; c < kColumns; c += kLanes)
-        decoder.step(at_column<Decoder>(codes, c), words + s * Decoder::kK / 2 * kColumns + c);
+      for (std::int64_t c = 0; c < kColumns; c += kLanes) {
+        std::uint32_t* out = words + s * Decoder::kK / 2 * kColumns + c;
+        decoder.each(at_column<Decoder>(codes, c), [&](int i, hn::Vec<I16> both) HWY_ATTR {
+          hn::Store(hn::BitCast(U32(), both), U32(), out + i * kColumns);
+        });
+      }
     for (std::int64_t t = 0; t < tiles; ++t) {
       const std::int64_t row = p.rows * t / tiles, rows = p.rows * (t + 1) / tiles - row;
       with_size<kTile>(rows, [&]<int kRows>() HWY_ATTR {
-        (t == 0 ? word_tile<kMinus, kRows, 2 * Decoder::kStepBytes / Decoder::kK>
-                : word_tile<kMinus, kRows, 0>)(piece + row * p.x_stride, p.x_stride, in_piece, group_k, words,
-                                               groups.affines, codes, p.sums + row * kColumns);
+        constexpr int kVectors = vectors_for(kRows);
+        for (std::int64_t c = 0; c < kColumns; c += kVectors * kLanes)
+          (t == 0 && c == 0 ? word_tile<kMinus, kRows, kVectors, 2 * Decoder::kStepBytes / Decoder::kK>
+                            : word_tile<kMinus, kRows, kVectors, 0>)(piece + row * p.x_stride, p.x_stride, in_piece,
+                                                                     group_k, words, groups.affines, c, codes,
+                                                                     p.sums + row * kColumns);
       });
     }
   }
@@ -939,14 +1026,20 @@ CodedFunctions coded_functions(DType x, DType y, const Codes& codes, bool minus)
   f.finish = dispatch_float(y, []<class Y>(Y*) { return finish<Y>; });
   if (codes.kind == Codes::Kind::four && x == DType::bf16 && has_integers() && (codes.is_code || !minus)) {
     f.integer_rows = kIntegerRows;
-    f.prepare_integers = prepare_integers;
-    f.multiply_integers = !codes.is_code ? multiply_integers<false, false>
-                          : minus        ? multiply_integers<true, true>
-                                         : multiply_integers<true, false>;
+    const auto of_digits = [&]<int kDigits>() {
+      f.prepare_integers = prepare_integers<kDigits>;
+      f.multiply_integers = !codes.is_code ? multiply_integers<kDigits, false, false>
+                            : minus        ? multiply_integers<kDigits, true, true>
+                                           : multiply_integers<kDigits, true, false>;
+    };
+    if (y == DType::bf16 && HWY_TARGET > HWY_AVX3) of_digits.template operator()<2>();
+    else of_digits.template operator()<3>();
   }
-#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
   if (x == DType::bf16 && y == DType::bf16 && codes.kind != Codes::Kind::e4m3 && has_integers()) {
     f.prepare_words = prepare_words;
+    f.least_word_rows = HWY_TARGET == HWY_AVX2 ? 0 : kFewRows + 1;
+    f.most_word_rows = HWY_TARGET == HWY_AVX2 ? 24 : std::numeric_limits<std::int64_t>::max();
     f.multiply_words = codes.kind == Codes::Kind::int8   ? multiply_words<Int8Words, false>
                        : codes.kind == Codes::Kind::five ? multiply_words<MaskedWords<Five>, true>
                        : codes.kind == Codes::Kind::six  ? multiply_words<MaskedWords<Six>, false>
@@ -1000,9 +1093,11 @@ class Product final : public SimdCodedProduct {
         most_rows_(std::min(rows, kSegmentRows)),
         pieces_of_k_((tiles_->k() + kPieceK - 1) / kPieceK),
         // Of x one form, or two side by side: what most groups want.
-        x_stride_(rows <= functions_.integer_rows * groups                          ? kIntegerStride
-                  : functions_.prepare_words != nullptr && rows > kFewRows * groups ? kWordStride
-                                                                                    : kFloatStride),
+        x_stride_(rows <= functions_.integer_rows * groups ? kIntegerStride
+                  : functions_.prepare_words != nullptr && rows >= functions_.least_word_rows * groups &&
+                          rows / groups <= functions_.most_word_rows
+                      ? kWordStride
+                      : kFloatStride),
         chosen_(fmt::format("{}{}, {}", simd_target(),
                             x_stride_ == kIntegerStride ? " in integers"
                             : x_stride_ == kWordStride  ? " in 16-bit integers"
