@@ -85,6 +85,7 @@ std::vector<std::string> words_after(const std::string& command, const std::stri
   if (option == "--dtype") return {"bf16", "f32"};
   if (option == "--routing") return {"balanced", "router", "uniform", "zipf:1"};
   if (option == "--mix") return {"agentic", "chat", "3:1"};
+  if (option == "--twin") return {"1", "1,2,4"};
   if (option == "--kv-type") {
     for (const DType type : kCacheTypes) words.emplace_back(to_string(type));
   } else if (option == "--price") {

@@ -142,8 +142,8 @@ struct StackSize {
   bool cold = true;       // reuse distance reached
   double need_bytes = 0;  // for `layers` layers
 };
-// keeps_codes: the rows of weights in codes stay beside what variants pack from them, as on a CPU, where the check reads
-// them.
+// keeps_codes: the rows of weights in codes stay beside what variants pack from them, as on a CPU, where the check
+// reads them.
 StackSize stack_size(const LayerPlan&, const WorkFacts&, double last_level_cache_bytes, double memory_bytes,
                      bool keeps_codes);
 

@@ -238,6 +238,41 @@ TEST(Figures, HaveATableCaptionAndConditionsOrAReason) {
   EXPECT_EQ(names.size(), figure_kinds().size());
 }
 
+// At 3.6 USD per hour, rented day and night: 86.4 USD a day are 8640 tokens at 0.01 USD each.
+TEST(Figures, BreakEvenAndListPriceStandBesideTheCost) {
+  ResultFile file = firm_file();
+  file.price->usd_per_hour = 3.6;
+  file.price->model = "rented";
+  file.price->mix = MixRecord{"out", 0, 0, 1};
+  EXPECT_NE(build(file, "break-even").absent.find("--own"), std::string::npos);
+  EXPECT_NE(build(file, "list-price").absent.find("--list-price"), std::string::npos);
+  ListPriceRecord api;
+  api.id = "some-api";
+  api.model = "nobody's";
+  api.steps = {{1, 1e4, {}, {}}};
+  file.against = AgainstRecord{{}, {api}};
+  const Figure even = build(file, "break-even");
+  ASSERT_EQ(even.panels.size(), 1u);
+  const std::string at = "tiny-dense, batch 8: rent example-owned-workstation, or ask some-api";
+  EXPECT_NEAR(row_where(even, 0, {{"at", at}, {"what", "now"}})["tokens_per_day"].get<double>(), 8640, 0.5);
+  EXPECT_NEAR(row_where(even, 0, {{"at", at}, {"what", "twice the price"}})["tokens_per_day"].get<double>(), 4320, 0.5);
+  // 8 tokens in 4 x 64 + 16 = 272 ms.
+  EXPECT_NEAR(row_where(even, 0, {{"at", at}, {"what", "most it makes"}})["tokens_per_day"].get<double>(),
+              86400 * 8 / 0.272, 5);
+  const Figure price = build(file, "list-price");
+  ASSERT_EQ(price.panels.size(), 1u);
+  const json asked = row_where(price, 0, {{"at", "tiny-dense, batch 8"}, {"what", "some-api"}});
+  EXPECT_EQ(asked["usd_per_mtok"], 1e4);
+  EXPECT_EQ(asked["basis"], "price, published");
+  const json cost = row_where(price, 0, {{"at", "tiny-dense, batch 8"}, {"basis", "cost, measured"}});
+  EXPECT_NEAR(cost["usd_per_mtok"].get<double>(), 3.6 / 3600 * 0.272 / 8 * 1e6, 1e-3);
+  // An API that asks a hundred-thousandth is never dearer than the rental: a row says so, and nothing is drawn for it.
+  file.against->list_prices[0].steps = {{1, 0.1, {}, {}}};
+  const json never = row_where(build(file, "break-even"), 0, {{"at", at}, {"what", "now"}});
+  EXPECT_FALSE(never.contains("tokens_per_day"));
+  EXPECT_NE(never["never"].get<std::string>().find("makes in a day"), std::string::npos);
+}
+
 TEST(Figures, TouchedExpertsStandBesideTheCurveOfEvenChoices) {
   const Figure figure = build(fixture::result_file(), "touched");
   ASSERT_EQ(figure.panels.size(), 1u);

@@ -571,7 +571,9 @@ std::vector<Json> example_files() {
   wrong.rounds.clear();
   wrong.verdict->ok = false;
   wrong.verdict->rel_l2 = wrong.verdict->worst_row = wrong.verdict->gain = std::nan("");
-  unequal.models[1].parameters_active = 0;
+  unequal.models[1].parameters_active = unequal.models[1].parameters_total = 0;
+  unequal.models[1].parameters_active_with_embedding.reset();
+  for (const std::size_t p : {1u, 3u, 5u}) unequal.points[p].memory = {};
   add(unequal);
   ResultFile gpu = fixture::result_file();
   gpu.environment.gpu = fixture::gpu();
@@ -586,6 +588,7 @@ std::vector<Json> example_files() {
   ResultFile mixed = fixture::result_file();
   mixed.price->device = "NVIDIA H100 SXM 80 GB";
   mixed.price->utilisation = 0.6;
+  mixed.models[0].parameters_total = mixed.models[1].parameters_total;  // iso-total
   mixed.price->mix = MixRecord{"3:1", 0.75, 0, 0.25};
   add(mixed);
   mixed.price->mix = MixRecord{"1:0", 1, 0, 0};  // without output, of points without a time

@@ -59,6 +59,8 @@ Figure over_batch_figure(const FigureSource&);    // promised, possible, paid
 Figure over_context_figure(const FigureSource&);  // the same
 Figure twins_figure(const FigureSource&);         // from which size of a dense model on the mixture is cheaper
 Figure levers_figure(const FigureSource&);        // what each design decision saves
+Figure list_price_figure(const FigureSource&);    // a mix's cost beside what an API asks
+Figure break_even_figure(const FigureSource&);    // tokens a day from which one way to pay beats another
 Figure energy_figure(const FigureSource&);
 Figure utilisation_figure(const FigureSource&);  // share of possible, by layer and operation
 Figure roofline_figure(const FigureSource&);

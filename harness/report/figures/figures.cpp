@@ -17,6 +17,8 @@ constexpr std::array kFigures = {
     FigureKind{"over-context", "What sparsity saves, over context", over_context_figure},
     FigureKind{"twins", "Against dense models that nobody trained", twins_figure},
     FigureKind{"levers", "What each lever saves", levers_figure},
+    FigureKind{"list-price", "Cost against list price", list_price_figure},
+    FigureKind{"break-even", "Break-even", break_even_figure},
     FigureKind{"energy", "Energy", energy_figure},
     FigureKind{"utilisation", "How close to what the machine can do", utilisation_figure},
     FigureKind{"roofline", "Roofline", roofline_figure},

@@ -1,0 +1,91 @@
+// What a million tokens of a mix cost here, at less and less use of the machine, beside what an API asks for them.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "harness/cost/break_even.h"
+#include "harness/report/figures/shared.h"
+#include "harness/report/figures/tones.h"
+#include "harness/report/sections/sections.h"
+#include "harness/report/text.h"
+
+namespace layercost {
+namespace {
+
+constexpr int kRowHeight = 44;
+constexpr double kRoom = 1.5;
+
+Spec list_price_spec(const Figure& figure, std::size_t bars, double low, double high) {
+  const Spec y = words("at", {{"axis", label_axis()}});
+  const Spec x = quantity("usd_per_mtok", "US dollars per million tokens of the mix", logarithmic(low, high, kRoom),
+                          logarithmic_axis(low, high, kRoom));
+  const auto mark = [&](Spec look, const char* test) {
+    return Spec{{"mark", std::move(look)},
+                {"transform", only(test)},
+                {"encoding", {{"x", x}, {"y", y}, {"tooltip", tooltip(figure.columns)}}}};
+  };
+  Spec layers = Spec::array();
+  Spec dots = mark({{"type", "point"}, {"size", 90}, {"strokeWidth", 2}, {"opacity", 1}, {"color", tone("series1")}},
+                   "datum.basis == 'cost, measured' && !datum.firm");
+  dots["mark"]["fill"] = tone("ground");
+  layers.push_back(std::move(dots));
+  layers.push_back(mark({{"type", "point"}, {"size", 90}, {"filled", true}, {"opacity", 1}, {"color", tone("series1")}},
+                        "datum.basis == 'cost, measured' && datum.firm"));
+  layers.push_back(mark({{"type", "tick"}, {"thickness", 3}, {"size", 26}, {"color", tone("series2")}},
+                        "datum.basis == 'price, published'"));
+  return layered(std::move(layers), kRowHeight * static_cast<int>(bars));
+}
+
+}  // namespace
+
+Figure list_price_figure(const FigureSource& source) {
+  Figure figure;
+  figure.columns = {{"at", "model"},    {"basis", "basis"},
+                    {"what", "whose"},  {"usd_per_mtok", "$ per Mtok of the mix", Form::number},
+                    {"state", "state"}, {"firm"}};
+  FigurePanel panel;
+  std::vector<std::string> bars;
+  double low = INFINITY, high = 0;
+  for (const BreakEvenRow& row : break_evens(source.file, source.summary)) {
+    if (!row.list_usd_per_mtok) continue;
+    const auto blend = std::find_if(source.summary.blends.begin(), source.summary.blends.end(),
+                                    [&](const BlendRow& b) { return b.point == row.point; });
+    if (blend == source.summary.blends.end() || !blend->blended_usd_per_mtok) continue;
+    const ModelRow& model = source.summary.models[row.point];
+    const std::string at = fmt::format("{}, batch {}", series_name(model, source.summary), model.batch);
+    const auto add = [&](const std::string& basis, const std::string& what, double usd, const std::string& state,
+                         bool firm) {
+      std::vector<TableCell> cells = {text_cell(at),    text_cell(basis), text_cell(what),
+                                      number_cell(usd), text_cell(state), TableCell{firm}};
+      low = std::min(low, usd);
+      high = std::max(high, usd);
+      panel.rows.push_back(std::move(cells));
+    };
+    if (std::find(bars.begin(), bars.end(), at) == bars.end()) {
+      bars.push_back(at);
+      add("cost, measured", plain(source.file.price->id, 60), *blend->blended_usd_per_mtok,
+          state_of(model.labels, blend->note), is_firm(model.labels, blend->note));
+    }
+    const std::string api = plain(row.second, 60);
+    const bool known = std::any_of(panel.rows.begin(), panel.rows.end(), [&](const auto& cells) {
+      return std::get<std::string>(cells[0].value) == at && std::get<std::string>(cells[2].value) == api;
+    });
+    if (!known) add("price, published", api, *row.list_usd_per_mtok, "asked, not a cost", true);
+  }
+  if (bars.empty()) {
+    figure.absent = "no list price to hold the cost against (layercost cost FILE --price ID --mix 3:1 --list-price ID)";
+    return figure;
+  }
+  panel.spec = list_price_spec(figure, bars.size(), low, high);
+  figure.panels.push_back(std::move(panel));
+  figure.caption = fmt::format(
+      "Circles: what the mix {} costs here with every paid hour in use, a floor; ticks: what an API asks for it, a "
+      "price "
+      "that says nothing of its cost. The API's model, format and speed may be others. {}.",
+      plain(source.file.price->mix->name, 20), conditions_of(source));
+  return figure;
+}
+
+}  // namespace layercost
