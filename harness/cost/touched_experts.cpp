@@ -2,6 +2,7 @@
 #include "harness/cost/touched_experts.h"
 
 #include <cmath>
+#include <numeric>
 
 namespace layercost {
 
@@ -12,10 +13,13 @@ double evenly_touched_experts(std::int64_t experts, std::int64_t top_k, std::int
 
 std::vector<TouchedExperts> touched_experts(const PointRecord& point) {
   std::vector<TouchedExperts> all;
-  for (const PartRecord& part : point.parts)
-    if (part.routing && part.routing->draws > 0 && part.routing->experts > 0)
-      all.push_back(
-          {point, part.kind, point.tokens, part.routing->experts, part.routing->top_k, part.routing->distinct_experts});
+  for (const PartRecord& part : point.parts) {
+    if (!part.routing || part.routing->draws <= 0 || part.routing->experts <= 0 || part.routing->top_k <= 0) continue;
+    const RoutingRecord& routing = *part.routing;
+    const auto chosen = std::accumulate(routing.histogram.begin(), routing.histogram.end(), std::int64_t{0});
+    all.push_back({point, part.kind, chosen / (routing.draws * routing.top_k), routing.experts, routing.top_k,
+                   routing.distinct_experts});
+  }
   return all;
 }
 

@@ -18,7 +18,8 @@ double evenly_touched_experts(std::int64_t experts, std::int64_t top_k, std::int
 
 struct TouchedExperts : ScenarioRecord {
   std::string kind;  // of layer
-  std::int64_t tokens = 0, experts = 0, top_k = 0;
+  std::int64_t tokens = 0;  // that choose; of one of several devices that share the experts, those that reach it
+  std::int64_t experts = 0, top_k = 0;
   double touched = 0;  // mean over the layer's passes
 };
 

@@ -1,5 +1,5 @@
-# What:   the numbers of the README's first tables are those that the program shows of the file they name: every row's
-#         cells are, in this order, among the cells of one row of its Markdown report; and its verdict is that report's.
+# What:   the numbers of the README's tables are those that the program shows of the file they name: every row's cells
+#         are, in this order, among the cells of one row of its Markdown report; and its verdict is that report's.
 # Usage:  readme.py PROGRAM ROOT
 # SPDX-License-Identifier: Apache-2.0
 import re
@@ -39,6 +39,13 @@ def main():
         quoted = re.search(r"<!-- verdict -->(.*?)<!-- /verdict -->", readme, re.S).group(1).replace("> ", " ")
         (sentence,) = re.findall(r"\*\*verdict\*\*: (.*)", (folder / "r.md").read_text())
         program.that("README: the verdict", " ".join(quoted.split()) == sentence.replace("\\", ""), sentence)
+        source, named_models = re.search(r"<!-- named-table (\S+) -->(.*?)<!-- /named-table -->", readme, re.S).groups()
+        program.expect("report of named models", ["report", program.root / source, "-o", "n.md"], 0)
+        all_models = [[cell.replace("&#64;", "@") for cell in row] for row in rows_of((folder / "n.md").read_text())]
+        models = rows_of(named_models)
+        program.that("rows with named models", len(models) >= 12, models)
+        for cells in models:
+            program.that("README: " + " | ".join(cells), any(is_among(cells, row) for row in all_models))
         changed = [cells[:-1] + ["27"] for cells in rows]
         program.that("another number is noticed", not any(is_among(c, row) for c in changed for row in shown), changed)
     return program.finish()

@@ -81,6 +81,10 @@ TEST(TouchedExperts, EvenChoicesOverlap) {
   ASSERT_EQ(moe.size(), 1u);
   EXPECT_EQ(moe[0].touched, 4);
   EXPECT_EQ(moe[0].tokens, 8);
+  // On one of several devices that share the experts fewer or more tokens choose than the step has.
+  ResultFile shared = file;
+  shared.points[3].parts[0].routing->histogram = {450, 450, 450, 450};  // 30 draws, 2 experts a token
+  EXPECT_EQ(touched_experts(shared.points[3])[0].tokens, 30);
 }
 
 }  // namespace

@@ -76,32 +76,40 @@ Figure break_even_figure(const FigureSource& source) {
   figure.columns = {
       {"at", "model, ways to pay"}, {"what", "with"}, {"tokens_per_day", "tokens a day", Form::number}, {"never", "or"},
       {"state", "state"},           {"firm"}};
-  FigurePanel panel;
-  Range range;
-  const std::vector<BreakEvenRow> rows = break_evens(source.file, source.summary);
-  for (const BreakEvenRow& row : rows) {
+  std::vector<Range> ranges;  // of the panels, one for each two ways to pay
+  std::vector<std::size_t> bars;
+  for (const BreakEvenRow& row : break_evens(source.file, source.summary)) {
+    const std::string title = ways_text(row);
+    const auto panel = std::find_if(figure.panels.begin(), figure.panels.end(),
+                                    [&](const FigurePanel& p) { return p.title == title; });
+    const auto i = static_cast<std::size_t>(panel - figure.panels.begin());
+    if (panel == figure.panels.end()) {
+      figure.panels.push_back({.title = title, .spec = {}});
+      ranges.emplace_back();
+      bars.push_back(0);
+    }
+    ++bars[i];
     const ModelRow& model = source.summary.models[row.point];
-    const std::string at =
-        fmt::format("{}, batch {}: {}", series_name(model, source.summary), model.batch, ways_text(row));
+    const std::string at = fmt::format("{}, batch {}", series_name(model, source.summary), model.batch);
     const auto add = [&](const std::string& what, const std::optional<double>& tokens, const std::string& why,
                          const std::optional<Interval>& interval = {}) {
-      if (tokens) range.take(*tokens);
-      panel.rows.push_back({text_cell(at), text_cell(what), number_cell(tokens, interval),
-                            text_cell(tokens ? "" : "never: " + why), text_cell(state_of(model.labels, model.note)),
-                            TableCell{is_firm(model.labels, model.note)}});
+      if (tokens) ranges[i].take(*tokens);
+      figure.panels[i].rows.push_back(
+          {text_cell(at), text_cell(what), number_cell(tokens, interval), text_cell(tokens ? "" : "never: " + why),
+           text_cell(state_of(model.labels, model.note)), TableCell{is_firm(model.labels, model.note)}});
     };
     add("now", row.now.tokens_per_day, row.now.why, row.interval);
     for (const BreakEvenChange& change : row.changes) add(change.what, change.then.tokens_per_day, change.then.why);
     add("most it makes", row.now.capacity_tokens_per_day, "");
   }
-  if (rows.empty()) {
+  if (figure.panels.empty()) {
     figure.absent =
         "nothing to hold an owned machine or a rental against (layercost cost FILE --own ID --price ID, or "
         "--mix 3:1 --list-price ID)";
     return figure;
   }
-  panel.spec = break_even_spec(figure, rows.size(), range);
-  figure.panels.push_back(std::move(panel));
+  for (std::size_t i = 0; i < figure.panels.size(); ++i)
+    figure.panels[i].spec = break_even_spec(figure, bars[i], ranges[i]);
   figure.caption = fmt::format(
       "From the circle on the first way is cheaper than the second; small ticks: with half the use, half and twice the "
       "second's price, half and twice the machine's life; the dark tick is the most that the machine makes in a day, "

@@ -35,6 +35,10 @@ Spec list_price_spec(const Figure& figure, std::size_t bars, double low, double 
                         "datum.basis == 'cost, measured' && datum.firm"));
   layers.push_back(mark({{"type", "tick"}, {"thickness", 3}, {"size", 26}, {"color", tone("series2")}},
                         "datum.basis == 'price, published'"));
+  // Above the first row's.
+  layers.push_back(mark({{"type", "text"}, {"dy", -21}, {"fontSize", 11}, {"color", tone("quiet")}},
+                        "datum.first && datum.basis == 'price, published'"));
+  layers.back()["encoding"]["text"] = Spec{{"field", "what"}};
   return layered(std::move(layers), kRowHeight * static_cast<int>(bars));
 }
 
@@ -44,7 +48,8 @@ Figure list_price_figure(const FigureSource& source) {
   Figure figure;
   figure.columns = {{"at", "model"},    {"basis", "basis"},
                     {"what", "whose"},  {"usd_per_mtok", "$ per Mtok of the mix", Form::number},
-                    {"state", "state"}, {"firm"}};
+                    {"state", "state"}, {"firm"},
+                    {"first"}};
   FigurePanel panel;
   std::vector<std::string> bars;
   double low = INFINITY, high = 0;
@@ -57,8 +62,9 @@ Figure list_price_figure(const FigureSource& source) {
     const std::string at = fmt::format("{}, batch {}", series_name(model, source.summary), model.batch);
     const auto add = [&](const std::string& basis, const std::string& what, double usd, const std::string& state,
                          bool firm) {
-      std::vector<TableCell> cells = {text_cell(at),    text_cell(basis), text_cell(what),
-                                      number_cell(usd), text_cell(state), TableCell{firm}};
+      std::vector<TableCell> cells = {
+          text_cell(at),   text_cell(basis),           text_cell(what), number_cell(usd), text_cell(state),
+          TableCell{firm}, TableCell{bars.size() == 1}};
       low = std::min(low, usd);
       high = std::max(high, usd);
       panel.rows.push_back(std::move(cells));
@@ -82,8 +88,7 @@ Figure list_price_figure(const FigureSource& source) {
   figure.panels.push_back(std::move(panel));
   figure.caption = fmt::format(
       "Circles: what the mix {} costs here with every paid hour in use, a floor; ticks: what an API asks for it, a "
-      "price "
-      "that says nothing of its cost. The API's model, format and speed may be others. {}.",
+      "price that says nothing of its cost. The API's model, format and speed may be others. {}.",
       plain(source.file.price->mix->name, 20), conditions_of(source));
   return figure;
 }

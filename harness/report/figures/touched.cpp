@@ -29,20 +29,18 @@ Spec touched_spec(const Figure& figure, const std::vector<std::string>& series, 
   const Spec x = quantity("tokens", "tokens of a step", logarithmic(1, most_tokens, kRoom),
                           logarithmic_axis(1, most_tokens, kRoom, ",d"));
   const Spec y = quantity("share", "experts touched", {{"domain", {0, 1.03}}}, {{"format", ".0%"}, {"tickCount", 5}});
-  const Spec colour = series_colour("series", series);
+  Spec colour = series_colour("series", series), shape = series_shape("series", series);
+  if (std::any_of(series.begin(), series.end(), [](const std::string& name) { return display_width(name) > 22; }))
+    colour["legend"] = shape["legend"] = {{"columns", 1}, {"labelLimit", 320}};
   Spec layers = Spec::array();
   layers.push_back(
       {{"mark", {{"type", "line"}, {"strokeWidth", 2}, {"strokeDash", {6, 4}}, {"interpolate", "monotone"}}},
        {"transform", only("datum.routing == 'expected'")},
        {"encoding", {{"x", x}, {"y", y}, {"color", colour}}}});
-  layers.push_back({{"mark", {{"type", "point"}, {"size", 80}, {"strokeWidth", 2}, {"opacity", 1}, {"filled", true}}},
-                    {"transform", only("datum.routing != 'expected'")},
-                    {"encoding",
-                     {{"x", x},
-                      {"y", y},
-                      {"color", colour},
-                      {"shape", series_shape("series", series)},
-                      {"tooltip", tooltip(figure.columns)}}}});
+  layers.push_back(
+      {{"mark", {{"type", "point"}, {"size", 80}, {"strokeWidth", 2}, {"opacity", 1}, {"filled", true}}},
+       {"transform", only("datum.routing != 'expected'")},
+       {"encoding", {{"x", x}, {"y", y}, {"color", colour}, {"shape", shape}, {"tooltip", tooltip(figure.columns)}}}});
   return layered(std::move(layers), kHeight);
 }
 
