@@ -97,7 +97,7 @@ std::unique_ptr<const CodedWeight> every_code(const WeightFormat& f, std::int64_
 }
 
 // Rows of x with a single one pick single weights: exactly scale * value, in one rounding; in bf16 in two, of which the
-// second is that of storing it (many rows of bf16 with results in bf16 are multiplied in 16-bit numbers).
+// second is that of storing it (rows of bf16 with results in bf16 are multiplied in bytes or 16-bit numbers).
 TEST_P(SimdTargets, CodedProductKnowsEveryCodeAndScale) {
   if (!has_simd()) GTEST_SKIP() << "no vectors";
   constexpr std::int64_t kN = 70, kK = 512;
@@ -118,7 +118,10 @@ TEST_P(SimdTargets, CodedProductKnowsEveryCodeAndScale) {
                                                                        {DType::bf16, DType::f32, 1},
                                                                        {DType::bf16, DType::f32, 2},
                                                                        {DType::bf16, DType::f32, 16},
-                                                                       {DType::bf16, DType::bf16, 16}}) {
+                                                                       {DType::bf16, DType::bf16, 1},
+                                                                       {DType::bf16, DType::bf16, 4},
+                                                                       {DType::bf16, DType::bf16, 16},
+                                                                       {DType::bf16, DType::bf16, 40}}) {
       SCOPED_TRACE(testing::Message() << f.name << ", " << rows << " rows of " << to_string(type));
       const OwnedTensor x(type, {rows, kK}), y(y_type, {rows, kN});
       const auto product = SimdCodedProduct::make(weight, type, y_type, rows, 1);
