@@ -63,13 +63,11 @@ std::string script_hash(std::string_view script) {
 
 constexpr std::size_t kUnbrokenColumns = 24;  // a name or a word of this length is kept on one line
 
-std::string element(const char* name, std::string_view text, const char* attributes = "") {
+std::string element(const char* name, std::string_view text, std::string_view attributes = "") {
   return fmt::format("<{}{}>{}</{}>", name, attributes, html_text(text), name);
 }
 
-std::string text_of(const TableCell& cell, Form form) {
-  return document_text(cell, form) + cell.mark;
-}
+std::string text_of(const TableCell& cell, Form form) { return document_text(cell, form) + cell.mark; }
 
 std::string cell_html(const TableCell& cell, const Column& column) {
   const Absent* a = absent(cell);
@@ -159,12 +157,20 @@ void print_numbers(std::string& out, const Figure& figure, std::string_view titl
     out += "<tbody>\n";
     if (several)
       out += fmt::format("<tr><th colspan=\"{}\" scope=\"rowgroup\">{}</th></tr>\n", columns, html_text(panel.title));
-    for (const auto& row : panel.rows) {
+    // What rows one below the other say in their first column, and within that in other columns of words, stands once.
+    const auto says = [&](std::size_t r, std::size_t c) { return text_of(panel.rows[r][c], figure.columns[c].form); };
+    const auto joins = [&](std::size_t r, std::size_t c) {
+      return r > 0 && is_word(figure.columns[c]) && says(r, 0) == says(r - 1, 0) && says(r, c) == says(r - 1, c);
+    };
+    for (std::size_t r = 0; r < panel.rows.size(); ++r) {
       out += "<tr>";
-      for (std::size_t c = 0; c < row.size(); ++c)
-        if (!figure.columns[c].title.empty())
-          out +=
-              element("td", text_of(row[c], figure.columns[c].form), is_word(figure.columns[c]) ? "" : " class=\"n\"");
+      for (std::size_t c = 0; c < panel.rows[r].size(); ++c) {
+        if (figure.columns[c].title.empty() || joins(r, c)) continue;
+        std::size_t end = r + 1;
+        while (end < panel.rows.size() && joins(end, c)) ++end;
+        const std::string span = end - r > 1 ? fmt::format(" rowspan=\"{}\"", end - r) : "";
+        out += element("td", says(r, c), span + (is_word(figure.columns[c]) ? "" : " class=\"n\""));
+      }
       out += "</tr>\n";
     }
     out += "</tbody>\n";
@@ -173,14 +179,22 @@ void print_numbers(std::string& out, const Figure& figure, std::string_view titl
 }
 
 struct Drawing {
-  bool on = false;                                 // whether there is a viewer
-  json specs = json::array();                      // each once: panels often differ in their rows alone
-  json plots = json::array();                      // in the order of the page: the specification's place, name and rows
-  std::map<std::string, std::size_t> places = {};  // of specifications
+  bool on = false;             // whether there is a viewer
+  json specs = json::array();  // each once: panels often differ in their rows alone
+  json plots = json::array();  // in the order of the page: the specification's place, name and rows
+  json texts = json::array();  // of all rows, each once: a row has the place, as [place]
+  std::map<std::string, std::size_t> places = {}, text_places = {};
 
   void add(const json& spec, std::string name, json data) {
     const auto [place, is_new] = places.try_emplace(spec.dump(), specs.size());
     if (is_new) specs.push_back(spec);
+    for (json& row : data["rows"])
+      for (json& cell : row) {
+        if (!cell.is_string()) continue;
+        const auto [text, is_new_text] = text_places.try_emplace(cell.get<std::string>(), texts.size());
+        if (is_new_text) texts.push_back(cell);
+        cell = json::array({text->second});
+      }
     plots.push_back({{"spec", place->second}, {"name", std::move(name)}, {"data", std::move(data)}});
   }
 };
@@ -340,8 +354,10 @@ std::string render_html(std::span<const ResultFile> files, const ReportOptions& 
   if (several) out += contents(files);
   out += "</header>\n<main>\n" + body + "</main>\n";
   if (drawing.on) {
-    const json data = {
-        {"config", figure_config()}, {"specs", std::move(drawing.specs)}, {"plots", std::move(drawing.plots)}};
+    const json data = {{"config", figure_config()},
+                       {"specs", std::move(drawing.specs)},
+                       {"texts", std::move(drawing.texts)},
+                       {"plots", std::move(drawing.plots)}};
     out += "<script type=\"application/json\" id=\"plots\">" + script_json(data) + "</script>\n";
     out += "<script>" + options.viewer + "</script>\n<script>" + std::string(kPageScript) + "</script>\n";
   }

@@ -9,6 +9,7 @@ import math
 import random
 import struct
 import sys
+import time
 
 from program import Program
 
@@ -118,6 +119,7 @@ def twins(program, folder):
     that("Markdown has the map", "cheaper above q" in (folder / "t.md").read_text(), "")
     page = (folder / "t.html").read_text()
     that("the page has the map and its figure", "cheaper above q" in page and 'id="twins"' in page.replace("r1-", ""))
+    time.sleep(1.1)  # finished in another second it is another file, which compare asks for
     again = program.expect("resumed, nothing is measured again", ["run", "-m", "small", "--twin", "1,2", "--phase",
                            "decode", "-b", "1,4", "-c", "16", "--price", "1/h", *FAST, "--resume", "twins.json",
                            "-o", "again.json"], 0)

@@ -74,7 +74,7 @@ Spec break_even_spec(const Figure& figure, std::size_t bars, const Range& range)
 Figure break_even_figure(const FigureSource& source) {
   Figure figure;
   figure.columns = {
-      {"at", "model, ways to pay"}, {"what", "with"}, {"tokens_per_day", "tokens a day", Form::number}, {"never", "or"},
+      {"at", "model, ways to pay"}, {"what", "with"}, {"tokens_per_day", "tokens a day", Form::count}, {"never", "or"},
       {"state", "state"},           {"firm"}};
   std::vector<Range> ranges;  // of the panels, one for each two ways to pay
   std::vector<std::size_t> bars;

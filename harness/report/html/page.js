@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 (() => {
   'use strict';
-  const { config, specs, plots } = JSON.parse(document.getElementById('plots').textContent);
+  const { config, specs, texts, plots } = JSON.parse(document.getElementById('plots').textContent);
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   // ---- what is under the pointer: text only ----
@@ -71,8 +71,9 @@
 
   const draw = async (place) => {
     const { spec, name, data } = plots[place.dataset.plot];
-    const values = data.rows.map((cells) =>
-      Object.fromEntries(data.fields.map((field, i) => [field, cells[i]]).filter(([, value]) => value !== null)));
+    const value_of = (cell) => (Array.isArray(cell) ? texts[cell[0]] : cell);
+    const values = data.rows.map((cells) => Object.fromEntries(
+      data.fields.map((field, i) => [field, value_of(cells[i])]).filter(([, value]) => value !== null)));
     const result = await vegaEmbed(place, { ...specs[spec], description: name, data: { values } }, {
       actions: false, renderer: 'svg', ast: true, config, tooltip: tell,
       loader: { load: () => Promise.reject(new Error('the page loads nothing')) },
