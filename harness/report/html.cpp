@@ -158,9 +158,13 @@ void print_numbers(std::string& out, const Figure& figure, std::string_view titl
     if (several)
       out += fmt::format("<tr><th colspan=\"{}\" scope=\"rowgroup\">{}</th></tr>\n", columns, html_text(panel.title));
     // What rows one below the other say in their first column, and within that in other columns of words, stands once.
-    const auto says = [&](std::size_t r, std::size_t c) { return text_of(panel.rows[r][c], figure.columns[c].form); };
+    std::vector<std::vector<std::string>> says;
+    for (const auto& row : panel.rows) {
+      std::vector<std::string>& texts = says.emplace_back();
+      for (std::size_t c = 0; c < row.size(); ++c) texts.push_back(text_of(row[c], figure.columns[c].form));
+    }
     const auto joins = [&](std::size_t r, std::size_t c) {
-      return r > 0 && is_word(figure.columns[c]) && says(r, 0) == says(r - 1, 0) && says(r, c) == says(r - 1, c);
+      return r > 0 && is_word(figure.columns[c]) && says[r][0] == says[r - 1][0] && says[r][c] == says[r - 1][c];
     };
     for (std::size_t r = 0; r < panel.rows.size(); ++r) {
       out += "<tr>";
@@ -169,7 +173,7 @@ void print_numbers(std::string& out, const Figure& figure, std::string_view titl
         std::size_t end = r + 1;
         while (end < panel.rows.size() && joins(end, c)) ++end;
         const std::string span = end - r > 1 ? fmt::format(" rowspan=\"{}\"", end - r) : "";
-        out += element("td", says(r, c), span + (is_word(figure.columns[c]) ? "" : " class=\"n\""));
+        out += element("td", says[r][c], span + (is_word(figure.columns[c]) ? "" : " class=\"n\""));
       }
       out += "</tr>\n";
     }

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "harness/report/figures/shared.h"
 #include "harness/report/figures/tones.h"
@@ -30,14 +29,6 @@ std::string ways_text(const BreakEvenRow& row) {
   }
   return "";
 }
-
-struct Range {
-  double low = INFINITY, high = 0;
-  void take(double value) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-};
 
 Spec break_even_spec(const Figure& figure, std::size_t bars, const Range& range) {
   const Spec y = words("at", {{"axis", label_axis()}});
@@ -73,9 +64,8 @@ Spec break_even_spec(const Figure& figure, std::size_t bars, const Range& range)
 
 Figure break_even_figure(const FigureSource& source) {
   Figure figure;
-  figure.columns = {
-      {"at", "model, ways to pay"}, {"what", "with"}, {"tokens_per_day", "tokens a day", Form::count}, {"never", "or"},
-      {"state", "state"},           {"firm"}};
+  figure.columns = {{"at", "model"}, {"what", "with"},   {"tokens_per_day", "tokens a day", Form::count},
+                    {"never", "or"}, {"state", "state"}, {"firm"}};
   std::vector<Range> ranges;  // of the panels, one for each two ways to pay
   std::vector<std::size_t> bars;
   for (const BreakEvenRow& row : break_evens(source.file, source.summary)) {
@@ -113,8 +103,7 @@ Figure break_even_figure(const FigureSource& source) {
   figure.caption = fmt::format(
       "From the circle on the first way is cheaper than the second; small ticks: with half the use, half and twice the "
       "second's price, half and twice the machine's life; the dark tick is the most that the machine makes in a day, "
-      "and "
-      "what would lie beyond it is never reached. {}.",
+      "and what would lie beyond it is never reached. {}.",
       conditions_of(source));
   return figure;
 }

@@ -14,14 +14,6 @@
 namespace layercost {
 namespace {
 
-struct Range {
-  double low = INFINITY, high = 0;
-  void take(double value) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-};
-
 constexpr double kSpeedRoom = 1.5, kMoneyRoom = 1.3;
 
 // A point's text stands above it to the right, else below, else to the left: where no earlier point's text is. One text
@@ -66,11 +58,8 @@ Spec frontier_spec(const Figure& figure, const std::vector<std::string>& names, 
                logarithmic_axis(money.low, money.high, kMoneyRoom));
   Spec low = y;
   low["field"] = "usd_per_mtok_low";
-  Spec colour = series_colour("series", names);
-  if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return display_width(name) > 22; }))
-    colour["legend"] = {{"columns", 1}, {"labelLimit", 320}};
-  Spec shape = series_shape("series", names);
-  if (colour.contains("legend")) shape["legend"] = colour["legend"];
+  Spec colour = series_colour("series", names), shape = series_shape("series", names);
+  make_room(colour, shape, names);
   Spec layers = {{{"mark", {{"type", "line"}, {"strokeWidth", 2}}},
                   {"transform", only("datum.firm")},
                   {"encoding", {{"x", x}, {"y", y}, {"color", colour}, {"order", quantity("batch", "")}}}},

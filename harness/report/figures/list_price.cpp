@@ -1,9 +1,9 @@
-// What a million tokens of a mix cost here, at less and less use of the machine, beside what an API asks for them.
+// What a million tokens of a mix cost here, with every paid hour in use, beside what an API asks for them.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <set>
 
 #include "harness/cost/break_even.h"
 #include "harness/report/figures/shared.h"
@@ -17,10 +17,10 @@ namespace {
 constexpr int kRowHeight = 44;
 constexpr double kRoom = 1.5;
 
-Spec list_price_spec(const Figure& figure, std::size_t bars, double low, double high) {
+Spec list_price_spec(const Figure& figure, std::size_t bars, const Range& money) {
   const Spec y = words("at", {{"axis", label_axis()}});
-  const Spec x = quantity("usd_per_mtok", "US dollars per million tokens of the mix", logarithmic(low, high, kRoom),
-                          logarithmic_axis(low, high, kRoom));
+  const Spec x = quantity("usd_per_mtok", "US dollars per million tokens of the mix",
+                          logarithmic(money.low, money.high, kRoom), logarithmic_axis(money.low, money.high, kRoom));
   const auto mark = [&](Spec look, const char* test) {
     return Spec{{"mark", std::move(look)},
                 {"transform", only(test)},
@@ -52,7 +52,8 @@ Figure list_price_figure(const FigureSource& source) {
                     {"first"}};
   FigurePanel panel;
   std::vector<std::string> bars;
-  double low = INFINITY, high = 0;
+  std::set<std::pair<std::string, std::string>> asked;  // of a bar's model, which APIs have their tick
+  Range money;
   for (const BreakEvenRow& row : break_evens(source.file, source.summary)) {
     if (!row.list_usd_per_mtok) continue;
     const auto blend = std::find_if(source.summary.blends.begin(), source.summary.blends.end(),
@@ -65,8 +66,7 @@ Figure list_price_figure(const FigureSource& source) {
       std::vector<TableCell> cells = {
           text_cell(at),   text_cell(basis),           text_cell(what), number_cell(usd), text_cell(state),
           TableCell{firm}, TableCell{bars.size() == 1}};
-      low = std::min(low, usd);
-      high = std::max(high, usd);
+      money.take(usd);
       panel.rows.push_back(std::move(cells));
     };
     if (std::find(bars.begin(), bars.end(), at) == bars.end()) {
@@ -75,16 +75,13 @@ Figure list_price_figure(const FigureSource& source) {
           state_of(model.labels, blend->note), is_firm(model.labels, blend->note));
     }
     const std::string api = plain(row.second, 60);
-    const bool known = std::any_of(panel.rows.begin(), panel.rows.end(), [&](const auto& cells) {
-      return std::get<std::string>(cells[0].value) == at && std::get<std::string>(cells[2].value) == api;
-    });
-    if (!known) add("price, published", api, *row.list_usd_per_mtok, "asked, not a cost", true);
+    if (asked.emplace(at, api).second) add("price, published", api, *row.list_usd_per_mtok, "asked, not a cost", true);
   }
   if (bars.empty()) {
     figure.absent = "no list price to hold the cost against (layercost cost FILE --price ID --mix 3:1 --list-price ID)";
     return figure;
   }
-  panel.spec = list_price_spec(figure, bars.size(), low, high);
+  panel.spec = list_price_spec(figure, bars.size(), money);
   figure.panels.push_back(std::move(panel));
   figure.caption = fmt::format(
       "Circles: what the mix {} costs here with every paid hour in use, a floor; ticks: what an API asks for it, a "

@@ -151,6 +151,11 @@ Spec series_shape(const std::string& field, const std::vector<std::string>& name
   return words(field, {{"scale", filled_to(names, std::move(shapes))}});
 }
 
+void make_room(Spec& colour, Spec& shape, const std::vector<std::string>& names) {
+  if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return display_width(name) > 22; }))
+    colour["legend"] = shape["legend"] = {{"columns", 1}, {"labelLimit", 320}};
+}
+
 Spec tooltip(const std::vector<FigureColumn>& columns) {
   Spec all = Spec::array();
   for (const FigureColumn& column : columns) {

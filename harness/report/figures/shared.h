@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -27,6 +29,15 @@ std::string series_name(const ScenarioRecord& scenario, const Summary& summary);
 // Each text once, in order.
 std::vector<std::string> distinct(std::vector<std::string> texts);
 
+// Of positive numbers, for the domain of an axis.
+struct Range {
+  double low = INFINITY, high = 0;
+  void take(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+};
+
 using Spec = nlohmann::json;
 Spec layered(Spec layers, int height);  // as wide as its place
 // A channel of a field that holds numbers, and of one that holds words, in the order of the rows.
@@ -38,6 +49,8 @@ Spec logarithmic_axis(double low, double high, double room, const std::string& f
 // Of `field`: the i-th name has the i-th tone, and the i-th shape.
 Spec series_colour(const std::string& field, const std::vector<std::string>& names);
 Spec series_shape(const std::string& field, const std::vector<std::string>& names);
+// In the legend of both, names that are too long for two columns stand one below the other, whole.
+void make_room(Spec& colour, Spec& shape, const std::vector<std::string>& names);
 // What a pointer over a mark tells: the columns that the table has.
 Spec tooltip(const std::vector<FigureColumn>& columns);
 // Points of the rows, filled where these are firm, else hollow. `encoding`: x, y, colour and so on.

@@ -30,8 +30,7 @@ Spec touched_spec(const Figure& figure, const std::vector<std::string>& series, 
                           logarithmic_axis(1, most_tokens, kRoom, ",d"));
   const Spec y = quantity("share", "experts touched", {{"domain", {0, 1.03}}}, {{"format", ".0%"}, {"tickCount", 5}});
   Spec colour = series_colour("series", series), shape = series_shape("series", series);
-  if (std::any_of(series.begin(), series.end(), [](const std::string& name) { return display_width(name) > 22; }))
-    colour["legend"] = shape["legend"] = {{"columns", 1}, {"labelLimit", 320}};
+  make_room(colour, shape, series);
   Spec layers = Spec::array();
   layers.push_back(
       {{"mark", {{"type", "line"}, {"strokeWidth", 2}, {"strokeDash", {6, 4}}, {"interpolate", "monotone"}}},
