@@ -326,8 +326,8 @@ struct E4m3 {
   explicit E4m3(const CodedRows&) {}
   // In the upper 16 bits of an f32 exponent and mantissa stand four bits up from where a code in the upper byte has
   // them, and its exponent is 120 more: three instructions for two vectors of values. A code without exponent (zero or
-  // subnormal, one of 5000 in weights) is none such, and its 4 k take e4m3_to_f32, nine instructions a vector. One row,
-  // AVX2: 12 GB/s by e4m3_to_f32 alone, 17 by F16C, 21 so.
+  // subnormal, few in weights that fill a block's range) is none such, and its 4 k take e4m3_to_f32, nine instructions
+  // a vector. One row, AVX2: 12 GB/s by e4m3_to_f32 alone, 17 by F16C, 21 so.
   template <class F>
   HWY_INLINE void each(const std::byte* p, const F& f) {
     const auto codes = load_bytes(p);
@@ -747,7 +747,7 @@ void many_rows(const CodedRows& p, Decoder& decoder) {
 }
 
 // A NaN among a column's codes, which decoders take for 480, makes all of its products NaN. Looked for when weights are
-// packed, or every product would be a tenth slower.
+// packed, once and not in every product.
 void set_nan(const CodedRows& p) {
   const CodedTiles& w = *p.w;
   const std::byte* at = p.block;
