@@ -35,6 +35,7 @@
 #include <cstring>
 #include <limits>
 #include <stdexcept>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/contract/dispatch.h"
@@ -324,16 +325,15 @@ struct E4m3 {
   static constexpr int kK = 4;
   static constexpr std::int64_t kStepBytes = kUnitBytes;
   explicit E4m3(const CodedRows&) {}
-  // In the upper 16 bits of an f32 exponent and mantissa stand four bits up from where a code in the upper byte has
-  // them, and its exponent is 120 more: three instructions for two vectors of values. A code without exponent (zero or
-  // subnormal, few in weights that fill a block's range) is none such, and its 4 k take e4m3_to_f32, nine instructions
-  // a vector. One row, AVX2: 12 GB/s by e4m3_to_f32 alone, 17 by F16C, 21 so.
+  // Zeros and subnormals, few in weights that fill a block's range.
+  static HWY_INLINE auto without_exponent(hn::Vec<U8> codes) {
+    return hn::Eq(hn::And(codes, hn::Set(U8(), 0x78)), hn::Zero(U8()));
+  }
+  // With exponents. In the upper 16 bits of an f32 exponent and mantissa stand four bits up from where a code in the
+  // upper byte has them, and its exponent is 120 more: three instructions for two vectors of values. One row, AVX2: 12
+  // GB/s by e4m3_to_f32, nine instructions a vector, 17 by F16C, 21 so.
   template <class F>
-  HWY_INLINE void each(const std::byte* p, const F& f) {
-    const auto codes = load_bytes(p);
-    const auto exponents = hn::And(codes, hn::Set(U8(), 0x78));
-    if (HWY_UNLIKELY(!hn::AllFalse(U8(), hn::Eq(exponents, hn::Zero(U8())))))
-      return eight_bits(codes, [&](int k, hn::Vec<U32> words) HWY_ATTR { f(k, e4m3_to_f32(words)); });
+  static HWY_INLINE void normal(hn::Vec<U8> codes, const F& f) {
     const hn::Repartition<std::int16_t, F32> d;
     const auto upper_half = [&](hn::Vec<decltype(d)> code_above) HWY_ATTR {
       const auto kept = hn::And(hn::ShiftRight<4>(code_above), hn::Set(d, static_cast<std::int16_t>(0x87f0)));
@@ -348,6 +348,16 @@ struct E4m3 {
     f(0, value(hn::InterleaveLower(words, zero, even))), f(1, value(hn::InterleaveLower(words, zero, odd)));
     f(2, value(hn::InterleaveUpper(words, zero, even))), f(3, value(hn::InterleaveUpper(words, zero, odd)));
   }
+  template <class F>
+  static HWY_INLINE void any(hn::Vec<U8> codes, const F& f) {
+    eight_bits(codes, [&](int k, hn::Vec<U32> words) HWY_ATTR { f(k, e4m3_to_f32(words)); });
+  }
+  template <class F>
+  HWY_INLINE void each(const std::byte* p, const F& f) {
+    const auto codes = load_bytes(p);
+    if (HWY_UNLIKELY(!hn::AllFalse(U8(), without_exponent(codes)))) return any(codes, f);
+    normal(codes, f);
+  }
 };
 
 // Where a step's codes of the columns from `column` on begin.
@@ -356,20 +366,51 @@ HWY_INLINE const std::byte* at_column(const std::byte* codes, std::int64_t colum
   return codes + column / 16 * (Decoder::kStepBytes / 4) + column % 16 * 4;
 }
 
+// f(v, k, values) for kVectors vectors of columns from `column` on, of a step.
+template <int kVectors, class Decoder, class F>
+HWY_INLINE void each_vector(Decoder& decoder, const std::byte* codes, std::int64_t column, const F& f) {
+  const auto at = [&](int v) HWY_ATTR { return at_column<Decoder>(codes, column + v * kLanes); };
+  if constexpr (std::is_same_v<Decoder, E4m3>) {
+    // One look, and one branch, for all of them.
+    auto rare = E4m3::without_exponent(load_bytes(at(0)));
+    for (int v = 1; v < kVectors; ++v) rare = hn::Or(rare, E4m3::without_exponent(load_bytes(at(v))));
+    if (HWY_UNLIKELY(!hn::AllFalse(U8(), rare))) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) E4m3::any(load_bytes(at(v)), [&](int k, V w) HWY_ATTR { f(v, k, w); });
+      return;
+    }
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) E4m3::normal(load_bytes(at(v)), [&](int k, V w) HWY_ATTR { f(v, k, w); });
+  } else {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) decoder.each(at(v), [&](int k, V w) HWY_ATTR { f(v, k, w); });
+  }
+}
+
 struct Affines {
   alignas(64) float scale[kColumns];
   alignas(64) float minus[kColumns];
 };
 
-// Groups of k of a block in their order: next() makes `codes` and `affines` those of the next one.
+// Groups of k of a block in their order: next() makes the members those of the next one; false behind the last.
 class Groups {
  public:
-  explicit Groups(const CodedRows& p) : p_(p), at_(p.block), group_(p.w->chunk_groups()) {}
+  explicit Groups(const CodedRows& p)
+      : piece(p.x),
+        p_(p),
+        at_(p.block),
+        piece_groups_(kPieceK / p.w->group_k()),
+        left_(p.w->groups()),
+        group_(p.w->chunk_groups()) {}
   const std::byte* codes = nullptr;
   Affines affines;
+  const float* piece;          // x that the group is of, the first row
+  std::int64_t in_piece = -1;  // which group of it
 
-  void next() {
+  bool next() {
+    if (left_-- == 0) return false;
     const CodedTiles& w = *p_.w;
+    if (++in_piece == piece_groups_) in_piece = 0, piece += p_.piece_floats;
     if (group_ == w.chunk_groups()) {
       group_ = 0, ++chunk_;
       scales_ = at_;
@@ -383,101 +424,134 @@ class Groups {
     }
     codes = at_;
     at_ += w.group_code_bytes();
-    const V unit = hn::Set(F32(), p_.codes->unit);
-    for (std::int64_t c = 0; c < kColumns; c += kLanes) {
-      const V scale = hn::Mul(scale_of(c), unit);
-      store(scale, affines.scale + c);
-      if (w.has_zeros()) {
+    set_scales();
+    if (w.has_zeros())
+      for (std::int64_t c = 0; c < kColumns; c += kLanes) {
         const auto both = bytes_to_u32(scales_ + (w.scales() == CodedTiles::Scales::f32 ? 4 : 2) * kColumns + c % 32);
         const auto code = c < 32 ? hn::And(both, hn::Set(U32(), 15)) : hn::ShiftRight<4>(both);
-        store(hn::Mul(scale, hn::Sub(u32_to_f32(code), hn::Set(F32(), 8))), affines.minus + c);
+        const V above = hn::Sub(u32_to_f32(code), hn::Set(F32(), 8));
+        store(hn::Mul(load(affines.scale + c), above), affines.minus + c);
       }
-    }
     ++group_;
+    return true;
   }
 
  private:
-  HWY_INLINE V scale_of(std::int64_t c) {
+  // scale(c) of each vector of columns. The kind of scales is asked for once a group: asked for every vector, nvfp4 (in
+  // groups of 16) went at 14 instead of 20 GB/s, mxfp4 (of 32) at 22 instead of 25 (AVX2, in the last-level cache).
+  template <class F>
+  HWY_INLINE void each_scale(const F& scale) {
+    const V unit = hn::Set(F32(), p_.codes->unit);
+    for (std::int64_t c = 0; c < kColumns; c += kLanes) store(hn::Mul(scale(c), unit), affines.scale + c);
+  }
+  // Whether all of the group's scales of a byte lie in these, signed.
+  HWY_INLINE bool bytes_within(std::int8_t least, std::int8_t most) const {
+    const I8 d;
+    for (std::int64_t c = 0; c < kColumns; c += 4 * kLanes) {
+      const auto code = hn::BitCast(d, load_bytes(scales_ + c));
+      if (!hn::AllFalse(d, hn::Or(hn::Gt(hn::Set(d, least), code), hn::Gt(code, hn::Set(d, most))))) return false;
+    }
+    return true;
+  }
+  HWY_INLINE void set_scales() {
     using Scales = CodedTiles::Scales;
     switch (p_.w->scales()) {
       case Scales::block:
-        return hn::Set(F32(), p_.beside[chunk_]);
+        return each_scale([&](std::int64_t) HWY_ATTR { return hn::Set(F32(), p_.beside[chunk_]); });
       case Scales::row:
-        return load(p_.beside + c);
+        return each_scale([&](std::int64_t c) HWY_ATTR { return load(p_.beside + c); });
       case Scales::f16:
-        return f16_to_f32(scales_ + 2 * c);
+        return each_scale([&](std::int64_t c) HWY_ATTR { return f16_to_f32(scales_ + 2 * c); });
       case Scales::bf16:
-        return load(reinterpret_cast<const bf16*>(scales_ + 2 * c));
+        return each_scale([&](std::int64_t c)
+                              HWY_ATTR { return load(reinterpret_cast<const bf16*>(scales_ + 2 * c)); });
       case Scales::f32:
-        return load(reinterpret_cast<const float*>(scales_ + 4 * c));
-      case Scales::e8m0: {
+        return each_scale([&](std::int64_t c)
+                              HWY_ATTR { return load(reinterpret_cast<const float*>(scales_ + 4 * c)); });
+      case Scales::e8m0:
         // 2^(code - 127) has the code as its exponent; 2^-127, below the normal ones, is code 0, and 255 is NaN.
-        const auto code = hn::BitCast(I32(), bytes_to_u32(scales_ + c));
-        const auto bits =
-            hn::IfThenElse(hn::Eq(code, hn::Zero(I32())), hn::Set(I32(), 0x00400000), hn::ShiftLeft<23>(code));
-        return hn::BitCast(F32(), hn::IfThenElse(hn::Eq(code, hn::Set(I32(), 255)), hn::Set(I32(), 0x7fc00000), bits));
-      }
+        return each_scale([&](std::int64_t c) HWY_ATTR {
+          const auto code = hn::BitCast(I32(), bytes_to_u32(scales_ + c));
+          const auto bits =
+              hn::IfThenElse(hn::Eq(code, hn::Zero(I32())), hn::Set(I32(), 0x00400000), hn::ShiftLeft<23>(code));
+          const auto nan = hn::Eq(code, hn::Set(I32(), 255));
+          return hn::BitCast(F32(), hn::IfThenElse(nan, hn::Set(I32(), 0x7fc00000), bits));
+        });
       case Scales::e4m3: {
-        const auto code = bytes_to_u32(scales_ + c);
-        const V v = hn::Mul(e4m3_to_f32(hn::ShiftLeft<24>(code)), hn::Set(F32(), p_.factor));
-        const auto nan = hn::Eq(hn::And(code, hn::Set(U32(), 127)), hn::Set(U32(), 127));
-        return hn::IfThenElse(hn::RebindMask(F32(), nan), hn::Set(F32(), std::numeric_limits<float>::quiet_NaN()), v);
+        const V factor = hn::Set(F32(), p_.factor);
+        // Positive, with an exponent, no NaN: as all scales of a group are but for groups of zeros.
+        if (HWY_LIKELY(bytes_within(8, 126)))
+          return each_scale([&](std::int64_t c) HWY_ATTR {
+            const auto bits = hn::Add(hn::ShiftLeft<20>(bytes_to_u32(scales_ + c)), hn::Set(U32(), 120u << 23));
+            return hn::Mul(hn::BitCast(F32(), bits), factor);
+          });
+        return each_scale([&](std::int64_t c) HWY_ATTR {
+          const auto code = bytes_to_u32(scales_ + c);
+          const V v = hn::Mul(e4m3_to_f32(hn::ShiftLeft<24>(code)), factor);
+          const auto nan = hn::Eq(hn::And(code, hn::Set(U32(), 127)), hn::Set(U32(), 127));
+          return hn::IfThenElse(hn::RebindMask(F32(), nan), hn::Set(F32(), std::numeric_limits<float>::quiet_NaN()), v);
+        });
       }
-      case Scales::q6_k: {
-        const hn::Rebind<std::int8_t, F32> bytes;
-        const std::byte* scales = scales_ + (2 + group_) * kColumns + c;
-        const auto six = hn::PromoteTo(I32(), hn::LoadU(bytes, reinterpret_cast<const std::int8_t*>(scales)));
-        return hn::Mul(f16_to_f32(scales_ + 2 * c), hn::ConvertTo(F32(), six));
-      }
-      case Scales::q4_k: {
-        // The scale or the minimum of group j: CodedTiles::Scales.
-        const std::byte* planes = scales_ + 4 * kColumns + c;
-        const auto low = bytes_to_u32(planes + group_ * kColumns);
-        const auto high = bytes_to_u32(planes + (8 + group_ / 2) * kColumns);
-        const auto four = group_ % 2 == 0 ? hn::And(high, hn::Set(U32(), 15)) : hn::ShiftRight<4>(high);
-        const auto minimum = hn::Or(hn::ShiftLeft<2>(four), hn::ShiftRight<6>(low));
-        store(hn::Mul(load(common_.minus + c), u32_to_f32(minimum)), affines.minus + c);
-        return hn::Mul(load(common_.scale + c), u32_to_f32(hn::And(low, hn::Set(U32(), 63))));
-      }
+      case Scales::q6_k:
+        return each_scale([&](std::int64_t c) HWY_ATTR {
+          const hn::Rebind<std::int8_t, F32> bytes;
+          const std::byte* scales = scales_ + (2 + group_) * kColumns + c;
+          const auto six = hn::PromoteTo(I32(), hn::LoadU(bytes, reinterpret_cast<const std::int8_t*>(scales)));
+          return hn::Mul(f16_to_f32(scales_ + 2 * c), hn::ConvertTo(F32(), six));
+        });
+      case Scales::q4_k:
+        return each_scale([&](std::int64_t c) HWY_ATTR {
+          // The scale or the minimum of group j: CodedTiles::Scales.
+          const std::byte* planes = scales_ + 4 * kColumns + c;
+          const auto low = bytes_to_u32(planes + group_ * kColumns);
+          const auto high = bytes_to_u32(planes + (8 + group_ / 2) * kColumns);
+          const auto four = group_ % 2 == 0 ? hn::And(high, hn::Set(U32(), 15)) : hn::ShiftRight<4>(high);
+          const auto minimum = hn::Or(hn::ShiftLeft<2>(four), hn::ShiftRight<6>(low));
+          store(hn::Mul(load(common_.minus + c), u32_to_f32(minimum)), affines.minus + c);
+          return hn::Mul(load(common_.scale + c), u32_to_f32(hn::And(low, hn::Set(U32(), 63))));
+        });
     }
-    return hn::Zero(F32());
   }
 
   const CodedRows& p_;
   const std::byte *at_, *scales_ = nullptr;
-  std::int64_t chunk_ = -1, group_;  // within the chunk, of the next one
-  Affines common_;                   // Scales::q4_k: scale of scales and of minima
+  const std::int64_t piece_groups_;
+  std::int64_t left_, chunk_ = -1, group_;  // groups to come; of the next one, within its chunk
+  Affines common_;                          // Scales::q4_k: scale of scales and of minima
 };
 
 // sums += scale * sum(x * code) - minus * sum(x), for kRows rows.
 template <class Decoder, bool kMinus, int kRows>
 void few_rows(const CodedRows& p, Decoder& decoder) {
-  constexpr int kVectors = vectors_for(kRows);
+  // x of a step stays in registers where that leaves enough of them. GCC otherwise makes its vectors from scalars again
+  // for every vector of weights: fp8_block128 at 25 instead of 30 GB/s (AVX2, weights in the last-level cache).
+  constexpr bool kHolds = kRows * Decoder::kK <= 4;
+  constexpr int kVectors = kHolds && kLanes == 8 ? 4 : vectors_for(kRows);
   // One row: two sums each, or the chain of additions holds up the reading.
-  constexpr int kSets = kRows == 1 && kLanes == 16 ? 2 : 1;
-  const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k, steps = group_k / Decoder::kK;
-  Groups groups(p);
-  const float* piece = p.x;
-  for (std::int64_t g = 0, in_piece = 0; g < p.w->groups(); ++g, ++in_piece) {
-    if (in_piece == piece_groups) in_piece = 0, piece += p.piece_floats;
-    groups.next();
+  constexpr int kSets = kRows == 1 && (kLanes == 16 || kHolds) ? 2 : 1;
+  const std::int64_t group_k = p.w->group_k(), steps = group_k / Decoder::kK;
+  for (Groups groups(p); groups.next();) {
     for (int first = 0; first < kBlockVectors; first += kVectors) {
       V sum[kSets][kRows][kVectors];
       for (auto& set : sum)
         for (auto& row : set)
           for (V& v : row) v = hn::Zero(F32());
-      const float* x = piece + in_piece * group_k;
+      const float* x = groups.piece + groups.in_piece * group_k;
       const std::byte* codes = groups.codes;
       for (std::int64_t s = 0; s < steps; ++s, codes += Decoder::kStepBytes, x += Decoder::kK) {
         constexpr std::int64_t kBytes = Decoder::kStepBytes / kBlockVectors * kVectors;
         for (std::int64_t b = 0; b < kBytes; b += 64)
           hwy::Prefetch(at_column<Decoder>(codes, first * kLanes) + b + kAheadBytes);
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v)
-          decoder.each(at_column<Decoder>(codes, (first + v) * kLanes), [&](int k, V w) HWY_ATTR {
-            for (int r = 0; r < kRows; ++r)
-              sum[k % kSets][r][v] = hn::MulAdd(hn::Set(F32(), x[r * p.x_stride + k]), w, sum[k % kSets][r][v]);
-          });
+        V held[kHolds ? kRows * Decoder::kK : 1];
+        if constexpr (kHolds)
+          for (int r = 0; r < kRows; ++r)
+            for (int k = 0; k < Decoder::kK; ++k) held[r * Decoder::kK + k] = hn::Set(F32(), x[r * p.x_stride + k]);
+        each_vector<kVectors>(decoder, codes, first * kLanes, [&](int v, int k, V w) HWY_ATTR {
+          for (int r = 0; r < kRows; ++r) {
+            const V factor = kHolds ? held[kHolds ? r * Decoder::kK + k : 0] : hn::Set(F32(), x[r * p.x_stride + k]);
+            sum[k % kSets][r][v] = hn::MulAdd(factor, w, sum[k % kSets][r][v]);
+          }
+        });
       }
       for (int v = 0; v < kVectors; ++v) {
         const std::int64_t column = (first + v) * kLanes;
@@ -488,7 +562,7 @@ void few_rows(const CodedRows& p, Decoder& decoder) {
           V all = hn::MulAdd(scale, sum[0][r][v], load(out));
           if constexpr (kMinus)
             all = hn::NegMulAdd(load(groups.affines.minus + column),
-                                hn::Set(F32(), piece[r * p.x_stride + kRowSums + in_piece]), all);
+                                hn::Set(F32(), groups.piece[r * p.x_stride + kRowSums + groups.in_piece]), all);
           store(all, out);
         }
       }
@@ -596,13 +670,16 @@ void prepare_integers(std::int64_t group_k, int least, float* row) {
       for (const std::int64_t i : kOrder) *out++ = static_cast<std::int8_t>(digit[k + i]);
 }
 
-// sums += scale * x scale * (the integers' product) - minus * sum(x), for kRows rows of one group of k.
+// sums += scale * x scale * (the integers' product) - minus * sum(x), for kRows rows from `first_row` on of one group
+// of k.
 template <int kDigits, bool kIsCode, bool kMinus, int kRows>
-HWY_INLINE void integer_group(const CodedRows& p, const std::byte* group_codes, const Affines& affines,
-                              const float* piece, std::int64_t in_piece, bool fetch, hn::Vec<U8> table, float* sums) {
+HWY_INLINE void integer_group(const CodedRows& p, const Groups& group, std::int64_t first_row, bool fetch,
+                              hn::Vec<U8> table) {
   constexpr int kVectors = std::max(1, std::min(kBlockVectors, kIntegerSums / kDigits / kRows / 2 * 2));
   constexpr int kStep = 8 * kDigits;  // bytes of x
-  const std::int64_t group_k = p.w->group_k(), steps = group_k / 8;
+  const std::int64_t group_k = p.w->group_k(), steps = group_k / 8, in_piece = group.in_piece;
+  const float* piece = group.piece + first_row * p.x_stride;
+  float* sums = p.sums + first_row * kColumns;
   const auto nibble = hn::Set(U8(), 15);
   for (int first = 0; first < kBlockVectors; first += kVectors) {
     hn::Vec<I32> sum[kRows][kVectors][kDigits];
@@ -612,7 +689,7 @@ HWY_INLINE void integer_group(const CodedRows& p, const std::byte* group_codes, 
         std::memcpy(&start, piece + r * p.x_stride + kByteSums + in_piece * kBytes + b, sizeof start);
         for (int v = 0; v < kVectors; ++v) sum[r][v][b] = hn::Set(I32(), start);
       }
-    const std::byte* codes = group_codes + first * kLanes * 4;
+    const std::byte* codes = group.codes + first * kLanes * 4;
     const auto* x = reinterpret_cast<const std::byte*>(piece + kXBytes) + in_piece * (group_k / 8) * kStep;
     for (std::int64_t s = 0; s < steps; s += 2, codes += 2 * kUnitBytes, x += 2 * kStep) {
       if (fetch)
@@ -635,18 +712,18 @@ HWY_INLINE void integer_group(const CodedRows& p, const std::byte* group_codes, 
             sum[r][v][b] = add_dots(sum[r][v][b], bytes, x + r * p.x_stride * 4 + 8 * b, kStep);
       }
     }
-    for (int v = 0; v < kVectors; ++v) {
-      const std::int64_t column = (first + v) * kLanes;
-      const V scale = load(affines.scale + column);
-      for (int r = 0; r < kRows; ++r) {
-        const float* row = piece + r * p.x_stride;
-        const auto lower = kDigits == 3 ? hn::Add(hn::ShiftLeft<8>(sum[r][v][1]), sum[r][v][2]) : sum[r][v][1];
-        const V upper = hn::ConvertTo(F32(), sum[r][v][0]);
-        const V all = hn::MulAdd(upper, hn::Set(F32(), kDigits == 3 ? 65536 : 256), hn::ConvertTo(F32(), lower));
+    for (int r = 0; r < kRows; ++r) {
+      const float* row = piece + r * p.x_stride;
+      const V x_scale = hn::Set(F32(), row[kXScales + in_piece]), x_sum = hn::Set(F32(), row[kRowSums + in_piece]);
+      for (int v = 0; v < kVectors; ++v) {
+        const std::int64_t column = (first + v) * kLanes;
+        // Two digits of a group fit into 32 bits together: 128 * 24 * 2^15.
+        const auto lower = hn::Add(hn::ShiftLeft<8>(sum[r][v][kDigits - 2]), sum[r][v][kDigits - 1]);
+        V all = hn::ConvertTo(F32(), lower);
+        if constexpr (kDigits == 3) all = hn::MulAdd(hn::ConvertTo(F32(), sum[r][v][0]), hn::Set(F32(), 65536), all);
         float* out = sums + r * kColumns + column;
-        V y = hn::MulAdd(scale, hn::Mul(hn::Set(F32(), row[kXScales + in_piece]), all), load(out));
-        if constexpr (kMinus)
-          y = hn::NegMulAdd(load(affines.minus + column), hn::Set(F32(), row[kRowSums + in_piece]), y);
+        V y = hn::MulAdd(load(group.affines.scale + column), hn::Mul(x_scale, all), load(out));
+        if constexpr (kMinus) y = hn::NegMulAdd(load(group.affines.minus + column), x_sum, y);
         store(y, out);
       }
     }
@@ -657,19 +734,13 @@ constexpr int kIntegerTile = std::min(4, kIntegerRows);
 template <int kDigits, bool kIsCode, bool kMinus>
 void multiply_integers(const CodedRows& p) {
   std::fill_n(p.sums, p.rows * kColumns, 0.0f);
-  const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k;
   const std::int64_t tiles = (p.rows + kIntegerTile - 1) / kIntegerTile;
   const auto table = hn::LoadDup128(U8(), p.codes->above.data());
-  Groups groups(p);
-  const float* piece = p.x;
-  for (std::int64_t g = 0, in_piece = 0; g < p.w->groups(); ++g, ++in_piece) {
-    if (in_piece == piece_groups) in_piece = 0, piece += p.piece_floats;
-    groups.next();
+  for (Groups groups(p); groups.next();) {
     for (std::int64_t t = 0; t < tiles; ++t) {
       const std::int64_t row = p.rows * t / tiles, rows = p.rows * (t + 1) / tiles - row;
       with_size<kIntegerTile>(rows, [&]<int kRows>() HWY_ATTR {
-        integer_group<kDigits, kIsCode, kMinus, kRows>(p, groups.codes, groups.affines, piece + row * p.x_stride,
-                                                       in_piece, t == 0, table, p.sums + row * kColumns);
+        integer_group<kDigits, kIsCode, kMinus, kRows>(p, groups, row, t == 0, table);
       });
     }
   }
@@ -845,18 +916,19 @@ HWY_INLINE hn::Vec<I32> add_pairs_of_words(hn::Vec<I32> sum, hn::Vec<I32> weight
 // sums += scale * x scale * (the integers' product) - minus * sum(x) of one group, for kRows rows and kVectors vectors
 // of columns.
 template <bool kMinus, int kRows, int kVectors>
-HWY_INLINE void finish_words(const hn::Vec<I32> (&sum)[kRows][kVectors], const float* x, std::int64_t x_stride,
-                             std::int64_t in_piece, const Affines& affines, std::int64_t column, float* sums) {
+HWY_INLINE void finish_words(const hn::Vec<I32> (&sum)[kRows][kVectors], const Groups& group, std::int64_t x_stride,
+                             std::int64_t first_row, std::int64_t column, float* sums) {
+  const float* x = group.piece + first_row * x_stride + group.in_piece;
   // Unrolled, or the sums lie in memory.
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    const V x_scale = hn::Set(F32(), x[r * x_stride + kWordScales + in_piece]);
+    const V x_scale = hn::Set(F32(), x[r * x_stride + kWordScales]);
     for (int v = 0; v < kVectors; ++v) {
       const std::int64_t c = column + v * kLanes;
-      float* out = sums + r * kColumns + c;
-      V y = hn::MulAdd(hn::Mul(x_scale, load(affines.scale + c)), hn::ConvertTo(F32(), sum[r][v]), load(out));
+      float* out = sums + (first_row + r) * kColumns + c;
+      V y = hn::MulAdd(hn::Mul(x_scale, load(group.affines.scale + c)), hn::ConvertTo(F32(), sum[r][v]), load(out));
       if constexpr (kMinus)
-        y = hn::NegMulAdd(load(affines.minus + c), hn::Set(F32(), x[r * x_stride + kWordSums + in_piece]), y);
+        y = hn::NegMulAdd(load(group.affines.minus + c), hn::Set(F32(), x[r * x_stride + kWordSums]), y);
       store(y, out);
     }
   }
@@ -864,14 +936,15 @@ HWY_INLINE void finish_words(const hn::Vec<I32> (&sum)[kRows][kVectors], const f
 
 // kAhead: every pair of k asks for as many bytes from `ahead` on.
 template <bool kMinus, int kRows, int kVectors, std::int64_t kAhead>
-void word_tile(const float* x, std::int64_t x_stride, std::int64_t in_piece, std::int64_t group_k,
-               const std::uint32_t* w, const Affines& affines, std::int64_t column, const std::byte* ahead,
-               float* sums) {
+void word_tile(const CodedRows& p, const Groups& group, std::int64_t first_row, const std::uint32_t* w,
+               std::int64_t column, const std::byte* ahead) {
+  const std::int64_t x_stride = p.x_stride, group_k = p.w->group_k();
   hn::Vec<I32> sum[kRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
     for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(I32());
-  const auto* pairs = reinterpret_cast<const std::int32_t*>(x) + in_piece * group_k / 2;
+  const auto* pairs =
+      reinterpret_cast<const std::int32_t*>(group.piece + first_row * x_stride) + group.in_piece * group_k / 2;
   w += column;
   for (std::int64_t i = 0; i < group_k / 2; ++i, ++pairs, w += kColumns) {
     if constexpr (kAhead > 0) {
@@ -885,25 +958,21 @@ void word_tile(const float* x, std::int64_t x_stride, std::int64_t in_piece, std
       for (int v = 0; v < kVectors; ++v) sum[r][v] = add_pairs_of_words(sum[r][v], weights[v], both);
     }
   }
-  finish_words<kMinus, kRows, kVectors>(sum, x, x_stride, in_piece, affines, column, sums);
+  finish_words<kMinus, kRows, kVectors>(sum, group, x_stride, first_row, column, p.sums);
 }
 
 // Few rows: words are multiplied where they are decoded.
 template <class Decoder, bool kMinus, int kRows>
 void few_words(const CodedRows& p, const Decoder& decoder) {
   constexpr int kVectors = vectors_for(kRows);
-  const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k, steps = group_k / Decoder::kK;
-  Groups groups(p);
-  const float* piece = p.x;
-  for (std::int64_t g = 0, in_piece = 0; g < p.w->groups(); ++g, ++in_piece) {
-    if (in_piece == piece_groups) in_piece = 0, piece += p.piece_floats;
-    groups.next();
+  const std::int64_t group_k = p.w->group_k(), steps = group_k / Decoder::kK;
+  for (Groups groups(p); groups.next();) {
     for (int first = 0; first < kBlockVectors; first += kVectors) {
       hn::Vec<I32> sum[kRows][kVectors];
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r)
         for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(I32());
-      const auto* pairs = reinterpret_cast<const std::int32_t*>(piece) + in_piece * group_k / 2;
+      const auto* pairs = reinterpret_cast<const std::int32_t*>(groups.piece) + groups.in_piece * group_k / 2;
       const std::byte* codes = groups.codes;
       for (std::int64_t s = 0; s < steps; ++s, codes += Decoder::kStepBytes, pairs += Decoder::kK / 2) {
         constexpr std::int64_t kBytes = Decoder::kStepBytes / kBlockVectors * kVectors;
@@ -917,7 +986,7 @@ void few_words(const CodedRows& p, const Decoder& decoder) {
                   add_pairs_of_words(sum[r][v], hn::BitCast(I32(), words), hn::Set(I32(), pairs[r * p.x_stride + i]));
           });
       }
-      finish_words<kMinus, kRows, kVectors>(sum, piece, p.x_stride, in_piece, groups.affines, first * kLanes, p.sums);
+      finish_words<kMinus, kRows, kVectors>(sum, groups, p.x_stride, 0, first * kLanes, p.sums);
     }
   }
 }
@@ -932,14 +1001,10 @@ void multiply_words(const CodedRows& p) {
   const Decoder decoder(p);
   if (HWY_TARGET == HWY_AVX2 && p.rows <= kMostRows)
     return with_size<kMostRows>(p.rows, [&]<int kRows>() HWY_ATTR { few_words<Decoder, kMinus, kRows>(p, decoder); });
-  const std::int64_t group_k = p.w->group_k(), piece_groups = kPieceK / group_k, steps = group_k / Decoder::kK;
+  const std::int64_t steps = p.w->group_k() / Decoder::kK;
   const std::int64_t tiles = (p.rows + kTile - 1) / kTile;
   auto* words = reinterpret_cast<std::uint32_t*>(p.decoded);
-  Groups groups(p);
-  const float* piece = p.x;
-  for (std::int64_t g = 0, in_piece = 0; g < p.w->groups(); ++g, ++in_piece) {
-    if (in_piece == piece_groups) in_piece = 0, piece += p.piece_floats;
-    groups.next();
+  for (Groups groups(p); groups.next();) {
     const std::byte* codes = groups.codes;
     for (std::int64_t s = 0; s < steps; ++s, codes += Decoder::kStepBytes)
       for (std::int64_t c = 0; c < kColumns; c += kLanes) {
@@ -954,9 +1019,7 @@ void multiply_words(const CodedRows& p) {
         constexpr int kVectors = vectors_for(kRows);
         for (std::int64_t c = 0; c < kColumns; c += kVectors * kLanes)
           (t == 0 && c == 0 ? word_tile<kMinus, kRows, kVectors, 2 * Decoder::kStepBytes / Decoder::kK>
-                            : word_tile<kMinus, kRows, kVectors, 0>)(piece + row * p.x_stride, p.x_stride, in_piece,
-                                                                     group_k, words, groups.affines, c, codes,
-                                                                     p.sums + row * kColumns);
+                            : word_tile<kMinus, kRows, kVectors, 0>)(p, groups, row, words, c, codes);
       });
     }
   }
