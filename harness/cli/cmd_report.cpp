@@ -32,7 +32,7 @@ void check(const Options& o) {
 
 int show(const Options& o, const std::vector<ResultFile>& files) {
   if (!o.figures.empty())
-    if (const int code = write_figures(files, o.figures); code != 0 || o.out.path.empty()) return code;
+    if (const int code = write_figures(files, o.figures, o.out.force); code != 0 || o.out.path.empty()) return code;
   if (o.out.is_stdout()) fmt::print("{}", for_stdout(files, o.show));
   else write_out(o.out, for_file(files, o.show, o.out));
   return fails_on_labels(files, o.show) ? 1 : 0;
@@ -44,17 +44,18 @@ void check_hash(const Options& o, const std::vector<ResultFile>& files) {
   const std::string expected = ascii_lower(o.expected_hash);
   if (expected.size() < 16 || expected.size() > 64 ||
       expected.find_first_not_of("0123456789abcdef") != std::string::npos)
-    throw BadInput(fmt::format("--expect-hash: expected 16 to 64 hexadecimal digits, got '{}'",
-                               printable(o.expected_hash)));
+    throw BadInput(
+        fmt::format("--expect-hash: expected 16 to 64 hexadecimal digits, got '{}'", printable(o.expected_hash)));
   if (files.size() != 1) throw BadInput("--expect-hash: is of one file");
   if (!files.front().content_hash.starts_with(expected))
-    throw BadInput(o.files.front(), "", fmt::format("its content has the SHA-256 {}, expected {}",
-                                                    files.front().content_hash, expected));
+    throw BadInput(o.files.front(), "",
+                   fmt::format("its content has the SHA-256 {}, expected {}", files.front().content_hash, expected));
 }
 
 void add_options(CLI::App& c, Options& o) {
   c.add_option("files", o.files, "result files; - is standard input")->required();
   add_out_options(c, o.out);
+  c.get_option("--force")->description("replace files that are there already");
   c.add_option("--figures", o.figures, "write each figure into this folder, as SVG, PDF, PNG and Vega-Lite");
   add_show_options(c, o.show);
 }

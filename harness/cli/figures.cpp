@@ -80,6 +80,15 @@ nlohmann::json all_figures(std::span<const ResultFile> files) {
   return all;
 }
 
+// As scripts/figures names its files.
+void refuse_to_replace(const nlohmann::json& figures, const fs::path& folder) {
+  std::error_code ignored;
+  for (const nlohmann::json& figure : figures)
+    for (const char* end : {".svg", ".pdf", ".png", ".vl.json"})
+      if (const fs::path file = folder / (figure.at("name").get<std::string>() + end); fs::exists(file, ignored))
+        throw BadInput(file.string(), "", "exists already; --force replaces it");
+}
+
 void write_all(int to, const std::string& text) {
   for (std::size_t done = 0; done < text.size();) {
     const ssize_t n = ::write(to, text.data() + done, text.size() - done);
@@ -107,10 +116,12 @@ std::string viewer_script(const std::string& given) {
   return {};
 }
 
-int write_figures(std::span<const ResultFile> files, const fs::path& folder) {
+int write_figures(std::span<const ResultFile> files, const fs::path& folder, bool force) {
   const auto script = renderer();
   if (!script) throw BadInput("--figures: scripts/figures, which draws them, is not beside this program's configs");
-  const std::string figures = all_figures(files).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  const nlohmann::json all = all_figures(files);
+  if (!force) refuse_to_replace(all, folder);
+  const std::string figures = all.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe to the renderer of figures");
   posix_spawn_file_actions_t actions;

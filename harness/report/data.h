@@ -6,6 +6,8 @@
 //            isoline      the size at which a dense model that nobody trained costs as much as a mixture of experts
 //            lever        a step from a dense transformer to a model as it is, against the step before
 //            layers_pair  the same of the layers alone, in one program; where there are peers
+//            format       a weight format at a point, against the plain one: promised, possible, paid
+//            layers_format  the same of the layers alone, in one program; where there are peers
 //            blend        one price for a mix of tokens
 //            depth        stacks of growing depth at a point, and whether its layers add up
 //            sensitivity  what a model's cheapest point costs at other use and price

@@ -183,6 +183,18 @@ def bad_use(program):
     program.that("without the script that draws, figures are refused",
                  done.returncode == 2 and "scripts/figures" in done.stderr and not (program.folder / "out").exists(),
                  done.stderr)
+    renderer = program.folder / "scripts/figures"
+    renderer.parent.mkdir()
+    renderer.write_text("#!/bin/sh\ncat > all.json\n")
+    renderer.chmod(0o755)
+    (program.folder / "out").mkdir()
+    (program.folder / "out/over-batch-1.png").write_text("mine")
+    for force, code in (([], 2), (["--force"], 0)):
+        done = subprocess.run([program.path, "report", result, "--figures", "out", *force], cwd=program.folder,
+                              env=empty, text=True, capture_output=True, timeout=60)
+        program.that(f"a picture that is there is kept without --force ({force})",
+                     done.returncode == code and (program.folder / "all.json").exists() == bool(force) and
+                     (bool(force) or "out/over-batch-1.png" in done.stderr and "--force" in done.stderr), done.stderr)
 
 
 def size_and_speed(program):

@@ -4,6 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <stdexcept>
+#include <tuple>
+
+#include "harness/report/data.h"
+#include "harness/report/figures/figure.h"
 #include "harness/report/report.h"
 #include "tests/unit/result_fixture.h"
 
@@ -83,6 +89,73 @@ TEST(Formats, StandInTheReport) {
   EXPECT_NE(text.find("| tiny-dense · decode, batch 1, context 4096 | q4\\_0 | 3.6× | 3.9× | 3.0× |"),
             std::string::npos)
       << text;
+}
+
+// Of the only row of this kind and program.
+std::map<std::string, DataValue> data_row(const ResultFile& file, const std::string& kind, const std::string& by) {
+  const Data data = data_of({&file, 1});
+  std::vector<std::map<std::string, DataValue>> found;
+  for (const DataRow& row : data.rows) {
+    std::map<std::string, DataValue> one;
+    for (std::size_t c = 0; c < data.columns.size(); ++c)
+      if (const DataValue* value = row.at(c)) one[data.columns[c].key] = *value;
+    const auto program = one.find("implementation");  // absent where the file has no other
+    if (std::get<std::string>(one["kind"]) == kind &&
+        (program == one.end() ? by.empty() : std::get<std::string>(program->second) == by))
+      found.push_back(one);
+  }
+  if (found.size() != 1) throw std::runtime_error(std::to_string(found.size()) + " rows of " + kind + " by " + by);
+  return found[0];
+}
+double number(const std::map<std::string, DataValue>& row, const char* key) { return std::get<double>(row.at(key)); }
+
+TEST(Formats, AreRowsOfTheData) {
+  const auto row = data_row(two_formats("q4_0"), "format", "");
+  EXPECT_EQ(std::get<std::string>(row.at("weight_type")), "q4_0");
+  EXPECT_EQ(std::get<std::string>(row.at("format_base")), "bf16");
+  EXPECT_EQ(std::get<std::string>(row.at("state")), "measured");
+  EXPECT_EQ(std::get<std::int64_t>(row.at("paired_rounds")), 3);
+  EXPECT_NEAR(number(row, "promised_ratio"), 16 / 4.5, 1e-12);
+  EXPECT_NEAR(number(row, "possible_ratio"), 210.0 / (50 + 10.0 / 3), 1e-12);
+  EXPECT_NEAR(number(row, "paid_ratio"), 3, 1e-12);
+  EXPECT_NEAR(number(row, "paid_ratio_high"), 3, 1e-9);
+  EXPECT_FALSE(row.contains("layers_paid_ratio"));
+}
+
+// Layers of 0.1 s in bf16 and 0.05 s in q4_0 there; 1/3 here. The head is in neither.
+TEST(Formats, OfTheLayersAloneBesideOtherPrograms) {
+  ResultFile file = two_formats("q4_0");
+  file.peers = {fixture::peer("pytorch", "tiny-dense", 1, {0.1, 0.1, 0.1}),
+                fixture::peer("pytorch", "tiny-dense", 1, {0.05, 0.05, 0.05})};
+  file.peers[1].weight_type = "q4_0";
+  for (const auto& [by, ratio] : {std::pair{"pytorch", 2.0}, std::pair{"layercost", 3.0}}) {
+    const auto row = data_row(file, "layers_format", by);
+    EXPECT_NEAR(number(row, "layers_paid_ratio"), ratio, 1e-12) << by;
+    EXPECT_NEAR(number(row, "layers_possible_ratio"), 4, 1e-12) << by;
+    EXPECT_FALSE(row.contains("paid_ratio")) << by;
+  }
+}
+
+TEST(Formats, AreDrawn) {
+  const auto figure_of = [](const ResultFile& file) {
+    for (const FigureKind& kind : figure_kinds())
+      if (kind.name == "formats") return kind.build({file, summarise(file)});
+    throw std::runtime_error("no figure of formats");
+  };
+  const Figure figure = figure_of(two_formats("q4_0"));
+  ASSERT_EQ(figure.panels.size(), 1u);
+  EXPECT_EQ(figure.panels[0].title, "tiny-dense · decode, batch 1, context 4096");
+  const auto rows = figure_values(figure, figure.panels[0]);
+  ASSERT_EQ(rows.size(), 3u);
+  for (const auto& [i, what, basis, ratio] :
+       {std::tuple{0u, "promised", "published", 3.55556}, std::tuple{1u, "possible", "modelled", 3.9375},
+        std::tuple{2u, "paid", "measured", 3.0}}) {
+    EXPECT_EQ(rows[i]["what"], what);
+    EXPECT_EQ(rows[i]["basis"], basis);
+    EXPECT_NEAR(rows[i]["ratio"].get<double>(), ratio, 1e-12);
+  }
+  EXPECT_FALSE(rows[2]["firm"].get<bool>());  // three rounds
+  EXPECT_FALSE(figure_of(fixture::result_file()).absent.empty());
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ Figure frontier_figure(const FigureSource&);      // money against speed for one
 Figure frontier_across(std::span<const FigureSource>);
 Figure over_batch_figure(const FigureSource&);    // promised, possible, paid
 Figure over_context_figure(const FigureSource&);  // the same
+Figure formats_figure(const FigureSource&);       // promised, possible, paid of weight formats
 Figure twins_figure(const FigureSource&);         // from which size of a dense model on the mixture is cheaper
 Figure levers_figure(const FigureSource&);        // what each design decision saves
 Figure list_price_figure(const FigureSource&);    // a mix's cost beside what an API asks

@@ -15,6 +15,7 @@ constexpr std::array kFigures = {
     FigureKind{"frontier", "Cost against speed", frontier_figure, frontier_across},
     FigureKind{"over-batch", "What sparsity saves, over batch", over_batch_figure},
     FigureKind{"over-context", "What sparsity saves, over context", over_context_figure},
+    FigureKind{"formats", "What a smaller weight format saves", formats_figure},
     FigureKind{"twins", "Against dense models that nobody trained", twins_figure},
     FigureKind{"levers", "What each lever saves", levers_figure},
     FigureKind{"list-price", "Cost against list price", list_price_figure},

@@ -84,7 +84,7 @@ struct PairGroup {
   std::string both() const { return facts.empty() ? title : title + ", " + facts; }
 };
 std::vector<PairGroup> pair_groups(const Summary& summary);
-// The point of a pair's mixture of experts, and the row's place in data: behind its whole model.
+// The point that a row is of (of a pair: its mixture of experts), and the row's place in data: behind its whole model.
 std::pair<const ModelRow*, Place> place_of(const ScenarioRecord& row, const Summary& summary, std::size_t behind = 1);
 
 // "(start)", "experts", "int4_g128 weights".

@@ -62,15 +62,15 @@ const std::vector<ColumnOf<Identity>>& identity() {
       {named("measured_at", "start of the run, UTC"), [](const Identity& i) { return text_cell(i.file.started_at); }},
       {named("schema_version", "of the result file"),
        [](const Identity& i) { return text_cell(i.file.schema_version); }},
-      {named("kind", "of the row: layer, model, pair, layers_pair, blend or depth"),
+      {named("kind",
+             "of the row: layer, model, pair, layers_pair, isoline, lever, format, layers_format, blend, depth, "
+             "sensitivity or break_even"),
        [](const Identity& i) { return text_cell(i.kind); }},
       {named("run_id", "the same for all rows of one run"),
        [](const Identity& i) { return text_cell(run_id(i.file)); }},
       {named("commit", "of the program that measured; with + where its source was changed"),
        [](const Identity& i) { return text_cell(i.file.commit + (i.file.commit_dirty ? "+" : "")); }},
-      {{.key = "result_sha256",
-        .meaning = "SHA-256 of the file's canonical text (RFC 8785)",
-        .if_any = true},
+      {{.key = "result_sha256", .meaning = "SHA-256 of the file's canonical text (RFC 8785)", .if_any = true},
        [](const Identity& i) { return text_cell(i.file.content_hash); }},
       {named("threads", "that ran on the CPU"),
        [](const Identity& i) {
@@ -165,7 +165,7 @@ std::vector<PairGroup> pair_groups(const Summary& summary) {
 std::pair<const ModelRow*, Place> place_of(const ScenarioRecord& row, const Summary& summary, std::size_t behind) {
   for (std::size_t point = 0; point < summary.models.size(); ++point)
     if (same_scenario(summary.models[point], row)) return {&summary.models[point], {point, kWholeModel, behind}};
-  throw std::logic_error("a pair of no point");
+  throw std::logic_error("a row of no point");
 }
 
 bool has_whole_models(const Summary& summary) {
