@@ -5,7 +5,10 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <string_view>
+#include <system_error>
 
 #include "harness/cli/commands.h"
 #include "harness/cli/help_text.h"
@@ -180,7 +183,10 @@ void start_with_openmp_that_sleeps(int argc, char** argv) {
     if (std::getenv(name) != nullptr) return;
   setenv(kNames[0], "2000", 1);  // libgomp: some 60 us
   setenv(kNames[1], "0", 1);     // LLVM's: ms
-  execv("/proc/self/exe", argv);
+  // By its own path, or ps, top and pkill know it as "exe".
+  std::error_code ignored;
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe", ignored).string();
+  for (const char* path : {program.c_str(), "/proc/self/exe"}) execv(path, argv);
   for (const char* name : kNames) unsetenv(name);  // it goes on as it is
 }
 

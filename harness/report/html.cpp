@@ -67,16 +67,22 @@ std::string element(const char* name, std::string_view text, std::string_view at
   return fmt::format("<{}{}>{}</{}>", name, attributes, html_text(text), name);
 }
 
+// Without its end, which HTML does not ask for, and of a number without a class: a tenth of a page of many results.
+// Nothing stands behind it, or an empty cell would not be one (:empty).
+std::string table_cell(std::string_view text, std::string_view attributes) {
+  return fmt::format("<td{}>{}", attributes, html_text(text));
+}
+
 std::string text_of(const TableCell& cell, Form form) { return document_text(cell, form) + cell.mark; }
 
 std::string cell_html(const TableCell& cell, const Column& column) {
   const Absent* a = absent(cell);
   const std::string text = text_of(cell, column.form);
   const char* attributes = a != nullptr && a->alarming               ? " class=\"alarm\""
-                           : !is_text(column)                        ? " class=\"n\""
+                           : !is_text(column)                        ? ""
                            : display_width(text) <= kUnbrokenColumns ? " class=\"s\""
-                                                                     : "";
-  return element("td", text, attributes);
+                                                                     : " class=\"w\"";
+  return table_cell(text, attributes);
 }
 
 void print_entry(std::string& out, const Table& table, const Entry& entry) {
@@ -85,14 +91,12 @@ void print_entry(std::string& out, const Table& table, const Entry& entry) {
   for (std::size_t r = 0; r < rows.size(); ++r) {
     out += r == 0 ? "<tr class=\"first\">" : "<tr>";
     for (std::size_t c = 0; c < columns.size(); ++c)
-      out += rows[r][c] == nullptr ? "<td></td>" : cell_html(*rows[r][c], *columns[c]);
+      out += rows[r][c] == nullptr ? "<td>" : cell_html(*rows[r][c], *columns[c]);
     if (table.notes_column && r == 0) {
-      out += fmt::format("<td rowspan=\"{}\">", rows.size());
+      out += fmt::format("<td class=\"w\" rowspan=\"{}\">", rows.size());
       for (const Note& note : entry.notes)
         out += element("span", note.text, note.alarming ? " class=\"note alarm\"" : " class=\"note\"");
-      out += "</td>";
     }
-    out += "</tr>\n";
   }
 }
 
@@ -173,9 +177,8 @@ void print_numbers(std::string& out, const Figure& figure, std::string_view titl
         std::size_t end = r + 1;
         while (end < panel.rows.size() && joins(end, c)) ++end;
         const std::string span = end - r > 1 ? fmt::format(" rowspan=\"{}\"", end - r) : "";
-        out += element("td", says[r][c], span + (is_word(figure.columns[c]) ? "" : " class=\"n\""));
+        out += table_cell(says[r][c], span + (is_word(figure.columns[c]) ? " class=\"w\"" : ""));
       }
-      out += "</tr>\n";
     }
     out += "</tbody>\n";
   }

@@ -269,7 +269,7 @@ HWY_EXPORT(task_function);
 
 Support supports(const OpCase& c, const DeviceInfo&) {
   attention_axes(c);
-  return has_simd() ? Support::yes() : Support::no("needs SSSE3 or NEON");
+  return has_simd() ? Support::yes() : Support::no("needs SSE4.2 or NEON");
 }
 
 std::unique_ptr<Invocation> prepare(const OpCase& c, const OpTensors& t, Runtime&) {

@@ -359,7 +359,7 @@ namespace {
 HWY_EXPORT(decode_functions);
 
 Support supports(const OpCase&, const DeviceInfo&) {
-  return has_simd() ? Support::yes() : Support::no("needs SSSE3 or NEON");
+  return has_simd() ? Support::yes() : Support::no("needs SSE4.2 or NEON");
 }
 
 // More than 64 rows, or a prompt, of which every query sees another part: highway_blocks is faster (64 queries of 32

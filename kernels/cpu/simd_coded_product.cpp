@@ -585,7 +585,7 @@ HWY_INLINE hn::Vec<I32> add_dots(hn::Vec<I32> sum, const hn::Vec<U8> (&codes)[4]
   return sum;
 }
 
-#elif HWY_ARCH_X86 && HWY_TARGET <= HWY_SSSE3
+#elif HWY_ARCH_X86 && HWY_TARGET <= HWY_SSE4
 
 constexpr bool has_integers() { return true; }
 constexpr int kIntegerRows = 3, kIntegerSums = 8;
@@ -1246,7 +1246,7 @@ class Product final : public SimdCodedProduct {
 
 Support simd_coded_support(const WeightFormat& f) {
   if (f.is_plain()) return Support::no("needs a weight format with scales");
-  return has_simd() ? Support::yes() : Support::no("needs SSSE3 or NEON");
+  return has_simd() ? Support::yes() : Support::no("needs SSE4.2 or NEON");
 }
 
 std::unique_ptr<SimdCodedProduct> SimdCodedProduct::make(const Weight& w, DType x, DType y, std::int64_t rows,

@@ -399,7 +399,7 @@ class Product final : public SimdProduct {
 
 }  // namespace
 
-Support simd_product_support() { return has_simd() ? Support::yes() : Support::no("needs SSSE3 or NEON"); }
+Support simd_product_support() { return has_simd() ? Support::yes() : Support::no("needs SSE4.2 or NEON"); }
 
 bool simd_product_prefers(DType x, DType w, const DeviceInfo& device) {
   return x != DType::bf16 || w != DType::bf16 || !device.cpu.avx512_bf16;

@@ -30,6 +30,7 @@ STAND_IN = "window.vegaEmbed = 1;"  # for what needs no drawing
 
 class Page(html.parser.HTMLParser):
     VOID = {"meta", "br", "img", "link", "input", "hr"}
+    ENDS = {"td": ["td"], "tr": ["td", "tr"], "tbody": ["td", "tr"]}  # whose ends HTML does not ask for
 
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
@@ -44,10 +45,17 @@ class Page(html.parser.HTMLParser):
         if len(set(names)) != len(names):
             self.problems.append(f"an attribute twice in <{tag}>")
         self.elements.append((tag, dict(attributes)))
+        self.end(self.ENDS.get(tag, []))
         if tag not in self.VOID:
             self.open.append(tag)
 
+    def end(self, tags):
+        for tag in tags:
+            if self.open[-1:] == [tag]:
+                self.open.pop()
+
     def handle_endtag(self, tag):
+        self.end(self.ENDS["tbody"] if tag in {"tbody", "table"} else [])
         if not self.open or self.open.pop() != tag:
             self.problems.append(f"</{tag}> closes something else, line {self.getpos()[0]}")
 

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from program import Program
 
@@ -86,6 +87,8 @@ def existing(program):
 def one_at_a_time(program):
     that = program.that
     with program.held(["--rounds", "2", "-o", "one.json"], "one.json") as process:
+        comm = Path(f"/proc/{process.pid}/comm").read_text().strip()
+        that("ps, top and pkill know it by its name", comm == Path(program.path).name[:15], comm)
         program.expect("two runs on one path", [*RUN, "-o", "one.json"], 2, ["one.json"])
         program.expect("resume of a run that still runs", [*RUN, "--rounds", "2", "--resume", "one.json"], 2,
                        ["one.json", "another run"])

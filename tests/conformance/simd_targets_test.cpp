@@ -60,7 +60,8 @@ void put(std::byte* to, T v) {
 }
 
 // Every code beside scales of all sizes: what synthetic weights do not have (int8's -128, e4m3's NaN and subnormals,
-// zero points and minima of every value, e8m0's ends).
+// zero points and minima of every value, e8m0's ends). Every second 64 codes and group of scales of e4m3 have exponents
+// all of them, and take the shorter way.
 std::unique_ptr<const CodedWeight> every_code(const WeightFormat& f, std::int64_t n, std::int64_t k) {
   auto w = std::make_unique<CodedWeight>(f, Shape{n, k});
   const auto bits = [&](std::int64_t row, std::int64_t i) { return static_cast<int>(row * 7 + i + i / 16); };
@@ -68,6 +69,8 @@ std::unique_ptr<const CodedWeight> every_code(const WeightFormat& f, std::int64_
     for (std::int64_t i = 0; i < f.row_bytes(k); ++i) {
       int code = bits(row, i) % 256;
       if (f.code_bits == 8 && std::isnan(f.table[code])) code = 1;
+      const bool is_e4m3 = f.code_bits == 8 && f.table[128] != -128;
+      if (is_e4m3 && i / 64 % 2 == 1 && (code & 0x78) == 0) code += 8;
       if (row == 5 && i == 200) code = 127;  // e4m3's NaN
       if (row == 66 && i == 15) code = 255;
       w->codes.data()[row * f.row_bytes(k) + i] = static_cast<std::byte>(code);
@@ -80,6 +83,7 @@ std::unique_ptr<const CodedWeight> every_code(const WeightFormat& f, std::int64_
     const float scale =
         std::ldexp(static_cast<float>(1025 + below(1000)), below(20) - 20) * (below(4) == 0 ? -1.0f : 1.0f);
     if (f.scale_bytes == 1) *s = static_cast<std::byte>(f.has_factor ? below(127) : below(251));
+    if (f.scale_bytes == 1 && f.has_factor && i % 2 == 1) *s = static_cast<std::byte>(8 + below(119));
     if (f.scale_bytes == 2 || f.scale_bytes == 16) put(s, to_f16(std::ldexp(scale, -6)));
     if (f.scale_bytes == 4 || f.scale_bytes == 8) put(s, scale);
     if (f.scale_bytes == 8) put(s + 4, static_cast<float>(below(16) - 8));

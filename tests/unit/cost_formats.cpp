@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <stdexcept>
 #include <tuple>
@@ -134,6 +135,24 @@ TEST(Formats, OfTheLayersAloneBesideOtherPrograms) {
     EXPECT_NEAR(number(row, "layers_possible_ratio"), 4, 1e-12) << by;
     EXPECT_FALSE(row.contains("paid_ratio")) << by;
   }
+}
+
+// q4_0 takes a third of the time in every round, q8_0 between a half and a quarter, q6_k half.
+TEST(Formats, TheVerdictSaysWhatIsNotToldApart) {
+  ResultFile file = two_formats("q4_0");
+  for (const auto& [format, times] :
+       {std::pair{"q8_0", std::array{1.5, 1.0, 0.8}}, std::pair{"q6_k", std::array{1.5, 1.5, 1.5}}}) {
+    PointRecord other = file.points[1];
+    other.weight_type = format;
+    for (PartRecord& part : other.parts)
+      for (std::size_t r = 0; r < part.rounds.size(); ++r)
+        for (Sample& sample : part.rounds[r].samples) sample.time_s *= times[r], sample.section_s *= times[r];
+    file.points.push_back(other);
+  }
+  const std::vector<ResultFile> files = {file};
+  const std::string text = find_report_format("markdown").render(files, {});
+  const std::size_t at = text.find("verdict");
+  EXPECT_NE(text.find("than bf16; not told apart from q8\\_0; PRELIMINARY", at), std::string::npos) << text.substr(at);
 }
 
 TEST(Formats, AreDrawn) {

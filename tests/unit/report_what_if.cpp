@@ -70,6 +70,18 @@ TEST(WhatIfReports, TheMapHasARowForEachPoint) {
   EXPECT_NE(headline_of(file, summarise(file)).find(" of tiny-moe cost"), std::string::npos);
 }
 
+TEST(WhatIfReports, TheVerdictSaysWhereTheIsolineIsHighest) {
+  ResultFile file = renamed("tiny-moe@twin4");
+  for (const std::size_t i : {0u, 1u}) {  // batch 16 as batch 1 is
+    file.points.push_back(file.points[i]);
+    file.points.back().batch = file.points.back().tokens = 16;
+  }
+  EXPECT_NE(verdict_of(file).find("already at batch 1, not even one of 4.00 times as many at batch 8, one of 4.0 times "
+                                  "as many already at batch 16"),
+            std::string::npos)
+      << verdict_of(file);
+}
+
 TEST(WhatIfReports, AFigureHoldsTheIsolines) {
   const ResultFile file = renamed("tiny-moe@twin4");
   const Figure figure = build(file, "twins");

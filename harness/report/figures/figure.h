@@ -23,7 +23,8 @@
 namespace layercost {
 
 struct FigureColumn {
-  std::string field, title = {};  // in `data`, an interval as FIELD_low and FIELD_high; without a title in no table
+  std::string field, title = {};  // in `data`, an interval as FIELD_low and FIELD_high; without a title in no table; of
+                                  // Form::range in the table alone
   Form form = Form::text;
   bool whole = false;  // a count, of which no digit may go
 };

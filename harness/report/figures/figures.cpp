@@ -31,7 +31,7 @@ constexpr std::array kFigures = {
 double six_digits(double value) { return std::stod(fmt::format("{:.6g}", value)); }
 
 void add_value(nlohmann::json& row, const std::string& field, const TableCell& cell, Form form) {
-  if (absent(cell) != nullptr) return;
+  if (absent(cell) != nullptr || form == Form::range) return;  // the number itself brings the ends of its interval
   if (const auto* number = std::get_if<Number>(&cell.value)) {
     row[field] = six_digits(number->value);
     if (number->interval) {

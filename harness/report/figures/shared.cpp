@@ -159,7 +159,7 @@ void make_room(Spec& colour, Spec& shape, const std::vector<std::string>& names)
 Spec tooltip(const std::vector<FigureColumn>& columns) {
   Spec all = Spec::array();
   for (const FigureColumn& column : columns) {
-    if (column.title.empty()) continue;
+    if (column.title.empty() || column.form == Form::range) continue;
     const bool text = column.form == Form::text;
     Spec one = {{"field", column.field}, {"title", column.title}, {"type", text ? "nominal" : "quantitative"}};
     if (!text) one["format"] = column.whole ? "d" : column.form == Form::percent ? ".2~p" : ",.3~r";

@@ -80,11 +80,11 @@ Spec spec_of(const Figure& figure, const FigurePanel& panel, const std::vector<c
                     {"transform", only("datum.kind == 'between' && datum.firm")},
                     {"encoding", {{"x", x}, {"y", y}, {"color", colour}}}});
   layers.push_back({{"mark", {{"type", "rule"}, {"strokeWidth", 2}}},
-                    {"transform", only("isValid(datum.interval_low)")},
+                    {"transform", only("isValid(datum.q_low)")},
                     {"encoding",
                      {{"x", x},
-                      {"y", quantity("interval_low", title, scale, axis)},
-                      {"y2", {{"field", "interval_high"}}},
+                      {"y", quantity("q_low", title, scale, axis)},
+                      {"y2", {{"field", "q_high"}}},
                       {"color", colour}}}});
   const Spec encoding = {{"x", x},
                          {"y", y},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "harness/report/sections/sections.h"
 #include "harness/report/text.h"
@@ -135,7 +136,12 @@ std::vector<std::string> pair_sentences(const ResultFile& file, const Summary& s
   return sentences;
 }
 
-// Of each mixture against its twins, where decode was measured first: at the smallest and the largest batch.
+double level_of(const Isoline& line) {
+  return line.kind == CrossoverKind::not_reached ? INFINITY : line.q.value_or(0);
+}
+
+// Of each mixture against its twins, where decode was measured first: at the smallest and the largest batch, and where
+// the isoline is highest.
 std::vector<std::string> twin_sentences(const Summary& summary) {
   std::vector<std::string> sentences, moes;
   for (const TwinRow& row : summary.twins)
@@ -149,9 +155,14 @@ std::vector<std::string> twin_sentences(const Summary& summary) {
         rows = {&row};
     if (rows.empty()) continue;
     std::stable_sort(rows.begin(), rows.end(), [](const TwinRow* a, const TwinRow* b) { return a->batch < b->batch; });
-    if (rows.size() > 1) rows = {rows.front(), rows.back()};
+    std::vector<const TwinRow*> told = {rows.front()};
+    const auto highest = std::max_element(rows.begin(), rows.end(), [](const TwinRow* a, const TwinRow* b) {
+      return level_of(*a->isoline) < level_of(*b->isoline);
+    });
+    if (*highest != rows.front() && *highest != rows.back()) told.push_back(*highest);
+    if (rows.size() > 1) told.push_back(rows.back());
     std::vector<std::string> parts;
-    for (const TwinRow* row : rows) {
+    for (const TwinRow* row : told) {
       const Isoline& line = *row->isoline;
       parts.push_back(fmt::format("{} at batch {}",
                                   line.kind == CrossoverKind::not_reached
@@ -238,7 +249,8 @@ const Ratio* paid_of(const FormatRow& row) {
   return !row.layers.empty() && row.layers.front().paid ? &*row.layers.front().paid : nullptr;
 }
 
-// The format that saves most at the smallest batch of each model: "q4_k costs 2.6 times less than bf16 (2.5 to 2.7)".
+// The format that saves most at the smallest batch of each model: "q4_k costs 2.6 times less than bf16 (2.5 to 2.7)",
+// and those that may save as much.
 std::vector<std::string> format_sentences(const Summary& summary) {
   std::vector<std::string> sentences, models;
   for (const FormatRow& row : summary.formats)
@@ -253,9 +265,17 @@ std::vector<std::string> format_sentences(const Summary& summary) {
     }
     if (lead == nullptr) continue;
     const Ratio& paid = *paid_of(*lead);
-    sentences.push_back(fmt::format("of the formats {} is the cheapest for {} ({}): {}{} than {}",
+    std::vector<std::string> level;  // their intervals meet the first one's
+    for (const FormatRow& row : summary.formats) {
+      const Ratio* other = paid_of(row);
+      if (&row != lead && other != nullptr && same_except(row, *lead, {Member::weight_type}) && other->interval &&
+          paid.interval && other->interval->high >= paid.interval->low)
+        level.push_back(plain(row.weight_type, 20));
+    }
+    sentences.push_back(fmt::format("of the formats {} is the cheapest for {} ({}): {}{} than {}{}",
                                     plain(lead->weight_type, 20), plain(model, 80), step_text(*lead), times_less(paid),
-                                    sure_text(paid), plain(lead->base, 20)));
+                                    sure_text(paid), plain(lead->base, 20),
+                                    level.empty() ? "" : "; not told apart from " + joined(level, ", ")));
   }
   return sentences;
 }
