@@ -4,8 +4,8 @@
 //          holds no OpenMP and is reached through one function per file that returns function pointers; threads, types
 //          and tensors are sorted out once, under HWY_ONCE, in plain code.
 // Limits:  vectors whose length is unknown at compile time (SVE, RISC-V V) are left out: accumulators are arrays of
-//          vectors, which those cannot be. AArch64 runs NEON. SSSE3 alone is of processors from before 2010: a fifth
-//          of the kernels' compile time for none that anybody measures.
+//          vectors, which those cannot be. AArch64 runs NEON. SSSE3 alone is of processors from before 2010:
+//          compile time for none that anybody measures.
 //          CMake's LAYERCOST_FEW_SIMD_TARGETS, as in preset cpu-asan, leaves of x86 the best vectors of the machine
 //          that builds, and what needs none.
 // SPDX-License-Identifier: Apache-2.0
