@@ -85,7 +85,8 @@ void refuse_to_replace(const nlohmann::json& figures, const fs::path& folder) {
   std::error_code ignored;
   for (const nlohmann::json& figure : figures)
     for (const char* end : {".svg", ".pdf", ".png", ".vl.json"})
-      if (const fs::path file = folder / (figure.at("name").get<std::string>() + end); fs::exists(file, ignored))
+      if (const fs::path file = folder / (figure.at("name").get<std::string>() + end);
+          fs::exists(fs::symlink_status(file, ignored)))
         throw BadInput(file.string(), "", "exists already; --force replaces it");
 }
 

@@ -136,8 +136,22 @@ std::vector<std::string> pair_sentences(const ResultFile& file, const Summary& s
   return sentences;
 }
 
-double level_of(const Isoline& line) {
-  return line.kind == CrossoverKind::not_reached ? INFINITY : line.q.value_or(0);
+double level_of(const Isoline& line) { return line.kind == CrossoverKind::not_reached ? INFINITY : line.q.value_or(0); }
+
+// "one of more than 2.1 times as many (1.5 to 3.3) at batch 8"; "perhaps" where that is not sure.
+std::string isoline_clause(const TwinRow& row) {
+  const Isoline& line = *row.isoline;
+  if (line.kind == CrossoverKind::not_reached)
+    return fmt::format("not even one of {} times as many at batch {}", digits(line.above), row.batch);
+  if (line.q)
+    return fmt::format(
+        "{}one of more than {} times as many{} at batch {}", line.interval ? "" : "perhaps ", digits(*line.q, 2),
+        line.interval ? fmt::format(" ({} to {})", digits(line.interval->low), digits(line.interval->high)) : "",
+        row.batch);
+  const auto smallest = std::find_if(row.sizes.begin(), row.sizes.end(), [](const TwinSize& s) { return s.paid; });
+  const bool sure = smallest != row.sizes.end() && smallest->verdict == Payoff::cheaper;
+  return fmt::format("{}one of {} times as many already at batch {}", sure ? "" : "perhaps ", digits(line.below, 2),
+                     row.batch);
 }
 
 // Of each mixture against its twins, where decode was measured first: at the smallest and the largest batch, and where
@@ -162,21 +176,17 @@ std::vector<std::string> twin_sentences(const Summary& summary) {
     if (*highest != rows.front() && *highest != rows.back()) told.push_back(*highest);
     if (rows.size() > 1) told.push_back(rows.back());
     std::vector<std::string> parts;
-    for (const TwinRow* row : told) {
-      const Isoline& line = *row->isoline;
-      parts.push_back(fmt::format("{} at batch {}",
-                                  line.kind == CrossoverKind::not_reached
-                                      ? fmt::format("not even one of {} times as many", digits(line.above))
-                                      : fmt::format("one of {}{} times as many{}", line.q ? "more than " : "",
-                                                    digits(line.q.value_or(line.below), 2), line.q ? "" : " already"),
-                                  row->batch));
-    }
+    for (const TwinRow* row : told) parts.push_back(isoline_clause(*row));
     sentences.push_back(
         fmt::format("{} against dense models alike, by their active parameters ({}, context {}): it "
                     "costs less than {}",
                     plain(moe, 80), plain(rows.front()->phase, 20), rows.front()->context, joined(parts, ", ")));
   }
   return sentences;
+}
+
+std::string steps_unfit_text(const std::vector<const ModelRow*>& points) {
+  return unfit_text(points).empty() ? "" : " (hypothetical: not every step fits here)";
 }
 
 // Of each model's first ladder: "a new token of m costs 9.4 times less than of a dense model as large with keys for
@@ -193,9 +203,12 @@ std::vector<std::string> lever_sentences(const Summary& summary) {
       if (step.factor)
         factors.push_back(step.lever + " " +
                           (step.factor->paid ? times_text(step.factor->paid->ratio) : "not measured"));
-    sentences.push_back(fmt::format("{}{}, {}, costs {}{} than where its levers start: {}", token_of(row.phase),
-                                    plain(row.model, 80), step_text(row), times_less(*last.in_all->paid),
-                                    sure_text(*last.in_all->paid), plain(joined(factors, ", "), 200)));
+    std::vector<const ModelRow*> points;
+    for (const LeverStep& step : row.steps) points.push_back(&summary.models.at(step.point));
+    sentences.push_back(fmt::format("{}{}{}, {}, costs {}{} than where its levers start: {}", token_of(row.phase),
+                                    plain(row.model, 80), steps_unfit_text(points), step_text(row),
+                                    times_less(*last.in_all->paid), sure_text(*last.in_all->paid),
+                                    plain(joined(factors, ", "), 200)));
   }
   return sentences;
 }
@@ -272,9 +285,16 @@ std::vector<std::string> format_sentences(const Summary& summary) {
           paid.interval && other->interval->high >= paid.interval->low)
         level.push_back(plain(row.weight_type, 20));
     }
-    sentences.push_back(fmt::format("of the formats {} is the cheapest for {} ({}): {}{} than {}{}",
-                                    plain(lead->weight_type, 20), plain(model, 80), step_text(*lead), times_less(paid),
-                                    sure_text(paid), plain(lead->base, 20),
+    std::vector<const ModelRow*> points;
+    for (const ModelRow& point : summary.models)
+      if (same_except(point, *lead, {Member::weight_type}) &&
+          (point.weight_type == lead->weight_type || point.weight_type == lead->base))
+        points.push_back(&point);
+    const bool sure = paid.interval && paid.interval->low > 1 && level.empty();
+    sentences.push_back(fmt::format("of the formats {} {} the cheapest for {}{}{} ({}): {}{} than {}{}",
+                                    plain(lead->weight_type, 20), sure ? "is" : "may be", plain(model, 80),
+                                    unfit_text(points), lead->paid ? "" : " in its layers alone", step_text(*lead),
+                                    times_less(paid), sure_text(paid), plain(lead->base, 20),
                                     level.empty() ? "" : "; not told apart from " + joined(level, ", ")));
   }
   return sentences;
