@@ -120,6 +120,9 @@ std::string viewer_script(const std::string& given) {
 int write_figures(std::span<const ResultFile> files, const fs::path& folder, bool force) {
   const auto script = renderer();
   if (!script) throw BadInput("--figures: scripts/figures, which draws them, is not beside this program's configs");
+  std::error_code ignored;
+  if (fs::exists(folder, ignored) && !fs::is_directory(folder, ignored))
+    throw BadInput(folder.string(), "", "--figures needs a folder, and this is none");
   const nlohmann::json all = all_figures(files);
   if (!force) refuse_to_replace(all, folder);
   const std::string figures = all.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);

@@ -197,6 +197,10 @@ def bad_use(program):
     renderer.chmod(0o755)
     (program.folder / "out").mkdir()
     (program.folder / "out/over-batch-1.png").write_text("mine")
+    done = subprocess.run([program.path, "report", result, "--figures", "plain.html", "--force"], cwd=program.folder,
+                          env=empty, text=True, capture_output=True, timeout=60)
+    program.that("a file is no folder for figures", done.returncode == 2 and "needs a folder" in done.stderr,
+                 done.stderr)
     for force, code in (([], 2), (["--force"], 0)):
         done = subprocess.run([program.path, "report", result, "--figures", "out", *force], cwd=program.folder,
                               env=empty, text=True, capture_output=True, timeout=60)
