@@ -21,8 +21,8 @@ inline constexpr std::size_t kViewerMaxBytes = 8'000'000;
 std::string viewer_script(const std::string& given);
 
 // Writes every figure of the files as Vega-Lite, SVG, PDF and PNG into the folder, which is made if it is not there.
-// Exit code: 0, or that of the renderer. BadInput, before anything is written, where there is no renderer, and without
-// `force` where one of the files is there already.
+// Exit code: 0, or that of the renderer. BadInput, before anything is written, where there is no renderer or
+// no folder but a file, and without `force` where one of the pictures is there already.
 int write_figures(std::span<const ResultFile> files, const std::filesystem::path& folder, bool force);
 
 }  // namespace layercost

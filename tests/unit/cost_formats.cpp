@@ -12,6 +12,7 @@
 #include "harness/report/data.h"
 #include "harness/report/figures/figure.h"
 #include "harness/report/report.h"
+#include "tests/unit/figure_testing.h"
 #include "tests/unit/result_fixture.h"
 
 namespace layercost {
@@ -156,12 +157,7 @@ TEST(Formats, TheVerdictSaysWhatIsNotToldApart) {
 }
 
 TEST(Formats, AreDrawn) {
-  const auto figure_of = [](const ResultFile& file) {
-    for (const FigureKind& kind : figure_kinds())
-      if (kind.name == "formats") return kind.build({file, summarise(file)});
-    throw std::runtime_error("no figure of formats");
-  };
-  const Figure figure = figure_of(two_formats("q4_0"));
+  const Figure figure = figure_named("formats", two_formats("q4_0"));
   ASSERT_EQ(figure.panels.size(), 1u);
   EXPECT_EQ(figure.panels[0].title, "tiny-dense · decode, batch 1, context 4096");
   const auto rows = figure_values(figure, figure.panels[0]);
@@ -174,7 +170,7 @@ TEST(Formats, AreDrawn) {
     EXPECT_NEAR(rows[i]["ratio"].get<double>(), ratio, 1e-12);
   }
   EXPECT_FALSE(rows[2]["firm"].get<bool>());  // three rounds
-  EXPECT_FALSE(figure_of(fixture::result_file()).absent.empty());
+  EXPECT_FALSE(figure_named("formats", fixture::result_file()).absent.empty());
 }
 
 }  // namespace

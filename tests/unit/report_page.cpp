@@ -15,6 +15,7 @@
 #include "harness/report/latex.h"
 #include "harness/result/labels.h"
 #include "kernels/core/error.h"
+#include "tests/unit/figure_testing.h"
 #include "tests/unit/result_fixture.h"
 
 namespace layercost {
@@ -43,13 +44,6 @@ ResultFile firm_file() {
     point.memory = MemoryRecord{4e9, 1e9, 0.5e9, 64e9, 12};
   }
   return file;
-}
-
-Figure build(const ResultFile& file, std::string_view name) {
-  const Summary summary = summarise(file);
-  for (const FigureKind& kind : figure_kinds())
-    if (kind.name == name) return kind.build({file, summary});
-  throw std::runtime_error("no figure " + std::string(name));
 }
 
 // The only row of the panel with these values.
@@ -145,7 +139,7 @@ TEST(Headline, SaysWhatItCostsAndUnderWhichConditions) {
 }
 
 TEST(Figures, FrontierHoldsMoneyAndSpeed) {
-  const Figure figure = build(fixture::result_file(), "frontier");
+  const Figure figure = figure_named("frontier", fixture::result_file());
   ASSERT_EQ(figure.panels.size(), 1u);
   // 4 x 80 + 16 = 336 ms a step of 8 tokens.
   const json moe = row_where(figure, 0, {{"series", "tiny-moe"}, {"batch", 8}});
@@ -154,15 +148,15 @@ TEST(Figures, FrontierHoldsMoneyAndSpeed) {
   EXPECT_LT(moe["usd_per_mtok_low"], moe["usd_per_mtok"]);
   EXPECT_EQ(moe["firm"], false);
   EXPECT_EQ(moe["state"], "PRELIMINARY; hypothetical: does not fit");
-  EXPECT_EQ(row_where(build(firm_file(), "frontier"), 0, {{"series", "tiny-moe"}, {"batch", 8}})["firm"], true);
+  EXPECT_EQ(row_where(figure_named("frontier", firm_file()), 0, {{"series", "tiny-moe"}, {"batch", 8}})["firm"], true);
   ResultFile unpriced = fixture::result_file();
   unpriced.price.reset();
-  EXPECT_TRUE(build(unpriced, "frontier").panels.empty());
-  EXPECT_NE(build(unpriced, "frontier").absent.find("--price"), std::string::npos);
+  EXPECT_TRUE(figure_named("frontier", unpriced).panels.empty());
+  EXPECT_NE(figure_named("frontier", unpriced).absent.find("--price"), std::string::npos);
 }
 
 TEST(Figures, SavingsTellMeasuredFromModelledAndPublished) {
-  const Figure figure = build(fixture::result_file(), "over-batch");
+  const Figure figure = figure_named("over-batch", fixture::result_file());
   ASSERT_EQ(figure.panels.size(), 1u) << "decode; prefill has one batch";
   const auto at = [&](int batch, const char* what) { return row_where(figure, 0, {{"batch", batch}, {"what", what}}); };
   EXPECT_EQ(at(1, "promised")["basis"], "published");
@@ -174,7 +168,8 @@ TEST(Figures, SavingsTellMeasuredFromModelledAndPublished) {
   EXPECT_NE(figure.caption.find("crossover"), std::string::npos);
   const std::string spec = figure.panels[0].spec.dump();
   EXPECT_NE(spec.find(R"({"from":1,"to":8})"), std::string::npos);  // crossover at 5.3
-  EXPECT_EQ(build(fixture::result_file(), "over-context").absent, "no pair was measured at more than one context");
+  EXPECT_EQ(figure_named("over-context", fixture::result_file()).absent,
+            "no pair was measured at more than one context");
 }
 
 TEST(Figures, ContextsOfOneBatchMakeAFigure) {
@@ -183,7 +178,7 @@ TEST(Figures, ContextsOfOneBatchMakeAFigure) {
     file.points.push_back(file.points[i]);
     file.points.back().context = 16384;
   }
-  const Figure figure = build(file, "over-context");
+  const Figure figure = figure_named("over-context", file);
   ASSERT_EQ(figure.panels.size(), 1u);
   EXPECT_NE(figure.panels[0].title.find("batch 1"), std::string::npos);
   EXPECT_EQ(row_where(figure, 0, {{"context", 16384}, {"what", "promised"}})["ratio"], 4);
@@ -191,22 +186,22 @@ TEST(Figures, ContextsOfOneBatchMakeAFigure) {
 
 TEST(Figures, SharesUtilisationRooflineAndRoutingHoldTheAnatomy) {
   const ResultFile file = firm_file();
-  const Figure shares = build(file, "shares");
+  const Figure shares = figure_named("shares", file);
   EXPECT_EQ(row_where(shares, 0, {{"at", "decode 1 · dense"}, {"op", "mlp"}})["share"], 0.5);
   EXPECT_EQ(row_where(shares, 0, {{"at", "decode 1 · dense"}, {"op", "mlp"}})["end"], 1);
-  const Figure use = build(file, "utilisation");
+  const Figure use = figure_named("utilisation", file);
   EXPECT_NEAR(row_where(use, 0, {{"at", "decode 1 · dense"}, {"op", "whole layer"}})["possible_fraction"].get<double>(),
               0.8, 1e-6);
   EXPECT_NEAR(row_where(use, 0, {{"at", "decode 1 · dense"}, {"op", "attention"}})["possible_fraction"].get<double>(),
               0.5, 1e-6);
-  const Figure roof = build(file, "roofline");
+  const Figure roof = figure_named("roofline", file);
   const json moe = row_where(roof, 0, {{"model", "tiny-moe"}, {"at", "decode 1"}, {"kind", "moe"}});
   EXPECT_NEAR(moe["flops_per_byte"].get<double>(), 2, 1e-5);
   EXPECT_NEAR(moe["flops_per_s"].get<double>(), 24e9, 1e5);
-  const Figure routing = build(file, "routing");
+  const Figure routing = figure_named("routing", file);
   ASSERT_EQ(routing.panels.size(), 3u);
   EXPECT_EQ(row_where(routing, 0, {{"bin", "1 to 1.25"}})["experts"], 3);
-  EXPECT_EQ(build(fixture::result_file(), "shares").absent, "the operations of no layer were timed");
+  EXPECT_EQ(figure_named("shares", fixture::result_file()).absent, "the operations of no layer were timed");
 }
 
 // A screen reader gets what is drawn, and a figure that is not there says why.
@@ -244,14 +239,14 @@ TEST(Figures, BreakEvenAndListPriceStandBesideTheCost) {
   file.price->usd_per_hour = 3.6;
   file.price->model = "rented";
   file.price->mix = MixRecord{"out", 0, 0, 1};
-  EXPECT_NE(build(file, "break-even").absent.find("--own"), std::string::npos);
-  EXPECT_NE(build(file, "list-price").absent.find("--list-price"), std::string::npos);
+  EXPECT_NE(figure_named("break-even", file).absent.find("--own"), std::string::npos);
+  EXPECT_NE(figure_named("list-price", file).absent.find("--list-price"), std::string::npos);
   ListPriceRecord api;
   api.id = "some-api";
   api.model = "nobody's";
   api.steps = {{1, 1e4, {}, {}}};
   file.against = AgainstRecord{{}, {api}};
-  const Figure even = build(file, "break-even");
+  const Figure even = figure_named("break-even", file);
   ASSERT_EQ(even.panels.size(), 1u);
   EXPECT_EQ(even.panels[0].title, "rent example-owned-workstation, or ask some-api");
   const std::string at = "tiny-dense, batch 8";
@@ -260,7 +255,7 @@ TEST(Figures, BreakEvenAndListPriceStandBesideTheCost) {
   // 8 tokens in 4 x 64 + 16 = 272 ms.
   EXPECT_NEAR(row_where(even, 0, {{"at", at}, {"what", "most it makes"}})["tokens_per_day"].get<double>(),
               86400 * 8 / 0.272, 5);
-  const Figure price = build(file, "list-price");
+  const Figure price = figure_named("list-price", file);
   ASSERT_EQ(price.panels.size(), 1u);
   const json asked = row_where(price, 0, {{"at", "tiny-dense, batch 8"}, {"what", "some-api"}});
   EXPECT_EQ(asked["usd_per_mtok"], 1e4);
@@ -269,13 +264,13 @@ TEST(Figures, BreakEvenAndListPriceStandBesideTheCost) {
   EXPECT_NEAR(cost["usd_per_mtok"].get<double>(), 3.6 / 3600 * 0.272 / 8 * 1e6, 1e-3);
   // An API that asks a hundred-thousandth is never dearer than the rental: a row says so, and nothing is drawn for it.
   file.against->list_prices[0].steps = {{1, 0.1, {}, {}}};
-  const json never = row_where(build(file, "break-even"), 0, {{"at", at}, {"what", "now"}});
+  const json never = row_where(figure_named("break-even", file), 0, {{"at", at}, {"what", "now"}});
   EXPECT_FALSE(never.contains("tokens_per_day"));
   EXPECT_NE(never["never"].get<std::string>().find("makes in a day"), std::string::npos);
 }
 
 TEST(Figures, TouchedExpertsStandBesideTheCurveOfEvenChoices) {
-  const Figure figure = build(fixture::result_file(), "touched");
+  const Figure figure = figure_named("touched", fixture::result_file());
   ASSERT_EQ(figure.panels.size(), 1u);
   const char* series = "tiny-moe, 2 of 4";
   const auto at = [&](const char* routing, int tokens) {
@@ -288,18 +283,18 @@ TEST(Figures, TouchedExpertsStandBesideTheCurveOfEvenChoices) {
   EXPECT_EQ(at("expected", 512)["share"], 1);
   ResultFile dense = fixture::result_file();
   std::erase_if(dense.points, [](const PointRecord& point) { return point.model == "tiny-moe"; });
-  EXPECT_EQ(build(dense, "touched").absent, "no layer with experts was measured");
+  EXPECT_EQ(figure_named("touched", dense).absent, "no layer with experts was measured");
 }
 
 // 1024 tokens are not 1,020.
 TEST(Figures, CountsKeepTheirDigitsUnderThePointer) {
-  const std::string spec = build(fixture::result_file(), "frontier").panels[0].spec.dump();
+  const std::string spec = figure_named("frontier", fixture::result_file()).panels[0].spec.dump();
   EXPECT_NE(spec.find(R"({"field":"context","format":"d","title":"context","type":"quantitative"})"),
             std::string::npos);
 }
 
 TEST(Figures, OnPaperHaveColoursAndData) {
-  const Figure figure = build(firm_file(), "frontier");
+  const Figure figure = figure_named("frontier", firm_file());
   const std::string text = complete_spec(figure, figure.panels[0]).dump();
   EXPECT_EQ(text.find("var(--"), std::string::npos);
   EXPECT_NE(text.find("#0072b2"), std::string::npos);  // the first series

@@ -10,6 +10,7 @@
 #include "harness/report/headline.h"
 #include "harness/report/report.h"
 #include "harness/report/section.h"
+#include "tests/unit/figure_testing.h"
 #include "tests/unit/result_fixture.h"
 
 namespace layercost {
@@ -38,12 +39,6 @@ std::string verdict_of(const ResultFile& file) {
   for (const Section& section : sections_of(file))
     if (section.title == "Verdict") return section.items[0].text;
   return "";
-}
-Figure build(const ResultFile& file, std::string_view name) {
-  const Summary summary = summarise(file);
-  for (const FigureKind& kind : figure_kinds())
-    if (kind.name == name) return kind.build({file, summary});
-  return {};
 }
 void expect_full_rows(const Figure& figure) {
   for (const FigurePanel& panel : figure.panels)
@@ -84,7 +79,7 @@ TEST(WhatIfReports, TheVerdictSaysWhereTheIsolineIsHighest) {
 
 TEST(WhatIfReports, AFigureHoldsTheIsolines) {
   const ResultFile file = renamed("tiny-moe@twin4");
-  const Figure figure = build(file, "twins");
+  const Figure figure = figure_named("twins", file);
   ASSERT_EQ(figure.panels.size(), 2u) << "decode and prefill";
   expect_full_rows(figure);
   const nlohmann::json values = figure_values(figure, figure.panels[0]);
@@ -93,7 +88,7 @@ TEST(WhatIfReports, AFigureHoldsTheIsolines) {
   EXPECT_EQ(values[1]["kind"], "not_reached");
   EXPECT_EQ(values[1]["q"], 4);
   EXPECT_EQ(values[1]["firm"], false) << "PRELIMINARY";
-  EXPECT_NE(build(fixture::result_file(), "twins").absent.find("--twin"), std::string::npos);
+  EXPECT_NE(figure_named("twins", fixture::result_file()).absent.find("--twin"), std::string::npos);
 }
 
 TEST(WhatIfReports, ALadderHasARowForEachStep) {
@@ -111,7 +106,7 @@ TEST(WhatIfReports, ALadderHasARowForEachStep) {
 }
 
 TEST(WhatIfReports, AWaterfallGoesFromStepToStep) {
-  const Figure figure = build(renamed("tiny-moe@dense"), "levers");
+  const Figure figure = figure_named("levers", renamed("tiny-moe@dense"));
   ASSERT_EQ(figure.panels.size(), 3u);
   expect_full_rows(figure);
   const nlohmann::json values = figure_values(figure, figure.panels[1]);  // batch 8
@@ -128,7 +123,7 @@ TEST(WhatIfReports, AWaterfallGoesFromStepToStep) {
   unmeasured.points.back().model = "tiny-moe@dense@mha";
   unmeasured.points[0].parts[0].outcome = Outcome::wrong;
   unmeasured.points[0].parts[0].rounds.clear();
-  const Figure one = build(unmeasured, "levers");
+  const Figure one = figure_named("levers", unmeasured);
   const nlohmann::json bars = figure_values(one, one.panels[0]);
   ASSERT_EQ(bars.size(), 3u) << "start, experts, in the end";
   EXPECT_EQ(bars[1]["lever"], "experts");

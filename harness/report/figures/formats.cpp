@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "harness/report/figures/shared.h"
 #include "harness/report/figures/tones.h"
@@ -13,16 +14,6 @@ namespace layercost {
 namespace {
 
 constexpr int kRowHeight = 26;
-
-// What a measured ratio rests on: the point in the format and the one in the plain format.
-std::vector<const ModelRow*> both_points(const FormatRow& row, const Summary& summary) {
-  std::vector<const ModelRow*> both;
-  for (const ModelRow& model : summary.models)
-    if (same_except(model, row, {Member::weight_type}) &&
-        (model.weight_type == row.weight_type || model.weight_type == row.base))
-      both.push_back(&model);
-  return both;
-}
 
 struct OfPoint {
   FigurePanel figure;
@@ -43,14 +34,7 @@ void add_row(OfPoint& panel, const FormatRow& row, const std::string& name, cons
 
 void add_rows(OfPoint& panel, const FormatRow& row, const Summary& summary) {
   const bool of_layers = !summary.peers.empty();
-  std::vector<std::string> states;
-  bool firm = true;
-  for (const ModelRow* model : both_points(row, summary)) {
-    // A format that lets a model fit is held against one whose layers alone were measured, and the step is whole.
-    states.push_back(state_of(model->labels));
-    firm = firm && is_firm(model->labels);
-  }
-  const std::string state = joined(distinct(states), ", ");
+  const auto [state, firm] = standing_of(both_points(row, summary));
   add_row(panel, row, "promised", "published", number_cell(row.promised), "", true);
   add_row(panel, row, "possible", "modelled", number_cell(of_layers ? row.possible_layers : row.possible), "", true);
   if (!of_layers) add_row(panel, row, "paid", "measured", ratio_cell(row.paid), state, firm);
@@ -62,15 +46,13 @@ void add_rows(OfPoint& panel, const FormatRow& row, const Summary& summary) {
 Spec formats_spec(const Figure& figure, const OfPoint& panel, const std::string& base) {
   const std::vector<std::string> names = distinct(panel.names);
   std::vector<std::string> tones, shapes;
+  constexpr std::array kOfPrograms = {"circle", "triangle-up", "triangle-down", "triangle-right", "triangle-left"};
+  std::size_t programs = 0;
   for (const std::string& name : names) {
-    const bool paid = name != "promised" && name != "possible";
-    const auto programs = static_cast<std::size_t>(std::count_if(
-        shapes.begin(), shapes.end(), [](const auto& shape) { return shape != "diamond" && shape != "square"; }));
-    constexpr std::array kOfPrograms = {"circle", "triangle-up", "triangle-down", "triangle-right", "triangle-left"};
-    tones.push_back(name == "promised"   ? tone("quiet")
-                    : name == "possible" ? tone("series1")
-                                         : series_tone(1 + programs));
-    shapes.push_back(paid ? kOfPrograms[programs % kOfPrograms.size()] : name == "promised" ? "diamond" : "square");
+    const bool promised = name == "promised", possible = name == "possible";
+    tones.push_back(promised ? tone("quiet") : possible ? tone("series1") : series_tone(1 + programs));
+    shapes.push_back(promised ? "diamond" : possible ? "square" : kOfPrograms[programs % kOfPrograms.size()]);
+    if (!promised && !possible) ++programs;
   }
   const Spec y = words("format", {{"axis", label_axis()}});
   const Spec x = quantity("ratio", fmt::format("times cheaper than {}", base),

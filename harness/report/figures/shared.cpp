@@ -67,6 +67,21 @@ std::string state_of(const std::vector<Label>& labels, const std::string& note) 
   return text.empty() ? "measured" : has(labels, Label::impossible) ? "unusable: " + text : text;
 }
 
+Standing standing_of(const std::vector<const ModelRow*>& points) {
+  Standing standing;
+  std::vector<Label> labels;
+  std::string note;
+  for (const ModelRow* point : points) {
+    standing.firm = standing.firm && is_firm(point->labels, point->note);
+    labels.insert(labels.end(), point->labels.begin(), point->labels.end());
+    if (note.empty()) note = point->note;
+  }
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+  standing.state = state_of(labels, note);
+  return standing;
+}
+
 std::string conditions_of(const FigureSource& source) {
   const EnvironmentRecord& machine = source.file.environment;
   const std::set<std::string> routed = routings(source.summary);

@@ -19,6 +19,13 @@ bool is_firm(const std::vector<Label>& labels, const std::string& note = "");
 // "measured", or what speaks against it: "PRELIMINARY, ROOF MOVED; hypothetical: does not fit".
 std::string state_of(const std::vector<Label>& labels, const std::string& note = "");
 
+// The same of a number that rests on all of these points.
+struct Standing {
+  std::string state;
+  bool firm = true;
+};
+Standing standing_of(const std::vector<const ModelRow*>& points);
+
 // What the file's points have in common: "bf16 · uniform routing · Example CPU 9000, 2 threads · 2026-11-23".
 std::string conditions_of(const FigureSource& source);
 // "decode, batch 8", with the context, types and routing where the file has several.

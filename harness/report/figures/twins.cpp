@@ -32,16 +32,7 @@ std::vector<const ModelRow*> points_of(const TwinRow& row, const Tasks& tasks) {
 }
 
 std::vector<TableCell> cells(const TwinRow& row, const Tasks& tasks) {
-  bool firm = true;
-  std::vector<Label> labels;
-  std::string note;
-  for (const ModelRow* point : points_of(row, tasks)) {
-    firm = firm && is_firm(point->labels, point->note);
-    labels.insert(labels.end(), point->labels.begin(), point->labels.end());
-    if (note.empty()) note = point->note;
-  }
-  std::sort(labels.begin(), labels.end());
-  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+  const Standing standing = standing_of(points_of(row, tasks));
   const Isoline& line = *row.isoline;
   const double at = line.q.value_or(line.kind == CrossoverKind::from_smallest ? line.below : line.above);
   return {TableCell{row.batch},
@@ -51,9 +42,9 @@ std::vector<TableCell> cells(const TwinRow& row, const Tasks& tasks) {
           text_cell(line.q ? fmt::format("between {} and {}", digits(line.below), digits(line.above))
                            : fmt::format("{}, the {} measured", isoline_text(line),
                                          line.kind == CrossoverKind::from_smallest ? "smallest" : "largest")),
-          text_cell(state_of(labels, note)),
+          text_cell(standing.state),
           text_cell(std::string(to_string(line.kind))),
-          TableCell{firm}};
+          TableCell{standing.firm}};
 }
 
 Spec spec_of(const Figure& figure, const FigurePanel& panel, const std::vector<const TwinRow*>& rows) {
@@ -79,13 +70,11 @@ Spec spec_of(const Figure& figure, const FigurePanel& panel, const std::vector<c
   layers.push_back({{"mark", {{"type", "line"}, {"strokeWidth", 2}}},
                     {"transform", only("datum.kind == 'between' && datum.firm")},
                     {"encoding", {{"x", x}, {"y", y}, {"color", colour}}}});
-  layers.push_back({{"mark", {{"type", "rule"}, {"strokeWidth", 2}}},
-                    {"transform", only("isValid(datum.q_low)")},
-                    {"encoding",
-                     {{"x", x},
-                      {"y", quantity("q_low", title, scale, axis)},
-                      {"y2", {{"field", "q_high"}}},
-                      {"color", colour}}}});
+  layers.push_back(
+      {{"mark", {{"type", "rule"}, {"strokeWidth", 2}}},
+       {"transform", only("isValid(datum.q_low)")},
+       {"encoding",
+        {{"x", x}, {"y", quantity("q_low", title, scale, axis)}, {"y2", {{"field", "q_high"}}}, {"color", colour}}}});
   const Spec encoding = {{"x", x},
                          {"y", y},
                          {"color", colour},

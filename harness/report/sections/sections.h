@@ -92,6 +92,9 @@ std::string lever_text(const LeverStep&);
 // "2.8", "below 0.996", "above 4".
 std::string isoline_text(const Isoline&);
 
+// Of a weight format's row: the points in the plain format and in this one.
+std::vector<const ModelRow*> both_points(const FormatRow& row, const Summary& summary);
+
 // Whether any whole model was composed; without (--no-head, or none got that far) single layers are what there is.
 bool has_whole_models(const Summary& summary);
 

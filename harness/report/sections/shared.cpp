@@ -168,6 +168,15 @@ std::pair<const ModelRow*, Place> place_of(const ScenarioRecord& row, const Summ
   throw std::logic_error("a row of no point");
 }
 
+std::vector<const ModelRow*> both_points(const FormatRow& row, const Summary& summary) {
+  std::vector<const ModelRow*> both;
+  for (const ModelRow& model : summary.models)
+    if (same_except(model, row, {Member::weight_type}) &&
+        (model.weight_type == row.weight_type || model.weight_type == row.base))
+      both.push_back(&model);
+  return both;
+}
+
 bool has_whole_models(const Summary& summary) {
   return std::any_of(summary.models.begin(), summary.models.end(),
                      [](const ModelRow& row) { return row.time_s.has_value(); });

@@ -285,16 +285,11 @@ std::vector<std::string> format_sentences(const Summary& summary) {
           paid.interval && other->interval->high >= paid.interval->low)
         level.push_back(plain(row.weight_type, 20));
     }
-    std::vector<const ModelRow*> points;
-    for (const ModelRow& point : summary.models)
-      if (same_except(point, *lead, {Member::weight_type}) &&
-          (point.weight_type == lead->weight_type || point.weight_type == lead->base))
-        points.push_back(&point);
     const bool sure = paid.interval && paid.interval->low > 1 && level.empty();
     sentences.push_back(fmt::format("of the formats {} {} the cheapest for {}{}{} ({}): {}{} than {}{}",
                                     plain(lead->weight_type, 20), sure ? "is" : "may be", plain(model, 80),
-                                    unfit_text(points), lead->paid ? "" : " in its layers alone", step_text(*lead),
-                                    times_less(paid), sure_text(paid), plain(lead->base, 20),
+                                    unfit_text(both_points(*lead, summary)), lead->paid ? "" : " in its layers alone",
+                                    step_text(*lead), times_less(paid), sure_text(paid), plain(lead->base, 20),
                                     level.empty() ? "" : "; not told apart from " + joined(level, ", ")));
   }
   return sentences;
